@@ -1,0 +1,32 @@
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint bench catalogue clean
+
+run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
+	$(BIN)/se-search run --space stages_ratio --trials 200
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/overhead.py
+
+catalogue: $(STAMP)  ## measure the shipped backbones anew
+	$(BIN)/python -m se_search.models.catalogue
+
+$(STAMP): pyproject.toml constraints.txt
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "se-search needs Python 3.11 or newer")'
+	test -x $(BIN)/pip || python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

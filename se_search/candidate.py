@@ -1,0 +1,282 @@
+"""Candidates: which SE block each site of a backbone carries, as frozen values."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal, get_args
+
+from se_search.errors import CandidateError
+
+Integration = Literal["standard", "pre", "post", "identity", "inner"]
+Squeeze = Literal["avg", "max"]
+Gate = Literal["sigmoid", "hard_sigmoid", "tanh", "relu"]
+
+INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
+SQUEEZES: tuple[Squeeze, ...] = get_args(Squeeze)
+GATES: tuple[Gate, ...] = get_args(Gate)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """The feature map that an SE block gates: its channels, and height x width in pixels."""
+
+    channels: int
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place of a backbone that can carry an SE block (paper's numbering: first stage is 2).
+
+    Attributes:
+        stage: 2 for conv2_x (torchvision's ``layer1``), and so on.
+        block: 1 for the first block of its stage.
+        feature_maps: what an SE block would gate, for each integration possible here.
+    """
+
+    stage: int
+    block: int
+    feature_maps: Mapping[Integration, FeatureMap] = field(hash=False)
+
+    @property
+    def name(self) -> str:
+        """The site's name in space files and candidates, as ``stage2.block1``."""
+        return f"stage{self.stage}.block{self.block}"
+
+    def feature_map(self, integration: Integration) -> FeatureMap:
+        """Return what an SE block with this integration gates; CandidateError if it can't."""
+        if integration not in self.feature_maps:
+            allowed = ", ".join(self.feature_maps)
+            raise CandidateError(f"{self.name} has no integration {integration!r} (it has {allowed})")
+        return self.feature_maps[integration]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a stretch of the plain backbone costs: the stem, one stage, or the head.
+
+    Attributes:
+        params: number of parameters.
+        macs: multiply-adds for one image, by operator, as fvcore counts them.
+    """
+
+    name: str
+    params: int
+    macs: Mapping[str, int] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A network without SE as the search sees it: its sites, and what it costs.
+
+    Attributes:
+        name: ``resnet20_bottleneck``, ``resnet50``, ...
+        in_channels: channels of the images that it takes.
+        image_size: height and width in pixels for which the MACs hold.
+        num_classes: width of the last layer.
+        sites: in forward order.
+        parts: stem, stages and head, in forward order.
+        uncounted: operators that fvcore met and did not count.
+    """
+
+    name: str
+    in_channels: int
+    image_size: int
+    num_classes: int
+    sites: tuple[Site, ...] = field(hash=False)
+    parts: tuple[Part, ...] = field(hash=False)
+    uncounted: tuple[str, ...] = field(default=(), hash=False)
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages that have sites, ascending."""
+        return tuple(dict.fromkeys(site.stage for site in self.sites))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SE:
+    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4).
+
+    Attributes:
+        integration: where it sits in its residual unit (paper, fig. 5; ``inner``: SE_3x3, sec. 6.6).
+        width: output width of the first fully connected layer.
+        squeeze: how the feature map becomes one number a channel.
+        gate: non-linearity of the gate.
+        bias: whether the two fully connected layers have biases (the paper's equations have none).
+    """
+
+    integration: Integration
+    width: int
+    squeeze: Squeeze = "avg"
+    gate: Gate = "sigmoid"
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no SE block."""
+        for name, value, allowed in (
+            ("integration", self.integration, INTEGRATIONS),
+            ("squeeze", self.squeeze, SQUEEZES),
+            ("gate", self.gate, GATES),
+        ):
+            if value not in allowed:
+                raise CandidateError(f"{name} {value!r} is not one of {', '.join(allowed)}")
+        if self.width < 1:
+            raise CandidateError(f"squeeze width {self.width} is not a positive integer")
+
+    def __str__(self) -> str:
+        variants = [
+            *([self.squeeze] if self.squeeze != "avg" else []),
+            *([self.gate] if self.gate != "sigmoid" else []),
+            *(["bias"] if self.bias else []),
+        ]
+        return "+".join([f"{self.integration}:{self.width}", *variants])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A backbone and the SE block at each of its sites (None: no SE there).
+
+    The text form lists what carries SE, as ``resnet50/stage2=standard:16/stage4.block1-3=pre:64``
+    (the number is the squeeze width); a plain backbone is its bare name.
+    """
+
+    backbone: Backbone
+    blocks: tuple[SE | None, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse blocks that do not fit the sites."""
+        if len(self.blocks) != len(self.backbone.sites):
+            raise CandidateError(
+                f"{self.backbone.name} has {len(self.backbone.sites)} sites, not {len(self.blocks)}"
+            )
+        for site, block in zip(self.backbone.sites, self.blocks, strict=True):
+            if block is not None:
+                site.feature_map(block.integration)
+
+    @classmethod
+    def plain(cls, backbone: Backbone) -> Candidate:
+        """Return the backbone without any SE."""
+        return cls(backbone, (None,) * len(backbone.sites))
+
+    @classmethod
+    def parse(cls, text: str, backbone: Backbone) -> Candidate:
+        """Read the text form.
+
+        Besides what ``str`` writes it takes ``all`` for every site, ``none``, and ``r16`` for a
+        reduction ratio in place of a width; what comes later overrides what came before, as in
+        ``resnet50/all=standard:r16/stage5=none``.
+
+        Raises:
+            CandidateError: it names another backbone, a site that is not there, or no SE block.
+        """
+        name, *settings = text.strip().split("/")
+        if name != backbone.name:
+            raise CandidateError(f"candidate {text!r} is not of the backbone {backbone.name}")
+        blocks: list[SE | None] = [None] * len(backbone.sites)
+        for setting in settings:
+            where, separator, what = setting.partition("=")
+            if not separator:
+                raise CandidateError(f"candidate {text!r}: {setting!r} is not SITE=BLOCK")
+            for index in find_sites(where, backbone):
+                blocks[index] = _parse_block(what, backbone.sites[index])
+        return cls(backbone, tuple(blocks))
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that name this network, the same on every machine."""
+        return hashlib.sha256(str(self).encode()).hexdigest()[:12]
+
+    @property
+    def placement(self) -> str:
+        """The text form without the backbone, short enough for a figure: ``s2:16 s4.1-3:pre64``."""
+        texts = []
+        for where, block in self._runs():
+            text = str(block).replace("standard:", "").replace(":", "", 1)
+            texts.append(f"{where.replace('stage', 's').replace('block', '')}:{text}")
+        return " ".join(texts) or "no SE"
+
+    def __str__(self) -> str:
+        return "/".join([self.backbone.name, *(f"{where}={block}" for where, block in self._runs())])
+
+    def _runs(self) -> Iterator[tuple[str, SE]]:
+        """Yield ``stage2`` or ``stage2.block1-3`` with the block that all of it carries."""
+        pairs = list(zip(self.backbone.sites, self.blocks, strict=True))
+        for stage, in_stage in groupby(pairs, key=lambda pair: pair[0].stage):
+            members = list(in_stage)
+            for block, in_run in groupby(members, key=lambda pair: pair[1]):
+                sites = [site for site, _ in in_run]
+                if block is None:
+                    continue
+                first, last = sites[0].block, sites[-1].block
+                if len(sites) == len(members):
+                    yield f"stage{stage}", block
+                elif first == last:
+                    yield f"stage{stage}.block{first}", block
+                else:
+                    yield f"stage{stage}.block{first}-{last}", block
+
+
+def find_sites(where: str, backbone: Backbone) -> list[int]:
+    """Return the indices of the sites that ``all``, ``stage2`` or ``stage2.block1-3`` names.
+
+    Raises:
+        CandidateError: the backbone has no such site.
+    """
+    if where == "all":
+        return list(range(len(backbone.sites)))
+    match = re.fullmatch(r"stage(\d+)(?:\.block(\d+)(?:-(\d+))?)?", where)
+    if match:
+        stage, first, last = (int(group) if group else None for group in match.groups())
+        found = [
+            index
+            for index, site in enumerate(backbone.sites)
+            if site.stage == stage
+            and (first is None or first <= site.block <= (first if last is None else last))
+        ]
+        wanted = 1 if first is None or last is None else last - first + 1
+        if len(found) >= wanted > 0:
+            return found
+    names = ", ".join(dict.fromkeys(f"stage{site.stage}" for site in backbone.sites))
+    raise CandidateError(
+        f"{backbone.name} has no site {where!r}; it has {names} and their blocks, "
+        f"as {backbone.sites[0].name} or {backbone.sites[0].name}-2, and all"
+    )
+
+
+def squeeze_width(channels: int, reduction: int) -> int:
+    """Return the squeeze width for a reduction ratio: ``channels // reduction``, at least 1."""
+    return max(1, channels // reduction)
+
+
+def _parse_block(text: str, site: Site) -> SE | None:
+    if text == "none":
+        return None
+    match = re.fullmatch(r"([a-z_]+):(r?)(\d+)((?:\+[a-z_]+)*)", text)
+    if match is None:
+        raise CandidateError(f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO or none")
+    integration, is_ratio, number, rest = match.groups()
+    if integration not in INTEGRATIONS:
+        raise CandidateError(f"integration {integration!r} is not one of {', '.join(INTEGRATIONS)}")
+    width = int(number)
+    if width < 1:
+        raise CandidateError(f"{text!r}: {number} is not a positive integer")
+    if is_ratio:
+        width = squeeze_width(site.feature_map(integration).channels, width)
+    squeeze: Squeeze = "avg"
+    gate: Gate = "sigmoid"
+    bias = False
+    for variant in rest.split("+")[1:]:
+        if variant in SQUEEZES:
+            squeeze = variant
+        elif variant in GATES:
+            gate = variant
+        elif variant == "bias":
+            bias = True
+        else:
+            allowed = ", ".join([*SQUEEZES, *GATES, "bias"])
+            raise CandidateError(f"{text!r}: variant {variant!r} is not one of {allowed}")
+    return SE(integration, width, squeeze, gate, bias)

@@ -1,0 +1,112 @@
+"""Reads a YAML file into a strict pydantic model, with errors that name key, line and value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from se_search.errors import SESearchError
+
+MAX_BYTES = 1_000_000
+
+
+class StrictModel(BaseModel):
+    """A frozen model that refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=StrictModel)
+
+
+def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Model:
+    """Read a YAML file into a model.
+
+    Args:
+        path: the file.
+        model: what it must fit.
+        error: the class that is raised for whatever is wrong with the file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise error(f"{path} can't be read: {cause}") from cause
+    return parse_yaml(text, model, error, name=str(path))
+
+
+def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: str) -> Model:
+    """Read YAML text into a model; ``name`` stands for the file in errors."""
+    if len(text) > MAX_BYTES:
+        raise error(f"{name} has {len(text)} characters; at most {MAX_BYTES} are read")
+    try:
+        # An alias is never needed here, and a nest of them can fill the memory.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise error(f"{name}: YAML aliases (*name) are not allowed")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as cause:
+        raise error(f"{name} is not valid YAML: {cause}") from cause
+    if root is None or not isinstance(data, dict):
+        raise error(f"{name} must be a mapping with the keys {', '.join(model.model_fields)}")
+    _refuse_duplicate_keys(root, error, name)
+    try:
+        return model.model_validate(data)
+    except ValidationError as cause:
+        lines = [_describe(problem, root, model, name) for problem in cause.errors()]  # type: ignore[arg-type]  # ErrorDetails is a TypedDict
+        raise error("\n".join(lines)) from cause
+
+
+def _describe(
+    problem: dict[str, object], root: yaml.Node, model: type[BaseModel], name: str
+) -> str:
+    location = tuple(problem["loc"])  # type: ignore[arg-type]  # pydantic documents a tuple
+    line = _find_line(root, location)
+    key = ".".join(str(part) for part in location) or "the file"
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(model, location[:-1]))
+        return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    value = "" if problem["type"] == "missing" else f", not {problem['input']!r}"
+    return f"{name}:{line}: {key}: {message}{value}"
+
+
+def _find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
+    """Return the 1-based line of the innermost part of ``location`` that the file has."""
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == str(part)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[object, ...]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field is not None else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
+
+
+def _refuse_duplicate_keys(node: yaml.Node, error: type[SESearchError], name: str) -> None:
+    """PyYAML keeps the last of two equal keys without a word; a user means one of them."""
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise error(f"{name}:{line}: key {key.value!r} stands on line {seen[key.value]} too")
+            seen[key.value] = line
+            _refuse_duplicate_keys(value, error, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_duplicate_keys(value, error, name)

@@ -1,0 +1,113 @@
+"""What passes between the layers: costs, what is to be trained, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from se_search.candidate import Candidate
+
+TrialState = Literal["COMPLETE", "FAIL", "RUNNING", "WAITING"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """What one stage (or the stem, or the head) costs, and how much of it is SE."""
+
+    params: int
+    added_params: int
+    macs: int
+    added_macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a candidate costs; exact, and known before any training.
+
+    Attributes:
+        params: all parameters.
+        added_params: those of the SE blocks.
+        macs: multiply-adds for one image, with every operator that fvcore counts, and the
+            pooling, gates and scaling of the SE blocks at one each element.
+        added_macs: those of the SE blocks.
+        by_stage: the same for the stem, each stage and the head, in forward order.
+        by_operator: ``macs`` by operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
+        uncounted: operators that are not in ``macs``.
+    """
+
+    params: int
+    added_params: int
+    macs: int
+    added_macs: int
+    by_stage: Mapping[str, StageCost] = field(hash=False)
+    by_operator: Mapping[str, int] = field(hash=False)
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def added_params_pct(self) -> float:
+        """Added parameters in per cent of the plain backbone's."""
+        return 100.0 * self.added_params / (self.params - self.added_params)
+
+    @property
+    def added_macs_pct(self) -> float:
+        """Added multiply-adds in per cent of the plain backbone's."""
+        return 100.0 * self.added_macs / (self.macs - self.added_macs)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one trial trains: a candidate, with a seed, for a number of epochs."""
+
+    candidate: Candidate
+    seed: int
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a training hands back.
+
+    Attributes:
+        accuracy: share of the validation images that are right after the last epoch, 0..1.
+        loss: mean cross-entropy over them, without label smoothing.
+        history: a row for each validation: epoch, train_loss, accuracy, loss.
+        correct: one bit an image (``numpy.packbits``), 1 where the network is right.
+        seconds: wall time of the training and its validations.
+    """
+
+    accuracy: float
+    loss: float
+    history: tuple[Mapping[str, float], ...]
+    correct: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as it stands in the store; what is not known yet is None.
+
+    Attributes:
+        number: 0 for the study's first trial.
+        candidate: the text form.
+        added_params_pct: in per cent of the plain backbone.
+        seconds: wall time of the training.
+        reason: why the trial failed.
+    """
+
+    number: int
+    state: TrialState
+    candidate: str
+    key: str
+    placement: str
+    seed: int
+    epochs: int
+    accuracy: float | None
+    loss: float | None
+    params: int
+    added_params: int
+    added_params_pct: float
+    macs: int
+    added_macs: int
+    seconds: float | None
+    reason: str | None
