@@ -51,7 +51,9 @@ class Site:
         """Return what an SE block with this integration gates; CandidateError if it can't."""
         if integration not in self.feature_maps:
             allowed = ", ".join(self.feature_maps)
-            raise CandidateError(f"{self.name} has no integration {integration!r} (it has {allowed})")
+            raise CandidateError(
+                f"{self.name} has no integration {integration!r} (it has {allowed})"
+            )
         return self.feature_maps[integration]
 
 
@@ -102,7 +104,7 @@ class SE:
     """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4).
 
     Attributes:
-        integration: where it sits in its residual unit (paper, fig. 5; ``inner``: SE_3x3, sec. 6.6).
+        integration: where it sits in its residual unit (fig. 5; ``inner``: SE_3x3, table 15).
         width: output width of the first fully connected layer.
         squeeze: how the feature map becomes one number a channel.
         gate: non-linearity of the gate.
@@ -166,9 +168,9 @@ class Candidate:
     def parse(cls, text: str, backbone: Backbone) -> Candidate:
         """Read the text form.
 
-        Besides what ``str`` writes it takes ``all`` for every site, ``none``, and ``r16`` for a
-        reduction ratio in place of a width; what comes later overrides what came before, as in
-        ``resnet50/all=standard:r16/stage5=none``.
+        Besides what ``str`` writes it takes ``all`` as a place, ``none`` as a block, and ``r16``
+        for a reduction ratio in place of a width; what comes later overrides what came before, as
+        in ``resnet50/all=standard:r16/stage5=none``.
 
         Raises:
             CandidateError: it names another backbone, a site that is not there, or no SE block.
@@ -200,7 +202,9 @@ class Candidate:
         return " ".join(texts) or "no SE"
 
     def __str__(self) -> str:
-        return "/".join([self.backbone.name, *(f"{where}={block}" for where, block in self._runs())])
+        return "/".join(
+            [self.backbone.name, *(f"{where}={block}" for where, block in self._runs())]
+        )
 
     def _runs(self) -> Iterator[tuple[str, SE]]:
         """Yield ``stage2`` or ``stage2.block1-3`` with the block that all of it carries."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from se_search.errors import SESearchError
 
@@ -55,20 +56,18 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        lines = [_describe(problem, root, model, name) for problem in cause.errors()]  # type: ignore[arg-type]  # ErrorDetails is a TypedDict
+        lines = [_describe(problem, root, model, name) for problem in cause.errors()]
         raise error("\n".join(lines)) from cause
 
 
-def _describe(
-    problem: dict[str, object], root: yaml.Node, model: type[BaseModel], name: str
-) -> str:
-    location = tuple(problem["loc"])  # type: ignore[arg-type]  # pydantic documents a tuple
+def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:
+    location = problem["loc"]
     line = _find_line(root, location)
     key = ".".join(str(part) for part in location) or "the file"
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(model, location[:-1]))
         return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ")
     value = "" if problem["type"] == "missing" else f", not {problem['input']!r}"
     return f"{name}:{line}: {key}: {message}{value}"
 
@@ -104,7 +103,9 @@ def _refuse_duplicate_keys(node: yaml.Node, error: type[SESearchError], name: st
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.value in seen:
-                raise error(f"{name}:{line}: key {key.value!r} stands on line {seen[key.value]} too")
+                raise error(
+                    f"{name}:{line}: key {key.value!r} stands on line {seen[key.value]} too"
+                )
             seen[key.value] = line
             _refuse_duplicate_keys(value, error, name)
     elif isinstance(node, yaml.SequenceNode):

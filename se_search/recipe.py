@@ -27,9 +27,12 @@ class Optimizer(StrictModel):
 
 
 class Schedule(StrictModel):
-    """The learning rate over the training; in shares of it, so that it fits any number of epochs."""
+    """The learning rate over the training, in shares of it, so that it fits any number of epochs.
 
-    name: Literal["onecycle", "cosine", "step"] = "onecycle"
+    After the warm-up ``linear`` and ``cosine`` fall to 0, ``step`` is divided at the milestones.
+    """
+
+    name: Literal["linear", "cosine", "step"] = "linear"
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the training that ramps up")
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="step: shares of the training after which the rate is divided"

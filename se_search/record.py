@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Literal
 
 from se_search.candidate import Candidate
@@ -111,3 +112,52 @@ class TrialRecord:
     added_macs: int
     seconds: float | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a trial trains, and how.
+
+    Attributes:
+        accelerator: ``cpu``, ``cuda`` or ``mps``.
+        index: which one of them; 0 for the CPU.
+        threads: CPU threads that the training may use.
+        precision: Lightning's word: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+    """
+
+    accelerator: str
+    index: int
+    threads: int
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a training handed nothing back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What trainings can run on.
+
+    Attributes:
+        accelerator: ``cpu``, ``cuda`` or ``mps``.
+        num_devices: GPUs, or CPU cores that this process may use.
+        name: the device's model.
+        auto_precision: what the precision ``auto`` means here, in Lightning's words.
+    """
+
+    accelerator: str
+    num_devices: int
+    name: str
+    auto_precision: str
+
+
+class Stop(IntEnum):
+    """How urgently a search is asked to end."""
+
+    NO = 0
+    AFTER_RUNNING = 1
+    NOW = 2

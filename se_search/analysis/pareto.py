@@ -1,0 +1,116 @@
+"""The Pareto front: which candidates no other one beats in accuracy and in every cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.record import TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSummary:
+    """All complete trials of one candidate at one budget, pooled over seeds.
+
+    Attributes:
+        accuracy: mean over the seeds; with one seed it is one draw of a noisy number.
+        accuracy_sd: standard deviation over the seeds; None for one seed.
+        loss: mean over the seeds.
+        num_seeds: how many trainings there are.
+        on_front: whether no other candidate's summary dominates this one.
+    """
+
+    candidate: str
+    key: str
+    placement: str
+    epochs: int
+    accuracy: float
+    accuracy_sd: float | None
+    loss: float
+    num_seeds: int
+    params: int
+    added_params: int
+    added_params_pct: float
+    macs: int
+    added_macs: int
+    on_front: bool = False
+
+
+def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list[CandidateSummary]:
+    """Pool the complete trials of each candidate and mark the front.
+
+    Only trials of the largest budget of epochs count: shorter ones can't be compared with them.
+
+    Args:
+        records: trials in any state.
+        objectives: ``accuracy``, and the costs that are minimised.
+
+    Returns:
+        One summary a candidate, in the order in which they were first trained.
+    """
+    complete = [record for record in records if record.state == "COMPLETE"]
+    epochs = max((record.epochs for record in complete), default=0)
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in complete:
+        if record.epochs == epochs:
+            groups.setdefault(record.key, []).append(record)
+    summaries = [_pool(group) for group in groups.values()]
+    marks = is_non_dominated(_objective_costs(summaries, objectives))
+    return [
+        replace(summary, on_front=bool(mark))
+        for summary, mark in zip(summaries, marks, strict=True)
+    ]
+
+
+def front_of(summaries: Iterable[CandidateSummary]) -> list[CandidateSummary]:
+    """Return the summaries on the front, cheapest first."""
+    return sorted((s for s in summaries if s.on_front), key=lambda s: (s.params, s.macs))
+
+
+def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark the points that no other point dominates (Deb et al. 2002, sec. III-A).
+
+    Args:
+        costs: ``(n, m)``; every objective is minimised. Equal points don't dominate each other.
+            A point with a NaN is never on the front.
+    """
+    marks = np.asarray(~np.isnan(costs).any(axis=1))
+    if marks.any():
+        marks[marks] = moocore.is_nondominated(costs[marks], keep_weakly=True)
+    return marks
+
+
+def _objective_costs(
+    summaries: Sequence[CandidateSummary], objectives: Sequence[str]
+) -> NDArray[np.float64]:
+    rows = [
+        [-s.accuracy if name == "accuracy" else float(getattr(s, name)) for name in objectives]
+        for s in summaries
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def _pool(group: Sequence[TrialRecord]) -> CandidateSummary:
+    accuracies = [record.accuracy for record in group if record.accuracy is not None]
+    losses = [record.loss for record in group if record.loss is not None]
+    first = group[0]
+    return CandidateSummary(
+        candidate=first.candidate,
+        key=first.key,
+        placement=first.placement,
+        epochs=first.epochs,
+        accuracy=statistics.fmean(accuracies),
+        accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        loss=statistics.fmean(losses),
+        num_seeds=len(group),
+        params=first.params,
+        added_params=first.added_params,
+        added_params_pct=first.added_params_pct,
+        macs=first.macs,
+        added_macs=first.added_macs,
+    )

@@ -1,0 +1,266 @@
+"""The command line: parses, wires and prints; what takes long to load is loaded when it is used."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from se_search.errors import SESearchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from se_search.candidate import Backbone
+    from se_search.report.live import Display
+    from se_search.space import BoundSpace
+
+app = typer.Typer(
+    name="se-search",
+    help="Where squeeze-and-excitation blocks belong in a convolutional network, how narrow they "
+    "can be, and what that costs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+spaces_app = typer.Typer(
+    help="The search spaces that come with se-search.", invoke_without_command=True
+)
+app.add_typer(spaces_app, name="spaces")
+
+SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
+BackboneOption = Annotated[
+    str, typer.Option(help="resnet20_bottleneck, or a ResNet of torchvision, as resnet50")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+RunArgument = Annotated[Path, typer.Argument(help="folder of the run, or its name in runs/")]
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one message and an exit code."""
+    try:
+        app()
+    except SESearchError as error:
+        print(f"se-search: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("se-search: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain again on its way out.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    space: SpaceOption = "stages_ratio",
+    trials: Annotated[int, typer.Option(help="total of the study, earlier runs included")] = 200,
+    backbone: BackboneOption = "resnet20_bottleneck",
+    data: Annotated[
+        str,
+        typer.Option(help="fashion_mnist, cifar10, cifar100, digits, folder:PATH or imagenet:PATH"),
+    ] = "fashion_mnist",
+    data_dir: Annotated[Path | None, typer.Option(help="where the data set lies")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="quick, cifar, imagenet, or path of a YAML file")
+    ] = "quick",
+    epochs: Annotated[
+        int | None, typer.Option(help="instead of the recipe's; the schedule is fitted to it")
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="accuracy with params and/or macs")
+    ] = "accuracy,params",
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random or grid")] = "tpe",
+    seed: Annotated[int, typer.Option(help="of the sampler, and of the first trainings")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="trainings at a time; default: GPUs, or CPU cores")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of each training")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    timeout: Annotated[
+        float | None, typer.Option(help="seconds after which a training is killed")
+    ] = None,
+    max_failures: Annotated[
+        int, typer.Option(help="stop after so many failed trials in a row")
+    ] = 5,
+    name: Annotated[str | None, typer.Option(help="of the run; default: the space's")] = None,
+    runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="print nothing but errors")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print a JSON object a line: each trial, then the front")
+    ] = False,
+) -> None:
+    """Search a space, or continue a search that was stopped, and write the Pareto front.
+
+    Exit codes: 0 all trials are done; 2 something asked for is not to be had; 3 the run is busy;
+    4 the run holds another study; 5 too many failures in a row; 130 Ctrl-C; 143 SIGTERM.
+    """
+    from se_search.launch import SearchOptions, launch
+
+    options = SearchOptions(
+        space=space,
+        backbone=backbone,
+        data=data,
+        data_dir=data_dir,
+        recipe=recipe,
+        epochs=epochs,
+        objectives=objectives,
+        sampler=sampler,
+        trials=trials,
+        seed=seed,
+        workers=workers,
+        threads=threads,
+        accelerator=accelerator,
+        timeout=timeout,
+        max_failures=max_failures,
+        name=name,
+        runs_dir=runs_dir,
+    )
+    outcome = launch(options, _make_display(quiet, as_json))
+    if outcome.signal is not None:
+        command = shlex.join(["se-search", *sys.argv[1:]])
+        print(f"Stopped. To continue: {command}", file=sys.stderr)
+        sys.exit(128 + outcome.signal)
+
+
+@app.command()
+def report(run: RunArgument) -> None:
+    """Make trials.csv, pareto.csv and pareto.png of a run anew, and print the front."""
+    from se_search.report.document import write_report
+    from se_search.report.live import print_findings
+    from se_search.store.folder import RunFolder
+
+    folder = RunFolder.existing(run)
+    print_findings(_console(), folder, write_report(folder))
+
+
+@app.command()
+def cost(
+    backbone: BackboneOption = "resnet20_bottleneck",
+    space: SpaceOption = "stages",
+    candidate: Annotated[
+        str | None,
+        typer.Option(help="price this one, as resnet50/all=standard:r16/stage5=none"),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")] = None,
+    classes: Annotated[int | None, typer.Option(help="default: 10 or 1000")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the candidates of a space cost, without training anything."""
+    from se_search.candidate import Candidate
+    from se_search.report.costs import cost_rows, cost_table
+
+    described = _describe(backbone, image_size, classes)
+    if candidate is not None:
+        candidates = [Candidate.parse(candidate, described)]
+    else:
+        candidates = list(_bind(space, described))
+    if as_json:
+        print(json.dumps(cost_rows(candidates), indent=1))
+    else:
+        _console().print(cost_table(described, candidates))
+
+
+@spaces_app.callback()
+def list_spaces(
+    context: typer.Context,
+    backbone: BackboneOption = "resnet20_bottleneck",
+    as_json: JsonOption = False,
+) -> None:
+    """List the spaces with their sizes and the range of what their candidates cost."""
+    if context.invoked_subcommand is not None:
+        return
+    from se_search.report.spaces import list_sizes, sizes_table
+
+    rows = list_sizes(_describe(backbone, None, None))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        _console().print(sizes_table(rows, backbone))
+
+
+@spaces_app.command("show")
+def show_space(
+    name: Annotated[str, typer.Argument(help="name of a shipped space, or path of a YAML file")],
+    backbone: BackboneOption = "resnet20_bottleneck",
+) -> None:
+    """Print a space's sites and choices on a backbone."""
+    from se_search.report.spaces import show_space
+
+    show_space(_console(), name, _bind(name, _describe(backbone, None, None)))
+
+
+@spaces_app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a space file, for editors."""
+    from se_search.space import space_schema
+
+    print(space_schema(), end="")
+
+
+@app.command()
+def dashboard(
+    run: RunArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+) -> None:
+    """Open the Optuna dashboard of a run on 127.0.0.1; it has no passwords, so nowhere else."""
+    from se_search.report.dashboard import serve_dashboard
+    from se_search.store.folder import RunFolder
+
+    serve_dashboard(RunFolder.existing(run), port, announce=print)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as read_version
+
+    print(read_version("se-search"))
+
+
+def _describe(name: str, image_size: int | None, num_classes: int | None) -> Backbone:
+    from se_search.models.catalogue import default_shape, describe_backbone
+
+    channels, default_size, default_classes = default_shape(name)
+    return describe_backbone(
+        name, channels, image_size or default_size, num_classes or default_classes
+    )
+
+
+def _bind(space: str, backbone: Backbone) -> BoundSpace:
+    from se_search.space import read_space
+
+    return read_space(space).bind(backbone)
+
+
+def _make_display(quiet: bool, as_json: bool) -> Display:
+    from se_search.report.live import JsonDisplay, LiveDisplay, PlainDisplay, QuietDisplay
+
+    if quiet and not as_json:
+        return QuietDisplay()
+    if as_json:
+        return JsonDisplay()
+    console = _console()
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+def _console(**options: Any) -> Console:
+    from rich.console import Console
+
+    console = Console(**options)
+    if not console.is_terminal and "width" not in options:
+        # A pipe or a file has no width; 80 columns would break every table.
+        console = Console(width=160)
+    return console
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Evaluates in this process, one assignment after the other: for tests, tables and debuggers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from se_search.errors import DivergedError
+from se_search.record import Assignment, Evaluation, Failure
+
+
+class SerialExecutor:
+    """Evaluates when it is waited for; an exception is raised, but for a diverged training.
+
+    Args:
+        evaluate: trains an assignment, or looks it up.
+        num_workers: how many assignments may wait at once, as if so many processes ran.
+    """
+
+    def __init__(self, evaluate: Callable[[Assignment], Evaluation], num_workers: int = 1) -> None:
+        self._evaluate = evaluate
+        self._num_workers = num_workers
+        self._queue: deque[tuple[int, Assignment]] = deque()
+
+    def has_room(self) -> bool:
+        """Tell whether another assignment may be handed in."""
+        return len(self._queue) < self._num_workers
+
+    def submit(self, number: int, assignment: Assignment) -> None:
+        """Queue trial ``number``."""
+        self._queue.append((number, assignment))
+
+    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
+        """Evaluate the oldest assignment."""
+        if not self._queue:
+            return []
+        number, assignment = self._queue.popleft()
+        try:
+            return [(number, self._evaluate(assignment))]
+        except DivergedError as error:
+            return [(number, Failure(str(error)))]
+
+    def kill(self) -> None:
+        """Forget what is queued."""
+        self._queue.clear()

@@ -1,0 +1,51 @@
+"""Turns Ctrl-C and SIGTERM into a request that the search loop reads between two steps."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+from se_search.record import Stop
+
+
+class StopSignals:
+    """While entered: one Ctrl-C lets running trials end, a second one or SIGTERM kills them.
+
+    Args:
+        announce: told of each signal: how urgent the stop now is.
+
+    Attributes:
+        number: the last signal that came; None: none did.
+    """
+
+    def __init__(self, announce: Callable[[Stop], None]) -> None:
+        self._announce = announce
+        self._urgency = Stop.NO
+        self._before: dict[int, Any] = {}
+        self.number: int | None = None
+
+    def __call__(self) -> Stop:
+        """Return how urgently the loop is asked to end."""
+        return self._urgency
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+        is_urgent = number == signal.SIGTERM or self._urgency != Stop.NO
+        self._urgency = Stop.NOW if is_urgent else Stop.AFTER_RUNNING
+        self._announce(self._urgency)

@@ -1,0 +1,255 @@
+"""Wires a search together: from what a user asked for to a finished run folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from se_search.analysis.pareto import CandidateSummary
+from se_search.candidate import Candidate
+from se_search.cost import count_cost
+from se_search.errors import RunError
+from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.signals import StopSignals
+from se_search.models.catalogue import backbone_in_channels, describe_backbone
+from se_search.recipe import Recipe, read_recipe
+from se_search.record import Cost, Device, Evaluation, Hardware
+from se_search.report.document import write_report
+from se_search.report.live import Display
+from se_search.search.loop import Budget, Ending, run_search
+from se_search.search.samplers import SAMPLERS, IsAllowed
+from se_search.space import BoundSpace, Limits, magnitude, read_space
+from se_search.store.folder import RunFolder
+from se_search.store.writer import TrialStore
+from se_search.study import Study, parse_objectives
+from se_search.training.datasets import DataInfo, describe_data, prepare_data
+from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
+
+VERSIONED = ("torch", "torchvision", "pytorch-lightning", "optuna", "fvcore", "numpy", "se-search")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a user asks for; the fields are the options of ``se-search run``."""
+
+    space: str = "stages_ratio"
+    backbone: str = "resnet20_bottleneck"
+    data: str = "fashion_mnist"
+    data_dir: Path | None = None
+    recipe: str = "quick"
+    epochs: int | None = None
+    objectives: str = "accuracy,params"
+    sampler: str = "tpe"
+    trials: int = 200
+    seed: int = 0
+    workers: int | None = None
+    threads: int = 1
+    accelerator: str = "auto"
+    timeout: float | None = None
+    max_failures: int = 5
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        for name, low in (("trials", 1), ("seed", 0), ("threads", 1), ("max_failures", 1)):
+            if getattr(self, name) < low:
+                raise RunError(f"{name} {getattr(self, name)} is below {low}")
+        for name in ("epochs", "workers", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise RunError(f"{name} {value} is not positive")
+        if self.sampler not in SAMPLERS:
+            raise RunError(f"sampler {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
+        if self.accelerator not in ("auto", "cpu", "cuda", "mps"):
+            raise RunError(f"accelerator {self.accelerator!r} is not one of auto, cpu, cuda, mps")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a search ended.
+
+    Attributes:
+        signal: what stopped it; None if it has all its trials.
+    """
+
+    folder: RunFolder
+    summaries: Sequence[CandidateSummary]
+    signal: int | None
+
+
+def launch(options: SearchOptions, display: Display) -> Outcome:
+    """Run a search, or continue it, until the study has all its trials.
+
+    Raises:
+        SESearchError: something that was asked for is not to be had; each kind has its class.
+    """
+    space = read_space(options.space)
+    recipe = read_recipe(options.recipe)
+    objectives = parse_objectives(options.objectives)
+    info = describe_data(options.data, recipe)
+    backbone = describe_backbone(
+        options.backbone,
+        in_channels=backbone_in_channels(options.backbone, info.channels),
+        image_size=info.image_size,
+        num_classes=info.num_classes,
+    )
+    bound = space.bind(backbone)
+    study = Study(
+        space=space,
+        backbone=backbone,
+        recipe=recipe,
+        data=_describe_split(info),
+        objectives=objectives,
+        epochs=options.epochs or recipe.epochs,
+        seed=options.seed,
+        precision="",
+    )
+    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
+    with folder.lock():
+        # What is known before PyTorch has started is compared before it: a refusal is immediate.
+        recorded = folder.read_config()
+        if recorded:
+            folder.refuse_changes(replace(study, precision=recorded["study"]["precision"]).identity)
+        display.note(
+            f"{backbone.name} on {info.name}: {magnitude(bound.size)} candidates, "
+            f"{len(backbone.sites)} sites; {info.num_used:,} images train, "
+            f"{info.num_validation:,} validate"
+        )
+        prepared = prepare_data(options.data, options.data_dir, None, recipe)
+        display.note(f"Data: {prepared.source}. Starting PyTorch ...")
+        warm_up(PRELOAD, options.threads)
+        hardware = call_in_child(probe_hardware, folder.worker_log)
+        devices = choose_devices(hardware, recipe, options)
+        study = replace(study, precision=devices[0].precision)
+        folder.refuse_changes(study.identity)
+        folder.write_config(_make_config(study, options, hardware, len(devices)))
+        return _search(
+            folder, study, bound, TrainingTask(prepared, recipe), devices, options, display
+        )
+
+
+def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -> list[Device]:
+    """Choose what trials train on: a GPU each, or ``threads`` CPU cores each.
+
+    Raises:
+        RunError: the accelerator that was asked for is not there.
+    """
+    accelerator = hardware.accelerator if options.accelerator == "auto" else options.accelerator
+    if accelerator not in (hardware.accelerator, "cpu"):
+        raise RunError(f"accelerator {accelerator!r} is not there; {hardware.accelerator!r} is")
+    is_found = accelerator == hardware.accelerator
+    precision = hardware.auto_precision if is_found and recipe.precision == "auto" else "32-true"
+    if accelerator == "cpu":
+        num_cores = hardware.num_devices if is_found else 1
+        num_workers = options.workers or max(1, num_cores // options.threads)
+        return [Device("cpu", 0, options.threads, precision) for _ in range(num_workers)]
+    num_workers = options.workers or hardware.num_devices
+    return [
+        Device(accelerator, index % hardware.num_devices, options.threads, precision)
+        for index in range(num_workers)
+    ]
+
+
+def make_limit(limits: Limits, price: Callable[[Candidate], Cost] = count_cost) -> IsAllowed:
+    """Return whether a candidate is within the limits of a space."""
+
+    def is_allowed(candidate: Candidate) -> bool:
+        cost = price(candidate)
+        shares = (
+            (limits.added_params, cost.added_params_pct / 100),
+            (limits.added_macs, cost.added_macs_pct / 100),
+            (limits.params, cost.params),
+            (limits.macs, cost.macs),
+        )
+        return all(limit is None or value <= limit for limit, value in shares)
+
+    return is_allowed
+
+
+def _search(
+    folder: RunFolder,
+    study: Study,
+    bound: BoundSpace,
+    task: TrainingTask,
+    devices: Sequence[Device],
+    options: SearchOptions,
+    display: Display,
+) -> Outcome:
+    store = TrialStore(folder.database, study.objectives, study.directions)
+
+    def keep(number: int, evaluation: Evaluation) -> None:
+        folder.correct_file(number).write_bytes(evaluation.correct)
+
+    executor = LocalExecutor(task, devices, folder.worker_log, options.timeout)
+    make_sampler = SAMPLERS[options.sampler]
+    try:
+        with StopSignals(display.stopping) as stop:
+            ending = run_search(
+                space=bound,
+                store=store,
+                sampler=make_sampler(bound, make_limit(study.space.limits), study.seed),
+                executor=executor,
+                count_cost=count_cost,
+                objectives=study.objectives,
+                budget=Budget(options.trials, study.epochs, study.seed, options.max_failures),
+                stop=stop,
+                observe=display.update,
+                keep=keep,
+            )
+    finally:
+        executor.kill()
+        store.close()
+        display.close()
+        summaries = write_report(folder)
+    display.finish(folder, summaries)
+    return Outcome(folder, summaries, stop.number if ending == Ending.STOPPED else None)
+
+
+def _describe_split(info: DataInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "channels": info.channels,
+        "image_size": info.image_size,
+        "num_classes": info.num_classes,
+        "train": info.num_used,
+        "validation": info.num_validation,
+        "test": info.num_test,
+    }
+
+
+def _make_config(
+    study: Study, options: SearchOptions, hardware: Hardware, num_workers: int
+) -> dict[str, Any]:
+    return {
+        "study": study.identity,
+        "hash": study.hash,
+        "search": {
+            "space": options.space,
+            "sampler": options.sampler,
+            "trials": options.trials,
+            "workers": num_workers,
+            "threads": options.threads,
+            "recipe": options.recipe,
+            "recipe_hash": study.recipe.hash,
+            "max_failures": options.max_failures,
+            "timeout": options.timeout,
+        },
+        "versions": {"python": platform.python_version(), **_read_versions()},
+        "hardware": {
+            "accelerator": hardware.accelerator,
+            "name": hardware.name,
+            "devices": hardware.num_devices,
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        },
+        "command": ["se-search", *sys.argv[1:]],
+    }
+
+
+def _read_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in VERSIONED}

@@ -1,0 +1,65 @@
+"""Lays out what candidates cost: a table for people, plain objects for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from se_search.candidate import Backbone, Candidate
+from se_search.cost import count_cost
+
+
+def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Return one plain object a candidate, with every number exact."""
+    rows = []
+    for candidate in candidates:
+        cost = count_cost(candidate)
+        rows.append(
+            {
+                "candidate": str(candidate),
+                "key": candidate.key,
+                "placement": candidate.placement,
+                "params": cost.params,
+                "added_params": cost.added_params,
+                "added_params_pct": cost.added_params_pct,
+                "macs": cost.macs,
+                "added_macs": cost.added_macs,
+                "added_macs_pct": cost.added_macs_pct,
+                "by_stage": {name: asdict(stage) for name, stage in cost.by_stage.items()},
+                "by_operator": dict(cost.by_operator),
+                "uncounted": list(cost.uncounted),
+            }
+        )
+    return rows
+
+
+def cost_table(backbone: Backbone, candidates: Sequence[Candidate]) -> Table:
+    """Lay out total and added costs, and the added parameters of each stage."""
+    uncounted = ", ".join(backbone.uncounted) or "none"
+    table = Table(
+        title=f"{backbone.name}, {backbone.in_channels} x {backbone.image_size} x "
+        f"{backbone.image_size} pixels, {backbone.num_classes} classes",
+        caption="MACs as fvcore counts them (1 a multiply-add, 2 an element of batch norm), and 1 "
+        f"an element for the SE blocks' pooling, gates and scaling. Not counted: {uncounted}.",
+    )
+    table.add_column("SE placement (stage:squeeze width)")
+    for heading in ("params", "added", "added %", "MACs", "added MACs", "MACs %"):
+        table.add_column(heading, justify="right")
+    for stage in backbone.stages:
+        table.add_column(f"+ stage {stage}", justify="right")
+    for candidate in candidates:
+        cost = count_cost(candidate)
+        table.add_row(
+            candidate.placement,
+            f"{cost.params:,}",
+            f"{cost.added_params:+,}" if cost.added_params else "0",
+            f"{cost.added_params_pct:.3f}",
+            f"{cost.macs:,}",
+            f"{cost.added_macs:+,}" if cost.added_macs else "0",
+            f"{cost.added_macs_pct:.3f}",
+            *(f"{cost.by_stage[f'stage{stage}'].added_params:,}" for stage in backbone.stages),
+        )
+    return table

@@ -1,0 +1,36 @@
+"""Opens Optuna's dashboard on a run, for this machine only."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from se_search.errors import RunError
+from se_search.store.folder import RunFolder
+
+HOST = "127.0.0.1"
+
+
+def serve_dashboard(folder: RunFolder, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the dashboard until Ctrl-C.
+
+    It has no passwords and lets whoever reaches it delete studies, so it listens on 127.0.0.1.
+
+    Raises:
+        RunError: the run has no study yet, or the port is taken.
+    """
+    if not folder.database.is_file():
+        raise RunError(f"{folder.database} is not there: no trials have been stored")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as cause:
+            raise RunError(
+                f"port {port} of {HOST} is taken ({cause}); take another --port"
+            ) from cause
+    from optuna_dashboard import run_server
+
+    announce(f"Optuna dashboard of {folder.path}: http://{HOST}:{port}/ (Ctrl-C ends it)")
+    announce(f"From another machine: ssh -L {port}:{HOST}:{port} this-machine")
+    run_server(f"sqlite:///{folder.database.absolute()}", host=HOST, port=port)

@@ -1,0 +1,81 @@
+"""A finished or running search, as pandas sees it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.analysis.pareto import front_of, summarize
+from se_search.errors import RunError
+from se_search.record import TrialRecord
+from se_search.report.document import FRONT_FIELDS
+from se_search.store.folder import RunFolder
+from se_search.store.reader import read_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def open_run(path: str | Path) -> Run:
+    """Open the folder of a run, by its path or by its name in ``runs``.
+
+    Raises:
+        RunError: there is no run.
+    """
+    return Run(RunFolder.existing(Path(path)))
+
+
+class Run:
+    """What a search has found so far; read once, and not again when the search goes on.
+
+    Attributes:
+        folder: where it lies.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the run is: study, search, versions, hardware."""
+        return self.folder.read_config()
+
+    @cached_property
+    def records(self) -> list[TrialRecord]:
+        """All trials, by number."""
+        return read_records(self.folder.database)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row for each trial, with the columns of ``trials.csv``."""
+        import pandas as pd
+
+        names = [field.name for field in fields(TrialRecord)]
+        return pd.DataFrame([asdict(record) for record in self.records], columns=names)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
+        import pandas as pd
+
+        summaries = summarize(self.records, self.config["study"]["objectives"])
+        rows = [asdict(summary) for summary in front_of(summaries)]
+        return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
+
+    def correct(self, number: int) -> NDArray[np.bool_]:
+        """Return which validation images trial ``number`` has right: ``(images,)`` bool.
+
+        Raises:
+            RunError: the trial is not complete.
+        """
+        path = self.folder.correct_file(number)
+        if not path.is_file():
+            raise RunError(f"trial {number} has no evaluation at {path}")
+        num_images = self.config["study"]["data"]["validation"]
+        bits = np.fromfile(path, dtype=np.uint8)
+        return np.unpackbits(bits, count=num_images).astype(np.bool_)

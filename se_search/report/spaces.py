@@ -1,0 +1,77 @@
+"""Lays out search spaces: how large they are, what they offer, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from se_search.candidate import Backbone
+from se_search.cost import count_cost
+from se_search.space import BoundSpace, magnitude, read_space, space_names
+
+
+def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
+    """Return the sizes and the range of added costs of every shipped space on a backbone."""
+    rows = []
+    for name in space_names():
+        space = read_space(name)
+        bound = space.bind(backbone)
+        low, high = added_params_range(bound)
+        rows.append(
+            {
+                "space": name,
+                "description": space.description,
+                "raw_size": bound.raw_size,
+                "size": bound.size,
+                "least_added_params": low,
+                "most_added_params": high,
+            }
+        )
+    return rows
+
+
+def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
+    """Lay out what ``list_sizes`` returns."""
+    table = Table(title=f"Search spaces on {backbone}")
+    table.add_column("space", no_wrap=True)
+    for heading in ("raw points", "candidates", "added params"):
+        table.add_column(heading, justify="right")
+    table.add_column("what it varies")
+    for row in rows:
+        table.add_row(
+            row["space"],
+            magnitude(row["raw_size"]),
+            magnitude(row["size"]),
+            f"{row['least_added_params']:,} - {row['most_added_params']:,}",
+            row["description"],
+        )
+    return table
+
+
+def show_space(console: Console, name: str, bound: BoundSpace) -> None:
+    """Print the sizes, the sites with their channels, and the parameters that a sampler draws."""
+    low, high = added_params_range(bound)
+    console.print(f"[bold]{name}[/bold] on {bound.backbone.name}: {bound.space.description}")
+    console.print(
+        f"{magnitude(bound.size)} candidates ({magnitude(bound.raw_size)} raw points), "
+        f"{low:,} to {high:,} added parameters",
+        highlight=False,
+    )
+    sites = Table("site", "drawn with", *bound.backbone.sites[0].feature_maps, title="Channels")
+    for slot in bound.slots:
+        for site in slot.sites:
+            maps = [str(feature_map.channels) for feature_map in site.feature_maps.values()]
+            sites.add_row(site.name, slot.name, *maps)
+    console.print(sites)
+    parameters = Table("parameter", "choices", title="Choices")
+    for parameter in bound.parameters:
+        parameters.add_row(parameter.name, ", ".join(map(str, parameter.choices)))
+    console.print(parameters)
+
+
+def added_params_range(bound: BoundSpace) -> tuple[int, int]:
+    """Return the fewest and the most parameters that a candidate of the space adds."""
+    extremes = [bound.extreme(lambda c: count_cost(c).added_params, pick) for pick in (min, max)]
+    return extremes[0], extremes[1]

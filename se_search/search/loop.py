@@ -1,0 +1,204 @@
+"""The search loop: asks for trials, hands them to an executor, and tells what came of them.
+
+It is handed its store, sampler, cost function and executor, so that tests, and benchmarks on
+tables of finished trainings, run the real loop without a training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import Protocol
+
+import optuna
+
+from se_search.analysis.pareto import summarize
+from se_search.candidate import Candidate
+from se_search.errors import TooManyFailuresError
+from se_search.record import Assignment, Cost, Evaluation, Failure, Stop, TrialRecord
+from se_search.search.samplers import CandidateSampler
+from se_search.space import BoundSpace, Choice, Parameter
+from se_search.store.writer import TrialStore
+
+
+class Executor(Protocol):
+    """Trains assignments, several at a time."""
+
+    def has_room(self) -> bool:
+        """Tell whether another assignment can start now."""
+
+    def submit(self, number: int, assignment: Assignment) -> None:
+        """Start trial ``number``."""
+
+    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
+        """Return what has ended; block for at most ``timeout`` seconds if nothing has."""
+
+    def kill(self) -> None:
+        """End all that runs, at once."""
+
+
+class Ending(IntEnum):
+    """How the loop ended."""
+
+    FINISHED = 0
+    STOPPED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the study stands, after each change."""
+
+    total: int
+    completed: int
+    failed: int
+    running: int
+    best_accuracy: float | None
+    front_size: int
+    changed: TrialRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a study may spend.
+
+    Attributes:
+        num_trials: the study's total of trials, failed ones and those of earlier runs included.
+        epochs: of each training.
+        first_seed: of each candidate's first training; the next one takes the next seed.
+        max_failures: the study stops after so many failed trials in a row.
+    """
+
+    num_trials: int
+    epochs: int
+    first_seed: int
+    max_failures: int
+
+
+def run_search(
+    *,
+    space: BoundSpace,
+    store: TrialStore,
+    sampler: CandidateSampler,
+    executor: Executor,
+    count_cost: Callable[[Candidate], Cost],
+    objectives: tuple[str, ...],
+    budget: Budget,
+    stop: Callable[[], Stop] = lambda: Stop.NO,
+    observe: Callable[[Progress], None] = lambda _: None,
+    keep: Callable[[int, Evaluation], None] = lambda *_: None,
+) -> Ending:
+    """Run trials until the study has ``budget.num_trials`` of them, or is asked to stop.
+
+    Args:
+        space: the candidates.
+        store: where the trials stand; what is in it already counts.
+        sampler: proposes candidates.
+        executor: trains them.
+        count_cost: prices them, exactly.
+        objectives: of the study, accuracy first.
+        budget: how much to spend.
+        stop: asked about twice a second.
+        observe: told of every change.
+        keep: handed each evaluation that is complete, for what the store does not hold.
+
+    Raises:
+        TooManyFailuresError: ``budget.max_failures`` trials in a row failed.
+    """
+    store.study.sampler = sampler
+    running: set[int] = set()
+    failures_in_a_row: list[str] = []
+
+    def report(changed: TrialRecord | None) -> None:
+        observe(_make_progress(store, objectives, budget, len(running), changed))
+
+    report(None)
+    while True:
+        if stop() == Stop.NOW:
+            executor.kill()
+            for number in sorted(running):
+                store.release(number)
+            return Ending.STOPPED
+        may_start = stop() == Stop.NO and len(failures_in_a_row) < budget.max_failures
+        while may_start and executor.has_room() and _has_budget(store, budget):
+            record, assignment = _ask(store, space, count_cost, budget)
+            executor.submit(record.number, assignment)
+            running.add(record.number)
+            report(record)
+        if not running:
+            break
+        for number, outcome in executor.wait(timeout=0.5):
+            running.discard(number)
+            record = _tell(store, number, outcome)
+            if record.reason is not None:
+                failures_in_a_row.append(record.reason)
+            else:
+                failures_in_a_row.clear()
+                if isinstance(outcome, Evaluation):
+                    keep(number, outcome)
+            report(record)
+    if len(failures_in_a_row) >= budget.max_failures:
+        raise TooManyFailuresError(
+            f"{len(failures_in_a_row)} trials in a row failed; the last one: "
+            f"{failures_in_a_row[-1]}"
+        )
+    return Ending.STOPPED if stop() else Ending.FINISHED
+
+
+def _has_budget(store: TrialStore, budget: Budget) -> bool:
+    """Tell whether a trial may start: one that waits has been counted already."""
+    used = store.count("RUNNING", "COMPLETE", "FAIL")
+    return used < budget.num_trials
+
+
+def _ask(
+    store: TrialStore,
+    space: BoundSpace,
+    count_cost: Callable[[Candidate], Cost],
+    budget: Budget,
+) -> tuple[TrialRecord, Assignment]:
+    """Ask for the next trial: one that was broken off, or else the sampler's proposal."""
+    trial = store.study.ask()
+    if "candidate" in trial.user_attrs:
+        record = store.restart(trial)
+        candidate = Candidate.parse(record.candidate, space.backbone)
+        return record, Assignment(candidate, record.seed, record.epochs)
+    candidate = space.choose(partial(_suggest, trial))
+    seed = budget.first_seed + store.count_trainings(candidate.key, budget.epochs)
+    assignment = Assignment(candidate, seed, budget.epochs)
+    return store.assign(trial, assignment, count_cost(candidate)), assignment
+
+
+def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:
+    choice: Choice = trial.suggest_categorical(parameter.name, parameter.choices)  # type: ignore[assignment]  # one of the choices
+    return choice
+
+
+def _tell(store: TrialStore, number: int, outcome: Evaluation | Failure) -> TrialRecord:
+    if isinstance(outcome, Failure):
+        return store.fail(number, outcome.reason)
+    # Optuna would take an infinite value as a good one.
+    if not (math.isfinite(outcome.accuracy) and math.isfinite(outcome.loss)):
+        return store.fail(number, f"accuracy {outcome.accuracy}, loss {outcome.loss}: not finite")
+    return store.complete(number, outcome)
+
+
+def _make_progress(
+    store: TrialStore,
+    objectives: tuple[str, ...],
+    budget: Budget,
+    num_running: int,
+    changed: TrialRecord | None,
+) -> Progress:
+    summaries = summarize(store.records, objectives)
+    return Progress(
+        total=budget.num_trials,
+        completed=store.count("COMPLETE"),
+        failed=store.count("FAIL"),
+        running=num_running,
+        best_accuracy=max((summary.accuracy for summary in summaries), default=None),
+        front_size=sum(summary.on_front for summary in summaries),
+        changed=changed,
+    )

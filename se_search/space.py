@@ -1,0 +1,453 @@
+"""Search spaces: a YAML file says what each site may carry; bound to a backbone it is a set.
+
+A point of the raw space is a dictionary of parameters, as a sampler draws it. Several points can
+be one network (r = 16 and r = 32 on 16 channels, a position drawn where nothing stands): the
+bound space counts, lists and numbers the networks, each once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from se_search.candidate import (
+    SE,
+    Backbone,
+    Candidate,
+    Gate,
+    Integration,
+    Site,
+    Squeeze,
+    find_sites,
+    squeeze_width,
+)
+from se_search.config import StrictModel, read_yaml
+from se_search.errors import CandidateError, SpaceError
+
+Axis = Literal["integration", "reduction", "width", "squeeze", "gate", "bias"]
+Choice = str | int | bool
+Positive = Annotated[int, Field(ge=1, strict=True)]
+Placement = tuple[SE | None, ...]
+
+
+class Choices(StrictModel):
+    """What each site may carry: every combination of these, and nothing if ``none``."""
+
+    none: bool = Field(True, description="whether a site may carry no SE")
+    integration: tuple[Integration, ...] = ("standard",)
+    reduction: tuple[Positive, ...] | None = Field(
+        None, description="ratios r: the squeeze width is channels // r, at least 1"
+    )
+    width: tuple[Positive, ...] | None = Field(None, description="squeeze widths as they are")
+    squeeze: tuple[Squeeze, ...] | None = None
+    gate: tuple[Gate, ...] | None = None
+    bias: tuple[bool, ...] | None = None
+
+    @field_validator("integration", "reduction", "width", "squeeze", "gate", "bias")
+    @classmethod
+    def _check_values(cls, values: tuple[Choice, ...] | None) -> tuple[Choice, ...] | None:
+        if values is not None and (not values or len(set(values)) < len(values)):
+            raise ValueError("must hold at least one value, and none twice")
+        return values
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Choices:
+        if (self.reduction is None) == (self.width is None):
+            raise ValueError("needs either reduction or width")
+        return self
+
+
+class Block(StrictModel):
+    """What all SE blocks have in common, where ``choices`` does not list it."""
+
+    squeeze: Squeeze = "avg"
+    gate: Gate = "sigmoid"
+    bias: bool = False
+
+
+class Limits(StrictModel):
+    """Costs beyond which a candidate is never trained."""
+
+    added_params: float | None = Field(None, gt=0, description="share of the plain parameters")
+    added_macs: float | None = Field(None, gt=0, description="share of the plain multiply-adds")
+    params: int | None = Field(None, gt=0)
+    macs: int | None = Field(None, gt=0)
+
+
+class SearchSpace(StrictModel):
+    """Which sites may carry SE blocks, and which blocks."""
+
+    description: str = ""
+    granularity: Literal["network", "stage", "block"] = Field(
+        "stage", description="what gets a choice of its own"
+    )
+    sites: Literal["all"] | tuple[str, ...] = Field(
+        "all", description="all, or a list as [stage5, stage4.block1-2]; the others carry no SE"
+    )
+    choices: Choices
+    shared: tuple[Axis, ...] = Field((), description="axes drawn once for the whole network")
+    block: Block = Block()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _check_axes(self) -> SearchSpace:
+        for axis in self.shared:
+            if getattr(self.choices, axis) is None:
+                raise ValueError(f"shared axis {axis!r} is not listed under choices")
+        for axis in ("squeeze", "gate", "bias"):
+            if getattr(self.choices, axis) is not None and axis in self.block.model_fields_set:
+                raise ValueError(f"{axis} stands under block and under choices")
+        return self
+
+    @property
+    def axes(self) -> dict[str, tuple[Choice, ...]]:
+        """The values of each axis, in the order in which they are drawn."""
+        widths = {"reduction": self.choices.reduction, "width": self.choices.width}
+        return {
+            "integration": self.choices.integration,
+            **{axis: values for axis, values in widths.items() if values is not None},
+            "squeeze": self.choices.squeeze or (self.block.squeeze,),
+            "gate": self.choices.gate or (self.block.gate,),
+            "bias": self.choices.bias or (self.block.bias,),
+        }
+
+    def bind(self, backbone: Backbone) -> BoundSpace:
+        """Fit the space to the sites of a backbone.
+
+        Raises:
+            SpaceError: a listed site or an integration is not there, or nothing is left to choose.
+        """
+        return BoundSpace(self, backbone)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One categorical choice that a sampler makes."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Sites that share a choice: the network, a stage or a block."""
+
+    name: str
+    indices: tuple[int, ...]
+    sites: tuple[Site, ...]
+
+
+class BoundSpace:
+    """A search space on the sites of one backbone: a set of candidates, numbered from 0.
+
+    Candidates are ordered slot by slot, the last slot fastest, ``none`` first in each.
+    """
+
+    def __init__(self, space: SearchSpace, backbone: Backbone) -> None:
+        self.space = space
+        self.backbone = backbone
+        self.slots = _make_slots(space, backbone)
+        own = {axis: values for axis, values in space.axes.items() if axis not in space.shared}
+        shared = {str(axis): space.axes[axis] for axis in space.shared}
+        self._own_combinations = _combine(own)
+        self._shared_combinations = _combine(shared)
+        self._shared_parameters = tuple(
+            Parameter(axis, values) for axis, values in shared.items() if len(values) > 1
+        )
+        self._own_axes = {axis: values for axis, values in own.items() if len(values) > 1}
+        self._elements = [self._list_elements(slot) for slot in self.slots]
+        self._completions: dict[tuple[int, frozenset[int]], int] = {}
+        if self.raw_size == 1:
+            raise SpaceError(f"the space leaves nothing to choose on {backbone.name}")
+
+    @property
+    def size(self) -> int:
+        """The number of different candidates."""
+        return self._count(0, self._all_shared)
+
+    @property
+    def raw_size(self) -> int:
+        """The number of points of the raw space."""
+        per_slot = len(self._own_combinations) + self.space.choices.none
+        return len(self._shared_combinations) * int(per_slot ** len(self.slots))
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every parameter that can be drawn; which ones are drawn depends on the values drawn."""
+        return (
+            *self._shared_parameters,
+            *(parameter for slot in self.slots for parameter in self._slot_parameters(slot)),
+        )
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return (self._make(elements) for elements in self._walk(0, self._all_shared))
+
+    def candidate_at(self, index: int) -> Candidate:
+        """Return candidate number ``index`` (0 <= index < size) without listing the others."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"candidate {index} is not in 0..{self.size - 1}")
+        chosen: list[Placement] = []
+        state = self._all_shared
+        for depth, elements in enumerate(self._elements):
+            for element, allowed in elements.items():
+                count = self._count(depth + 1, state & allowed) if state & allowed else 0
+                if index < count:
+                    chosen.append(element)
+                    state = state & allowed
+                    break
+                index -= count
+        return self._make(chosen)
+
+    def choose(self, choose: Callable[[Parameter], Choice]) -> Candidate:
+        """Draw a candidate: ``choose`` is asked for each parameter that matters, in order."""
+        shared = self._shared_combinations[0] | {p.name: choose(p) for p in self._shared_parameters}
+        elements = []
+        for slot in self.slots:
+            combination = shared | self._own_combinations[0]
+            for parameter in self._slot_parameters(slot):
+                value = choose(parameter)
+                if value == "none":
+                    elements.append(_nothing(slot))
+                    break
+                combination[parameter.name.removeprefix(f"{slot.name}.")] = value
+            else:
+                elements.append(_place(slot, combination))
+        return self._make(elements)
+
+    def decode(self, params: Mapping[str, Choice]) -> Candidate:
+        """Return the candidate that a point of the raw space stands for.
+
+        Raises:
+            SpaceError: a parameter is missing, or has a value that is not in the space.
+        """
+
+        def look_up(parameter: Parameter) -> Choice:
+            if params.get(parameter.name) not in parameter.choices:
+                value = params.get(parameter.name)
+                raise SpaceError(f"{parameter.name} = {value!r} is not one of {parameter.choices}")
+            return params[parameter.name]
+
+        return self.choose(look_up)
+
+    def encode(self, candidate: Candidate) -> dict[str, Choice]:
+        """Return a point of the raw space that stands for the candidate.
+
+        Raises:
+            SpaceError: the candidate is not in the space.
+        """
+        params = self._spell(candidate)
+        if params is None:
+            raise SpaceError(f"candidate {candidate} is not in the space")
+        return params
+
+    def __contains__(self, candidate: object) -> bool:
+        return isinstance(candidate, Candidate) and self._spell(candidate) is not None
+
+    def extreme(
+        self, price: Callable[[Candidate], int], pick: Callable[[Iterable[int]], int]
+    ) -> int:
+        """Return the least (``pick=min``) or greatest (``max``) price of the space's candidates.
+
+        Args:
+            price: what a candidate costs beyond the plain backbone; it must add up over slots.
+            pick: ``min`` or ``max``.
+        """
+        nothing = [_nothing(slot) for slot in self.slots]
+
+        def price_alone(depth: int, element: Placement) -> int:
+            return price(self._make([*nothing[:depth], element, *nothing[depth + 1 :]]))
+
+        return pick(
+            sum(
+                pick(
+                    price_alone(depth, element)
+                    for element, allowed in elements.items()
+                    if index in allowed
+                )
+                for depth, elements in enumerate(self._elements)
+            )
+            for index in self._all_shared
+        )
+
+    # The parameters of a slot are its axes with more than one value. "none" joins the first of
+    # them; where there is none to join, the slot gets a parameter "se" of its own.
+
+    def _slot_parameters(self, slot: Slot) -> Iterator[Parameter]:
+        nothing: tuple[Choice, ...] = ("none",) if self.space.choices.none else ()
+        for axis, values in self._own_axes.items():
+            yield Parameter(f"{slot.name}.{axis}", nothing + values)
+            nothing = ()
+        if nothing:
+            yield Parameter(f"{slot.name}.se", ("none", "on"))
+
+    @cached_property
+    def _all_shared(self) -> frozenset[int]:
+        return frozenset(range(len(self._shared_combinations)))
+
+    def _list_elements(self, slot: Slot) -> dict[Placement, frozenset[int]]:
+        """Map all that a slot can carry to the shared combinations under which it can."""
+        elements: dict[Placement, set[int]] = {}
+        if self.space.choices.none:
+            elements[_nothing(slot)] = set(self._all_shared)
+        for index, shared in enumerate(self._shared_combinations):
+            for own in self._own_combinations:
+                elements.setdefault(_place(slot, shared | own), set()).add(index)
+        return {element: frozenset(allowed) for element, allowed in elements.items()}
+
+    def _count(self, depth: int, state: frozenset[int]) -> int:
+        """Count the candidates that agree on the slots before ``depth``.
+
+        ``state`` holds the shared combinations under which those slots can carry what they do. A
+        candidate is one way through the slots, whatever the number of its spellings.
+        """
+        if depth == len(self.slots):
+            return 1
+        if (depth, state) not in self._completions:
+            self._completions[depth, state] = sum(
+                self._count(depth + 1, state & allowed)
+                for allowed in self._elements[depth].values()
+                if state & allowed
+            )
+        return self._completions[depth, state]
+
+    def _walk(self, depth: int, state: frozenset[int]) -> Iterator[list[Placement]]:
+        if depth == len(self.slots):
+            yield []
+            return
+        for element, allowed in self._elements[depth].items():
+            if state & allowed:
+                for rest in self._walk(depth + 1, state & allowed):
+                    yield [element, *rest]
+
+    def _make(self, elements: Sequence[Placement]) -> Candidate:
+        blocks: list[SE | None] = [None] * len(self.backbone.sites)
+        for slot, element in zip(self.slots, elements, strict=True):
+            for index, block in zip(slot.indices, element, strict=True):
+                blocks[index] = block
+        return Candidate(self.backbone, tuple(blocks))
+
+    def _spell(self, candidate: Candidate) -> dict[str, Choice] | None:
+        if candidate.backbone != self.backbone:
+            return None
+        searched = {index for slot in self.slots for index in slot.indices}
+        if any(block and i not in searched for i, block in enumerate(candidate.blocks)):
+            return None
+        wanted = [tuple(candidate.blocks[i] for i in slot.indices) for slot in self.slots]
+        for shared in self._shared_combinations:
+            params = {p.name: shared[p.name] for p in self._shared_parameters}
+            for slot, element in zip(self.slots, wanted, strict=True):
+                spelled = self._spell_slot(slot, element, shared)
+                if spelled is None:
+                    break
+                params.update(spelled)
+            else:
+                return params
+        return None
+
+    def _spell_slot(
+        self, slot: Slot, element: Placement, shared: dict[str, Choice]
+    ) -> dict[str, Choice] | None:
+        parameters = list(self._slot_parameters(slot))
+        if self.space.choices.none and element == _nothing(slot):
+            return {parameters[0].name: "none"}
+        for own in self._own_combinations:
+            if _place(slot, shared | own) == element:
+                values: dict[str, Choice] = {"se": "on", **own}
+                return {p.name: values[p.name.removeprefix(f"{slot.name}.")] for p in parameters}
+        return None
+
+
+def _nothing(slot: Slot) -> Placement:
+    return (None,) * len(slot.sites)
+
+
+def _place(slot: Slot, combination: Mapping[str, Choice]) -> Placement:
+    return tuple(_resolve(site, combination) for site in slot.sites)
+
+
+def _resolve(site: Site, combination: Mapping[str, Choice]) -> SE:
+    """Turn a combination of axis values into the block that it means at a site."""
+    values = {axis: value for axis, value in combination.items() if axis != "se"}
+    integration: Integration = values["integration"]  # type: ignore[assignment]  # checked on reading
+    if "reduction" in values:
+        channels = site.feature_map(integration).channels
+        values["width"] = squeeze_width(channels, int(values.pop("reduction")))
+    return SE(**values)  # type: ignore[arg-type]  # checked on reading
+
+
+def _combine(axes: Mapping[str, tuple[Choice, ...]]) -> list[dict[str, Choice]]:
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def _make_slots(space: SearchSpace, backbone: Backbone) -> tuple[Slot, ...]:
+    indices = _searched_sites(space, backbone)
+    groups: dict[str, list[int]] = {}
+    for index in indices:
+        site = backbone.sites[index]
+        name = {"network": "network", "stage": f"stage{site.stage}", "block": site.name}
+        groups.setdefault(name[space.granularity], []).append(index)
+    return tuple(
+        Slot(name, tuple(members), tuple(backbone.sites[index] for index in members))
+        for name, members in groups.items()
+    )
+
+
+def _searched_sites(space: SearchSpace, backbone: Backbone) -> list[int]:
+    listed = ("all",) if space.sites == "all" else space.sites
+    try:
+        indices = sorted({index for where in listed for index in find_sites(where, backbone)})
+        for index in indices:
+            for integration in space.choices.integration:
+                backbone.sites[index].feature_map(integration)
+    except CandidateError as cause:
+        raise SpaceError(f"the space does not fit {backbone.name}: {cause}") from cause
+    if not indices:
+        raise SpaceError("sites: the list is empty; it takes all, or names as stage5")
+    return indices
+
+
+def space_names() -> list[str]:
+    """Return the names of the spaces that come with the package."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def read_space(name_or_path: str) -> SearchSpace:
+    """Read a space that comes with the package, by name, or a file of the user's, by path.
+
+    Raises:
+        SpaceError: no such space, or something in it is wrong.
+    """
+    if name_or_path in space_names():
+        return read_yaml(_folder() / f"{name_or_path}.yaml", SearchSpace, SpaceError)
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(space_names())
+        raise SpaceError(f"space {name_or_path!r} is neither a file nor one of {names}")
+    return read_yaml(path, SearchSpace, SpaceError)
+
+
+def space_schema() -> str:
+    """Return the JSON Schema of a space file, for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(schema | SearchSpace.model_json_schema(), indent=2) + "\n"
+
+
+def magnitude(count: int) -> str:
+    """Write a count for people: exact below ten million, else in powers of ten."""
+    return f"{count:,}" if count < 10**7 else f"about 10^{math.log10(count):.1f}"
+
+
+def _folder() -> Path:
+    """Return where the spaces lie: in an installed wheel inside the package, else beside it."""
+    package = Path(str(files("se_search")))
+    installed = package / "search_spaces"
+    return installed if installed.is_dir() else package.parent / "search_spaces"

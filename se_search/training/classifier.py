@@ -1,0 +1,143 @@
+"""The LightningModule that trains one candidate as an image classifier."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # its customary name
+
+from se_search.errors import DivergedError
+from se_search.recipe import Optimizer, Recipe, Schedule
+
+
+class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skipped by mypy
+    """Trains a network by a recipe, and records how it does on the validation images.
+
+    Args:
+        model: maps images ``(n, c, h, w)`` to logits ``(n, classes)``.
+        recipe: optimiser, schedule and label smoothing.
+        num_steps: optimiser steps of the whole training; the schedule is fitted to them.
+
+    Attributes:
+        history: a row for each validation: epoch, train_loss, accuracy, loss.
+        correct: ``(images,)`` bool, of the last validation.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, num_steps: int) -> None:
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+        self.num_steps = num_steps
+        self.history: list[dict[str, float]] = []
+        self.correct = torch.zeros(0, dtype=torch.bool)
+        self._epoch = 0
+        self._train_loss = math.nan
+        self._train_losses: list[Tensor] = []
+        self._val_losses: list[Tensor] = []
+        self._val_correct: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        logits: Tensor = self.model(images)
+        return logits
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return the optimiser, and a schedule that is stepped with it."""
+        optimizer = make_optimizer(self.model, self.recipe.optimizer)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(self.recipe.schedule, step / self.num_steps)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a batch."""
+        images, labels = batch
+        loss = F.cross_entropy(
+            self.model(images), labels, label_smoothing=self.recipe.label_smoothing
+        )
+        # Kept as tensors: reading a number would make a GPU wait in every step.
+        self._train_losses.append(loss.detach())
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Count the epochs; Lightning's own count has moved on by the last validation."""
+        self._epoch += 1
+
+    def on_validation_start(self) -> None:
+        """Refuse to go on when the epoch's loss is not finite."""
+        self._close_epoch()
+
+    def on_train_epoch_end(self) -> None:
+        """Refuse to go on when the epoch's loss is not finite."""
+        self._close_epoch()
+
+    def _close_epoch(self) -> None:
+        if not self._train_losses:
+            return
+        losses = torch.stack(self._train_losses)
+        self._train_losses.clear()
+        if not bool(torch.isfinite(losses).all()):
+            first = int((~torch.isfinite(losses)).nonzero()[0])
+            raise DivergedError(
+                f"the loss is {float(losses[first])} at epoch {self._epoch}, "
+                f"step {first + 1} of {len(losses)}"
+            )
+        self._train_loss = float(losses.mean())
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Note which images of a batch are right."""
+        images, labels = batch
+        logits = self.model(images).float()
+        self._val_losses.append(F.cross_entropy(logits, labels, reduction="sum"))
+        self._val_correct.append(logits.argmax(dim=1) == labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Add a row to the history."""
+        self.correct = torch.cat(self._val_correct).cpu()
+        self.history.append(
+            {
+                "epoch": self._epoch,
+                "train_loss": self._train_loss,
+                "accuracy": float(self.correct.double().mean()),
+                "loss": float(torch.stack(self._val_losses).sum()) / len(self.correct),
+            }
+        )
+        self._val_losses.clear()
+        self._val_correct.clear()
+
+
+def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
+    """Make the recipe's optimiser over all parameters of a model that are trained."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.name == "adamw":
+        return torch.optim.AdamW(
+            parameters,
+            lr=config.lr,
+            betas=(config.momentum, 0.999),
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+    )
+
+
+def rate_factor(schedule: Schedule, progress: float) -> float:
+    """Return what the peak learning rate is multiplied by, at a share of the training (0..1)."""
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    if schedule.name == "step":
+        passed = sum(progress >= milestone for milestone in schedule.milestones)
+        return float(schedule.factor**-passed)
+    rest = (progress - schedule.warmup) / (1 - schedule.warmup)
+    return max(0.0, 1 - rest) if schedule.name == "linear" else (1 + math.cos(math.pi * rest)) / 2

@@ -1,0 +1,86 @@
+"""Trains one candidate with one seed: the one place that seeds, and that makes a Trainer."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from se_search.models.surgery import build
+from se_search.recipe import Recipe
+from se_search.record import Assignment, Device, Evaluation
+from se_search.seeds import derive_seed
+from se_search.training.classifier import Classifier
+from se_search.training.data import make_data
+from se_search.training.datasets import PreparedData
+
+LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+
+
+def evaluate(
+    assignment: Assignment, data: PreparedData, recipe: Recipe, device: Device
+) -> Evaluation:
+    """Train a candidate and return how it does on the validation images.
+
+    The test images are not read. The same assignment, data, recipe, precision, number of threads
+    and versions give the same numbers, whatever else has been trained before.
+
+    Raises:
+        DivergedError: the loss is not finite.
+    """
+    torch.set_num_threads(device.threads)
+    if device.accelerator == "cuda":
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    backbone = assignment.candidate.backbone
+    model = build(assignment.candidate, assignment.seed).to(memory_format=torch.channels_last)
+    # Dropout and the like draw from the global stream; weights, order and augmentation have
+    # streams of their own, so that equal seeds mean equal draws whatever the network.
+    torch.manual_seed(derive_seed(assignment.seed, "training"))
+    datamodule = make_data(data, recipe, assignment.seed, in_channels=backbone.in_channels)
+    datamodule.setup("fit")
+    num_steps = len(datamodule.train_dataloader()) * assignment.epochs
+    classifier = Classifier(model, recipe, num_steps)
+    started = time.monotonic()
+    _fit(classifier, datamodule, make_trainer(recipe, assignment.epochs, device))
+    last = classifier.history[-1]
+    return Evaluation(
+        accuracy=last["accuracy"],
+        loss=last["loss"],
+        history=tuple(classifier.history),
+        correct=np.packbits(classifier.correct.numpy()).tobytes(),
+        seconds=time.monotonic() - started,
+    )
+
+
+def make_trainer(recipe: Recipe, epochs: int, device: Device) -> pl.Trainer:
+    """Make a Trainer without logger, bars, checkpoints and checks: they cost 5 % on a CPU."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    return pl.Trainer(
+        accelerator=LIGHTNING_ACCELERATORS[device.accelerator],
+        devices=[device.index] if device.accelerator == "cuda" else 1,
+        precision=device.precision,
+        max_epochs=epochs,
+        check_val_every_n_epoch=recipe.validate_every or epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _fit(classifier: Classifier, datamodule: pl.LightningDataModule, trainer: pl.Trainer) -> None:
+    with warnings.catch_warnings():
+        # Lightning calls a function of PyTorch by its old name.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        # The batches are already whole, in memory and on the device: no workers are wanted.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(classifier, datamodule=datamodule)
+        if not classifier.history or classifier.history[-1]["epoch"] < trainer.max_epochs:
+            trainer.validate(classifier, datamodule=datamodule, verbose=False)

@@ -1,0 +1,55 @@
+"""What trainings can run on here, and in which precision."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from se_search.record import Hardware
+
+FAST_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def describe_hardware() -> Hardware:
+    """Return the accelerator that Lightning's ``auto`` would take, and how many there are."""
+    if torch.cuda.is_available():
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Hardware(
+            accelerator="cuda",
+            num_devices=torch.cuda.device_count(),
+            name=torch.cuda.get_device_name(0),
+            auto_precision="bf16-mixed" if has_bfloat16 else "16-mixed",
+        )
+    if torch.backends.mps.is_available():
+        return Hardware("mps", 1, platform.processor() or "Apple GPU", "32-true")
+    # On a CPU without these instructions bfloat16 is tens of times slower than float32.
+    flags = _read_cpu_info("flags").split()
+    return Hardware(
+        accelerator="cpu",
+        num_devices=_count_cores(),
+        name=_read_cpu_info("model name") or platform.processor() or platform.machine(),
+        auto_precision="bf16-mixed" if any(f in flags for f in FAST_CPU_FLAGS) else "32-true",
+    )
+
+
+def _count_cores() -> int:
+    """Count the cores that this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _read_cpu_info(field: str) -> str:
+    """Return a field of the first core in Linux's list; empty where there is no such list."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == field:
+            return value.strip()
+    return ""
