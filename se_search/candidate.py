@@ -232,7 +232,7 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
     """
     if where == "all":
         return list(range(len(backbone.sites)))
-    match = re.fullmatch(r"stage(\d+)(?:\.block(\d+)(?:-(\d+))?)?", where)
+    match = re.fullmatch(r"stage(\d{1,9})(?:\.block(\d{1,9})(?:-(\d{1,9}))?)?", where)
     if match:
         stage, first, last = (int(group) if group else None for group in match.groups())
         found = [
@@ -259,7 +259,7 @@ def squeeze_width(channels: int, reduction: int) -> int:
 def _parse_block(text: str, site: Site) -> SE | None:
     if text == "none":
         return None
-    match = re.fullmatch(r"([a-z_]+):(r?)(\d+)((?:\+[a-z_]+)*)", text)
+    match = re.fullmatch(r"([a-z_]+):(r?)(\d{1,9})((?:\+[a-z_]+)*)", text)
     if match is None:
         raise CandidateError(f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO or none")
     integration, is_ratio, number, rest = match.groups()

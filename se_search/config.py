@@ -15,9 +15,9 @@ MAX_BYTES = 1_000_000
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses keys that it does not know."""
+    """A frozen model that refuses keys that it does not know, and numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=StrictModel)
@@ -43,12 +43,15 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
     if len(text) > MAX_BYTES:
         raise error(f"{name} has {len(text)} characters; at most {MAX_BYTES} are read")
     try:
-        # An alias is never needed here, and a nest of them can fill the memory.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise error(f"{name}: YAML aliases (*name) are not allowed")
+        # Neither is ever needed here. A nest of aliases can fill the memory, and a tag on a value
+        # that does not fit it (!!bool maybe) makes PyYAML raise whatever comes.
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.AliasToken | yaml.TagToken):
+                line = token.start_mark.line + 1
+                raise error(f"{name}:{line}: YAML aliases (*name) and tags (!name) are not allowed")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as cause:
+    except (yaml.YAMLError, RecursionError, ValueError) as cause:  # ValueError: 2026-13-01
         raise error(f"{name} is not valid YAML: {cause}") from cause
     if root is None or not isinstance(data, dict):
         raise error(f"{name} must be a mapping with the keys {', '.join(model.model_fields)}")
@@ -63,12 +66,15 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
 def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:
     location = problem["loc"]
     line = _find_line(root, location)
-    key = ".".join(str(part) for part in location) or "the file"
     if problem["type"] == "extra_forbidden":
+        key = ".".join(str(part) for part in location)
         allowed = ", ".join(_allowed_keys(model, location[:-1]))
         return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
+    # Where a value may have one of several types, pydantic puts the type behind the key.
+    key = ".".join(str(part) for part in location if "[" not in str(part)) or "the file"
     message = problem["msg"].removeprefix("Value error, ")
-    value = "" if problem["type"] == "missing" else f", not {problem['input']!r}"
+    is_about_keys = problem["type"] == "missing" or isinstance(problem["input"], dict)
+    value = "" if is_about_keys else f", not {problem['input']!r}"
     return f"{name}:{line}: {key}: {message}{value}"
 
 

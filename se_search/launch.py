@@ -146,12 +146,12 @@ def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -
     is_found = accelerator == hardware.accelerator
     precision = hardware.auto_precision if is_found and recipe.precision == "auto" else "32-true"
     if accelerator == "cpu":
-        num_cores = hardware.num_devices if is_found else 1
-        num_workers = options.workers or max(1, num_cores // options.threads)
+        num_workers = options.workers or max(1, hardware.num_cores // options.threads)
         return [Device("cpu", 0, options.threads, precision) for _ in range(num_workers)]
     num_workers = options.workers or hardware.num_devices
+    num_loaders = max(0, hardware.num_cores // num_workers - 1)
     return [
-        Device(accelerator, index % hardware.num_devices, options.threads, precision)
+        Device(accelerator, index % hardware.num_devices, options.threads, precision, num_loaders)
         for index in range(num_workers)
     ]
 
@@ -245,6 +245,7 @@ def _make_config(
             "accelerator": hardware.accelerator,
             "name": hardware.name,
             "devices": hardware.num_devices,
+            "cores": hardware.num_cores,
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         },
         "command": ["se-search", *sys.argv[1:]],

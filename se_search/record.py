@@ -123,12 +123,14 @@ class Device:
         index: which one of them; 0 for the CPU.
         threads: CPU threads that the training may use.
         precision: Lightning's word: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        num_loaders: processes that read images for it, where they are files; 0: none.
     """
 
     accelerator: str
     index: int
     threads: int
     precision: str
+    num_loaders: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,15 @@ class Hardware:
 
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
-        num_devices: GPUs, or CPU cores that this process may use.
+        num_devices: GPUs; 1 for the CPU.
+        num_cores: CPU cores that this process may use.
         name: the device's model.
         auto_precision: what the precision ``auto`` means here, in Lightning's words.
     """
 
     accelerator: str
     num_devices: int
+    num_cores: int
     name: str
     auto_precision: str
 

@@ -166,7 +166,7 @@ class BoundSpace:
         self._own_axes = {axis: values for axis, values in own.items() if len(values) > 1}
         self._elements = [self._list_elements(slot) for slot in self.slots]
         self._completions: dict[tuple[int, frozenset[int]], int] = {}
-        if self.raw_size == 1:
+        if self.size == 1:
             raise SpaceError(f"the space leaves nothing to choose on {backbone.name}")
 
     @property

@@ -189,10 +189,10 @@ def _draw_labels(
     y_of: Callable[[float], float],
 ) -> None:
     """Write the members' names in a column at the right, a thin line from each to its point."""
-    _, top, right, _ = panel.box
+    _, top, right, bottom = panel.box
     ranked = sorted(front, key=lambda s: -s.accuracy)
     panel.text(right + 46, top - 10, "accuracy %   added   SE (stage:width)", "lb", size=11)
-    heights = _spread([y_of(100 * s.accuracy) for s in ranked], top + 6, ROW_HEIGHT)
+    heights = _spread([y_of(100 * s.accuracy) for s in ranked], top + 6, bottom, ROW_HEIGHT)
     for summary, y in zip(ranked, heights, strict=True):
         point = (x_of(getattr(summary, cost)), y_of(100 * summary.accuracy))
         panel.line([point, (right + 24, y), (right + 42, y)], LEADER)
@@ -201,15 +201,26 @@ def _draw_labels(
             f"{100 * summary.accuracy:.2f}{seeds}   {summary.added_params_pct:+.2f}%   "
             f"{summary.placement}"
         )
-        panel.text(right + 46, y, text, "lm", size=12)
+        panel.text(right + 46, y, _shorten(text, 12, LABEL_WIDTH - 54), "lm", size=12)
 
 
-def _spread(wanted: Sequence[float], first: float, gap: float) -> list[float]:
-    """Move ascending heights down just so far that neighbours are ``gap`` apart."""
+def _spread(wanted: Sequence[float], first: float, last: float, gap: float) -> list[float]:
+    """Move ascending heights just so far that neighbours are ``gap`` apart, in first..last."""
     heights: list[float] = []
     for height in wanted:
         heights.append(max(height, heights[-1] + gap if heights else first))
-    return heights
+    ends = [last - gap * num_below for num_below in reversed(range(len(heights)))]
+    return [min(height, end) for height, end in zip(heights, ends, strict=True)]
+
+
+def _shorten(text: str, size: int, width: float) -> str:
+    """Cut a text that is wider than ``width`` pixels, which three dots then end."""
+    font = ImageFont.load_default(size)
+    if font.getlength(text) <= width:
+        return text
+    while font.getlength(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text}..."
 
 
 def _accuracy_range(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ class RunFolder:
         """Which validation images trial ``number`` has right: packed bits, for numpy.unpackbits."""
         return self.path / "correct" / f"{number:05d}.bits"
 
-    def lock(self) -> FileLock:
-        """Make the folder and take it for this process.
+    def lock(self) -> AbstractContextManager[FileLock]:
+        """Make the folder and take it for this process, until the ``with`` block ends.
 
         Raises:
             RunBusyError: another process has it.
@@ -92,8 +93,7 @@ class RunFolder:
         """
         try:
             (self.path / "correct").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock")
-            lock.acquire(timeout=0)
+            return FileLock(self.path / "run.lock").acquire(timeout=0)
         except Timeout as cause:
             raise RunBusyError(
                 f"another se-search is working on {self.path}; wait for it, stop it, or take "
@@ -101,7 +101,6 @@ class RunFolder:
             ) from cause
         except OSError as cause:
             raise RunError(f"{self.path} can't be made or written to: {cause}") from cause
-        return lock
 
     def read_config(self) -> dict[str, Any]:
         """Read ``config.yaml``; empty if the run has not started yet.
@@ -113,7 +112,7 @@ class RunFolder:
             return {}
         try:
             config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as cause:
+        except (OSError, ValueError, yaml.YAMLError) as cause:  # ValueError: not UTF-8
             raise RunError(f"{self.config_file} can't be read: {cause}") from cause
         if not isinstance(config, dict) or not isinstance(config.get("study"), dict):
             raise RunError(f"{self.config_file} is no configuration of a run: it has no 'study'")

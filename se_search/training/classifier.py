@@ -115,6 +115,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
 
 def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
     """Make the recipe's optimiser over all parameters of a model that are trained."""
+    # Fused into one loop: on a small network the usual one takes a tenth of a CPU's step.
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":
         return torch.optim.AdamW(
@@ -122,6 +123,7 @@ def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer
             lr=config.lr,
             betas=(config.momentum, 0.999),
             weight_decay=config.weight_decay,
+            fused=True,
         )
     return torch.optim.SGD(
         parameters,
@@ -129,6 +131,7 @@ def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         nesterov=config.nesterov,
+        fused=True,
     )
 
 

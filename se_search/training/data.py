@@ -6,7 +6,6 @@ crops, are drawn from the seed and the epoch; the global generators are neither 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from torchvision.transforms import v2
 
 from se_search.errors import DataError
 from se_search.recipe import Augmentation, Recipe
+from se_search.seeds import derive_seed
 from se_search.training.datasets import DataInfo, Part, PreparedData, split_sizes
 
 Batch = tuple[Tensor, Tensor]
@@ -92,12 +92,7 @@ def split_indices(recipe: Recipe, num_train: int) -> tuple[NDArray[np.int64], ND
 
 def seeded_generator(seed: int, stream: str, epoch: int = 0) -> torch.Generator:
     """Return a CPU generator for one purpose in one epoch, unrelated to every other one's."""
-    return torch.Generator().manual_seed(_derive_seed(seed, stream, epoch))
-
-
-def _derive_seed(*parts: object) -> int:
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8]) >> 1
+    return torch.Generator().manual_seed(derive_seed(seed, stream, epoch))
 
 
 # --- arrays -------------------------------------------------------------------------------------
@@ -384,7 +379,7 @@ class _SeededOrder(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self._epoch
         order = torch.randperm(self._count, generator=seeded_generator(self._seed, "order", epoch))
-        return ((i, _derive_seed(self._seed, "augment", epoch, i)) for i in order.tolist())
+        return ((i, derive_seed(self._seed, "augment", epoch, i)) for i in order.tolist())
 
 
 class _SeededImages(Dataset[tuple[Tensor, int]]):

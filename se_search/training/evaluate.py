@@ -41,7 +41,13 @@ def evaluate(
     # Dropout and the like draw from the global stream; weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws whatever the network.
     torch.manual_seed(derive_seed(assignment.seed, "training"))
-    datamodule = make_data(data, recipe, assignment.seed, in_channels=backbone.in_channels)
+    datamodule = make_data(
+        data,
+        recipe,
+        assignment.seed,
+        in_channels=backbone.in_channels,
+        num_workers=device.num_loaders,
+    )
     datamodule.setup("fit")
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
     classifier = Classifier(model, recipe, num_steps)

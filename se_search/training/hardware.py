@@ -20,16 +20,19 @@ def describe_hardware() -> Hardware:
         return Hardware(
             accelerator="cuda",
             num_devices=torch.cuda.device_count(),
+            num_cores=_count_cores(),
             name=torch.cuda.get_device_name(0),
             auto_precision="bf16-mixed" if has_bfloat16 else "16-mixed",
         )
     if torch.backends.mps.is_available():
-        return Hardware("mps", 1, platform.processor() or "Apple GPU", "32-true")
+        name = platform.processor() or "Apple GPU"
+        return Hardware("mps", 1, _count_cores(), name, auto_precision="32-true")
     # On a CPU without these instructions bfloat16 is tens of times slower than float32.
     flags = _read_cpu_info("flags").split()
     return Hardware(
         accelerator="cpu",
-        num_devices=_count_cores(),
+        num_devices=1,
+        num_cores=_count_cores(),
         name=_read_cpu_info("model name") or platform.processor() or platform.machine(),
         auto_precision="bf16-mixed" if any(f in flags for f in FAST_CPU_FLAGS) else "32-true",
     )

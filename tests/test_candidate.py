@@ -1,0 +1,281 @@
+"""Candidates: one value, one text and one key for one network."""
+
+import dataclasses
+import hashlib
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import backbones, candidates, make_backbone, with_sites
+
+from se_search.candidate import (
+    SE,
+    Candidate,
+    FeatureMap,
+    Site,
+    find_sites,
+    squeeze_width,
+)
+from se_search.errors import CandidateError
+
+# Sites: stage2.block1, stage3.block1-4, stage4.block1-2.
+TINY = make_backbone([8], [16, 16, 16, 16], [32, 64])
+
+
+def parse(text, backbone=TINY):
+    return Candidate.parse(text, backbone)
+
+
+def carrying(**blocks):
+    """Return the candidate that carries SE at these sites, given as ``s3_2=SE(...)``."""
+    names = [f"s{site.stage}_{site.block}" for site in TINY.sites]
+    assert set(blocks) <= set(names)
+    return Candidate(TINY, tuple(blocks.get(name) for name in names))
+
+
+@given(candidates())
+def test_the_text_form_parses_back_to_the_candidate(candidate):
+    assert Candidate.parse(str(candidate), candidate.backbone) == candidate
+
+
+ONE_BACKBONE = st.shared(backbones(), key="one backbone")
+
+
+@pytest.mark.parametrize("form", ["placement", "key"])
+@given(one=candidates(ONE_BACKBONE), other=candidates(ONE_BACKBONE))
+def test_only_one_candidate_of_a_backbone_has_a_placement_and_a_key(one, other, form):
+    assert (getattr(one, form) == getattr(other, form)) == (one.blocks == other.blocks)
+
+
+@given(candidates())
+def test_a_candidate_survives_pickling_with_its_hash(candidate):
+    copy = pickle.loads(pickle.dumps(candidate))
+    assert copy == candidate
+    assert hash(copy) == hash(candidate)
+    assert copy.key == candidate.key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),  # printf %s TEXT | sha256sum | cut -c1-12
+    [
+        ("tiny", "8950abfda7b7"),
+        ("tiny/stage2=standard:4", "76f380463d5c"),
+        ("tiny/stage3.block2-4=pre:2+max+tanh+bias", "7eff5ec3a5b1"),
+    ],
+)
+def test_a_key_is_the_start_of_the_texts_sha256(text, key):
+    assert parse(text).key == key == hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("tiny/all=none", "tiny"),
+        (" tiny\n", "tiny"),
+        ("tiny/stage3=standard:r8", "tiny/stage3=standard:2"),
+        ("tiny/stage3=standard:r32", "tiny/stage3=standard:r64"),
+        ("tiny/stage3.block1-4=pre:2", "tiny/stage3=pre:2"),
+        ("tiny/stage4.block2=pre:2/stage4.block1=pre:2", "tiny/stage4=pre:2"),
+        ("tiny/stage2=pre:2/stage3=pre:2/stage4=pre:2", "tiny/all=pre:2"),
+        ("tiny/stage2=pre:2+avg+sigmoid", "tiny/stage2=pre:2"),
+        ("tiny/stage2=pre:2+bias+tanh+max", "tiny/stage2=pre:2+max+tanh+bias"),
+        ("tiny/stage2=pre:02", "tiny/stage2=pre:2"),
+        ("tiny/all=post:4/all=none", "tiny"),
+    ],
+)
+def test_two_spellings_of_one_network_have_one_text_and_one_key(text, other):
+    assert parse(text) == parse(other)
+    assert str(parse(text)) == str(parse(other))
+    assert parse(text).key == parse(other).key
+    assert len({parse(text), parse(other)}) == 1
+
+
+def test_the_same_blocks_in_another_backbone_are_another_candidate():
+    other = make_backbone([8], [16, 16, 16, 16], [32, 64], name="other")
+    assert parse("tiny/stage2=pre:2") != parse("other/stage2=pre:2", other)
+
+
+def test_a_backbone_for_larger_images_is_another_backbone():
+    assert Candidate.plain(TINY) != Candidate.plain(dataclasses.replace(TINY, image_size=24))
+
+
+def test_the_text_form_joins_what_a_stage_shares_and_what_neighbours_share():
+    block = SE("pre", 2)
+    candidate = carrying(s2_1=block, s3_1=block, s3_3=block, s3_4=block, s4_2=SE("pre", 3))
+    assert str(candidate) == (
+        "tiny/stage2=pre:2/stage3.block1=pre:2/stage3.block3-4=pre:2/stage4.block2=pre:3"
+    )
+
+
+def test_the_text_form_never_joins_two_stages():
+    assert str(parse("tiny/all=pre:2")) == "tiny/stage2=pre:2/stage3=pre:2/stage4=pre:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "placement"),
+    [
+        ("tiny", "no SE"),
+        ("tiny/stage2=standard:16", "s2:16"),
+        (
+            "tiny/stage2=standard:2/stage3.block1-3=pre:64+max/stage4.block2=post:8+bias",
+            "s2:2 s3.1-3:pre64+max s4.2:post8+bias",
+        ),
+    ],
+)
+def test_a_placement_is_the_text_in_short(text, placement):
+    assert parse(text).placement == placement
+
+
+@pytest.mark.parametrize(
+    ("channels", "reduction", "width"),
+    [(256, 16, 16), (2048, 16, 128), (16, 16, 1), (16, 32, 1), (1, 1, 1), (100, 3, 33), (8, 1, 8)],
+)
+def test_a_squeeze_width_is_the_whole_part_of_the_ratio_and_at_least_1(channels, reduction, width):
+    assert squeeze_width(channels, reduction) == width
+
+
+def test_a_reduction_is_of_the_channels_that_the_integration_gates_at_each_site():
+    candidate = parse("tiny/stage3=inner:r2/stage4=standard:r16")
+    assert [block and block.width for block in candidate.blocks] == [None, 2, 2, 2, 2, 2, 4]
+
+
+def test_a_later_setting_overrides_an_earlier_one_site_by_site():
+    candidate = parse("tiny/all=pre:2/stage3=none/stage3.block2=post:1+tanh/stage4=standard:3")
+    assert candidate == carrying(
+        s2_1=SE("pre", 2),
+        s3_2=SE("post", 1, gate="tanh"),
+        s4_1=SE("standard", 3),
+        s4_2=SE("standard", 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "indices"),
+    [
+        ("all", [0, 1, 2, 3, 4, 5, 6]),
+        ("stage3", [1, 2, 3, 4]),
+        ("stage3.block2", [2]),
+        ("stage3.block2-4", [2, 3, 4]),
+        ("stage4.block1-1", [5]),
+    ],
+)
+def test_a_place_names_the_sites_of_a_stage_a_block_or_a_range(where, indices):
+    assert find_sites(where, TINY) == indices
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("stage1", "stage5", "stage3.block0", "stage3.block5", "stage3.block3-5", "stage3.block"),
+        *(
+            "stage3.block3-2",
+            "stage3.block1-",
+            "stage",
+            "stage3 ",
+            "Stage3",
+            "",
+            "stage" + 5000 * "3",
+        ),
+    ],
+)
+def test_a_place_that_is_not_there_is_named_with_the_stages_that_are(where):
+    with pytest.raises(CandidateError) as caught:
+        find_sites(where, TINY)
+    assert f"tiny has no site {where!r}" in str(caught.value)
+    assert "stage2, stage3, stage4" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "allowed"),
+    [
+        ("other/stage2=pre:2", "'other/stage2=pre:2'", "tiny"),
+        ("", "''", "tiny"),
+        ("tiny/stage9=pre:2", "'stage9'", "stage2, stage3, stage4"),
+        ("tiny/stage2=outer:2", "'outer'", "standard, pre, post, identity, inner"),
+        ("tiny/stage2=pre:0", "'pre:0'", "positive integer"),
+        ("tiny/stage2=pre:r0", "'pre:r0'", "positive integer"),
+        ("tiny/stage2=pre:2+soft", "'soft'", "avg, max, sigmoid, hard_sigmoid, tanh, relu, bias"),
+        ("tiny/stage2", "'stage2'", "SITE=BLOCK"),
+        ("tiny/", "''", "SITE=BLOCK"),
+        ("tiny//stage2=pre:2", "''", "SITE=BLOCK"),
+        ("tiny/=pre:2", "''", "stage2, stage3, stage4"),
+    ],
+)
+def test_a_malformed_text_is_refused_by_name_with_what_is_allowed(text, named, allowed):
+    with pytest.raises(CandidateError) as caught:
+        parse(text)
+    assert named in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("", "pre", "pre:", ":2", "pre:-2", "pre:2.5", "pre:two", "pre: 2", "2", "pre:2+"),
+        *("pre:2++bias", "pre:2=post:2", "None", "pre:r", "pre:R2", "pre:" + 5000 * "9"),
+    ],
+)
+def test_what_does_not_read_as_a_block_is_refused_with_the_forms_that_do(what):
+    with pytest.raises(CandidateError) as caught:
+        parse(f"tiny/stage2=pre:2/stage3={what}")
+    assert str(caught.value) == f"{what!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO or none"
+
+
+PIECES = ["stage", "2", "3", ".block", "1", "-", "=", "pre", ":", "r", "+", "max", "none", "all"]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "²", "٣", "0", " ", "/", "="]), max_size=12).map("".join))
+def test_whatever_stands_behind_the_backbones_name_is_a_candidate_or_a_candidate_error(text):
+    try:
+        candidate = parse(f"tiny/stage{text}")
+    except CandidateError:
+        return
+    assert parse(str(candidate)) == candidate
+
+
+@pytest.mark.parametrize(
+    ("fields", "named", "allowed"),
+    [
+        ({"integration": "outer"}, "integration 'outer'", "standard, pre, post, identity, inner"),
+        ({"squeeze": "median"}, "squeeze 'median'", "avg, max"),
+        ({"gate": "softmax"}, "gate 'softmax'", "sigmoid, hard_sigmoid, tanh, relu"),
+        ({"width": 0}, "width 0", "positive integer"),
+        ({"width": -4}, "width -4", "positive integer"),
+    ],
+)
+def test_what_is_no_se_block_can_not_be_made(fields, named, allowed):
+    with pytest.raises(CandidateError) as caught:
+        SE(**{"integration": "pre", "width": 2} | fields)
+    assert named in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+NO_IDENTITY = with_sites([Site(2, 1, {"pre": FeatureMap(8, 9), "post": FeatureMap(8, 9)})])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Candidate(NO_IDENTITY, (SE("identity", 2),)),
+        lambda: Candidate.parse("tiny/stage2=identity:2", NO_IDENTITY),
+        lambda: Candidate.parse("tiny/stage2=identity:r2", NO_IDENTITY),
+    ],
+)
+def test_an_integration_that_a_site_has_not_is_refused(make):
+    with pytest.raises(CandidateError, match=r"stage2.block1 .*'identity' \(it has pre, post\)"):
+        make()
+
+
+def test_as_many_blocks_as_sites_are_needed():
+    with pytest.raises(CandidateError, match="tiny has 7 sites, not 6"):
+        Candidate(TINY, (None,) * 6)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [(parse("tiny"), "blocks"), (SE("pre", 2), "width"), (TINY, "sites"), (TINY.sites[0], "stage")],
+)
+def test_the_values_are_frozen(value, field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, field, None)

@@ -1,0 +1,189 @@
+"""YAML into strict models: every mistake is named with its key, its line and what is allowed."""
+
+import tracemalloc
+
+import pytest
+from pydantic import Field, model_validator
+
+from se_search.config import StrictModel, parse_yaml, read_yaml
+from se_search.errors import RecipeError, SpaceError
+
+
+class Wheel(StrictModel):
+    size: int = 20
+    rate: float = 1.0
+
+
+class Axle(StrictModel):
+    wheels: tuple[int, ...] = ()
+    left: Wheel = Wheel()
+
+
+class Cart(StrictModel):
+    name: str = ""
+    axle: Axle = Axle()
+    either: bool | tuple[int, ...] = True
+    load: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_load(self):
+        if self.load > 100:
+            raise ValueError("it breaks")
+        return self
+
+
+def parse(text):
+    return parse_yaml(text, Cart, SpaceError, name="cart.yaml")
+
+
+def refusal(text):
+    with pytest.raises(SpaceError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def test_a_file_fills_the_model_and_leaves_its_defaults():
+    cart = parse("# a comment\nname: ox\naxle:\n  wheels: [1, 2]\n")
+    assert cart == Cart(name="ox", axle=Axle(wheels=(1, 2), left=Wheel(size=20)), load=0)
+
+
+def test_a_model_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        parse("load: 1").load = 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("load: -1", "cart.yaml:1: load: Input should be greater than or equal to 0, not -1"),
+        ("# one\n\n# three\nload: -1", "cart.yaml:4: load: "),
+        ("name: a\naxle:\n  left:\n    rate: 1\n    size: big", "cart.yaml:5: axle.left.size: "),
+        ("axle: {wheels: [], left: {rate: 1,\n  size: big}}", "cart.yaml:2: axle.left.size: "),
+        ("axle:\n  wheels:\n    - 1\n    - 2\n    - x\n    - 4", "cart.yaml:5: axle.wheels.2: "),
+        ("axle:\n  wheels: [1,\n    2,\n    x]", "cart.yaml:4: axle.wheels.2: "),
+        ("axle:\n  wheels:\n    4", "cart.yaml:2: axle.wheels: "),
+        ('load: 1\n"axle":\n  left: 5', "cart.yaml:3: axle.left: "),
+        ("name: |\n  load: 1\n  axle: 2\nload: x", "cart.yaml:4: load: "),
+        ("name: a\neither:\n- 1\n- x", "cart.yaml:4: either.1: "),
+        ("name: a\n\nload: 200", "cart.yaml:1: the file: it breaks"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_key(text, message):
+    assert message in refusal(text)
+
+
+def test_every_mistake_has_a_line_of_its_own():
+    lines = refusal("load: -1\naxle:\n  wheels: [x, 1, y]\n").splitlines()
+    assert sorted(line.split(": ")[0] for line in lines) == ["cart.yaml:1", *2 * ["cart.yaml:3"]]
+    assert {line.split(": ")[1] for line in lines} == {"load", "axle.wheels.0", "axle.wheels.2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "allowed"),
+    [
+        ("load: 1\nlaod: 2", 2, "laod", "name, axle, either, load"),
+        ("axle:\n  wheels: []\n  right: {}", 3, "axle.right", "wheels, left"),
+        ("axle:\n  left:\n    color[0]: red", 3, "axle.left.color[0]", "size, rate"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_keys_of_its_place(text, line, key, allowed):
+    assert refusal(text) == f"cart.yaml:{line}: unknown key {key!r} (allowed here: {allowed})"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "first"),
+    [("load: 1\nname: a\nload: 1", 3, 1), ("axle:\n  left:\n    size: 1\n    size: 2", 4, 3)],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(text, line, first):
+    assert refusal(text).startswith(f"cart.yaml:{line}: key ")
+    assert refusal(text).endswith(f"stands on line {first} too")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "- load\n", "load", "5", "null", "---\n"])
+def test_a_file_that_is_no_mapping_is_told_the_keys(text):
+    assert refusal(text) == "cart.yaml must be a mapping with the keys name, axle, either, load"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("load: [1", "a: b: c", "load: 1\n---\nload: 2", "\x00", "load:\n\t- 1", "? [1]\n: 2"),
+        *("name: 2026-13-45", "load: 0x_", "load: " + 5000 * "9", 900 * "[", 900 * "- "),
+    ],
+)
+def test_what_pyyaml_can_not_read_is_refused(text):
+    assert refusal(text).startswith("cart.yaml is not valid YAML: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!python/object/apply:os.getcwd []",
+        "!!python/name:os.system",
+        "!!bool maybe",
+        "!!timestamp x",
+        "!!int ''",
+        "!own x",
+    ],
+)
+def test_tags_are_refused_with_their_line(value):
+    assert "cart.yaml:2: YAML aliases (*name) and tags" in refusal(f"load: 1\nname: {value}")
+
+
+def test_an_alias_bomb_is_refused_before_it_takes_memory():
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join(9 * [f'*a{i - 1}'])}]\n" for i in range(1, 30)
+    )
+    tracemalloc.start()
+    try:
+        assert "cart.yaml:2: YAML aliases" in refusal(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_a_number_that_is_not_finite_is_refused(number):
+    assert "cart.yaml:3: axle.left.rate: " in refusal(f"axle:\n  left:\n    rate: {number}")
+
+
+def test_a_text_is_read_up_to_the_largest_size(monkeypatch):
+    monkeypatch.setattr("se_search.config.MAX_BYTES", 7)
+    assert parse("load: 1").load == 1
+    assert refusal("load: 12") == "cart.yaml has 8 characters; at most 7 are read"
+
+
+def test_a_text_of_a_million_characters_is_the_largest():
+    assert refusal(1_000_001 * "#").startswith("cart.yaml has 1000001 characters; at most 1000000")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+    path = tmp_path / "cart.yaml"
+    path.write_bytes(b"\xef\xbb\xbfload: 3\n")
+    assert read_yaml(path, Cart, SpaceError).load == 3
+
+
+def test_letters_of_all_languages_are_read(tmp_path):
+    path = tmp_path / "cart.yaml"
+    path.write_text("name: Ochsenwägelchen 牛车\n", encoding="utf-8")
+    assert read_yaml(path, Cart, SpaceError).name == "Ochsenwägelchen 牛车"
+
+
+def test_a_file_that_is_not_utf_8_is_refused_by_its_path(tmp_path):
+    path = tmp_path / "cart.yaml"
+    path.write_bytes("name: Wägelchen".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"cart\.yaml can't be read: .*utf-8"):
+        read_yaml(path, Cart, RecipeError)
+
+
+def test_a_folder_is_refused_by_its_path(tmp_path):
+    with pytest.raises(RecipeError, match="can't be read"):
+        read_yaml(tmp_path, Cart, RecipeError)
+
+
+def test_mistakes_in_a_file_are_named_with_its_path(tmp_path):
+    path = tmp_path / "cart.yaml"
+    path.write_text("load: 1\nlaod: 2\n")
+    with pytest.raises(SpaceError) as caught:
+        read_yaml(path, Cart, SpaceError)
+    assert str(caught.value).startswith(f"{path}:2: unknown key 'laod'")
