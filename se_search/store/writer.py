@@ -59,14 +59,18 @@ class TrialStore:
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.study.set_metric_names(list(objectives))
         self._objectives = tuple(objectives)
+        # One process writes, so what stands in the file need not be read back after each write.
+        self._trial_ids: dict[int, int] = {}
+        self._attributes: dict[int, dict[str, Any]] = {}
         self._records: dict[int, TrialRecord] = {}
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.state == TrialState.RUNNING:
-                self._storage.set_trial_state_values(
-                    self._trial_id(trial.number), TrialState.WAITING
-                )
+            self._attributes[trial.number] = dict(trial.user_attrs)
+            state = trial.state
+            if state == TrialState.RUNNING:
+                state = TrialState.WAITING
+                self._storage.set_trial_state_values(self._trial_id(trial.number), state)
             if "candidate" in trial.user_attrs:
-                self._note(trial.number)
+                self._note(trial.number, state)
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -99,11 +103,11 @@ class TrialStore:
             "candidate": str(candidate),  # last: a trial that has it has been assigned
         }
         self._set_attributes(trial.number, attributes)
-        return self._note(trial.number)
+        return self._note(trial.number, TrialState.RUNNING)
 
     def restart(self, trial: optuna.Trial) -> TrialRecord:
         """Note that a trial that waited is trained again, with what it was assigned."""
-        return self._note(trial.number)
+        return self._note(trial.number, TrialState.RUNNING)
 
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
         """Note what a training handed back."""
@@ -116,20 +120,20 @@ class TrialStore:
                 "history": [dict(row) for row in evaluation.history],
             },
         )
-        record = self._note(number)
-        self.study.tell(number, [getattr(record, name) for name in self._objectives])
-        return self._note(number)
+        attributes = self._attributes[number]
+        self.study.tell(number, [attributes[name] for name in self._objectives])
+        return self._note(number, TrialState.COMPLETE)
 
     def fail(self, number: int, reason: str) -> TrialRecord:
         """Note that a training handed nothing back."""
         self._set_attributes(number, {"reason": reason})
         self.study.tell(number, state=TrialState.FAIL)
-        return self._note(number)
+        return self._note(number, TrialState.FAIL)
 
     def release(self, number: int) -> TrialRecord:
         """Note that a training was broken off: the trial keeps its number and waits."""
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
-        return self._note(number)
+        return self._note(number, TrialState.WAITING)
 
     def close(self) -> None:
         """Close the file; SQLite then folds its log into it."""
@@ -137,17 +141,19 @@ class TrialStore:
         self._storage.engine.dispose()
 
     def _trial_id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(STUDY_NAME)
-        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        if number not in self._trial_ids:
+            study_id = self._storage.get_study_id_from_name(STUDY_NAME)
+            found = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+            self._trial_ids[number] = found
+        return self._trial_ids[number]
 
     def _set_attributes(self, number: int, attributes: dict[str, Any]) -> None:
-        trial_id = self._trial_id(number)
         for key, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+        self._attributes.setdefault(number, {}).update(attributes)
 
-    def _note(self, number: int) -> TrialRecord:
-        trial = self._storage.get_trial(self._trial_id(number))
-        self._records[number] = make_record(number, trial.state.name, trial.user_attrs)
+    def _note(self, number: int, state: TrialState) -> TrialRecord:
+        self._records[number] = make_record(number, state.name, self._attributes[number])
         return self._records[number]
 
 

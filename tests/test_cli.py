@@ -1,0 +1,502 @@
+"""The command line, run as a user runs it, on scikit-learn's digits."""
+
+import csv
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+import se_search
+from se_search.errors import RunError
+from se_search.store.reader import STUDY_NAME
+
+COMMAND = str(Path(sys.executable).with_name("se-search"))
+COLUMNS = [
+    "number",
+    "state",
+    "candidate",
+    "key",
+    "seed",
+    "epochs",
+    "accuracy",
+    "loss",
+    "params",
+    "added_params",
+    "macs",
+    "seconds",
+]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def environment(home):
+    return os.environ | {"SE_SEARCH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def call(home, environment):
+    def run(*arguments, expect=0, folder=home, timeout=240):
+        outcome = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert outcome.returncode == expect, outcome.stdout + outcome.stderr
+        return outcome
+
+    return run
+
+
+RUN = ("run", "--data", "digits", "--space", "stages", "--epochs", "1")
+
+
+@pytest.fixture(scope="session")
+def finished(call, home):
+    """Return what a run of five trials printed, and its folder."""
+    outcome = call(*RUN, "--trials", 5, "--objectives", "accuracy,params,macs", "--name", "five")
+    return outcome, home / "runs" / "five"
+
+
+def read_rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_its_files(finished):
+    _, folder = finished
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"study.db", "config.yaml", "trials.csv", "pareto.csv", "pareto.png"}
+
+
+def test_trials_csv_has_a_row_a_trial_with_every_column(finished):
+    rows = read_rows(finished[1] / "trials.csv")
+    assert len(rows) == 5
+    assert set(rows[0]) >= COLUMNS
+    assert [int(row["number"]) for row in rows] == list(range(5))
+    assert {row["state"] for row in rows} == {"COMPLETE"}
+    assert len({(row["key"], row["seed"], row["epochs"]) for row in rows}) == 5
+
+
+def test_no_trial_beats_a_front_member_in_everything(finished):
+    """With one seed a candidate; on means otherwise."""
+    trials = pd.read_csv(finished[1] / "trials.csv")
+    means = trials.groupby("key")[["accuracy", "params", "macs"]].mean()
+    for member in read_rows(finished[1] / "pareto.csv"):
+        better = (
+            (means.accuracy >= float(member["accuracy"]))
+            & (means.params <= int(member["params"]))
+            & (means.macs <= int(member["macs"]))
+        )
+        strictly = (
+            (means.accuracy > float(member["accuracy"]))
+            | (means.params < int(member["params"]))
+            | (means.macs < int(member["macs"]))
+        )
+        assert not (better & strictly).any()
+
+
+def test_the_picture_can_be_opened(finished):
+    with Image.open(finished[1] / "pareto.png") as image:
+        image.load()
+        assert image.width > 800
+
+
+def test_the_config_tells_versions_hardware_and_the_real_split(finished):
+    config = yaml.safe_load((finished[1] / "config.yaml").read_text())
+    assert config["versions"]["torch"]
+    assert config["hardware"]["accelerator"] in ("cpu", "cuda", "mps")
+    assert config["study"]["data"]["validation"] == 287  # a fifth of the 1,437 training images
+    assert config["study"]["objectives"] == ["accuracy", "params", "macs"]
+
+
+def test_a_run_prints_a_line_a_trial_and_the_front(finished):
+    lines = finished[0].stdout.splitlines()
+    assert sum(line.startswith("trial ") for line in lines) == 5
+    assert any("Pareto front" in line for line in lines)
+    assert "5 of 5 trials" in finished[0].stdout
+
+
+def test_optuna_opens_the_same_file(finished):
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{finished[1]}/study.db")
+    assert len(study.trials) == 5
+    assert study.metric_names == ["accuracy", "params", "macs"]
+
+
+def test_python_sees_the_run_as_data_frames(finished):
+    run = se_search.open_run(finished[1])
+    assert isinstance(run.trials, pd.DataFrame)
+    pd.testing.assert_frame_equal(
+        run.trials.drop(columns="reason"),
+        pd.read_csv(finished[1] / "trials.csv").drop(columns="reason"),
+    )
+    assert list(run.front.params) == sorted(run.front.params)
+    assert run.front.candidate.tolist() == [
+        row["candidate"] for row in read_rows(finished[1] / "pareto.csv")
+    ]
+
+
+def test_the_correct_images_of_a_trial_make_its_accuracy(finished):
+    run = se_search.open_run(finished[1])
+    for _, trial in run.trials.iterrows():
+        assert np.mean(run.correct(trial.number)) == pytest.approx(trial.accuracy, abs=1e-12)
+
+
+def test_a_trial_without_an_evaluation_is_named(finished):
+    with pytest.raises(RunError, match="trial 99 has no evaluation"):
+        se_search.open_run(finished[1]).correct(99)
+
+
+def test_a_report_makes_the_same_files_again(finished, call):
+    folder = finished[1]
+    before = {name: (folder / name).read_bytes() for name in ("trials.csv", "pareto.csv")}
+    for name in ("trials.csv", "pareto.csv", "pareto.png"):
+        (folder / name).unlink()
+    outcome = call("report", folder)
+    assert "Pareto front" in outcome.stdout
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert (folder / "pareto.png").is_file()
+
+
+def test_a_report_takes_a_runs_name(finished, call):
+    assert "Pareto front" in call("report", "five").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["report", "five"], ["spaces"]]
+)
+def test_quick_commands_take_less_than_a_second_of_cpu(finished, call, arguments):
+    def measure():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        call(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    assert min(measure() for _ in range(3)) < 1.0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["report", "five"], ["spaces"], ["cost"]])
+def test_quick_commands_import_no_torch(finished, home, environment, arguments):
+    script = (
+        "import sys\n"
+        "from se_search.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'fvcore', 'optuna', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=home,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_the_same_command_continues_to_a_larger_total(call, home):
+    call(*RUN, "--trials", 2, "--name", "longer")
+    first = read_rows(home / "runs" / "longer" / "trials.csv")
+    call(*RUN, "--trials", 4, "--name", "longer")
+    rows = read_rows(home / "runs" / "longer" / "trials.csv")
+    assert rows[:2] == first
+    assert len(rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (["--epochs", "2"], "epochs: 1 in the run, 2 asked for"),
+        (["--space", "reduction"], 'space.granularity: "stage" in the run, "network" asked for'),
+        (["--backbone", "resnet18"], 'backbone.name: "resnet20_bottleneck" in the run, "resnet18"'),
+        (["--objectives", "accuracy,params"], "objectives: "),
+        (["--recipe", "cifar"], "recipe.batch_size: 64 in the run, 128 asked for"),
+        (["--seed", "1"], "seed: 0 in the run, 1 asked for"),
+    ],
+)
+def test_another_study_in_the_same_folder_is_refused_with_what_changed(
+    finished, call, changes, line
+):
+    same = [*RUN, "--trials", 9, "--objectives", "accuracy,params,macs", "--name", "five"]
+    outcome = call(*same, *changes, expect=4)
+    assert line in outcome.stderr
+    assert "--name" in outcome.stderr
+    assert len(read_rows(finished[1] / "trials.csv")) == 5
+
+
+def test_json_is_an_object_a_line_each_trial_and_then_the_front(call):
+    outcome = call(*RUN, "--trials", 2, "--name", "json", "--json")
+    events = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["trial", "trial", "end"]
+    assert events[-1]["front"][0]["params"] > 0
+    assert outcome.stderr == ""
+
+
+def start(environment, home, *arguments):
+    return subprocess.Popen(
+        [COMMAND, *RUN, *map(str, arguments)],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_line(process, start_of_line):
+    for line in process.stdout:
+        if line.startswith(start_of_line):
+            return line
+    raise AssertionError(f"no line {start_of_line!r}: {process.stderr.read()}")
+
+
+def states(home, name):
+    study = optuna.load_study(
+        study_name=STUDY_NAME, storage=f"sqlite:///{home}/runs/{name}/study.db"
+    )
+    return [trial.state.name for trial in study.trials]
+
+
+def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, home, environment):
+    process = start(environment, home, "--trials", 6, "--name", "stopped", "--workers", 2)
+    wait_for_line(process, "trial ")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    printed = errors[errors.index("se-search run") :].strip().split()
+    assert set(states(home, "stopped")) == {"COMPLETE"}
+    assert 1 <= len(states(home, "stopped")) < 6
+    call(*printed[1:])
+    assert states(home, "stopped") == ["COMPLETE"] * 6
+
+
+def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, environment):
+    process = start(
+        environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200
+    )
+    wait_for_line(process, "Data")
+    wait_until_running(home, "twice", 2)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert states(home, "twice") == ["WAITING"] * 2
+
+
+def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
+    process = start(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
+    wait_for_line(process, "Data")
+    wait_until_running(home, "term", 1)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "RUNNING" not in states(home, "term")
+
+
+def wait_until_running(home, name, count):
+    deadline = time.monotonic() + 120
+    while True:
+        if (home / "runs" / name / "study.db").is_file():
+            try:
+                if states(home, name).count("RUNNING") == count:
+                    return
+            except (KeyError, optuna.exceptions.StorageInternalError):
+                pass  # the coordinator is just making the tables
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def children_of(pid):
+    """Return the processes below one, at any depth (Linux)."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *children_of(int(child))]
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds children through /proc")
+def test_a_killed_training_is_one_failed_trial_and_the_study_goes_on(home, environment):
+    process = start(
+        environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
+    )
+    wait_for_line(process, "Data")
+    wait_until_running(home, "killed", 1)
+    # The fork server's children are trainings; the youngest process is the one that runs.
+    os.kill(max(children_of(process.pid)), signal.SIGKILL)
+    process.communicate(timeout=200)
+    assert process.returncode == 0
+    rows = read_rows(home / "runs" / "killed" / "trials.csv")
+    assert sorted(row["state"] for row in rows) == ["COMPLETE", "COMPLETE", "FAIL"]
+    (failed,) = [row for row in rows if row["state"] == "FAIL"]
+    assert "SIGKILL" in failed["reason"]
+
+
+def test_a_study_that_only_fails_stops_and_says_why(call, home, tmp_path):
+    recipe = tmp_path / "wild.yaml"
+    recipe.write_text(
+        "epochs: 1\nbatch_size: 64\nsplit: {validation: 100}\n"
+        "optimizer: {lr: 1.0e+30, momentum: 0.0}\n"
+    )
+    outcome = call(
+        *RUN,
+        "--recipe",
+        recipe,
+        "--trials",
+        9,
+        "--name",
+        "wild",
+        "--max-failures",
+        2,
+        "--workers",
+        1,
+        expect=5,
+    )
+    assert "2 trials in a row failed; the last one: the loss is" in outcome.stderr
+    assert states(home, "wild") == ["FAIL"] * 2
+
+
+def test_a_run_that_another_process_works_on_is_refused(call, home, environment):
+    process = start(environment, home, "--trials", 50, "--name", "busy", "--epochs", 200)
+    wait_for_line(process, "resnet20")
+    outcome = call(*RUN, "--trials", 50, "--name", "busy", "--epochs", 200, expect=3)
+    assert "another se-search is working on" in outcome.stderr
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--space", "stagez"], ["'stagez'", "stages_ratio"]),
+        (["--recipe", "slow"], ["'slow'", "quick"]),
+        (["--backbone", "resnet5o"], ["resnet5o", "resnet50"]),
+        (["--data", "mnist"], ["mnist", "fashion_mnist"]),
+        (["--sampler", "magic"], ["'magic'", "tpe, nsga2, random, grid"]),
+        (["--objectives", "accuracy"], ["accuracy,params"]),
+        (["--trials", "0"], ["trials 0 is below 1"]),
+        (["--name", "../up"], ["'../up'", "letters"]),
+        (["--accelerator", "tpu"], ["'tpu'", "cuda"]),
+        (["--data-dir", "/no/such/folder"], ["/no/such/folder"]),
+    ],
+)
+def test_what_is_not_to_be_had_is_named_with_what_is_allowed(call, arguments, words):
+    outcome = call("run", "--trials", 1, "--name", "wrong", *arguments, expect=2)
+    assert outcome.stderr.startswith("se-search: ")
+    assert all(word in outcome.stderr for word in words)
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_run_that_is_not_there_is_named(call):
+    assert "no run at nowhere" in call("report", "nowhere", expect=2).stderr
+
+
+def test_costs_of_the_paper_are_printed_without_training(call):
+    table = call("cost", "--backbone", "resnet50", "--space", "stages").stdout
+    assert "+2,514,944 │   9.841" in table
+    assert "+942,080 │   3.686" in table
+
+
+def test_costs_as_json_name_every_figure(call):
+    rows = json.loads(call("cost", "--backbone", "resnet50", "--json").stdout)
+    assert len(rows) == 16
+    wanted = {"candidate", "key", "params", "added_params", "added_params_pct"} | {
+        "macs", "added_macs", "by_stage",
+    }  # fmt: skip
+    assert all(wanted <= set(row) for row in rows)
+    (everywhere,) = [row for row in rows if row["added_params"] == 2_514_944]
+    assert everywhere["params"] == 28_071_976  # table 10 of the paper, exactly
+    assert everywhere["by_stage"]["stage5"]["added_params"] == 1_572_864
+
+
+def test_one_candidate_can_be_priced(call):
+    text = "resnet50/all=standard:r16+bias"
+    (row,) = json.loads(
+        call("cost", "--backbone", "resnet50", "--candidate", text, "--json").stdout
+    )
+    assert row["params"] == 28_088_024  # the released Caffe model
+    assert row["candidate"].endswith("stage5=standard:128+bias")
+
+
+def test_spaces_are_listed_with_raw_and_canonical_size(call):
+    rows = {row["space"]: row for row in json.loads(call("spaces", "--json").stdout)}
+    assert set(rows) == {
+        "stages", "stages_ratio", "reduction", "fc_width", "integration", "blocks", "full",
+    }  # fmt: skip
+    assert rows["stages_ratio"]["size"] == 625
+    assert rows["full"]["raw_size"] > rows["full"]["size"]
+
+
+def test_a_space_is_shown_with_its_sites_and_choices(call):
+    text = call("spaces", "show", "stages", "--backbone", "resnet50").stdout
+    assert "stage4.block6" in text
+    assert "stage5.se" in text
+
+
+def test_the_schema_is_valid_json(call):
+    schema = json.loads(call("spaces", "schema").stdout)
+    assert schema["additionalProperties"] is False
+
+
+def test_a_space_of_the_users_own_is_taken_by_path(call, home, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("sites: [stage5]\nchoices: {reduction: [8, 16]}\n")
+    rows = json.loads(call("cost", "--space", path, "--json").stdout)
+    assert len(rows) == 3
+
+
+def test_the_dashboard_serves_the_study_on_this_machine_only(finished, home, environment):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [COMMAND, "dashboard", "five", "--port", str(port)],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies") as answer:
+                    studies = json.load(answer)
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        assert "se-search" in json.dumps(studies)
+        listening = Path("/proc/net/tcp").read_text() if Path("/proc/net/tcp").exists() else ""
+        assert f"00000000:{port:04X}" not in listening
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_port_that_is_taken_is_named(finished, call):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        outcome = call("dashboard", "five", "--port", port, expect=2)
+    assert f"port {port}" in outcome.stderr
