@@ -57,6 +57,10 @@ def count_cores():
     return int(os.environ["OMP_NUM_THREADS"])
 
 
+def read_blocked_signals():
+    return signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def fail_to_count():
     raise RuntimeError("no cores here")
 

@@ -96,8 +96,10 @@ def test_the_same_blocks_in_another_backbone_are_another_candidate():
     assert parse("tiny/stage2=pre:2") != parse("other/stage2=pre:2", other)
 
 
-def test_a_backbone_for_larger_images_is_another_backbone():
-    assert Candidate.plain(TINY) != Candidate.plain(dataclasses.replace(TINY, image_size=24))
+@pytest.mark.parametrize("change", [{"image_size": 24}, {"sites": make_backbone([16]).sites}])
+def test_a_backbone_for_other_images_or_with_other_sites_is_another_backbone(change):
+    backbone = make_backbone([8])
+    assert Candidate.plain(dataclasses.replace(backbone, **change)) != Candidate.plain(backbone)
 
 
 def test_the_text_form_joins_what_a_stage_shares_and_what_neighbours_share():
@@ -196,6 +198,7 @@ def test_a_place_that_is_not_there_is_named_with_the_stages_that_are(where):
         ("tiny/stage2=pre:0", "'pre:0'", "positive integer"),
         ("tiny/stage2=pre:r0", "'pre:r0'", "positive integer"),
         ("tiny/stage2=pre:2+soft", "'soft'", "avg, max, sigmoid, hard_sigmoid, tanh, relu, bias"),
+        ("tiny/stage2=pre:2+biased", "'biased'", "avg, max, sigmoid, hard_sigmoid, tanh, relu"),
         ("tiny/stage2", "'stage2'", "SITE=BLOCK"),
         ("tiny/", "''", "SITE=BLOCK"),
         ("tiny//stage2=pre:2", "''", "SITE=BLOCK"),

@@ -21,7 +21,7 @@ from PIL import Image
 
 import se_search
 from se_search.errors import RunError
-from se_search.store.reader import STUDY_NAME
+from se_search.store.reader import STUDY_NAME, read_records
 
 COMMAND = str(Path(sys.executable).with_name("se-search"))
 COLUMNS = [
@@ -316,12 +316,12 @@ def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
 def wait_until_running(home, name, count):
     deadline = time.monotonic() + 120
     while True:
-        if (home / "runs" / name / "study.db").is_file():
-            try:
-                if states(home, name).count("RUNNING") == count:
-                    return
-            except (KeyError, optuna.exceptions.StorageInternalError):
-                pass  # the coordinator is just making the tables
+        try:
+            records = read_records(home / "runs" / name / "study.db")
+            if sum(record.state == "RUNNING" for record in records) >= count:
+                return
+        except RunError:
+            pass  # the coordinator has not made the tables yet
         assert time.monotonic() < deadline
         time.sleep(0.2)
 

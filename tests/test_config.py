@@ -65,11 +65,14 @@ def test_a_model_is_frozen():
         ('load: 1\n"axle":\n  left: 5', "cart.yaml:3: axle.left: "),
         ("name: |\n  load: 1\n  axle: 2\nload: x", "cart.yaml:4: load: "),
         ("name: a\neither:\n- 1\n- x", "cart.yaml:4: either.1: "),
-        ("name: a\n\nload: 200", "cart.yaml:1: the file: it breaks"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_key(text, message):
     assert message in refusal(text)
+
+
+def test_a_mistake_of_the_whole_file_does_not_repeat_the_file():
+    assert refusal("name: a\n\nload: 200") == "cart.yaml:1: the file: it breaks"
 
 
 def test_every_mistake_has_a_line_of_its_own():

@@ -130,6 +130,15 @@ def test_a_child_does_not_end_by_ctrl_c(log):
     assert isinstance(outcome, Evaluation)
 
 
+def test_ctrl_c_is_kept_from_a_child_before_it_can_ignore_it(log):
+    """A child is an ordinary Python process for some hundredths of a second."""
+    assert signal.SIGINT in call_in_child(children.read_blocked_signals, log)
+
+
+def test_the_coordinator_itself_still_hears_ctrl_c():
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_children_die_with_their_coordinator(tmp_path):
     """A coordinator is killed while its child sleeps; the child must be gone soon after."""
     pid_file = tmp_path / "pid"

@@ -81,7 +81,10 @@ def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     marks = np.asarray(~np.isnan(costs).any(axis=1))
     if marks.any():
-        marks[marks] = moocore.is_nondominated(costs[marks], keep_weakly=True)
+        # Ranks dominate as the values do, and moocore 0.3 reads infinities as marks of its own: it
+        # calls beaten points non-dominated, or crashes the process.
+        ranks = [np.unique(column, return_inverse=True)[1] for column in costs[marks].T]
+        marks[marks] = moocore.is_nondominated(np.array(ranks, float).T, keep_weakly=True)
     return marks
 
 

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,7 +156,9 @@ def warm_up(preload: Sequence[str], threads: int) -> None:
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     # Ctrl-C reaches the whole process group, and the coordinator alone decides what it means:
-    # the server and its children inherit a mask that keeps it from them.
+    # the server and its children inherit a mask that keeps it from them. The tracker comes first,
+    # for starting it lifts the mask.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
