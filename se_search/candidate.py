@@ -11,7 +11,9 @@ from typing import Literal, get_args
 
 from se_search.errors import CandidateError
 
-Integration = Literal["standard", "pre", "post", "identity", "inner"]
+Integration = Literal[
+    "standard", "pre", "post", "identity", "inner", "rectified", "native"
+]
 Squeeze = Literal["avg", "max"]
 Gate = Literal["sigmoid", "hard_sigmoid", "tanh", "relu"]
 
@@ -29,6 +31,25 @@ class FeatureMap:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeSE:
+    """The SE block that a network came with at a site, as far as its cost goes.
+
+    Attributes:
+        width: its own squeeze width; a block of this width is the network's own.
+        bias: whether its two layers have biases.
+        squeeze_operator: ``mean`` or ``adaptive_avg_pool2d``, as fvcore calls it.
+        excite_operator: ``conv`` or ``linear``.
+        gate_operator: ``sigmoid`` or ``hardsigmoid``.
+    """
+
+    width: int
+    bias: bool
+    squeeze_operator: str
+    excite_operator: str
+    gate_operator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One place of a backbone that can carry an SE block (paper's numbering: first stage is 2).
 
@@ -36,11 +57,13 @@ class Site:
         stage: 2 for conv2_x (torchvision's ``layer1``), and so on.
         block: 1 for the first block of its stage.
         feature_maps: what an SE block would gate, for each integration possible here.
+        native: the SE block that the network came with here; then ``native`` is an integration.
     """
 
     stage: int
     block: int
     feature_maps: Mapping[Integration, FeatureMap] = field(hash=False)
+    native: NativeSE | None = None
 
     @property
     def name(self) -> str:
@@ -105,6 +128,9 @@ class SE:
 
     Attributes:
         integration: where it sits in its residual unit (fig. 5; ``inner``: SE_3x3, table 15).
+            ``rectified`` is standard after a ReLU of its own, which the paper does not have and
+            several implementations do; ``native`` is in place of the block that a network came
+            with, and of that block's design.
         width: output width of the first fully connected layer.
         squeeze: how the feature map becomes one number a channel.
         gate: non-linearity of the gate.
