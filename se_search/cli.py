@@ -169,6 +169,28 @@ def cost(
         _console().print(cost_table(described, candidates))
 
 
+@app.command()
+def show(
+    candidate: Annotated[
+        str, typer.Argument(help="as resnet50/all=standard:r16/stage5=none; quotes keep it whole")
+    ],
+    output: Annotated[Path, typer.Option(help="PNG that is written")] = Path("candidate.png"),
+    image_size: Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")] = None,
+    classes: Annotated[int | None, typer.Option(help="default: 10 or 1000")] = None,
+) -> None:
+    """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
+    from se_search.candidate import Candidate
+    from se_search.report.placement import draw_placement, headline, placement_table
+
+    described = _describe(candidate.split("/")[0], image_size, classes)
+    parsed = Candidate.parse(candidate, described)
+    console = _console()
+    console.print(headline(parsed), highlight=False, soft_wrap=True)
+    console.print(placement_table(parsed))
+    draw_placement(output, parsed)
+    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+
+
 @spaces_app.callback()
 def list_spaces(
     context: typer.Context,

@@ -115,7 +115,8 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
         if recorded:
-            folder.refuse_changes(replace(study, precision=recorded["study"]["precision"]).identity)
+            known = replace(study, precision=recorded["study"].get("precision", ""))
+            folder.refuse_changes(known.identity)
         display.note(
             f"{backbone.name} on {info.name}: {magnitude(bound.size)} candidates, "
             f"{len(backbone.sites)} sites; {info.num_used:,} images train, "

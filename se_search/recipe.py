@@ -25,6 +25,12 @@ class Optimizer(StrictModel):
     weight_decay: float = Field(0.0, ge=0)
     nesterov: bool = False
 
+    @model_validator(mode="after")
+    def _check_nesterov(self) -> Optimizer:
+        if self.nesterov and (self.name != "sgd" or not self.momentum):
+            raise ValueError("nesterov needs sgd with a momentum above 0")
+        return self
+
 
 class Schedule(StrictModel):
     """The learning rate over the training, in shares of it, so that it fits any number of epochs.
@@ -56,6 +62,12 @@ class Augmentation(StrictModel):
     resized_crop: tuple[Fraction, Fraction] | None = Field(
         None, description="folders of images: least and largest share of the area that is cropped"
     )
+
+    @model_validator(mode="after")
+    def _check_crop(self) -> Augmentation:
+        if self.resized_crop is not None and self.resized_crop[0] > self.resized_crop[1]:
+            raise ValueError("resized_crop: the least share comes first")
+        return self
 
 
 class Split(StrictModel):

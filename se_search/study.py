@@ -86,22 +86,3 @@ def parse_objectives(text: str) -> tuple[str, ...]:
             "as accuracy,params or accuracy,params,macs"
         )
     return ("accuracy", *(name for name in names if name != "accuracy"))
-
-
-def compare_identities(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """List the differences of two identities, a line each; empty if there are none."""
-    before, after = _flatten(old), _flatten(new)
-    return [
-        f"{key}: {before.get(key, 'nothing')} in the run, {after.get(key, 'nothing')} asked for"
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {prefix: json.dumps(value)}
-    flat: dict[str, str] = {}
-    for key, inner in value.items():
-        flat.update(_flatten(inner, f"{prefix}.{key}" if prefix else str(key)))
-    return flat

@@ -162,7 +162,7 @@ def test_a_write_that_is_cut_off_leaves_the_old_configuration(folder, monkeypatc
 
     folder.write_config({"study": STUDY})
     monkeypatch.setattr(Path, "write_text", write_half)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(RunError, match=r"config.yaml can't be written: no space left"):
         folder.write_config({"study": STUDY | {"epochs": 8}})
     assert folder.read_config() == {"study": STUDY}
 

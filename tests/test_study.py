@@ -15,7 +15,8 @@ from se_search.errors import RunError
 from se_search.recipe import Recipe
 from se_search.seeds import derive_seed
 from se_search.space import SearchSpace, read_space
-from se_search.study import Study, compare_identities, parse_objectives
+from se_search.store.folder import compare_identities
+from se_search.study import Study, parse_objectives
 
 RECIPE = {
     "epochs": 4,

@@ -72,6 +72,18 @@ def front_of(summaries: Iterable[CandidateSummary]) -> list[CandidateSummary]:
     return sorted((s for s in summaries if s.on_front), key=lambda s: (s.params, s.macs))
 
 
+def seed_sd(summaries: Iterable[CandidateSummary]) -> float | None:
+    """Return the standard deviation of accuracy over seeds, pooled; None if it is not known.
+
+    The root of the within-candidate mean square of a one-way analysis of variance.
+    """
+    repeated = [(s.num_seeds - 1, s.accuracy_sd) for s in summaries if s.accuracy_sd is not None]
+    degrees = sum(count for count, _ in repeated)
+    if not degrees:
+        return None
+    return float((sum(count * sd**2 for count, sd in repeated) / degrees) ** 0.5)
+
+
 def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates (Deb et al. 2002, sec. III-A).
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from se_search.analysis.pareto import CandidateSummary, front_of, summarize
+from se_search.analysis.pareto import CandidateSummary, front_of, seed_sd, summarize
 from se_search.record import TrialRecord
 from se_search.report.figure import draw_front
 from se_search.store.folder import RunFolder
@@ -45,7 +45,7 @@ def write_report(folder: RunFolder) -> list[CandidateSummary]:
 def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
     """Write a row for each trial; accuracies are shares (0..1), seconds are wall time."""
     names = [field.name for field in fields(TrialRecord)]
-    _write_rows(path, names, [astuple(record) for record in records])
+    _write_rows(path, names, [[getattr(record, name) for name in names] for record in records])
 
 
 def front_table(summaries: Sequence[CandidateSummary]) -> Table:
@@ -74,11 +74,17 @@ def front_caution(summaries: Sequence[CandidateSummary]) -> str:
     """Say what the front's accuracies rest on."""
     front = front_of(summaries)
     single = sum(summary.num_seeds == 1 for summary in front)
+    sd = seed_sd(summaries)
+    noise = (
+        "how far seeds move a training is not known yet: no candidate has two"
+        if sd is None
+        else f"seeds alone move a training by {100 * sd:.2f} points (standard deviation)"
+    )
     return (
         f"Accuracy is the mean over a candidate's seeds on validation images; {single} of the "
-        f"{len(front)} members rest on one seed.\nSeeds alone move a training by 0.1 to 0.4 "
-        "points, and the best of many looks better than it is: train the members that you care "
-        "about again before you believe a difference of that size."
+        f"{len(front)} members rest on one seed, and {noise}.\nThe best of many looks better than "
+        "it is: train the members that you care about again before you believe a difference of "
+        "that size."
     )
 
 

@@ -1,4 +1,4 @@
-"""Draws the front with Pillow; loading a plotting library alone would take a second of CPU."""
+"""Draws the front: accuracy against each cost, with the name of each member beside it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
-
 from se_search.analysis.pareto import CandidateSummary, front_of
 from se_search.record import TrialRecord
+from se_search.report.canvas import FAINT, GREY, INK, Canvas, shorten
 
-# Drawn twice as large and scaled down, which smooths the lines.
-SCALE = 2
 PANEL_WIDTH, PANEL_HEIGHT = 760, 480
 LABEL_WIDTH = 400
 MARGIN_LEFT, MARGIN_TOP, MARGIN_BOTTOM = 72, 84, 60
 ROW_HEIGHT = 17
 
-INK = (34, 34, 34)
-FAINT = (226, 226, 226)
 TRIAL = (200, 206, 214)
 CANDIDATE = (104, 138, 186)
 FRONT = (196, 68, 32)
@@ -47,14 +42,11 @@ def draw_front(
     front = front_of(summaries)
     height = max(PANEL_HEIGHT, MARGIN_TOP + MARGIN_BOTTOM + ROW_HEIGHT * (len(front) + 1))
     width = PANEL_WIDTH + LABEL_WIDTH
-    image = Image.new("RGB", (width * SCALE, height * len(costs) * SCALE), "white")
+    canvas = Canvas(width, height * len(costs))
     for index, cost in enumerate(costs):
-        panel = _Panel(ImageDraw.Draw(image), top=index * height, height=height)
+        panel = _Panel(canvas, top=index * height, height=height)
         _draw_panel(panel, records, summaries, cost, title if index == 0 else "")
-    image = image.resize((width, height * len(costs)), Image.Resampling.LANCZOS)
-    temporary = path.with_suffix(".tmp")
-    image.save(temporary, format="PNG")
-    temporary.replace(path)
+    canvas.save(path)
 
 
 def tick_values(low: float, high: float, num_ticks: int = 6) -> list[float]:
@@ -67,9 +59,9 @@ def tick_values(low: float, high: float, num_ticks: int = 6) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """One pair of axes, addressed in pixels of the finished picture."""
+    """One pair of axes on a canvas."""
 
-    draw: ImageDraw.ImageDraw
+    canvas: Canvas
     top: int
     height: int
 
@@ -78,28 +70,6 @@ class _Panel:
         """Left, top, right and bottom of the plot."""
         bottom = self.top + self.height - MARGIN_BOTTOM
         return MARGIN_LEFT, self.top + MARGIN_TOP, PANEL_WIDTH, bottom
-
-    def line(
-        self, points: Sequence[tuple[float, float]], color: tuple[int, int, int], width: float = 1
-    ) -> None:
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self.draw.line(scaled, fill=color, width=round(width * SCALE), joint="curve")
-
-    def dot(self, x: float, y: float, radius: float, color: tuple[int, int, int]) -> None:
-        edges = [(x - radius) * SCALE, (y - radius) * SCALE]
-        self.draw.ellipse([*edges, (x + radius) * SCALE, (y + radius) * SCALE], fill=color)
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        anchor: str,
-        size: int = 12,
-        color: tuple[int, int, int] = INK,
-    ) -> None:
-        font = ImageFont.load_default(size * SCALE)
-        self.draw.text((x * SCALE, y * SCALE), text, fill=color, font=font, anchor=anchor)
 
 
 def _draw_panel(
@@ -110,28 +80,32 @@ def _draw_panel(
     title: str,
 ) -> None:
     left, top, right, bottom = panel.box
-    panel.text(left - 36, panel.top + 20, title, "lm", size=15)
+    panel.canvas.text(left - 36, panel.top + 20, title, "lm", size=15)
     if not summaries:
-        panel.text((left + right) / 2, (top + bottom) / 2, "no complete trial yet", "mm", size=14)
+        panel.canvas.text(
+            (left + right) / 2, (top + bottom) / 2, "no complete trial yet", "mm", size=14
+        )
         return
     front = front_of(summaries)
-    low, high = _accuracy_range(summaries, front)
-    costs = [float(getattr(summary, cost)) for summary in summaries]
-    x_of = _scale(*_padded(min(costs), max(costs)), left, right)
-    y_of = _scale(low, high, bottom, top)
-    _draw_axes(panel, x_of, y_of, _padded(min(costs), max(costs)), (low, high), cost)
     epochs = summaries[0].epochs
     dots = [
         (float(getattr(record, cost)), 100 * record.accuracy)
         for record in records
         if record.accuracy is not None and record.epochs == epochs
     ]
+    low, high = _accuracy_range(summaries, front, max(accuracy for _, accuracy in dots))
+    costs = [float(getattr(summary, cost)) for summary in summaries]
+    x_of = _scale(*_padded(min(costs), max(costs)), left, right)
+    y_of = _scale(low, high, bottom, top)
+    _draw_axes(panel, x_of, y_of, _padded(min(costs), max(costs)), (low, high), cost)
     for x, accuracy in dots:
         if accuracy >= low:
-            panel.dot(x_of(x), y_of(accuracy), 2.2, TRIAL)
+            panel.canvas.dot(x_of(x), y_of(accuracy), 2.2, TRIAL)
     for summary in summaries:
         if 100 * summary.accuracy >= low:
-            panel.dot(x_of(getattr(summary, cost)), y_of(100 * summary.accuracy), 2.6, CANDIDATE)
+            panel.canvas.dot(
+                x_of(getattr(summary, cost)), y_of(100 * summary.accuracy), 2.6, CANDIDATE
+            )
     # With a second cost a member may lie below the staircase of this one.
     steps = sorted(front, key=lambda s: (getattr(s, cost), -s.accuracy))
     _draw_staircase(panel, [(getattr(s, cost), 100 * s.accuracy) for s in steps], x_of, y_of)
@@ -139,7 +113,7 @@ def _draw_panel(
     num_below = sum(accuracy < low for _, accuracy in dots)
     note = f" · {num_below} below the picture" if num_below else ""
     legend = f"grey: {len(dots)} trials · blue: means of {len(summaries)} candidates · red: front"
-    panel.text(left - 36, panel.top + 41, legend + note, "lm", size=11, color=(110, 110, 110))
+    panel.canvas.text(left - 36, panel.top + 41, legend + note, "lm", size=11, color=GREY)
 
 
 def _draw_axes(
@@ -152,14 +126,14 @@ def _draw_axes(
 ) -> None:
     left, top, right, bottom = panel.box
     for value in tick_values(*x_range):
-        panel.line([(x_of(value), top), (x_of(value), bottom)], FAINT)
-        panel.text(x_of(value), bottom + 8, _short(value), "mt")
+        panel.canvas.line([(x_of(value), top), (x_of(value), bottom)], FAINT)
+        panel.canvas.text(x_of(value), bottom + 8, _short(value), "mt")
     for value in tick_values(*y_range):
-        panel.line([(left, y_of(value)), (right, y_of(value))], FAINT)
-        panel.text(left - 8, y_of(value), f"{value:.4g}", "rm")
-    panel.line([(left, top), (left, bottom), (right, bottom)], INK)
-    panel.text((left + right) / 2, bottom + 40, AXIS_NAMES[cost], "mm", size=13)
-    panel.text(left - 36, top - 8, "validation accuracy, %", "lb", size=12)
+        panel.canvas.line([(left, y_of(value)), (right, y_of(value))], FAINT)
+        panel.canvas.text(left - 8, y_of(value), f"{value:.4g}", "rm")
+    panel.canvas.line([(left, top), (left, bottom), (right, bottom)], INK)
+    panel.canvas.text((left + right) / 2, bottom + 40, AXIS_NAMES[cost], "mm", size=13)
+    panel.canvas.text(left - 36, top - 8, "validation accuracy, %", "lb", size=12)
 
 
 def _draw_staircase(
@@ -168,17 +142,15 @@ def _draw_staircase(
     x_of: Callable[[float], float],
     y_of: Callable[[float], float],
 ) -> None:
-    best = -math.inf
-    points: list[tuple[float, float]] = []
+    best = members[0][1]
+    points = []
     for x, accuracy in members:
-        if accuracy > best:
-            points += [(x_of(x), y_of(max(best, accuracy) if best == -math.inf else best))]
-            points += [(x_of(x), y_of(accuracy))]
-            best = accuracy
+        points += [(x_of(x), y_of(best)), (x_of(x), y_of(max(best, accuracy)))]
+        best = max(best, accuracy)
     points.append((panel.box[2], y_of(best)))
-    panel.line(points, FRONT, width=1.6)
+    panel.canvas.line(points, FRONT, width=1.6)
     for x, accuracy in members:
-        panel.dot(x_of(x), y_of(accuracy), 4.2, FRONT)
+        panel.canvas.dot(x_of(x), y_of(accuracy), 4.2, FRONT)
 
 
 def _draw_labels(
@@ -191,17 +163,17 @@ def _draw_labels(
     """Write the members' names in a column at the right, a thin line from each to its point."""
     _, top, right, bottom = panel.box
     ranked = sorted(front, key=lambda s: -s.accuracy)
-    panel.text(right + 46, top - 10, "accuracy %   added   SE (stage:width)", "lb", size=11)
+    panel.canvas.text(right + 46, top - 10, "accuracy %   added   SE (stage:width)", "lb", size=11)
     heights = _spread([y_of(100 * s.accuracy) for s in ranked], top + 6, bottom, ROW_HEIGHT)
     for summary, y in zip(ranked, heights, strict=True):
         point = (x_of(getattr(summary, cost)), y_of(100 * summary.accuracy))
-        panel.line([point, (right + 24, y), (right + 42, y)], LEADER)
+        panel.canvas.line([point, (right + 24, y), (right + 42, y)], LEADER)
         seeds = f" (n={summary.num_seeds})" if summary.num_seeds > 1 else ""
         text = (
             f"{100 * summary.accuracy:.2f}{seeds}   {summary.added_params_pct:+.2f}%   "
             f"{summary.placement}"
         )
-        panel.text(right + 46, y, _shorten(text, 12, LABEL_WIDTH - 54), "lm", size=12)
+        panel.canvas.text(right + 46, y, shorten(text, 12, LABEL_WIDTH - 54), "lm", size=12)
 
 
 def _spread(wanted: Sequence[float], first: float, last: float, gap: float) -> list[float]:
@@ -213,23 +185,13 @@ def _spread(wanted: Sequence[float], first: float, last: float, gap: float) -> l
     return [min(height, end) for height, end in zip(heights, ends, strict=True)]
 
 
-def _shorten(text: str, size: int, width: float) -> str:
-    """Cut a text that is wider than ``width`` pixels, which three dots then end."""
-    font = ImageFont.load_default(size)
-    if font.getlength(text) <= width:
-        return text
-    while font.getlength(f"{text}...") > width:
-        text = text[:-1]
-    return f"{text}..."
-
-
 def _accuracy_range(
-    summaries: Sequence[CandidateSummary], front: Sequence[CandidateSummary]
+    summaries: Sequence[CandidateSummary], front: Sequence[CandidateSummary], best: float
 ) -> tuple[float, float]:
-    """Choose the range in per cent: all the front, and all but the worst twentieth of the rest."""
+    """Choose the range in per cent: the front, the best trial, and 19 of 20 other candidates."""
     ranked = sorted(100 * summary.accuracy for summary in summaries)
     low = min(ranked[len(ranked) // 20], min(100 * summary.accuracy for summary in front))
-    return _padded(low, ranked[-1])
+    return _padded(low, best)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -9,27 +9,16 @@ from rich.table import Table
 
 from se_search.candidate import Backbone
 from se_search.cost import count_cost
+from se_search.errors import SpaceError
 from se_search.space import BoundSpace, magnitude, read_space, space_names
 
 
 def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
-    """Return the sizes and the range of added costs of every shipped space on a backbone."""
-    rows = []
-    for name in space_names():
-        space = read_space(name)
-        bound = space.bind(backbone)
-        low, high = added_params_range(bound)
-        rows.append(
-            {
-                "space": name,
-                "description": space.description,
-                "raw_size": bound.raw_size,
-                "size": bound.size,
-                "least_added_params": low,
-                "most_added_params": high,
-            }
-        )
-    return rows
+    """Return the sizes and the range of added costs of every shipped space on a backbone.
+
+    A space that does not fit the backbone has the reason as ``misfit``, and no sizes.
+    """
+    return [_list_size(name, backbone) for name in space_names()]
 
 
 def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
@@ -40,13 +29,15 @@ def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("what it varies")
     for row in rows:
-        table.add_row(
-            row["space"],
-            magnitude(row["raw_size"]),
-            magnitude(row["size"]),
-            f"{row['least_added_params']:,} - {row['most_added_params']:,}",
-            row["description"],
-        )
+        if row["misfit"] is None:
+            sizes = [
+                magnitude(row["raw_size"]),
+                magnitude(row["size"]),
+                f"{row['least_added_params']:,} - {row['most_added_params']:,}",
+            ]
+        else:
+            sizes = ["", "does not fit", ""]
+        table.add_row(row["space"], *sizes, row["description"])
     return table
 
 
@@ -75,3 +66,27 @@ def added_params_range(bound: BoundSpace) -> tuple[int, int]:
     """Return the fewest and the most parameters that a candidate of the space adds."""
     extremes = [bound.extreme(lambda c: count_cost(c).added_params, pick) for pick in (min, max)]
     return extremes[0], extremes[1]
+
+
+def _list_size(name: str, backbone: Backbone) -> dict[str, Any]:
+    space = read_space(name)
+    row: dict[str, Any] = {
+        "space": name,
+        "description": space.description,
+        "raw_size": None,
+        "size": None,
+        "least_added_params": None,
+        "most_added_params": None,
+        "misfit": None,
+    }
+    try:
+        bound = space.bind(backbone)
+    except SpaceError as misfit:
+        return row | {"misfit": str(misfit)}
+    low, high = added_params_range(bound)
+    return row | {
+        "raw_size": bound.raw_size,
+        "size": bound.size,
+        "least_added_params": low,
+        "most_added_params": high,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +14,6 @@ import yaml
 from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunError, StudyChangedError
-from se_search.study import compare_identities
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -119,11 +119,18 @@ class RunFolder:
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write ``config.yaml``, whole or not at all."""
+        """Write ``config.yaml``, whole or not at all.
+
+        Raises:
+            RunError: it can't be written.
+        """
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
         temporary = self.config_file.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.config_file)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.config_file)
+        except OSError as cause:
+            raise RunError(f"{self.config_file} can't be written: {cause}") from cause
 
     def refuse_changes(self, identity: Mapping[str, Any]) -> None:
         """Refuse to continue the run as another study than it was started as.
@@ -139,3 +146,22 @@ class RunFolder:
                 f"{self.path} holds another study, and trials of the two can't be compared:\n"
                 f"{lines}\nRun the command that it was started with, or take another --name."
             )
+
+
+def compare_identities(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """List the differences of two identities, a line each; empty if there are none."""
+    before, after = _flatten(old), _flatten(new)
+    return [
+        f"{key}: {before.get(key, 'nothing')} in the run, {after.get(key, 'nothing')} asked for"
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        return {prefix: json.dumps(value)}
+    flat: dict[str, str] = {}
+    for key, inner in value.items():
+        flat.update(_flatten(inner, f"{prefix}.{key}" if prefix else str(key)))
+    return flat
