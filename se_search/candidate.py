@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,15 +12,18 @@ from typing import Literal, get_args
 
 from se_search.errors import CandidateError
 
-Integration = Literal[
-    "standard", "pre", "post", "identity", "inner", "rectified", "native"
-]
-Squeeze = Literal["avg", "max"]
+Integration = Literal["standard", "pre", "post", "identity", "inner", "rectified", "native"]
+Kind = Literal["se", "ese", "eca", "ge"]
+Squeeze = Literal["avg", "max", "avgmax", "std", "none"]
 Gate = Literal["sigmoid", "hard_sigmoid", "tanh", "relu"]
+Opening = Literal["half", "open", "double"]
+Rounding = Literal["floor", "multiple_of_8"]
 
 INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 SQUEEZES: tuple[Squeeze, ...] = get_args(Squeeze)
 GATES: tuple[Gate, ...] = get_args(Gate)
+OPENINGS: tuple[Opening, ...] = get_args(Opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,9 @@ class Backbone:
         sites: in forward order.
         parts: stem, stages and head, in forward order.
         uncounted: operators that fvcore met and did not count.
+        allow_code: whether it is a user's own code, which may be run to make it.
+        attach: where SE goes at each site, as path and side (``before`` or ``after``) for each
+            integration, if a user has named the sites; None: they are found by inspection.
     """
 
     name: str
@@ -115,6 +122,10 @@ class Backbone:
     sites: tuple[Site, ...] = field(hash=False)
     parts: tuple[Part, ...] = field(hash=False)
     uncounted: tuple[str, ...] = field(default=(), hash=False)
+    allow_code: bool = False
+    attach: tuple[Mapping[Integration, tuple[str, str]], ...] | None = field(
+        default=None, hash=False
+    )
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -124,17 +135,26 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SE:
-    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4).
+    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4), or one of its kin.
+
+    Variants are of the block with two layers; its kin and ``native`` blocks have none.
 
     Attributes:
         integration: where it sits in its residual unit (fig. 5; ``inner``: SE_3x3, table 15).
             ``rectified`` is standard after a ReLU of its own, which the paper does not have and
             several implementations do; ``native`` is in place of the block that a network came
             with, and of that block's design.
-        width: output width of the first fully connected layer.
-        squeeze: how the feature map becomes one number a channel.
-        gate: non-linearity of the gate.
+        width: output width of the first fully connected layer; 0 for its kin, which have no such.
+        squeeze: how the feature map becomes one number a channel (table 11). ``avgmax`` is the
+            average of both, ``std`` the standard deviation over the pixels; with ``none`` every
+            pixel is gated by itself (NoSqueeze, table 16).
+        gate: non-linearity of the gate (table 12).
         bias: whether the two fully connected layers have biases (the paper's equations have none).
+        opening: where the gate starts: about ``half``; ``open``, near 1, by the bias of the last
+            layer; or ``double``, at twice a half, because the gate is twice the non-linearity.
+        kind: ``se``, or ``ese`` (one layer without a bottleneck, Lee & Park 2020), ``eca`` (a
+            convolution over the channels, Wang et al. 2020), ``ge`` (the sigmoid of the mean
+            without any parameters, theta-minus of Hu et al. 2018).
     """
 
     integration: Integration
@@ -142,26 +162,61 @@ class SE:
     squeeze: Squeeze = "avg"
     gate: Gate = "sigmoid"
     bias: bool = False
+    opening: Opening = "half"
+    kind: Kind = "se"
 
     def __post_init__(self) -> None:
-        """Refuse what is no SE block."""
+        """Refuse what is no such block."""
         for name, value, allowed in (
             ("integration", self.integration, INTEGRATIONS),
             ("squeeze", self.squeeze, SQUEEZES),
             ("gate", self.gate, GATES),
+            ("opening", self.opening, OPENINGS),
+            ("kind", self.kind, KINDS),
         ):
             if value not in allowed:
                 raise CandidateError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-        if self.width < 1:
+        if self.kind == "se" and self.width < 1:
             raise CandidateError(f"squeeze width {self.width} is not a positive integer")
+        if self.kind != "se":
+            self._check_kin()
+        elif self.integration == "native" and self.variants:
+            raise CandidateError(
+                f"a native block is of its network's own design: it takes no {self.variants[0]}"
+            )
+        if self.opening == "open" and not self.bias:
+            raise CandidateError("opening 'open' is set by the last layer's bias: it needs bias")
+        if self.opening == "double" and self.gate not in ("sigmoid", "hard_sigmoid"):
+            raise CandidateError(
+                f"opening 'double' is for a gate that starts at a half (sigmoid, hard_sigmoid), "
+                f"not {self.gate!r}"
+            )
 
-    def __str__(self) -> str:
-        variants = [
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """How it differs from the usual block, in the words of the text form."""
+        return (
             *([self.squeeze] if self.squeeze != "avg" else []),
             *([self.gate] if self.gate != "sigmoid" else []),
             *(["bias"] if self.bias else []),
-        ]
-        return "+".join([f"{self.integration}:{self.width}", *variants])
+            *([self.opening] if self.opening != "half" else []),
+        )
+
+    def __str__(self) -> str:
+        what = self.width if self.kind == "se" else self.kind
+        return "+".join([f"{self.integration}:{what}", *self.variants])
+
+    def _check_kin(self) -> None:
+        if self.width != 0:
+            raise CandidateError(f"kind {self.kind!r} has no squeeze width, so not {self.width}")
+        if self.variants:
+            raise CandidateError(
+                f"kind {self.kind!r} has a design of its own: it takes no {self.variants[0]}"
+            )
+        if self.integration == "native":
+            raise CandidateError(
+                f"a native block is of its network's own design, not of kind {self.kind!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +278,7 @@ class Candidate:
         """The text form without the backbone, short enough for a figure: ``s2:16 s4.1-3:pre64``."""
         texts = []
         for where, block in self._runs():
-            text = str(block).replace("standard:", "").replace(":", "", 1)
+            text = re.sub(r":(?=\d)", "", str(block).removeprefix("standard:"))
             texts.append(f"{where.replace('stage', 's').replace('block', '')}:{text}")
         return " ".join(texts) or "no SE"
 
@@ -277,36 +332,59 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
     )
 
 
-def squeeze_width(channels: int, reduction: int) -> int:
-    """Return the squeeze width for a reduction ratio: ``channels // reduction``, at least 1."""
+def squeeze_width(channels: int, reduction: int, rounding: Rounding = "floor") -> int:
+    """Return the squeeze width for a reduction ratio: ``channels // reduction``, at least 1.
+
+    With ``multiple_of_8`` the nearest one, a half up and at least 8 (timm's ``make_divisible``
+    with ``round_limit=0``, as its ``SEModule`` has it).
+    """
+    if rounding == "multiple_of_8":
+        return 8 * max(1, (channels + 4 * reduction) // (8 * reduction))
     return max(1, channels // reduction)
+
+
+def eca_kernel(channels: int) -> int:
+    """Return the kernel size of ECA: odd, near ``(log2(channels) + 1) / 2``, at least 3.
+
+    Wang et al. 2020 with gamma = 2 and b = 1; which odd one, and the least, as in timm's
+    ``EcaModule``.
+    """
+    size = int((math.log2(channels) + 1) / 2)
+    return max(size if size % 2 else size + 1, 3)
 
 
 def _parse_block(text: str, site: Site) -> SE | None:
     if text == "none":
         return None
-    match = re.fullmatch(r"([a-z_]+):(r?)(\d{1,9})((?:\+[a-z_]+)*)", text)
+    match = re.fullmatch(r"([a-z_]+):(?:(r?)(\d{1,9})|(ese|eca|ge))((?:\+[a-z_]+)*)", text)
     if match is None:
-        raise CandidateError(f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO or none")
-    integration, is_ratio, number, rest = match.groups()
+        raise CandidateError(
+            f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO, "
+            "INTEGRATION:ese (or eca, ge) or none"
+        )
+    integration, is_ratio, number, kin, rest = match.groups()
     if integration not in INTEGRATIONS:
         raise CandidateError(f"integration {integration!r} is not one of {', '.join(INTEGRATIONS)}")
-    width = int(number)
-    if width < 1:
+    width = int(number or 0)
+    if width < 1 and kin is None:
         raise CandidateError(f"{text!r}: {number} is not a positive integer")
     if is_ratio:
         width = squeeze_width(site.feature_map(integration).channels, width)
     squeeze: Squeeze = "avg"
     gate: Gate = "sigmoid"
     bias = False
+    opening: Opening = "half"
     for variant in rest.split("+")[1:]:
         if variant in SQUEEZES:
             squeeze = variant
         elif variant in GATES:
             gate = variant
+        elif variant in OPENINGS:
+            opening = variant
         elif variant == "bias":
             bias = True
         else:
-            allowed = ", ".join([*SQUEEZES, *GATES, "bias"])
+            allowed = ", ".join([*SQUEEZES, *GATES, *OPENINGS, "bias"])
             raise CandidateError(f"{text!r}: variant {variant!r} is not one of {allowed}")
-    return SE(integration, width, squeeze, gate, bias)
+    kind: Kind = kin or "se"  # type: ignore[assignment]  # one of those that the pattern names
+    return SE(integration, width, squeeze, gate, bias, opening, kind)

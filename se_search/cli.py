@@ -36,10 +36,19 @@ app.add_typer(spaces_app, name="spaces")
 
 SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
 BackboneOption = Annotated[
-    str, typer.Option(help="resnet20_bottleneck, or a ResNet of torchvision, as resnet50")
+    str,
+    typer.Option(help="as resnet50; one of torchvision, timm or the paper, or module:callable"),
+]
+SitesOption = Annotated[
+    Path | None, typer.Option(help="YAML file that says where SE can go in the backbone")
+]
+AllowCodeOption = Annotated[
+    bool,
+    typer.Option("--allow-code", help="run code of your own: --backbone module:callable"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 RunArgument = Annotated[Path, typer.Argument(help="folder of the run, or its name in runs/")]
+MAX_ROWS = 1_000
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -91,6 +100,15 @@ def run(
     max_failures: Annotated[
         int, typer.Option(help="stop after so many failed trials in a row")
     ] = 5,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="file to start the backbone from (.pth, .safetensors), or DEFAULT"),
+    ] = None,
+    freeze_backbone: Annotated[
+        bool, typer.Option("--freeze-backbone", help="train only what is not in the weights")
+    ] = False,
+    sites: SitesOption = None,
+    allow_code: AllowCodeOption = False,
     name: Annotated[str | None, typer.Option(help="of the run; default: the space's")] = None,
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs"),
     quiet: Annotated[bool, typer.Option("--quiet", help="print nothing but errors")] = False,
@@ -121,6 +139,10 @@ def run(
         accelerator=accelerator,
         timeout=timeout,
         max_failures=max_failures,
+        weights=weights,
+        freeze_backbone=freeze_backbone,
+        sites=sites,
+        allow_code=allow_code,
         name=name,
         runs_dir=runs_dir,
     )
@@ -152,21 +174,37 @@ def cost(
     ] = None,
     image_size: Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")] = None,
     classes: Annotated[int | None, typer.Option(help="default: 10 or 1000")] = None,
+    sites: SitesOption = None,
+    allow_code: AllowCodeOption = False,
+    csv: Annotated[Path | None, typer.Option(help="file that takes the whole space")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what the candidates of a space cost, without training anything."""
     from se_search.candidate import Candidate
-    from se_search.report.costs import cost_rows, cost_table
+    from se_search.report.costs import cost_rows, cost_table, write_cost_csv
+    from se_search.report.placement import placement_table
 
-    described = _describe(backbone, image_size, classes)
+    described = _describe(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
         candidates = [Candidate.parse(candidate, described)]
     else:
-        candidates = list(_bind(space, described))
+        bound = _bind(space, described)
+        if csv is not None:
+            write_cost_csv(csv, bound)
+            _console().print(f"Written: {csv}, {bound.size:,} candidates", highlight=False)
+            return
+        if bound.size > MAX_ROWS and not as_json:
+            raise SESearchError(
+                f"{bound.size:,} candidates are too many for a table, which has at most "
+                f"{MAX_ROWS:,} rows; --csv FILE takes them all"
+            )
+        candidates = list(bound)
     if as_json:
         print(json.dumps(cost_rows(candidates), indent=1))
-    else:
-        _console().print(cost_table(described, candidates))
+        return
+    _console().print(cost_table(described, candidates))
+    if candidate is not None:
+        _console().print(placement_table(candidates[0]))
 
 
 @app.command()
@@ -177,12 +215,15 @@ def show(
     output: Annotated[Path, typer.Option(help="PNG that is written")] = Path("candidate.png"),
     image_size: Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")] = None,
     classes: Annotated[int | None, typer.Option(help="default: 10 or 1000")] = None,
+    sites: SitesOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
     from se_search.candidate import Candidate
     from se_search.report.placement import draw_placement, headline, placement_table
 
-    described = _describe(candidate.split("/")[0], image_size, classes)
+    name = candidate.split("/")[0]
+    described = _describe(name, image_size, classes, sites, allow_code)
     parsed = Candidate.parse(candidate, described)
     console = _console()
     console.print(headline(parsed), highlight=False, soft_wrap=True)
@@ -195,6 +236,8 @@ def show(
 def list_spaces(
     context: typer.Context,
     backbone: BackboneOption = "resnet20_bottleneck",
+    sites: SitesOption = None,
+    allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the spaces with their sizes and the range of what their candidates cost."""
@@ -202,7 +245,7 @@ def list_spaces(
         return
     from se_search.report.spaces import list_sizes, sizes_table
 
-    rows = list_sizes(_describe(backbone, None, None))
+    rows = list_sizes(_describe(backbone, None, None, sites, allow_code))
     if as_json:
         print(json.dumps(rows, indent=1))
     else:
@@ -213,11 +256,14 @@ def list_spaces(
 def show_space(
     name: Annotated[str, typer.Argument(help="name of a shipped space, or path of a YAML file")],
     backbone: BackboneOption = "resnet20_bottleneck",
+    sites: SitesOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Print a space's sites and choices on a backbone."""
     from se_search.report.spaces import show_space
 
-    show_space(_console(), name, _bind(name, _describe(backbone, None, None)))
+    described = _describe(backbone, None, None, sites, allow_code)
+    show_space(_console(), name, _bind(name, described))
 
 
 @spaces_app.command("schema")
@@ -248,12 +294,27 @@ def version() -> None:
     print(read_version("se-search"))
 
 
-def _describe(name: str, image_size: int | None, num_classes: int | None) -> Backbone:
-    from se_search.models.catalogue import default_shape, describe_backbone
+def _describe(
+    name: str,
+    image_size: int | None,
+    num_classes: int | None,
+    sites: Path | None,
+    allow_code: bool,
+) -> Backbone:
+    from se_search.models.catalogue import (
+        backbone_in_channels,
+        default_shape,
+        describe_backbone,
+    )
 
     channels, default_size, default_classes = default_shape(name)
     return describe_backbone(
-        name, channels, image_size or default_size, num_classes or default_classes
+        name,
+        backbone_in_channels(name, channels, allow_code=allow_code),
+        image_size or default_size,
+        num_classes or default_classes,
+        allow_code=allow_code,
+        sites=sites,
     )
 
 

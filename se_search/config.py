@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,23 +63,8 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
         raise error("\n".join(lines)) from cause
 
 
-def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:
-    location = problem["loc"]
-    line = _find_line(root, location)
-    if problem["type"] == "extra_forbidden":
-        key = ".".join(str(part) for part in location)
-        allowed = ", ".join(_allowed_keys(model, location[:-1]))
-        return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
-    # Where a value may have one of several types, pydantic puts the type behind the key.
-    key = ".".join(str(part) for part in location if "[" not in str(part)) or "the file"
-    message = problem["msg"].removeprefix("Value error, ")
-    is_about_keys = problem["type"] == "missing" or isinstance(problem["input"], dict)
-    value = "" if is_about_keys else f", not {problem['input']!r}"
-    return f"{name}:{line}: {key}: {message}{value}"
-
-
-def _find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
-    """Return the 1-based line of the innermost part of ``location`` that the file has."""
+def find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
+    """Return the 1-based line of the innermost part of ``location`` that a file has."""
     line = node.start_mark.line + 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
@@ -93,13 +78,35 @@ def _find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
     return line
 
 
+def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:
+    location = problem["loc"]
+    line = find_line(root, location)
+    if problem["type"] == "extra_forbidden":
+        key = ".".join(str(part) for part in location)
+        allowed = ", ".join(_allowed_keys(model, location[:-1]))
+        return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
+    # Where a value may have one of several types, pydantic puts the type behind the key.
+    key = ".".join(str(part) for part in location if "[" not in str(part)) or "the file"
+    message = problem["msg"].removeprefix("Value error, ")
+    is_about_keys = problem["type"] == "missing" or isinstance(problem["input"], dict)
+    value = "" if is_about_keys else f", not {problem['input']!r}"
+    return f"{name}:{line}: {key}: {message}{value}"
+
+
 def _allowed_keys(model: type[BaseModel], location: tuple[object, ...]) -> list[str]:
     for part in location:
         field = model.model_fields.get(str(part))
-        annotation = field.annotation if field is not None else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        if field is not None:
+            model = _find_model(field.annotation) or model
     return list(model.model_fields)
+
+
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model in a field's type, as in ``tuple[Model, ...]`` and ``Model | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_find_model(part) for part in get_args(annotation))
+    return next((model for model in found if model is not None), None)
 
 
 def _refuse_duplicate_keys(node: yaml.Node, error: type[SESearchError], name: str) -> None:

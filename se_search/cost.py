@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from se_search.candidate import SE, Backbone, Candidate, FeatureMap
-from se_search.record import Cost, StageCost
+import numpy as np
+from numpy.typing import NDArray
 
-# Squeezes and gates by the names of their operators; fvcore counts a ReLU as nothing.
-SQUEEZE_OPERATORS = {"avg": "mean", "max": "amax"}
+from se_search.candidate import SE, Backbone, Candidate, FeatureMap, Kind, NativeSE, eca_kernel
+from se_search.record import Cost, StageCost
+from se_search.space import BoundSpace
+
+# Squeezes by the operators that read the whole feature map, and those that follow on a number a
+# channel; gates by theirs. fvcore counts a ReLU and a clamp as nothing.
+SQUEEZE_OPERATORS = {
+    "avg": ("mean",),
+    "max": ("amax",),
+    "avgmax": ("mean", "amax"),
+    "std": ("var",),
+    "none": (),
+}
+POOLED_OPERATORS = {"avgmax": "lerp", "std": "sqrt"}
 GATE_OPERATORS = {"sigmoid": "sigmoid", "hard_sigmoid": "hardsigmoid", "tanh": "tanh"}
 
 
@@ -24,22 +36,23 @@ class BlockCost:
 
 
 @lru_cache(maxsize=65536)
-def count_block(block: SE, feature_map: FeatureMap) -> BlockCost:
-    """Count what an SE block adds where it gates such a feature map.
+def count_block(block: SE, feature_map: FeatureMap, native: NativeSE | None = None) -> BlockCost:
+    """Count what a block adds where it gates such a feature map.
 
-    ``2 * C * w`` parameters (Hu et al. 2019, eq. 5), and ``w + C`` more with biases. The squeeze
-    and the scaling cost one multiply-add an element, the gate one a channel, a ReLU nothing.
+    The squeeze and the scaling cost one multiply-add an element, the gate one a channel, a ReLU
+    nothing.
+
+    Args:
+        block: the block.
+        feature_map: what it gates.
+        native: the SE block that the network came with there, for an integration ``native``.
     """
-    channels, pixels = feature_map.channels, feature_map.pixels
-    weights = 2 * channels * block.width
-    operators = {
-        SQUEEZE_OPERATORS[block.squeeze]: channels * pixels,
-        "linear": weights,
-        "mul": channels * pixels,
-    }
-    if block.gate in GATE_OPERATORS:
-        operators[GATE_OPERATORS[block.gate]] = channels
-    params = weights + (block.width + channels if block.bias else 0)
+    channels, elements = feature_map.channels, feature_map.channels * feature_map.pixels
+    if block.integration == "native":
+        assert native is not None
+        params, operators = _count_native(block.width, native, channels, elements)
+    else:
+        params, operators = COUNTS[block.kind](block, channels, elements)
     return BlockCost(params, sum(operators.values()), tuple(operators.items()))
 
 
@@ -53,7 +66,7 @@ def count_cost(candidate: Candidate) -> Cost:
     for site, block in zip(backbone.sites, candidate.blocks, strict=True):
         if block is None:
             continue
-        added = count_block(block, site.feature_maps[block.integration])
+        added = count_block(block, site.feature_maps[block.integration], site.native)
         stage = plain.stage_names[site.stage]
         added_params[stage] += added.params
         added_macs[stage] += added.macs
@@ -66,7 +79,7 @@ def count_cost(candidate: Candidate) -> Cost:
             cost.macs + added_macs[stage],
             added_macs[stage],
         )
-        if added_params[stage]
+        if added_macs[stage]  # not parameters: Gather-Excite has none
         else cost
         for stage, cost in plain.by_stage.items()
     }
@@ -80,6 +93,73 @@ def count_cost(candidate: Candidate) -> Cost:
         by_operator,
         backbone.uncounted,
     )
+
+
+def count_space(space: BoundSpace) -> NDArray[np.int64]:
+    """Count what every candidate of a space adds; ``(size, 2)``: parameters and multiply-adds.
+
+    The candidates come in the order of their numbers, as ``space.candidate_at`` has them. A
+    hundred thousand take less than a second, because the slots are counted, not the candidates;
+    the whole of it must fit into memory.
+    """
+
+    def count_added(candidate: Candidate) -> tuple[int, int]:
+        cost = count_cost(candidate)
+        return cost.added_params, cost.added_macs
+
+    return space.add_up(count_added)
+
+
+def _count_se(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
+    """Count ``2 * C * w`` parameters (Hu et al. 2019, eq. 5), and ``w + C`` more with biases."""
+    # Without a squeeze both layers and the gate work at every pixel.
+    gates = elements if block.squeeze == "none" else channels
+    operators = dict.fromkeys(SQUEEZE_OPERATORS[block.squeeze], elements)
+    if block.squeeze in POOLED_OPERATORS:
+        operators[POOLED_OPERATORS[block.squeeze]] = channels
+    operators["conv" if block.squeeze == "none" else "linear"] = 2 * gates * block.width
+    if block.gate in GATE_OPERATORS:
+        operators[GATE_OPERATORS[block.gate]] = gates
+    operators["mul"] = elements + (gates if block.opening == "double" else 0)
+    biases = block.width + channels if block.bias else 0
+    return 2 * channels * block.width + biases, operators
+
+
+def _count_ese(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
+    layer = channels * channels
+    operators = {"mean": elements, "linear": layer, "hardsigmoid": channels, "mul": elements}
+    return layer + channels, operators
+
+
+def _count_eca(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
+    size = eca_kernel(channels)
+    operators = {"mean": elements, "conv": size * channels, "sigmoid": channels, "mul": elements}
+    return size, operators
+
+
+def _count_ge(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
+    return 0, {"mean": elements, "sigmoid": channels, "mul": elements}
+
+
+COUNTS: dict[Kind, Callable[[SE, int, int], tuple[int, dict[str, int]]]] = {
+    "se": _count_se,
+    "ese": _count_ese,
+    "eca": _count_eca,
+    "ge": _count_ge,
+}
+
+
+def _count_native(
+    width: int, native: NativeSE, channels: int, elements: int
+) -> tuple[int, dict[str, int]]:
+    weights = 2 * channels * width
+    operators = {
+        native.squeeze_operator: elements,
+        native.excite_operator: weights,
+        native.gate_operator: channels,
+        "mul": elements,
+    }
+    return weights + (width + channels if native.bias else 0), operators
 
 
 @dataclass(frozen=True, slots=True)

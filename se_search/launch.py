@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -28,9 +29,12 @@ from se_search.store.folder import RunFolder
 from se_search.store.writer import TrialStore
 from se_search.study import Study, parse_objectives
 from se_search.training.datasets import DataInfo, describe_data, prepare_data
-from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
+from se_search.training.task import PRELOAD, FindWeights, TrainingTask, probe_hardware
 
-VERSIONED = ("torch", "torchvision", "pytorch-lightning", "optuna", "fvcore", "numpy", "se-search")
+VERSIONED = (
+    *("torch", "torchvision", "timm", "pytorch-lightning", "optuna", "fvcore", "numpy"),
+    "se-search",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class SearchOptions:
     accelerator: str = "auto"
     timeout: float | None = None
     max_failures: int = 5
+    allow_code: bool = False
+    sites: Path | None = None
+    weights: str | None = None
+    freeze_backbone: bool = False
     name: str | None = None
     runs_dir: Path = Path("runs")
 
@@ -68,6 +76,8 @@ class SearchOptions:
             raise RunError(f"sampler {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
         if self.accelerator not in ("auto", "cpu", "cuda", "mps"):
             raise RunError(f"accelerator {self.accelerator!r} is not one of auto, cpu, cuda, mps")
+        if self.freeze_backbone and self.weights is None:
+            raise RunError("a frozen backbone needs --weights: nobody would train it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +105,13 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
     info = describe_data(options.data, recipe)
     backbone = describe_backbone(
         options.backbone,
-        in_channels=backbone_in_channels(options.backbone, info.channels),
+        in_channels=backbone_in_channels(
+            options.backbone, info.channels, allow_code=options.allow_code
+        ),
         image_size=info.image_size,
         num_classes=info.num_classes,
+        allow_code=options.allow_code,
+        sites=options.sites,
     )
     bound = space.bind(backbone)
     study = Study(
@@ -109,14 +123,14 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         epochs=options.epochs or recipe.epochs,
         seed=options.seed,
         precision="",
+        freeze_backbone=options.freeze_backbone,
     )
     folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
     with folder.lock():
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
         if recorded:
-            known = replace(study, precision=recorded["study"].get("precision", ""))
-            folder.refuse_changes(known.identity)
+            folder.refuse_changes(_assume_recorded(study, recorded["study"]).identity)
         display.note(
             f"{backbone.name} on {info.name}: {magnitude(bound.size)} candidates, "
             f"{len(backbone.sites)} sites; {info.num_used:,} images train, "
@@ -127,12 +141,12 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         warm_up(PRELOAD, options.threads)
         hardware = call_in_child(probe_hardware, folder.worker_log)
         devices = choose_devices(hardware, recipe, options)
-        study = replace(study, precision=devices[0].precision)
+        weights = _find_weights(options, folder)
+        study = replace(study, precision=devices[0].precision, weights=_digest(weights))
         folder.refuse_changes(study.identity)
         folder.write_config(_make_config(study, options, hardware, len(devices)))
-        return _search(
-            folder, study, bound, TrainingTask(prepared, recipe), devices, options, display
-        )
+        task = TrainingTask(prepared, recipe, weights, options.freeze_backbone)
+        return _search(folder, study, bound, task, devices, options, display)
 
 
 def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -> list[Device]:
@@ -212,6 +226,26 @@ def _search(
     return Outcome(folder, summaries, stop.number if ending == Ending.STOPPED else None)
 
 
+def _assume_recorded(study: Study, recorded: Mapping[str, Any]) -> Study:
+    """Take what is not known before PyTorch has started from what the run recorded."""
+    backbone = recorded.get("backbone") or {}
+    return replace(study, precision=recorded.get("precision", ""), weights=backbone.get("weights"))
+
+
+def _find_weights(options: SearchOptions, folder: RunFolder) -> Path | None:
+    if options.weights is None:
+        return None
+    find = FindWeights(options.weights, options.backbone)
+    return call_in_child(find, folder.worker_log).absolute()
+
+
+def _digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
 def _describe_split(info: DataInfo) -> dict[str, Any]:
     return {
         "name": info.name,
@@ -237,6 +271,8 @@ def _make_config(
             "workers": num_workers,
             "threads": options.threads,
             "recipe": options.recipe,
+            "weights": options.weights,
+            "sites": None if options.sites is None else str(options.sites),
             "recipe_hash": study.recipe.hash,
             "max_failures": options.max_failures,
             "timeout": options.timeout,

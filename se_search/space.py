@@ -17,7 +17,9 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from se_search.candidate import (
     SE,
@@ -25,6 +27,9 @@ from se_search.candidate import (
     Candidate,
     Gate,
     Integration,
+    Kind,
+    Opening,
+    Rounding,
     Site,
     Squeeze,
     find_sites,
@@ -33,10 +38,33 @@ from se_search.candidate import (
 from se_search.config import StrictModel, read_yaml
 from se_search.errors import CandidateError, SpaceError
 
-Axis = Literal["integration", "reduction", "width", "squeeze", "gate", "bias"]
+Axis = Literal[
+    "integration",
+    "kind",
+    "reduction",
+    "width",
+    "rounding",
+    "squeeze",
+    "gate",
+    "bias",
+    "opening",
+]
 Choice = str | int | bool
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Placement = tuple[SE | None, ...]
+
+# The axes that can stand under ``block``, for the whole space, or under ``choices``.
+BLOCK_AXES: tuple[Axis, ...] = ("rounding", "squeeze", "gate", "bias", "opening")
+
+
+def _check_width(value: object) -> object:
+    if value == "original" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("must be a positive integer, or original")
+
+
+# Checked beforehand because pydantic would report a miss once for each of the two types.
+Width = Annotated[Positive | Literal["original"], BeforeValidator(_check_width)]
 
 
 class Choices(StrictModel):
@@ -44,15 +72,24 @@ class Choices(StrictModel):
 
     none: bool = Field(True, description="whether a site may carry no SE")
     integration: tuple[Integration, ...] = ("standard",)
+    kind: tuple[Kind, ...] = Field(
+        ("se",), description="se, or its kin, which have neither a width nor variants"
+    )
     reduction: tuple[Positive, ...] | None = Field(
         None, description="ratios r: the squeeze width is channels // r, at least 1"
     )
-    width: tuple[Positive, ...] | None = Field(None, description="squeeze widths as they are")
+    width: tuple[Width, ...] | None = Field(
+        None,
+        description="squeeze widths as they are; original is that of the block that the network "
+        "came with",
+    )
+    rounding: tuple[Rounding, ...] | None = None
     squeeze: tuple[Squeeze, ...] | None = None
     gate: tuple[Gate, ...] | None = None
     bias: tuple[bool, ...] | None = None
+    opening: tuple[Opening, ...] | None = None
 
-    @field_validator("integration", "reduction", "width", "squeeze", "gate", "bias")
+    @field_validator("integration", "kind", "reduction", "width", *BLOCK_AXES)
     @classmethod
     def _check_values(cls, values: tuple[Choice, ...] | None) -> tuple[Choice, ...] | None:
         if values is not None and (not values or len(set(values)) < len(values)):
@@ -61,17 +98,26 @@ class Choices(StrictModel):
 
     @model_validator(mode="after")
     def _check_widths(self) -> Choices:
-        if (self.reduction is None) == (self.width is None):
+        num_given = (self.reduction is not None) + (self.width is not None)
+        if "se" in self.kind and num_given != 1:
             raise ValueError("needs either reduction or width")
+        if "se" not in self.kind and num_given:
+            raise ValueError(f"kind {', '.join(self.kind)} has neither reduction nor width")
         return self
 
 
 class Block(StrictModel):
     """What all SE blocks have in common, where ``choices`` does not list it."""
 
+    rounding: Rounding = Field(
+        "floor", description="how a reduction becomes a width: multiple_of_8 as timm does it"
+    )
     squeeze: Squeeze = "avg"
     gate: Gate = "sigmoid"
     bias: bool = False
+    opening: Opening = Field(
+        "half", description="where the gate starts: half, open (near 1, by a bias) or double"
+    )
 
 
 class Limits(StrictModel):
@@ -90,8 +136,10 @@ class SearchSpace(StrictModel):
     granularity: Literal["network", "stage", "block"] = Field(
         "stage", description="what gets a choice of its own"
     )
-    sites: Literal["all"] | tuple[str, ...] = Field(
-        "all", description="all, or a list as [stage5, stage4.block1-2]; the others carry no SE"
+    sites: Literal["all", "native"] | tuple[str, ...] = Field(
+        "all",
+        description="all, native (where the network came with SE), or a list as "
+        "[stage5, stage4.block1-2]; the others carry no SE",
     )
     choices: Choices
     shared: tuple[Axis, ...] = Field((), description="axes drawn once for the whole network")
@@ -103,21 +151,40 @@ class SearchSpace(StrictModel):
         for axis in self.shared:
             if getattr(self.choices, axis) is None:
                 raise ValueError(f"shared axis {axis!r} is not listed under choices")
-        for axis in ("squeeze", "gate", "bias"):
+        for axis in BLOCK_AXES:
             if getattr(self.choices, axis) is not None and axis in self.block.model_fields_set:
                 raise ValueError(f"{axis} stands under block and under choices")
+        if self.choices.reduction is None and (
+            self.choices.rounding is not None or "rounding" in self.block.model_fields_set
+        ):
+            raise ValueError("rounding is of a reduction, and choices lists none")
+        return self
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> SearchSpace:
+        widths = ("reduction", "width", "rounding")
+        axes = {axis: values for axis, values in self.axes.items() if axis not in widths}
+        for combination in _combine(axes):
+            try:
+                SE(width=int(combination["kind"] == "se"), **combination)  # type: ignore[arg-type]  # checked on reading
+            except CandidateError as cause:
+                raise ValueError(f"the choices combine to what is no block: {cause}") from cause
         return self
 
     @property
     def axes(self) -> dict[str, tuple[Choice, ...]]:
         """The values of each axis, in the order in which they are drawn."""
         widths = {"reduction": self.choices.reduction, "width": self.choices.width}
+        variants: dict[str, tuple[Choice, ...]] = {
+            axis: getattr(self.choices, axis) or (getattr(self.block, axis),)
+            for axis in BLOCK_AXES
+            if axis != "rounding" or self.choices.reduction is not None
+        }
         return {
             "integration": self.choices.integration,
+            "kind": self.choices.kind,
             **{axis: values for axis, values in widths.items() if values is not None},
-            "squeeze": self.choices.squeeze or (self.block.squeeze,),
-            "gate": self.choices.gate or (self.block.gate,),
-            "bias": self.choices.bias or (self.block.bias,),
+            **variants,
         }
 
     def bind(self, backbone: Backbone) -> BoundSpace:
@@ -213,9 +280,9 @@ class BoundSpace:
         elements = []
         for slot in self.slots:
             combination = shared | self._own_combinations[0]
-            for parameter in self._slot_parameters(slot):
+            for position, parameter in enumerate(self._slot_parameters(slot)):
                 value = choose(parameter)
-                if value == "none":
+                if value == "none" and position == 0 and self.space.choices.none:
                     elements.append(_nothing(slot))
                     break
                 combination[parameter.name.removeprefix(f"{slot.name}.")] = value
@@ -261,15 +328,10 @@ class BoundSpace:
             price: what a candidate costs beyond the plain backbone; it must add up over slots.
             pick: ``min`` or ``max``.
         """
-        nothing = [_nothing(slot) for slot in self.slots]
-
-        def price_alone(depth: int, element: Placement) -> int:
-            return price(self._make([*nothing[:depth], element, *nothing[depth + 1 :]]))
-
         return pick(
             sum(
                 pick(
-                    price_alone(depth, element)
+                    price(self._make_alone(depth, element))
                     for element, allowed in elements.items()
                     if index in allowed
                 )
@@ -278,16 +340,56 @@ class BoundSpace:
             for index in self._all_shared
         )
 
+    def add_up(self, price: Callable[[Candidate], Sequence[int]]) -> NDArray[np.int64]:
+        """Return the prices of every candidate, in the order of their numbers, all at once.
+
+        Only what each slot can carry is priced, by itself; the rest are sums. All must fit into
+        memory.
+
+        Args:
+            price: what a candidate costs beyond the plain backbone, one number or several; each
+                must add up over slots.
+
+        Returns:
+            ``(size, m)`` where ``price`` returns ``m`` numbers.
+        """
+        alone = [
+            [np.array(price(self._make_alone(depth, element)), np.int64) for element in elements]
+            for depth, elements in enumerate(self._elements)
+        ]
+        nothing: NDArray[np.int64] = np.zeros((1, len(alone[0][0])), np.int64)
+        known: dict[tuple[int, frozenset[int]], NDArray[np.int64]] = {}
+
+        def add_up_from(depth: int, state: frozenset[int]) -> NDArray[np.int64]:
+            if depth == len(self.slots):
+                return nothing
+            if (depth, state) not in known:
+                known[depth, state] = np.concatenate(
+                    [
+                        own + add_up_from(depth + 1, state & allowed)
+                        for own, allowed in zip(
+                            alone[depth], self._elements[depth].values(), strict=True
+                        )
+                        if state & allowed
+                    ]
+                )
+            return known[depth, state]
+
+        return add_up_from(0, self._all_shared)
+
     # The parameters of a slot are its axes with more than one value. "none" joins the first of
-    # them; where there is none to join, the slot gets a parameter "se" of its own.
+    # them; where there is none to join, or it is a squeeze that can be "none" itself, the slot
+    # gets a parameter "se" of its own.
 
     def _slot_parameters(self, slot: Slot) -> Iterator[Parameter]:
         nothing: tuple[Choice, ...] = ("none",) if self.space.choices.none else ()
+        first = next(iter(self._own_axes.values()), None)
+        if nothing and (first is None or "none" in first):
+            yield Parameter(f"{slot.name}.se", ("none", "on"))
+            nothing = ()
         for axis, values in self._own_axes.items():
             yield Parameter(f"{slot.name}.{axis}", nothing + values)
             nothing = ()
-        if nothing:
-            yield Parameter(f"{slot.name}.se", ("none", "on"))
 
     @cached_property
     def _all_shared(self) -> frozenset[int]:
@@ -327,6 +429,11 @@ class BoundSpace:
             if state & allowed:
                 for rest in self._walk(depth + 1, state & allowed):
                     yield [element, *rest]
+
+    def _make_alone(self, depth: int, element: Placement) -> Candidate:
+        """Return the candidate that carries this at one slot, and nothing elsewhere."""
+        nothing = [_nothing(slot) for slot in self.slots]
+        return self._make([*nothing[:depth], element, *nothing[depth + 1 :]])
 
     def _make(self, elements: Sequence[Placement]) -> Candidate:
         blocks: list[SE | None] = [None] * len(self.backbone.sites)
@@ -377,11 +484,19 @@ def _place(slot: Slot, combination: Mapping[str, Choice]) -> Placement:
 def _resolve(site: Site, combination: Mapping[str, Choice]) -> SE:
     """Turn a combination of axis values into the block that it means at a site."""
     values = {axis: value for axis, value in combination.items() if axis != "se"}
-    integration: Integration = values["integration"]  # type: ignore[assignment]  # checked on reading
-    if "reduction" in values:
+    reduction, rounding, width = (
+        values.pop(axis, None) for axis in ("reduction", "rounding", "width")
+    )
+    if values["kind"] != "se":
+        width = 0
+    elif reduction is not None:
+        integration: Integration = values["integration"]  # type: ignore[assignment]  # checked on reading
         channels = site.feature_map(integration).channels
-        values["width"] = squeeze_width(channels, int(values.pop("reduction")))
-    return SE(**values)  # type: ignore[arg-type]  # checked on reading
+        width = squeeze_width(channels, int(reduction), rounding)  # type: ignore[arg-type]  # checked on reading
+    elif width == "original":
+        assert site.native is not None
+        width = site.native.width
+    return SE(width=width, **values)  # type: ignore[arg-type]  # checked on reading
 
 
 def _combine(axes: Mapping[str, tuple[Choice, ...]]) -> list[dict[str, Choice]]:
@@ -402,17 +517,34 @@ def _make_slots(space: SearchSpace, backbone: Backbone) -> tuple[Slot, ...]:
 
 
 def _searched_sites(space: SearchSpace, backbone: Backbone) -> list[int]:
-    listed = ("all",) if space.sites == "all" else space.sites
+    if space.sites == "native":
+        indices = [index for index, site in enumerate(backbone.sites) if site.native]
+        if not indices:
+            raise SpaceError(f"the space does not fit {backbone.name}: it came without SE blocks")
+    else:
+        listed = ("all",) if space.sites == "all" else space.sites
+        try:
+            indices = sorted({index for where in listed for index in find_sites(where, backbone)})
+        except CandidateError as cause:
+            raise SpaceError(f"the space does not fit {backbone.name}: {cause}") from cause
+    if not indices:
+        raise SpaceError("sites: the list is empty; it takes all, native, or names as stage5")
+    for index in indices:
+        _check_site(space, backbone, backbone.sites[index])
+    return indices
+
+
+def _check_site(space: SearchSpace, backbone: Backbone, site: Site) -> None:
     try:
-        indices = sorted({index for where in listed for index in find_sites(where, backbone)})
-        for index in indices:
-            for integration in space.choices.integration:
-                backbone.sites[index].feature_map(integration)
+        for integration in space.choices.integration:
+            site.feature_map(integration)
     except CandidateError as cause:
         raise SpaceError(f"the space does not fit {backbone.name}: {cause}") from cause
-    if not indices:
-        raise SpaceError("sites: the list is empty; it takes all, or names as stage5")
-    return indices
+    if "original" in (space.choices.width or ()) and site.native is None:
+        raise SpaceError(
+            f"the space does not fit {backbone.name}: {site.name} came without an SE block, so "
+            "there is no original width"
+        )
 
 
 def space_names() -> list[str]:

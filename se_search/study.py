@@ -31,6 +31,8 @@ class Study:
         epochs: the budget of a full training.
         seed: the first training seed; the sampler draws from it, too.
         precision: Lightning's word for the arithmetic that the trainings use.
+        weights: digest of the file of weights that the trainings start from; None: none.
+        freeze_backbone: whether only what is not in that file is trained.
     """
 
     space: SearchSpace
@@ -41,6 +43,8 @@ class Study:
     epochs: int
     seed: int
     precision: str
+    weights: str | None = None
+    freeze_backbone: bool = False
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -57,6 +61,11 @@ class Study:
                 "in_channels": self.backbone.in_channels,
                 "image_size": self.backbone.image_size,
                 "num_classes": self.backbone.num_classes,
+                "params": sum(part.params for part in self.backbone.parts),
+                "macs": sum(sum(part.macs.values()) for part in self.backbone.parts),
+                "sites": _digest_sites(self.backbone),
+                "weights": self.weights,
+                "frozen": self.freeze_backbone,
             },
             "data": dict(self.data),
             "recipe": self.recipe.model_dump(mode="json", exclude={"description", "epochs"}),
@@ -86,3 +95,12 @@ def parse_objectives(text: str) -> tuple[str, ...]:
             "as accuracy,params or accuracy,params,macs"
         )
     return ("accuracy", *(name for name in names if name != "accuracy"))
+
+
+def _digest_sites(backbone: Backbone) -> str | None:
+    """Return a digest of the sites that a user has named; None where they are found."""
+    if backbone.attach is None:
+        return None
+    named = zip(backbone.sites, backbone.attach, strict=True)
+    sites = [[site.name, sorted(points.items())] for site, points in named]
+    return hashlib.sha256(json.dumps(sites).encode()).hexdigest()[:12]

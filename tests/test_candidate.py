@@ -14,6 +14,7 @@ from se_search.candidate import (
     Candidate,
     FeatureMap,
     Site,
+    eca_kernel,
     find_sites,
     squeeze_width,
 )
@@ -42,10 +43,9 @@ def test_the_text_form_parses_back_to_the_candidate(candidate):
 ONE_BACKBONE = st.shared(backbones(), key="one backbone")
 
 
-@pytest.mark.parametrize("form", ["placement", "key"])
-@given(one=candidates(ONE_BACKBONE), other=candidates(ONE_BACKBONE))
-def test_only_one_candidate_of_a_backbone_has_a_placement_and_a_key(one, other, form):
-    assert (getattr(one, form) == getattr(other, form)) == (one.blocks == other.blocks)
+@given(candidates(ONE_BACKBONE), candidates(ONE_BACKBONE))
+def test_two_candidates_of_a_backbone_have_two_placements(one, other):
+    assert (one.placement == other.placement) == (one.blocks == other.blocks)
 
 
 @given(candidates())
@@ -62,6 +62,8 @@ def test_a_candidate_survives_pickling_with_its_hash(candidate):
         ("tiny", "8950abfda7b7"),
         ("tiny/stage2=standard:4", "76f380463d5c"),
         ("tiny/stage3.block2-4=pre:2+max+tanh+bias", "7eff5ec3a5b1"),
+        ("tiny/stage2=standard:16+none+hard_sigmoid+bias+open", "38d55a814e88"),
+        ("tiny/stage2=standard:eca/stage3=pre:ese", "cab758dcaa2f"),
     ],
 )
 def test_a_key_is_the_start_of_the_texts_sha256(text, key):
@@ -80,6 +82,9 @@ def test_a_key_is_the_start_of_the_texts_sha256(text, key):
         ("tiny/stage2=pre:2/stage3=pre:2/stage4=pre:2", "tiny/all=pre:2"),
         ("tiny/stage2=pre:2+avg+sigmoid", "tiny/stage2=pre:2"),
         ("tiny/stage2=pre:2+bias+tanh+max", "tiny/stage2=pre:2+max+tanh+bias"),
+        ("tiny/stage2=pre:2+open+bias+half", "tiny/stage2=pre:2+bias"),
+        ("tiny/stage2=pre:2+double+std", "tiny/stage2=pre:2+std+double"),
+        ("tiny/stage2=pre:eca+avg", "tiny/stage2=pre:eca"),
         ("tiny/stage2=pre:02", "tiny/stage2=pre:2"),
         ("tiny/all=post:4/all=none", "tiny"),
     ],
@@ -123,6 +128,7 @@ def test_the_text_form_never_joins_two_stages():
             "tiny/stage2=standard:2/stage3.block1-3=pre:64+max/stage4.block2=post:8+bias",
             "s2:2 s3.1-3:pre64+max s4.2:post8+bias",
         ),
+        ("tiny/stage2=standard:eca/stage3=pre:ge", "s2:eca s3:pre:ge"),
     ],
 )
 def test_a_placement_is_the_text_in_short(text, placement):
@@ -135,6 +141,34 @@ def test_a_placement_is_the_text_in_short(text, placement):
 )
 def test_a_squeeze_width_is_the_whole_part_of_the_ratio_and_at_least_1(channels, reduction, width):
     assert squeeze_width(channels, reduction) == width
+
+
+@pytest.mark.parametrize(
+    ("channels", "reduction", "width"),  # timm's make_divisible(channels / reduction, 8, 0)
+    [
+        (64, 16, 8),
+        (256, 16, 16),
+        (192, 16, 16),
+        (191, 16, 8),
+        (320, 16, 24),
+        (1, 16, 8),
+        (20, 1, 24),
+    ],
+)
+def test_a_squeeze_width_can_be_a_multiple_of_8_as_timm_has_it(channels, reduction, width):
+    assert squeeze_width(channels, reduction, "multiple_of_8") == width
+
+
+@pytest.mark.parametrize(
+    ("channels", "size"), [(1, 3), (16, 3), (32, 3), (64, 3), (128, 5), (256, 5), (512, 5)]
+)
+def test_the_kernel_of_eca_is_odd_and_grows_with_the_channels(channels, size):
+    assert eca_kernel(channels) == size
+
+
+def test_eca_in_resnet50_has_the_86_weights_by_which_timms_ecaresnet50d_is_larger():
+    blocks = {256: 3, 512: 4, 1024: 6, 2048: 3}
+    assert sum(number * eca_kernel(channels) for channels, number in blocks.items()) == 86
 
 
 def test_a_reduction_is_of_the_channels_that_the_integration_gates_at_each_site():
@@ -197,8 +231,17 @@ def test_a_place_that_is_not_there_is_named_with_the_stages_that_are(where):
         ("tiny/stage2=outer:2", "'outer'", "standard, pre, post, identity, inner"),
         ("tiny/stage2=pre:0", "'pre:0'", "positive integer"),
         ("tiny/stage2=pre:r0", "'pre:r0'", "positive integer"),
-        ("tiny/stage2=pre:2+soft", "'soft'", "avg, max, sigmoid, hard_sigmoid, tanh, relu, bias"),
-        ("tiny/stage2=pre:2+biased", "'biased'", "avg, max, sigmoid, hard_sigmoid, tanh, relu"),
+        (
+            "tiny/stage2=pre:2+soft",
+            "'soft'",
+            "sigmoid, hard_sigmoid, tanh, relu, half, open, double",
+        ),
+        ("tiny/stage2=pre:2+biased", "'biased'", "avg, max, avgmax, std, none, sigmoid"),
+        ("tiny/stage2=pre:2+open", "'open'", "it needs bias"),
+        ("tiny/stage2=pre:2+double+tanh", "'double'", "a half (sigmoid, hard_sigmoid), not 'tanh'"),
+        ("tiny/stage2=pre:eca+max", "'eca'", "takes no max"),
+        ("tiny/stage2=native:2+max", "native", "takes no max"),
+        ("tiny/stage2=native:ge", "native", "not of kind 'ge'"),
         ("tiny/stage2", "'stage2'", "SITE=BLOCK"),
         ("tiny/", "''", "SITE=BLOCK"),
         ("tiny//stage2=pre:2", "''", "SITE=BLOCK"),
@@ -216,16 +259,44 @@ def test_a_malformed_text_is_refused_by_name_with_what_is_allowed(text, named, a
     "what",
     [
         *("", "pre", "pre:", ":2", "pre:-2", "pre:2.5", "pre:two", "pre: 2", "2", "pre:2+"),
-        *("pre:2++bias", "pre:2=post:2", "None", "pre:r", "pre:R2", "pre:" + 5000 * "9"),
+        *(
+            "pre:2++bias",
+            "pre:2=post:2",
+            "None",
+            "pre:r",
+            "pre:R2",
+            "pre:se",
+            "pre:ecas",
+            "pre:" + 5000 * "9",
+        ),
     ],
 )
 def test_what_does_not_read_as_a_block_is_refused_with_the_forms_that_do(what):
     with pytest.raises(CandidateError) as caught:
         parse(f"tiny/stage2=pre:2/stage3={what}")
-    assert str(caught.value) == f"{what!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO or none"
+    assert str(caught.value) == (
+        f"{what!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO, "
+        "INTEGRATION:ese (or eca, ge) or none"
+    )
 
 
-PIECES = ["stage", "2", "3", ".block", "1", "-", "=", "pre", ":", "r", "+", "max", "none", "all"]
+PIECES = [
+    "stage",
+    "2",
+    "3",
+    ".block",
+    "1",
+    "-",
+    "=",
+    "pre",
+    ":",
+    "r",
+    "+",
+    "max",
+    "none",
+    "all",
+    "eca",
+]
 
 
 @given(st.lists(st.sampled_from([*PIECES, "²", "٣", "0", " ", "/", "="]), max_size=12).map("".join))
@@ -245,6 +316,14 @@ def test_whatever_stands_behind_the_backbones_name_is_a_candidate_or_a_candidate
         ({"gate": "softmax"}, "gate 'softmax'", "sigmoid, hard_sigmoid, tanh, relu"),
         ({"width": 0}, "width 0", "positive integer"),
         ({"width": -4}, "width -4", "positive integer"),
+        ({"opening": "wide"}, "opening 'wide'", "half, open, double"),
+        ({"opening": "open"}, "opening 'open'", "bias"),
+        ({"opening": "double", "gate": "relu"}, "opening 'double'", "sigmoid, hard_sigmoid"),
+        ({"kind": "cbam", "width": 0}, "kind 'cbam'", "se, ese, eca, ge"),
+        ({"kind": "eca"}, "kind 'eca'", "no squeeze width"),
+        ({"kind": "ese", "width": 0, "bias": True}, "kind 'ese'", "takes no bias"),
+        ({"kind": "ge", "width": 0, "integration": "native"}, "native", "not of kind 'ge'"),
+        ({"integration": "native", "gate": "tanh"}, "native", "takes no tanh"),
     ],
 )
 def test_what_is_no_se_block_can_not_be_made(fields, named, allowed):

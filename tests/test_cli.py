@@ -24,7 +24,7 @@ from se_search.errors import RunError
 from se_search.store.reader import STUDY_NAME, read_records
 
 COMMAND = str(Path(sys.executable).with_name("se-search"))
-COLUMNS = [
+COLUMNS = {
     "number",
     "state",
     "candidate",
@@ -37,7 +37,7 @@ COLUMNS = [
     "added_params",
     "macs",
     "seconds",
-]
+}
 
 
 @pytest.fixture(scope="session")
@@ -419,9 +419,8 @@ def test_costs_of_the_paper_are_printed_without_training(call):
 def test_costs_as_json_name_every_figure(call):
     rows = json.loads(call("cost", "--backbone", "resnet50", "--json").stdout)
     assert len(rows) == 16
-    wanted = {"candidate", "key", "params", "added_params", "added_params_pct"} | {
-        "macs", "added_macs", "by_stage",
-    }  # fmt: skip
+    wanted = {"candidate", "key", "params", "added_params", "added_params_pct"}
+    wanted |= {"macs", "added_macs", "by_stage"}
     assert all(wanted <= set(row) for row in rows)
     (everywhere,) = [row for row in rows if row["added_params"] == 2_514_944]
     assert everywhere["params"] == 28_071_976  # table 10 of the paper, exactly
@@ -437,13 +436,123 @@ def test_one_candidate_can_be_priced(call):
     assert row["candidate"].endswith("stage5=standard:128+bias")
 
 
+def test_a_whole_space_is_priced_into_a_csv_file(call, tmp_path):
+    path = tmp_path / "costs.csv"
+    call("cost", "--space", "stages_ratio", "--csv", path)
+    rows = {row["candidate"]: row for row in read_rows(path)}
+    assert len(rows) == 625
+    text = "resnet20_bottleneck/stage3=standard:4/stage5=standard:64"
+    # 2 C w for both blocks of stage 3 (64 channels), and for the block of stage 5 (256 channels).
+    assert int(rows[text]["added_params"]) == 2 * (2 * 64 * 4) + 2 * 256 * 64
+    assert int(rows[text]["added_params_stage5"]) == 2 * 256 * 64
+    assert int(rows["resnet20_bottleneck"]["params"]) == 152_194
+
+
+def test_a_table_of_a_huge_space_is_refused_with_the_way_out(call):
+    assert "--csv" in call("cost", "--space", "full", expect=2).stderr
+
+
+def test_a_candidate_is_drawn(call, tmp_path):
+    picture = tmp_path / "drawn.png"
+    outcome = call("show", "resnet50/all=standard:r16/stage5=none", "--output", picture)
+    assert "SE at 13 of 16 sites" in outcome.stdout
+    assert "fc [64, 1024]" in outcome.stdout
+    with Image.open(picture) as image:
+        image.load()
+
+
+OWN_NETWORK = """
+import torch
+from torch import nn
+
+class Unit(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1),
+                                    nn.BatchNorm2d(channels))
+    def forward(self, x):
+        return torch.relu(x + self.branch(x))
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 8, 3, padding=1)
+        self.units = nn.Sequential(Unit(8), Unit(8))
+        self.head = nn.Linear(8, num_classes)
+    def forward(self, x):
+        return self.head(self.units(self.stem(x)).mean((2, 3)))
+
+def make_net(num_classes):
+    return Net(num_classes)
+"""
+OWN_SITES = """
+sites:
+  - {stage: 2, standard: {after: units.0.branch}, post: {after: units.0}}
+  - {stage: 2, standard: {after: units.1.branch}, post: {after: units.1}}
+"""
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "mynet.py").write_text(OWN_NETWORK)
+    (folder / "sites.yaml").write_text(OWN_SITES)
+    (folder / "space.yaml").write_text(
+        "granularity: block\nchoices: {integration: [standard, post], reduction: [2, 4]}\n"
+    )
+    return folder
+
+
+OWN = ("--backbone", "mynet:make_net", "--sites", "sites.yaml")
+
+
+def test_a_network_of_the_users_own_is_searched(call, own):
+    call("run", "--data", "digits", "--epochs", 1, "--trials", 3, "--space", "space.yaml",
+         *OWN, "--allow-code", "--name", "own", folder=own)  # fmt: skip
+    rows = read_rows(own / "runs" / "own" / "trials.csv")
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 3
+    assert all(row["candidate"].startswith("mynet:make_net") for row in rows)
+    plain = 8 * 9 + 8 + 2 * (8 * 8 * 9 + 8 + 16) + 8 * 10 + 10
+    assert {int(row["params"]) - int(row["added_params"]) for row in rows} == {plain}
+
+
+def test_code_is_run_only_when_that_is_allowed(call, own):
+    outcome = call("cost", *OWN, "--space", "space.yaml", expect=2, folder=own)
+    assert "--allow-code" in outcome.stderr
+
+
+def test_a_pretrained_backbone_can_be_frozen_and_its_weights_are_part_of_the_study(call, home):
+    import torch
+
+    from se_search.models.backbones import construct
+
+    for seed in (1, 2):
+        model = construct("resnet20_bottleneck", 1, 10, seed)
+        torch.save(model.state_dict(), home / f"weights{seed}.pth")
+    same = [*RUN, "--name", "frozen", "--freeze-backbone", "--weights"]
+    call(*same, "weights1.pth", "--trials", 2)
+    outcome = call(*same, "weights2.pth", "--trials", 3, expect=4)
+    assert "backbone.weights" in outcome.stderr
+    outcome = call(*RUN, "--name", "thawed", "--freeze-backbone", expect=2)
+    assert "--weights" in outcome.stderr
+
+
 def test_spaces_are_listed_with_raw_and_canonical_size(call):
     rows = {row["space"]: row for row in json.loads(call("spaces", "--json").stdout)}
     assert set(rows) == {
         "stages", "stages_ratio", "reduction", "fc_width", "integration", "blocks", "full",
+        "squeeze", "gate", "kin", "native",
     }  # fmt: skip
     assert rows["stages_ratio"]["size"] == 625
     assert rows["full"]["raw_size"] > rows["full"]["size"]
+
+
+def test_a_space_that_does_not_fit_the_backbone_is_listed_as_such(call):
+    rows = {row["space"]: row for row in json.loads(call("spaces", "--json").stdout)}
+    assert rows["native"]["size"] is None
+    assert "resnet20_bottleneck: it came without SE" in rows["native"]["misfit"]
+    (line,) = [line for line in call("spaces").stdout.splitlines() if "native" in line]
+    assert "does not fit" in line
 
 
 def test_a_space_is_shown_with_its_sites_and_choices(call):

@@ -10,14 +10,9 @@ from torchvision.models import get_model_weights
 
 from se_search.candidate import SE, Candidate, FeatureMap
 from se_search.errors import BackboneError
-from se_search.models.backbones import BACKBONES, construct
-from se_search.models.catalogue import (
-    BACKBONE_NAMES,
-    TORCHVISION_NAMES,
-    backbone_in_channels,
-    default_shape,
-    describe_backbone,
-)
+from se_search.models.backbones import construct
+from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
+from se_search.models.names import RESNET_NAMES
 from se_search.models.profile import profile
 from se_search.models.sites import locate_sites, measure_sites
 from se_search.models.squeeze_excite import SqueezeExcite
@@ -27,7 +22,7 @@ def described(name):
     return describe_backbone(name, *default_shape(name))
 
 
-@pytest.mark.parametrize("name", TORCHVISION_NAMES)
+@pytest.mark.parametrize("name", RESNET_NAMES)
 def test_parameters_are_those_that_torchvision_publishes(name):
     published = next(iter(get_model_weights(name))).meta["num_params"]
     assert sum(part.params for part in described(name).parts) == published
@@ -132,7 +127,7 @@ def test_a_network_without_residual_blocks_has_no_sites():
 
 
 def test_an_unknown_backbone_is_named_with_a_close_one():
-    with pytest.raises(BackboneError, match=r"'resnet20' \(did you mean resnet20_bottleneck\?\)"):
+    with pytest.raises(BackboneError, match=r"'resnet20' \(did you mean resnet20_bottleneck or"):
         describe_backbone("resnet20", 3, 224, 1000)
     with pytest.raises(BackboneError, match=r"'resent50' \(did you mean resnet50.*resnet152"):
         describe_backbone("resent50", 3, 224, 1000)
@@ -156,10 +151,6 @@ def test_only_torchvision_networks_want_grey_images_repeated():
     assert backbone_in_channels("resnet50", 1) == 3
     assert backbone_in_channels("resnet20_bottleneck", 1) == 1
     assert backbone_in_channels("resnet20_bottleneck", 3) == 3
-
-
-def test_every_name_has_a_constructor():
-    assert tuple(BACKBONES) == BACKBONE_NAMES
 
 
 def test_describing_and_costing_import_no_torch():

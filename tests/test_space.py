@@ -1,5 +1,6 @@
 """Search spaces: against the set that one gets by listing all raw points."""
 
+import dataclasses
 import random
 from dataclasses import astuple
 from itertools import product
@@ -14,11 +15,20 @@ from se_search.candidate import SE, Candidate, FeatureMap, Site
 from se_search.config import parse_yaml
 from se_search.cost import count_cost
 from se_search.errors import SpaceError
-from se_search.models.catalogue import BACKBONE_NAMES, default_shape, describe_backbone
+from se_search.models.catalogue import default_shape, describe_backbone
 from se_search.space import SearchSpace, magnitude, read_space, space_names, space_schema
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
-AXES = ("integration", "reduction", "width", "squeeze", "gate", "bias")
+DEFAULTS = {
+    "integration": "standard",
+    "kind": "se",
+    "rounding": "floor",
+    "squeeze": "avg",
+    "gate": "sigmoid",
+    "bias": False,
+    "opening": "half",
+}
+AXES = (*DEFAULTS, "reduction", "width")
 
 
 def described(name):
@@ -47,22 +57,41 @@ def some_of(*values):
     return st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True)
 
 
+def draw_axis(draw, choices, block, axis, values):
+    """Put some values under choices, or one under block, or none; return what the axis can be."""
+    where = draw(st.sampled_from([{}, {}, choices, block]))
+    where[axis] = draw(some_of(*values) if where is choices else st.sampled_from(values))
+    if where is choices:
+        return where[axis]
+    return [block.get(axis, DEFAULTS[axis])]
+
+
 @st.composite
 def spaces(draw):
     """Draw a space file's content, a backbone, and the indices of the sites that are searched."""
     backbone = draw(backbones(max_blocks=2, all_integrations=True))
     choices = {"none": draw(st.booleans())}
-    choices[draw(st.sampled_from(["reduction", "width"]))] = draw(some_of(1, 2, 4, 8, 16, 32, 64))
     block = {}
+    integrations = ["standard", "pre", "inner"]
+    what = draw(st.sampled_from(["variants", "variants", "kin", "native"]))
+    if what == "kin":
+        choices["kind"] = draw(some_of("se", "ese", "eca", "ge"))
+    if what == "native":  # a block of the network's own design has no variants
+        integrations.append("native")
+    if "se" in choices.get("kind", ["se"]):
+        axis = draw(st.sampled_from(["reduction", "width"]))
+        values = (1, 2, 4, 8, 16, 32, 64) + ("original",) * (axis == "width")
+        choices[axis] = draw(some_of(*values))
     if draw(st.booleans()):
-        choices["integration"] = draw(some_of("standard", "pre", "inner"))
-    for axis, values in (
-        ("squeeze", ("avg", "max")),
-        ("gate", ("sigmoid", "relu")),
-        ("bias", (False, True)),
-    ):
-        where = draw(st.sampled_from([{}, {}, choices, block]))
-        where[axis] = draw(some_of(*values) if where is choices else st.sampled_from(values))
+        choices["integration"] = draw(some_of(*integrations))
+    if what == "variants":
+        draw_axis(draw, choices, block, "squeeze", ("avg", "max", "none"))
+        draw_axis(draw, choices, block, "gate", ("sigmoid", "hard_sigmoid"))
+        biases = draw_axis(draw, choices, block, "bias", (False, True))
+        openings = ("half", "double") + ("open",) * all(biases)
+        draw_axis(draw, choices, block, "opening", openings)
+    if "reduction" in choices:
+        draw_axis(draw, choices, block, "rounding", ("floor", "multiple_of_8"))
     shared = draw(st.lists(st.sampled_from([a for a in AXES if a in choices]), unique=True))
     places = place_names(backbone)
     listed = draw(st.just("all") | st.lists(st.sampled_from(list(places)), min_size=1))
@@ -79,14 +108,28 @@ def combine(axes):
 
 def resolve(site, values):
     channels = site.feature_maps[values["integration"]].channels
-    width = values["width"] if "width" in values else max(1, channels // values["reduction"])
-    return (values["integration"], width, values["squeeze"], values["gate"], values["bias"])
+    if values["kind"] != "se":
+        width = 0
+    elif values.get("width") == "original":
+        width = site.native.width
+    elif "width" in values:
+        width = values["width"]
+    elif values["rounding"] == "floor":
+        width = max(1, channels // values["reduction"])
+    else:
+        width = make_divisible(channels / values["reduction"])
+    fields = ("squeeze", "gate", "bias", "opening", "kind")
+    return (values["integration"], width, *(values[field] for field in fields))
+
+
+def make_divisible(value):
+    """Round as timm's function of this name with a divisor of 8 and a round limit of 0."""
+    return max(8, int(value + 4) // 8 * 8)
 
 
 def raw_points(fields, backbone, searched):
     """Return the network, as a tuple of SE fields a site, of every point of the raw space."""
-    fixed = {"integration": "standard", "squeeze": "avg", "gate": "sigmoid", "bias": False}
-    axes = {axis: [value] for axis, value in (fixed | fields["block"]).items()}
+    axes = {axis: [value] for axis, value in (DEFAULTS | fields["block"]).items()}
     axes |= {axis: values for axis, values in fields["choices"].items() if axis != "none"}
     slot_of = {
         "network": lambda site: 0,
@@ -191,7 +234,7 @@ def test_a_candidate_is_in_a_space_if_a_raw_point_stands_for_it(listed):
     bound, points = listed
     networks = set(points)
     seen = [
-        sorted({*values, None, ("standard", 3, "avg", "sigmoid", False)}, key=repr)
+        sorted({*values, None, astuple(SE("standard", 3))}, key=repr)
         for values in zip(*points, strict=True)
     ]
     draw = random.Random(0)
@@ -202,12 +245,13 @@ def test_a_candidate_is_in_a_space_if_a_raw_point_stands_for_it(listed):
 
 
 def added_params(candidate):
-    """Count ``2 * C * w`` weights and ``w + C`` biases for each block."""
+    """Count ``2 * C * w`` weights and ``w + C`` biases for each block, and ``C**2 + C`` for ESE."""
     total = 0
     for site, block in zip(candidate.backbone.sites, candidate.blocks, strict=True):
         if block is not None:
             channels = site.feature_maps[block.integration].channels
             total += 2 * channels * block.width + block.bias * (block.width + channels)
+            total += (block.kind == "ese") * (channels * channels + channels)
     return total
 
 
@@ -221,6 +265,18 @@ def test_the_extreme_prices_are_those_of_the_listed_candidates(listed):
     ]
     assert bound.extreme(added_params, min) == min(prices)
     assert bound.extreme(added_params, max) == max(prices)
+
+
+def num_blocks(candidate):
+    return sum(block is not None for block in candidate.blocks)
+
+
+@few_examples
+@given(listed_spaces())
+def test_prices_that_add_up_are_those_of_the_candidates_one_by_one(listed):
+    bound, _ = listed
+    prices = bound.add_up(lambda candidate: (added_params(candidate), num_blocks(candidate)))
+    assert prices.tolist() == [[added_params(each), num_blocks(each)] for each in bound]
 
 
 # --- order, parameters, what is asked for ---------------------------------------------------
@@ -280,6 +336,22 @@ def test_a_choice_without_none_puts_se_at_every_site():
         (
             {"choices": {"width": [2, 3]}, "shared": ["width"], "sites": ["stage2"]},
             {"width": (2, 3), "stage2.se": ("none", "on")},
+        ),
+        # A squeeze "none" is not the "none" of no SE at all.
+        (
+            {"choices": {"width": [2], "squeeze": ["avg", "none"]}, "sites": ["stage2"]},
+            {"stage2.se": ("none", "on"), "stage2.squeeze": ("avg", "none")},
+        ),
+        (
+            {
+                "choices": {"none": False, "width": [2], "squeeze": ["avg", "none"]},
+                "sites": ["stage2"],
+            },
+            {"stage2.squeeze": ("avg", "none")},
+        ),
+        (
+            {"choices": {"kind": ["se", "eca"], "width": [2, "original"]}, "sites": ["stage2"]},
+            {"stage2.kind": ("none", "se", "eca"), "stage2.width": (2, "original")},
         ),
     ],
 )
@@ -396,17 +468,21 @@ NUM_SITES = {  # He et al. 2016, table 1; the ResNeXts and wide ResNets have the
 
 def test_the_shipped_spaces_are_the_files_of_the_folder():
     assert space_names() == sorted(path.stem for path in SPACES.glob("*.yaml"))
-    assert len(space_names()) == 7
+    assert len(space_names()) == 11
 
 
-@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
+@pytest.mark.parametrize("backbone", NUM_SITES)
 def test_the_shipped_spaces_have_the_sizes_that_their_choices_multiply_to(backbone):
-    sizes = {name: read_space(name).bind(described(backbone)).size for name in space_names()}
+    names = [name for name in space_names() if name != "native"]
+    sizes = {name: read_space(name).bind(described(backbone)).size for name in names}
     assert sizes == {
         "stages": 2**4,
         "stages_ratio": 5**4,
         "reduction": 1 + 5,
         "integration": 1 + 5,
+        "squeeze": 1 + 5,
+        "gate": 1 + 4,
+        "kin": 1 + 4,
         "blocks": 2 ** NUM_SITES[backbone],
         "fc_width": 7**4,
         # r = 4 on 2 channels is r = 2 on them, and so on: stage 2 has 5 + 5 + 5 + 3 + 3 blocks
@@ -435,6 +511,58 @@ def test_stages_on_resnet50_holds_se_everywhere_and_se_without_the_last_stage():
     everywhere = "resnet50/stage2=standard:16/stage3=standard:32/stage4=standard:64"
     assert added[2_514_944] == f"{everywhere}/stage5=standard:128"  # Hu et al. 2019, sec. 4
     assert added[942_080] == everywhere
+
+
+def test_native_asks_of_each_se_block_that_a_network_came_with_whether_it_is_needed():
+    sites = make_backbone([8], [16, 16], [32]).sites
+    some = with_sites([sites[0], dataclasses.replace(sites[1], native=None), *sites[2:]])
+    bound = read_space("native").bind(some)
+    assert bound.size == 2**3
+    assert str(bound.candidate_at(7)) == (
+        "tiny/stage2=native:2/stage3.block2=native:4/stage4=native:8"
+    )
+    assert bound.candidate_at(0) == Candidate.plain(some)
+
+
+def test_native_does_not_fit_a_network_that_came_without_se():
+    with pytest.raises(SpaceError, match="does not fit resnet50: it came without SE"):
+        read_space("native").bind(described("resnet50"))
+
+
+def test_a_multiple_of_8_makes_the_seresnet18_of_timm_and_the_whole_part_its_legacy_one():
+    params = {}
+    for rounding in ("floor", "multiple_of_8"):
+        choices = {"reduction": [16], "none": True}
+        block = {"rounding": rounding, "bias": True}
+        bound = bind(described("resnet18"), granularity="network", choices=choices, block=block)
+        params[rounding] = count_cost(bound.candidate_at(1)).params
+    assert params == {"floor": 11_778_592, "multiple_of_8": 11_779_624}
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("squeeze", ["", "+max", "+avgmax", "+std", "+none"]),
+        ("gate", ["", "+hard_sigmoid", "+tanh", "+relu"]),
+    ],
+)
+def test_a_space_of_variants_is_the_usual_block_and_each_variant_of_it(name, texts):
+    backbone = described("resnet50")
+    everywhere = [f"resnet50/all=standard:r16{text}" for text in texts]
+    assert list(read_space(name).bind(backbone)) == [
+        Candidate.parse(text, backbone) for text in ["resnet50", *everywhere]
+    ]
+
+
+def test_the_kin_of_se_are_one_network_each_whatever_the_reductions():
+    backbone = described("resnet50")
+    choices = {"kind": ["se", "ese", "eca", "ge"], "reduction": [4, 16]}
+    bound = bind(backbone, granularity="network", choices=choices)
+    assert (bound.raw_size, bound.size) == (1 + 4 * 2, 1 + 2 + 3)
+    everywhere = [f"resnet50/all=standard:{what}" for what in ("r16", "ese", "eca", "ge")]
+    assert list(read_space("kin").bind(backbone)) == [
+        Candidate.parse(text, backbone) for text in ["resnet50", *everywhere]
+    ]
 
 
 @pytest.mark.parametrize("name", ["stages", "reduction", "integration", "blocks", "fc_width"])
@@ -474,7 +602,7 @@ def test_the_smallest_space_file_is_its_choices():
             "sites": "all",
             "choices": {"none": True, "integration": ["standard"], "width": [4]},
             "shared": [],
-            "block": {"squeeze": "avg", "gate": "sigmoid", "bias": False},
+            "block": {"squeeze": "avg", "gate": "sigmoid", "bias": False, "opening": "half"},
             "limits": {},
         }
     )
@@ -484,13 +612,18 @@ def test_the_smallest_space_file_is_its_choices():
     ("text", "line", "named", "allowed"),
     [
         (GOOD + "sights: all", 4, "unknown key 'sights'", "granularity, sites, choices, shared"),
-        (GOOD + "  ratio: [2]", 4, "unknown key 'choices.ratio'", "none, integration, reduction"),
+        (
+            GOOD + "  ratio: [2]",
+            4,
+            "unknown key 'choices.ratio'",
+            "none, integration, kind, reduction",
+        ),
         (GOOD + "block:\n  width: 2", 5, "unknown key 'block.width'", "squeeze, gate, bias"),
         (GOOD + "limits: {flops: 2}", 4, "unknown key 'limits.flops'", "added_params, added_macs"),
         (GOOD.replace("stage", "site"), 1, "granularity: ", "'network', 'stage' or 'block'"),
-        (GOOD + "sites: stage2", 4, "sites: ", "'all', not 'stage2'"),
+        (GOOD + "sites: stage2", 4, "sites: ", "'all' or 'native', not 'stage2'"),
         (GOOD + "sites:\n  - 2", 5, "sites.0: ", "a valid string, not 2"),
-        (GOOD + "shared: [ratio]", 4, "shared.0: ", "'integration', 'reduction', 'width'"),
+        (GOOD + "shared: [ratio]", 4, "shared.0: ", "'integration', 'kind', 'reduction'"),
         (GOOD + "  integration:\n  - outer", 5, "choices.integration.0", "'standard', 'pre'"),
         (GOOD + "  gate: [soft]", 4, "choices.gate.0", "'sigmoid', 'hard_sigmoid', 'tanh'"),
         (GOOD + "  bias: [perhaps]", 4, "choices.bias.0", "a valid boolean"),
@@ -500,6 +633,9 @@ def test_the_smallest_space_file_is_its_choices():
         ("choices:\n  none: true", 1, "choices: ", "either reduction or width"),
         ("granularity: stage", 1, "choices: ", "required"),
         (GOOD + "limits: {added_params: 0}", 4, "limits.added_params: ", "greater than 0, not 0"),
+        ("choices:\n  kind: [eca]\n  width: [2]", 1, "choices: ", "neither reduction nor width"),
+        (GOOD + "  kind: [cbam]", 4, "choices.kind.0", "'se', 'ese', 'eca' or 'ge'"),
+        ("choices:\n  width: [own]", 2, "choices.width.0", "integer, or original, not 'own'"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_is_allowed(text, line, named, allowed):
@@ -533,6 +669,49 @@ def test_an_axis_stands_under_block_or_under_choices(axis):
     name, value = axis.split(": ")
     message = refusal(GOOD + f"  {name}: [{value}]\nblock: {{{axis}}}")
     assert f"{name} stands under block and under choices" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (GOOD + "  opening: [half, open]", "'open' is set by the last layer's bias"),
+        (GOOD + "  bias: [true, false]\nblock: {opening: open}", "it needs bias"),
+        (GOOD + "  gate: [sigmoid, tanh]\nblock: {opening: double}", "not 'tanh'"),
+        (
+            GOOD + "  kind: [se, eca]\nblock: {bias: true}",
+            "'eca' has a design of its own: it takes",
+        ),
+        (GOOD + "  kind: [se, ge]\n  squeeze: [avg, max]", "it takes no max"),
+        (GOOD + "  integration: [native]\n  gate: [tanh]", "own design: it takes no tanh"),
+        (GOOD + "  integration: [native]\n  kind: [se, ge]", "not of kind 'ge'"),
+    ],
+)
+def test_choices_that_combine_to_no_block_are_refused_with_the_reason(text, reason):
+    message = refusal(text)
+    assert "the choices combine to what is no block: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    "where", ["choices: {width: [2], rounding: [floor]}", "block: {rounding: floor}"]
+)
+def test_widths_as_they_are_have_no_rounding(where):
+    text = where if where.startswith("choices") else "choices: {width: [2]}\n" + where
+    assert "rounding is of a reduction, and choices lists none" in refusal(text)
+
+
+def test_an_original_width_is_of_a_site_that_came_with_se():
+    sites = make_backbone([8], [16]).sites
+    backbone = with_sites([sites[0], dataclasses.replace(sites[1], native=None)])
+    choices = {"integration": ["standard", "native"], "width": ["original", 2]}
+    with pytest.raises(SpaceError, match=r"tiny: stage3.block1 came without an SE block.*original"):
+        bind(backbone, choices=choices)
+    bound = bind(backbone, sites="native", choices=choices)  # the original width is 2 itself
+    assert [str(candidate) for candidate in bound] == [
+        "tiny",
+        "tiny/stage2=standard:2",
+        "tiny/stage2=native:2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -227,3 +227,42 @@ def test_half_precision_on_a_gpu_is_bfloat16_where_it_has_it(monkeypatch, has_bf
 def test_bfloat16_trains_where_it_is_asked_for(train):
     device = Device("cpu", 0, 1, "bf16-mixed")
     assert math.isfinite(train(epochs=1, device=device).loss)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "plain.pth"
+    torch.save(build(PLAIN, 11).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def train_frozen(cache, weights):
+    def run(candidate, seed=0):
+        recipe = make_recipe()
+        data = prepare_data("digits", None, cache, recipe)
+        return evaluate(Assignment(candidate, seed, 2), data, recipe, DEVICE, weights, True)
+
+    return run
+
+
+def test_a_frozen_backbone_without_se_is_validated_and_not_trained(train_frozen):
+    """Its accuracy is that of the weights in the file, whatever the seed."""
+    assert train_frozen(PLAIN, seed=0).accuracy == train_frozen(PLAIN, seed=5).accuracy
+
+
+def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights, monkeypatch):
+    from se_search.training import evaluate as module
+
+    built = []
+    original = module.build
+    monkeypatch.setattr(module, "build", lambda *a: built.append(original(*a)) or built[-1])
+    recipe = make_recipe()
+    data = prepare_data("digits", None, cache, recipe)
+    evaluate(Assignment(EVERYWHERE, 0, 1), data, recipe, DEVICE, weights, True)
+    trained = built[0].state_dict()
+    fresh = original(EVERYWHERE, 0, weights, True).state_dict()
+    for name, tensor in trained.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        assert torch.equal(tensor, fresh[name]) == (".se." not in name), name

@@ -31,7 +31,7 @@ def test_an_installed_wheel_brings_its_spaces_recipes_and_catalogue(unpacked, tm
         "from se_search.space import read_space, space_names\n"
         "print(se_search.__file__)\n"
         "backbone = describe_backbone('resnet50', 3, 224, 1000)\n"
-        "print([read_space(name).bind(backbone).size > 1 for name in space_names()])\n"
+        "print([read_space(name).description != '' for name in space_names()])\n"
         "print([read_recipe(name).epochs > 0 for name in recipe_names()])\n"
     )
     outcome = subprocess.run(

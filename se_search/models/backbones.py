@@ -1,17 +1,27 @@
-"""Backbones: from a name to a plain network."""
+"""Backbones: from a name to a network, as it comes: plain, or with SE blocks of its own."""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
+import torchvision
 from torch import nn
 from torchvision.models import resnet
 
 from se_search.errors import BackboneError
-from se_search.models.catalogue import TORCHVISION_NAMES, check_name
+from se_search.models.cifar_nets import CIFAR_NETS
+from se_search.models.inception import INCEPTION_NETS
+from se_search.models.initial import initialise_convolutions
+from se_search.models.names import BACKBONE_NAMES, TORCHVISION_NAMES
+from se_search.models.own import construct_own, is_own_name
+from se_search.models.resnet_forms import RESNET_FORMS
+from se_search.models.shufflenet import SHUFFLENETS
 
 
 def resnet20_bottleneck(in_channels: int, num_classes: int) -> nn.Module:
@@ -33,9 +43,7 @@ def resnet20_bottleneck(in_channels: int, num_classes: int) -> nn.Module:
         fc=nn.Linear(256, num_classes),
     )
     net = nn.Sequential(layers)
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):  # as torchvision does (He et al. 2015)
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    initialise_convolutions(net)
     return net
 
 
@@ -43,27 +51,100 @@ def torchvision_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
     """Return torchvision's network of this name, without pretrained weights."""
     if in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
-    net: nn.Module = getattr(resnet, name)(weights=None, num_classes=num_classes)
+    # Without its auxiliary classifiers GoogLeNet has one output, in training too.
+    options: dict[str, Any] = (
+        {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    )
+    net: nn.Module = torchvision.models.get_model(
+        name, weights=None, num_classes=num_classes, **options
+    )
+    return net
+
+
+def timm_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
+    """Return timm's network of this name, without pretrained weights.
+
+    Raises:
+        BackboneError: timm has no such network, or it takes images of other channels.
+    """
+    arch = timm_name(name)
+    import timm
+
+    try:
+        net: nn.Module = timm.create_model(
+            arch, pretrained=False, num_classes=num_classes, in_chans=in_channels
+        )
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise BackboneError(f"{name}: timm raised {type(error).__name__}: {error}") from error
     return net
 
 
 BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
     "resnet20_bottleneck": resnet20_bottleneck,
+    **RESNET_FORMS,
+    **CIFAR_NETS,
+    **INCEPTION_NETS,
+    **SHUFFLENETS,
     **{name: partial(torchvision_net, name) for name in TORCHVISION_NAMES},
 }
 
 
-def construct(name: str, in_channels: int, num_classes: int, seed: int) -> nn.Module:
+def construct(
+    name: str, in_channels: int, num_classes: int, seed: int, allow_code: bool = False
+) -> nn.Module:
     """Return a backbone with its own initialisation; the global random state stays as it is.
 
+    A name is one of ``BACKBONES``, or ``module:callable`` of a user, or one of timm's, with or
+    without ``timm:`` in front.
+
     Raises:
-        BackboneError: there is no such backbone, or it takes images of other channels.
+        BackboneError: there is no such backbone, it takes images of other channels, or it is code
+            of a user's own and that is not allowed.
     """
-    check_name(name)
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed the GPUs too, which the fork does not put back.
         torch.default_generator.manual_seed(seed)
-        return BACKBONES[name](in_channels, num_classes)
+        if name in BACKBONES:
+            return BACKBONES[name](in_channels, num_classes)
+        if is_own_name(name):
+            return construct_own(name, in_channels, num_classes, allow_code)
+        return timm_net(name, in_channels, num_classes)
+
+
+def timm_name(name: str) -> str:
+    """Return timm's own name of ``timm:NAME`` or ``NAME``.
+
+    Raises:
+        BackboneError: timm has no such network, or is not installed.
+    """
+    bare = name.removeprefix("timm:")
+    try:
+        import timm
+    except ImportError as error:
+        raise BackboneError(f"backbone {name!r} may be one of timm's: {error}") from error
+    # Names as hf-hub:OWNER/NAME would fetch code's configuration from somewhere.
+    if re.fullmatch(r"[\w.-]+", bare, re.ASCII) and timm.is_model(bare):
+        return bare
+    known = timm.list_models() if name != bare else [*BACKBONES, *timm.list_models()]
+    longer = [other for other in known if bare and other.startswith(bare)]
+    close = list(dict.fromkeys(longer))[:5] or difflib.get_close_matches(bare, known)
+    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+    allowed = ", ".join(BACKBONE_NAMES)
+    raise BackboneError(
+        f"backbone {name!r}{hint} is not one of {allowed}, nor another one of torchvision or timm, "
+        "nor module:callable"
+    )
+
+
+def timm_shape(name: str) -> tuple[int, int, int]:
+    """Return image channels, image size and number of classes that timm made a network for."""
+    import timm
+
+    config = timm.get_pretrained_cfg(timm_name(name))
+    if config is None or not config.input_size:
+        return 3, 224, 1000
+    channels, height, _ = config.input_size
+    return int(channels), int(height), int(config.num_classes)
 
 
 def _bottlenecks(in_channels: int, planes: int, num_blocks: int, stride: int) -> nn.Sequential:

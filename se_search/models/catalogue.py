@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from se_search.candidate import Backbone, FeatureMap, Part, Site
+from se_search.candidate import Backbone, FeatureMap, NativeSE, Part, Site
 from se_search.errors import BackboneError
-
-# Those of torchvision take images of 3 channels.
-TORCHVISION_NAMES = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-)
-BACKBONE_NAMES = ("resnet20_bottleneck", *TORCHVISION_NAMES)
+from se_search.models.names import IMAGENET, SHAPES, TORCHVISION_NAMES
 
 CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 
-def describe_backbone(name: str, in_channels: int, image_size: int, num_classes: int) -> Backbone:
+def describe_backbone(
+    name: str,
+    in_channels: int,
+    image_size: int,
+    num_classes: int,
+    *,
+    allow_code: bool = False,
+    sites: Path | None = None,
+) -> Backbone:
     """Return a backbone's sites and costs: from the catalogue, or else measured (with torch).
 
+    Args:
+        name: one of the catalogue, of torchvision, of timm, or ``module:callable``.
+        in_channels: channels of the images.
+        image_size: their height and width.
+        num_classes: width of the last layer.
+        allow_code: whether code of a user's own may be run, for ``module:callable``.
+        sites: file that says where the sites are; else they are found by inspection.
+
     Raises:
-        BackboneError: there is no such backbone, it takes images of other channels, or a size is
-            not a positive integer.
+        BackboneError: there is no such backbone, it takes images of other channels, a size is
+            not a positive integer, it is code that may not be run, or no sites are found.
     """
-    if in_channels != backbone_in_channels(name, in_channels):
+    if name in TORCHVISION_NAMES and in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
     for what, value in (
         ("number of channels", in_channels),
@@ -45,51 +47,77 @@ def describe_backbone(name: str, in_channels: int, image_size: int, num_classes:
     ):
         if value < 1:
             raise BackboneError(f"{name}: {what} {value} is not a positive integer")
-    return _describe(name, in_channels, image_size, num_classes)
+    if sites is None and ":" not in name:
+        return _describe(name, in_channels, image_size, num_classes)
+    from se_search.models.profile import profile  # imports torch, which takes seconds
+
+    return profile(
+        name, in_channels, image_size, num_classes, allow_code=allow_code, site_file=sites
+    )
 
 
-def backbone_in_channels(name: str, image_channels: int) -> int:
+def backbone_in_channels(name: str, image_channels: int, *, allow_code: bool = False) -> int:
     """Return the channels that a backbone wants of such images: torchvision's nets always want 3.
 
     Raises:
-        BackboneError: there is no such backbone.
+        BackboneError: there is no such backbone, or it is code that may not be run.
     """
+    if name in TORCHVISION_NAMES:
+        return 3
+    if name in SHAPES:
+        return image_channels
+    from se_search.models.own import is_own_name, own_in_channels  # imports torch
+
+    if is_own_name(name):
+        return own_in_channels(name, image_channels, allow_code)
     check_name(name)
-    return 3 if name in TORCHVISION_NAMES else image_channels
+    return image_channels
 
 
 def default_shape(name: str) -> tuple[int, int, int]:
-    """Return the catalogue's image channels, image size and number of classes for a backbone.
+    """Return the image channels, image size and number of classes that a backbone is made for.
+
+    Those of the catalogue, of timm, or else ImageNet's.
 
     Raises:
         BackboneError: there is no such backbone.
     """
-    check_name(name)
-    return (3, 224, 1000) if name in TORCHVISION_NAMES else (1, 28, 10)
+    if name in SHAPES:
+        return SHAPES[name]
+    if name in TORCHVISION_NAMES:
+        return IMAGENET
+    from se_search.models.backbones import timm_shape  # imports torch
+    from se_search.models.own import is_own_name
+
+    return IMAGENET if is_own_name(name) else timm_shape(name)
 
 
 def check_name(name: str) -> None:
-    """Raise a BackboneError if there is no backbone of this name."""
-    if name not in BACKBONE_NAMES:
-        longer = [known for known in BACKBONE_NAMES if name and known.startswith(name)]
-        close = longer or difflib.get_close_matches(name, BACKBONE_NAMES)
-        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        allowed = ", ".join(BACKBONE_NAMES)
-        raise BackboneError(f"backbone {name!r}{hint} is not one of {allowed}")
+    """Raise a BackboneError if there is no backbone of this name; a user's own is not looked for.
+
+    A name that is not of the catalogue nor of torchvision is looked up in timm, with torch.
+    """
+    if name in SHAPES or name in TORCHVISION_NAMES:
+        return
+    from se_search.models.backbones import timm_name  # imports torch
+    from se_search.models.own import is_own_name
+
+    if not is_own_name(name):
+        timm_name(name)
 
 
 def write_catalogue(path: Path) -> None:
     """Measure every backbone anew, one line of JSON each."""
     from se_search.models.profile import profile
 
-    rows = [_to_json(profile(name, *default_shape(name))) for name in BACKBONE_NAMES]
+    rows = [_to_json(profile(name, *shape)) for name, shape in SHAPES.items()]
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 @lru_cache
 def _describe(name: str, in_channels: int, image_size: int, num_classes: int) -> Backbone:
-    if (in_channels, image_size, num_classes) == default_shape(name):
+    if (in_channels, image_size, num_classes) == SHAPES.get(name):
         return _from_json(_read_catalogue()[name])
     from se_search.models.profile import profile  # imports torch, which takes seconds
 
@@ -103,7 +131,7 @@ def _read_catalogue() -> dict[str, Any]:
 
 
 def _to_json(backbone: Backbone) -> dict[str, Any]:
-    return {
+    row = {
         "name": backbone.name,
         "in_channels": backbone.in_channels,
         "image_size": backbone.image_size,
@@ -118,6 +146,8 @@ def _to_json(backbone: Backbone) -> dict[str, Any]:
             for site in backbone.sites
         },
     }
+    native = {site.name: astuple(site.native) for site in backbone.sites if site.native}
+    return row | {"native": native} if native else row
 
 
 def _from_json(row: dict[str, Any]) -> Backbone:
@@ -125,7 +155,10 @@ def _from_json(row: dict[str, Any]) -> Backbone:
     for name, feature_maps in row["sites"].items():
         stage, block = name.removeprefix("stage").split(".block")
         maps = {integration: FeatureMap(*sizes) for integration, sizes in feature_maps.items()}
-        sites.append(Site(int(stage), int(block), maps))
+        native = row["native"].get(name) if "native" in row else None
+        sites.append(
+            Site(int(stage), int(block), maps, native=NativeSE(*native) if native else None)
+        )
     return Backbone(
         row["name"],
         row["in_channels"],

@@ -1,28 +1,84 @@
-"""The squeeze-and-excitation block."""
+"""Channel attention: the squeeze-and-excitation block, its variants and its kin."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from se_search.candidate import SE, Gate, Squeeze
+from se_search.candidate import SE, Gate, Kind, Opening, Squeeze, eca_kernel
+from se_search.seeds import derive_seed
 
+LEAST_VARIANCE = 1e-5  # below it the root's gradient would grow without bound
+OPEN_GATE = 0.98  # not 1, where a hard sigmoid has no gradient
+
+
+def _mean(x: Tensor) -> Tensor:
+    # Not AdaptiveAvgPool2d, which would be counted together with the head's pooling.
+    return x.mean((2, 3))
+
+
+def _max(x: Tensor) -> Tensor:
+    return x.amax((2, 3))
+
+
+def _average_of_mean_and_max(x: Tensor) -> Tensor:
+    """Return ``0.5 * mean + 0.5 * max``, as timm's ``SEModule`` does with ``add_maxpool``.
+
+    CBAM (Woo et al. 2018, eq. 2) sends both through the layers and adds what comes out.
+    """
+    return torch.lerp(_mean(x), _max(x), 0.5)
+
+
+def _standard_deviation(x: Tensor) -> Tensor:
+    # Not variance + epsilon: fvcore would report that sum as an operator it does not count.
+    return x.var((2, 3), correction=0).clamp(min=LEAST_VARIANCE).sqrt()
+
+
+SQUEEZE_FUNCTIONS: dict[Squeeze, Callable[[Tensor], Tensor]] = {
+    "avg": _mean,
+    "max": _max,
+    "avgmax": _average_of_mean_and_max,
+    "std": _standard_deviation,
+    "none": lambda x: x,
+}
 GATE_FUNCTIONS: dict[Gate, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "hard_sigmoid": functional.hardsigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
+# Where each gate is OPEN_GATE.
+OPEN_BIASES: dict[Gate, float] = {
+    "sigmoid": math.log(OPEN_GATE / (1 - OPEN_GATE)),
+    "hard_sigmoid": 6 * OPEN_GATE - 3,
+    "tanh": math.atanh(OPEN_GATE),
+    "relu": OPEN_GATE,
+}
 
 
-class SqueezeExcite(nn.Module):
+class ChannelAttention(nn.Module):
+    """Scales a feature map by gates that it computes from it."""
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to a gate a channel, ``(b, c, 1, 1)``, or to one an element."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to the same shape."""
+        return x * self.gates(x)
+
+
+class SqueezeExcite(ChannelAttention):
     """Gate the channels of a feature map by what all of it holds (Hu et al. 2019, eq. 2-4).
 
     ``z = mean of x over its pixels``, ``s = gate(expand(relu(reduce(z))))``, ``y = s * x``.
     Costs ``2 * channels * width`` parameters, and ``channels + width`` more with biases.
+    Without a squeeze both layers are 1x1 convolutions, and each pixel has gates of its own.
     """
 
     def __init__(
@@ -32,25 +88,109 @@ class SqueezeExcite(nn.Module):
         squeeze: Squeeze = "avg",
         gate: Gate = "sigmoid",
         bias: bool = False,
+        opening: Opening = "half",
     ) -> None:
         super().__init__()
         self.squeeze = squeeze
         self.gate = gate
-        self.reduce = nn.Linear(channels, width, bias=bias)
-        self.expand = nn.Linear(width, channels, bias=bias)
+        self.opening = opening
+        layer: Callable[..., nn.Linear | nn.Conv2d] = (
+            partial(nn.Conv2d, kernel_size=1) if squeeze == "none" else nn.Linear
+        )
+        self.reduce = layer(channels, width, bias=bias)
+        self.expand = layer(width, channels, bias=bias)
+        self.open()
 
     @classmethod
     def of(cls, block: SE, channels: int) -> SqueezeExcite:
-        """Return the module that a candidate's block stands for."""
-        return cls(channels, block.width, block.squeeze, block.gate, block.bias)
+        """Return the module that a candidate's block of kind ``se`` stands for."""
+        return cls(channels, block.width, block.squeeze, block.gate, block.bias, block.opening)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to the same shape."""
-        # Not AdaptiveAvgPool2d, which would be counted together with the head's pooling.
-        z = x.mean((2, 3)) if self.squeeze == "avg" else x.amax((2, 3))
+    def gates(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``, or to its own shape without a squeeze."""
+        z = SQUEEZE_FUNCTIONS[self.squeeze](x)
         s = GATE_FUNCTIONS[self.gate](self.expand(torch.relu(self.reduce(z))))
-        return x * s[:, :, None, None]
+        if self.opening == "double":
+            s = 2 * s
+        return s if self.squeeze == "none" else s[:, :, None, None]
+
+    def open(self) -> None:
+        """Set the last layer's bias so that the gate starts near 1, if it is to be ``open``."""
+        if self.opening == "open":
+            assert self.expand.bias is not None
+            nn.init.constant_(self.expand.bias, OPEN_BIASES[self.gate])
 
     def extra_repr(self) -> str:
         """Say what the two layers below don't."""
-        return f"squeeze={self.squeeze}, gate={self.gate}"
+        opening = "" if self.opening == "half" else f", opening={self.opening}"
+        return f"squeeze={self.squeeze}, gate={self.gate}{opening}"
+
+
+class EffectiveSqueezeExcite(ChannelAttention):
+    """Gate the channels through one layer without a bottleneck (Lee & Park 2020).
+
+    Costs ``channels * (channels + 1)`` parameters. The gate is a hard sigmoid, as in their code
+    and in timm's ``EffectiveSEModule``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, channels)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        return functional.hardsigmoid(self.fc(_mean(x)))[:, :, None, None]
+
+
+class EfficientChannelAttention(ChannelAttention):
+    """Gate each channel by the means of its neighbours in the order of the channels.
+
+    A convolution over the channels (Wang et al. 2020); costs its few weights.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        size = eca_kernel(channels)
+        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        s = torch.sigmoid(self.conv(_mean(x)[:, None]))
+        return s[:, 0, :, None, None]
+
+
+class GatherExcite(ChannelAttention):
+    """Gate each channel by the sigmoid of its own mean (Hu et al. 2018, theta-minus)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        return torch.sigmoid(_mean(x))[:, :, None, None]
+
+
+KIN: dict[Kind, Callable[[int], ChannelAttention]] = {
+    "ese": EffectiveSqueezeExcite,
+    "eca": EfficientChannelAttention,
+    "ge": GatherExcite,
+}
+
+
+def make_block(block: SE, channels: int) -> ChannelAttention:
+    """Return the module that a candidate's block stands for, with weights yet to be drawn."""
+    if block.kind == "se":
+        return SqueezeExcite.of(block, channels)
+    return KIN[block.kind](channels)
+
+
+def initialise(attention: ChannelAttention, site: str, seed: int) -> None:
+    """Draw the weights as PyTorch's layers do by default, each from a stream of its own."""
+    for layer_name, layer in attention.named_children():
+        bound = 1 / math.sqrt(layer.get_parameter("weight")[0].numel())
+        for name, parameter in layer.named_parameters():
+            generator = torch.Generator()
+            generator.manual_seed(derive_seed(seed, site, f"{layer_name}.{name}"))
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    if isinstance(attention, SqueezeExcite):
+        attention.open()

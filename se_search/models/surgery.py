@@ -2,49 +2,84 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from se_search.candidate import Candidate
+from se_search.candidate import SE, Backbone, Candidate, NativeSE
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
-from se_search.models.sites import AttachPoint, locate_sites, module_at
-from se_search.models.squeeze_excite import SqueezeExcite
+from se_search.models.sites import (
+    AttachPoint,
+    ModuleSite,
+    locate_sites,
+    named_sites,
+    native_layers,
+)
+from se_search.models.squeeze_excite import ChannelAttention, initialise, make_block
+from se_search.models.weights import freeze, load_weights
 from se_search.seeds import derive_seed
 
 
-def build(candidate: Candidate, seed: int) -> nn.Module:
-    """Return the candidate as a network with fresh weights; the global random state stays.
+def build(
+    candidate: Candidate,
+    seed: int,
+    weights: Path | None = None,
+    freeze_backbone: bool = False,
+) -> nn.Module:
+    """Return the candidate as a network; the global random state stays.
 
     Candidates that are built with one seed share every weight that they have in common: those of
     the backbone, and those of an SE block where site and shape agree. Without SE it is the plain
     backbone.
 
+    Args:
+        candidate: what to build.
+        seed: of all weights that are drawn.
+        weights: file with weights of the backbone as it comes; SE is drawn, and the classifier
+            if the file's is of another number of classes.
+        freeze_backbone: train only what is drawn; see ``weights.freeze``.
+
     Raises:
-        BackboneError: there is no such backbone, or it takes images of other channels.
+        BackboneError: there is no such backbone, it takes images of other channels, or the
+            weights do not fit.
     """
     backbone = candidate.backbone
     model = construct(
-        backbone.name, backbone.in_channels, backbone.num_classes, derive_seed(seed, "backbone")
+        backbone.name,
+        backbone.in_channels,
+        backbone.num_classes,
+        derive_seed(seed, "backbone"),
+        backbone.allow_code,
     )
+    drawn: tuple[str, ...] = () if weights is None else load_weights(model, weights).drawn
+    # Named before the surgery, that moves their names.
+    kept = [parameter for name, parameter in model.named_parameters() if name in drawn]
     insert(model, candidate, seed)
+    if freeze_backbone:
+        se = [parameter for block in se_modules(model).values() for parameter in block.parameters()]
+        freeze(model, [*kept, *se])
     return model
 
 
 def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
-    """Put the candidate's SE blocks into a plain network, which keeps its weights.
+    """Put the candidate's SE blocks into a network as it comes, which keeps its weights.
 
     Each goes around, or in front of, a module of the network (``wrapped``), as ``se`` beside it.
+    In a network that has SE blocks of its own each of these is kept, replaced by one of another
+    width, or removed.
 
     Raises:
-        BackboneError: the network has other sites than the candidate, or carries SE already.
+        BackboneError: the network has other sites than the candidate, or a candidate's SE blocks.
     """
-    if any(isinstance(module, SqueezeExcite) for module in model.modules()):
+    if any(isinstance(module, ChannelAttention) for module in model.modules()):
         raise BackboneError(f"this {type(model).__name__} already carries SE blocks")
-    located = locate_sites(model)
+    located = locate(model, candidate.backbone)
     sites = candidate.backbone.sites
     if [site.name for site in located] != [site.name for site in sites]:
         raise BackboneError(
@@ -52,14 +87,52 @@ def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
             f"{candidate.backbone.name} has {len(sites)} up to {sites[-1].name}"
         )
     like = next(model.parameters())
+    changes = []
     for module_site, site, block in zip(located, sites, candidate.blocks, strict=True):
-        if block is None:
+        points = module_site.attach_points
+        if not set(site.feature_maps) <= set(points):
+            raise BackboneError(
+                f"this {type(model).__name__} takes SE at {site.name} as {', '.join(points)}, "
+                f"but {candidate.backbone.name} as {', '.join(site.feature_maps)}"
+            )
+        if site.native is not None:
+            point = points["native"]
+            own = model.get_submodule(point.path)
+            module = _replace_native(own, site.native, block, site.name, seed)
+        elif block is not None:
+            point = points[block.integration]
+            channels = site.feature_map(block.integration).channels
+            module = _make_block(block, channels, site.name, seed).to(like)
+        else:
             continue
-        with torch.device("meta"):  # so that nothing is drawn from the global random state
-            se = SqueezeExcite.of(block, site.feature_map(block.integration).channels)
-        se.to_empty(device="cpu")
-        _initialise(se, site.name, seed)
-        _attach(se.to(like), model, module_site.attach_points[block.integration])
+        # All parents are looked up before the first change, which may move what is below it.
+        changes.append((_parent(model, point), point, module, block))
+    for parent, point, module, block in changes:
+        _attach(parent, point, module, block)
+
+
+def strip(model: nn.Module, located: Sequence[ModuleSite]) -> None:
+    """Remove the SE blocks that a network came with, which makes it plain."""
+    for site in located:
+        if "native" in site.attach_points:
+            point = site.attach_points["native"]
+            _attach(_parent(model, point), point, nn.Identity(), None)
+
+
+def locate(model: nn.Module, backbone: Backbone) -> tuple[ModuleSite, ...]:
+    """Find a backbone's sites in its network, as it comes: named by a user, or by inspection."""
+    if backbone.attach is None:
+        return locate_sites(model)
+    return named_sites([site.stage for site in backbone.sites], backbone.attach)
+
+
+def se_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the SE blocks of a candidate's network by path, native ones included."""
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if isinstance(module, ChannelAttention) or native_layers(module)
+    }
 
 
 def plain_name(parameter_name: str) -> str:
@@ -69,9 +142,7 @@ def plain_name(parameter_name: str) -> str:
 
 def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
     """Return the backbone's weights under the names that they have in the plain backbone."""
-    inside_se = tuple(
-        f"{name}." for name, module in model.named_modules() if isinstance(module, SqueezeExcite)
-    )
+    inside_se = tuple(f"{path}." for path in se_modules(model))
     return {
         plain_name(name): tensor
         for name, tensor in model.state_dict().items()
@@ -79,20 +150,60 @@ def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _initialise(se: SqueezeExcite, site: str, seed: int) -> None:
-    """Draw the weights as nn.Linear does by default, each from a stream of its own."""
-    for layer_name, layer in (("reduce", se.reduce), ("expand", se.expand)):
-        bound = 1 / math.sqrt(layer.in_features)
-        for name, parameter in layer.named_parameters():
-            generator = torch.Generator()
-            generator.manual_seed(derive_seed(seed, site, f"{layer_name}.{name}"))
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+def resize_native(module: nn.Module, width: int, site: str, seed: int) -> nn.Module:
+    """Return an SE block of the same class and options with another squeeze width.
+
+    Its weights are drawn as torchvision and timm draw those of such blocks (He et al. 2015 with
+    the fan out; biases of zero), each from a stream of its own.
+    """
+    resized = copy.deepcopy(module)
+    (first, reduce), (second, expand) = native_layers(module).items()
+    channels, has_bias = expand.out_channels, reduce.bias is not None
+    for name, role, sizes in (
+        (first, "reduce", (channels, width)),
+        (second, "expand", (width, channels)),
+    ):
+        with torch.device("meta"):  # so that nothing is drawn from the global random state
+            layer = nn.Conv2d(*sizes, kernel_size=1, bias=has_bias)
+        layer.to_empty(device="cpu")
+        generator = torch.Generator()
+        generator.manual_seed(derive_seed(seed, site, f"{role}.weight"))
+        nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / sizes[1]), generator=generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        setattr(resized, name, layer.to(reduce.weight))
+    return resized.train(module.training)
 
 
-def _attach(se: SqueezeExcite, model: nn.Module, point: AttachPoint) -> None:
-    wrapped = module_at(model, point.path)
-    members: list[tuple[str, nn.Module]] = [("se", se)]
+def _replace_native(
+    own: nn.Module, native: NativeSE, block: SE | None, site: str, seed: int
+) -> nn.Module:
+    if block is None:
+        return nn.Identity()
+    return own if block.width == native.width else resize_native(own, block.width, site, seed)
+
+
+def _make_block(block: SE, channels: int, site: str, seed: int) -> nn.Module:
+    with torch.device("meta"):  # so that nothing is drawn from the global random state
+        se = make_block(block, channels)
+    se.to_empty(device="cpu")
+    initialise(se, site, seed)
+    return se
+
+
+def _parent(model: nn.Module, point: AttachPoint) -> nn.Module:
+    return model.get_submodule(point.path.rpartition(".")[0])
+
+
+def _attach(parent: nn.Module, point: AttachPoint, module: nn.Module, block: SE | None) -> None:
+    name = point.path.rpartition(".")[2]
+    if point.side == "instead":
+        setattr(parent, name, module)
+        return
+    wrapped: nn.Module | None = getattr(parent, name)
+    members: list[tuple[str, nn.Module]] = [("se", module)]
+    if block is not None and block.integration == "rectified":
+        members.insert(0, ("relu", nn.ReLU()))
     if wrapped is not None:
-        members.insert(1 if point.side == "before" else 0, ("wrapped", wrapped))
-    parent, _, name = point.path.rpartition(".")
-    setattr(model.get_submodule(parent), name, nn.Sequential(OrderedDict(members)))
+        members.insert(len(members) if point.side == "before" else 0, ("wrapped", wrapped))
+    setattr(parent, name, nn.Sequential(OrderedDict(members)))

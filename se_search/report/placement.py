@@ -56,7 +56,7 @@ def headline(candidate: Candidate) -> str:
 
 def placement_table(candidate: Candidate) -> Table:
     """Lay the sites out stage by stage, with what each carries."""
-    table = Table("stage", "blocks", "SE", "added parameters", title=str(candidate))
+    table = Table("stage", "blocks", "SE", "added parameters")
     by_stage = count_cost(candidate).by_stage
     for stage, members in _stages(candidate):
         runs = [

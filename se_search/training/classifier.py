@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its customary name
 
 from se_search.errors import DivergedError
+from se_search.models.weights import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
 
 
@@ -67,8 +68,11 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Count the epochs; Lightning's own count has moved on by the last validation."""
+        """Count the epochs, and keep the batch norms of a frozen backbone as they are."""
+        # Lightning's own count has moved on by the time of the last validation.
         self._epoch += 1
+        for norm in frozen_norms(self.model):
+            norm.eval()
 
     def on_validation_start(self) -> None:
         """Refuse to go on when the epoch's loss is not finite."""
@@ -104,7 +108,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self.history.append(
             {
                 "epoch": self._epoch,
-                "train_loss": self._train_loss,
+                **({"train_loss": self._train_loss} if self._epoch else {}),
                 "accuracy": float(self.correct.double().mean()),
                 "loss": float(torch.stack(self._val_losses).sum()) / len(self.correct),
             }

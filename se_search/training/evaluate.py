@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,12 +23,25 @@ LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
 
 def evaluate(
-    assignment: Assignment, data: PreparedData, recipe: Recipe, device: Device
+    assignment: Assignment,
+    data: PreparedData,
+    recipe: Recipe,
+    device: Device,
+    weights: Path | None = None,
+    freeze_backbone: bool = False,
 ) -> Evaluation:
     """Train a candidate and return how it does on the validation images.
 
     The test images are not read. The same assignment, data, recipe, precision, number of threads
     and versions give the same numbers, whatever else has been trained before.
+
+    Args:
+        assignment: candidate, seed and epochs.
+        data: the data set, prepared.
+        recipe: how to train.
+        device: where to train.
+        weights: file with weights of the backbone to start from.
+        freeze_backbone: train only what is not in that file.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -37,7 +51,8 @@ def evaluate(
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     backbone = assignment.candidate.backbone
-    model = build(assignment.candidate, assignment.seed).to(memory_format=torch.channels_last)
+    model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
+    model = model.to(memory_format=torch.channels_last)
     # Dropout and the like draw from the global stream; weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws whatever the network.
     torch.manual_seed(derive_seed(assignment.seed, "training"))
@@ -87,6 +102,8 @@ def _fit(classifier: Classifier, datamodule: pl.LightningDataModule, trainer: pl
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         # The batches are already whole, in memory and on the device: no workers are wanted.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(classifier, datamodule=datamodule)
+        # A frozen backbone without SE has nothing to train.
+        if any(parameter.requires_grad for parameter in classifier.parameters()):
+            trainer.fit(classifier, datamodule=datamodule)
         if not classifier.history or classifier.history[-1]["epoch"] < trainer.max_epochs:
             trainer.validate(classifier, datamodule=datamodule, verbose=False)

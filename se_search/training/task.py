@@ -6,6 +6,7 @@ PyTorch is imported when it is called, in the child; the coordinator never loads
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Device, Evaluation, Hardware
@@ -16,16 +17,39 @@ PRELOAD = ("se_search.training.evaluate",)
 
 @dataclass(frozen=True, slots=True)
 class TrainingTask:
-    """Trains assignments on one data set by one recipe."""
+    """Trains assignments on one data set by one recipe.
+
+    Attributes:
+        weights: file with weights of the backbone to start from; None: all are drawn.
+        freeze_backbone: train only what is not in that file.
+    """
 
     data: PreparedData
     recipe: Recipe
+    weights: Path | None = None
+    freeze_backbone: bool = False
 
     def __call__(self, assignment: Assignment, device: Device) -> Evaluation:
         """Train and validate; see ``evaluate``."""
         from se_search.training.evaluate import evaluate
 
-        return evaluate(assignment, self.data, self.recipe, device)
+        return evaluate(
+            assignment, self.data, self.recipe, device, self.weights, self.freeze_backbone
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FindWeights:
+    """Finds the file of weights that a user asks for; for a child process, as it takes torch."""
+
+    text: str
+    backbone: str
+
+    def __call__(self) -> Path:
+        """Return the file; see ``find_weights``."""
+        from se_search.models.weights import find_weights
+
+        return find_weights(self.text, self.backbone)
 
 
 def probe_hardware() -> Hardware:
