@@ -8,7 +8,7 @@ run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then t
 	$(BIN)/se-search run --space stages_ratio --trials 200
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

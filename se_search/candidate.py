@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from se_search.errors import CandidateError
 
@@ -249,9 +249,9 @@ class Candidate:
     def parse(cls, text: str, backbone: Backbone) -> Candidate:
         """Read the text form.
 
-        Besides what ``str`` writes it takes ``all`` as a place, ``none`` as a block, and ``r16``
-        for a reduction ratio in place of a width; what comes later overrides what came before, as
-        in ``resnet50/all=standard:r16/stage5=none``.
+        Besides what ``str`` writes it takes ``all`` as a place, ``none`` as a block, and for a
+        width ``r16`` (a reduction ratio) or ``original`` (the network's own); what comes later
+        overrides what came before, as in ``resnet50/all=standard:r16/stage5=none``.
 
         Raises:
             CandidateError: it names another backbone, a site that is not there, or no SE block.
@@ -356,35 +356,45 @@ def eca_kernel(channels: int) -> int:
 def _parse_block(text: str, site: Site) -> SE | None:
     if text == "none":
         return None
-    match = re.fullmatch(r"([a-z_]+):(?:(r?)(\d{1,9})|(ese|eca|ge))((?:\+[a-z_]+)*)", text)
-    if match is None:
+    match = re.fullmatch(r"([a-z_]+):(?:(r?)(\d{1,9})|([a-z]+))((?:\+[a-z_]+)*)", text)
+    word = match[4] if match else None
+    if match is None or word not in (None, "original", *KINDS[1:]):
         raise CandidateError(
             f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO, "
-            "INTEGRATION:ese (or eca, ge) or none"
+            "INTEGRATION:ese (or eca, ge), native:original or none"
         )
-    integration, is_ratio, number, kin, rest = match.groups()
+    integration, is_ratio, number, _, rest = match.groups()
     if integration not in INTEGRATIONS:
         raise CandidateError(f"integration {integration!r} is not one of {', '.join(INTEGRATIONS)}")
     width = int(number or 0)
-    if width < 1 and kin is None:
+    if width < 1 and word is None:
         raise CandidateError(f"{text!r}: {number} is not a positive integer")
     if is_ratio:
         width = squeeze_width(site.feature_map(integration).channels, width)
-    squeeze: Squeeze = "avg"
-    gate: Gate = "sigmoid"
-    bias = False
-    opening: Opening = "half"
-    for variant in rest.split("+")[1:]:
-        if variant in SQUEEZES:
-            squeeze = variant
-        elif variant in GATES:
-            gate = variant
-        elif variant in OPENINGS:
-            opening = variant
-        elif variant == "bias":
-            bias = True
-        else:
-            allowed = ", ".join([*SQUEEZES, *GATES, *OPENINGS, "bias"])
+    if word == "original":
+        width = _original_width(text, integration, site)
+    fields = _parse_variants(text, rest.split("+")[1:])
+    if word in KINDS:
+        fields["kind"] = word
+    return SE(integration, width, **fields)
+
+
+def _original_width(text: str, integration: str, site: Site) -> int:
+    if integration != "native" or site.native is None:
+        raise CandidateError(f"{text!r}: {site.name} came without an SE block of that integration")
+    return site.native.width
+
+
+def _parse_variants(text: str, variants: Sequence[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for variant in variants:
+        known = {"squeeze": SQUEEZES, "gate": GATES, "opening": OPENINGS, "bias": ("bias",)}
+        names = [name for name, values in known.items() if variant in values]
+        if not names:
+            allowed = ", ".join(value for values in known.values() for value in values)
             raise CandidateError(f"{text!r}: variant {variant!r} is not one of {allowed}")
-    kind: Kind = kin or "se"  # type: ignore[assignment]  # one of those that the pattern names
-    return SE(integration, width, squeeze, gate, bias, opening, kind)
+        if names[0] in fields:
+            raise CandidateError(f"{text!r}: {names[0]} is given twice")
+        fields[names[0]] = True if variant == "bias" else variant
+    return fields
+

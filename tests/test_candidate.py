@@ -13,6 +13,7 @@ from se_search.candidate import (
     SE,
     Candidate,
     FeatureMap,
+    NativeSE,
     Site,
     eca_kernel,
     find_sites,
@@ -82,7 +83,6 @@ def test_a_key_is_the_start_of_the_texts_sha256(text, key):
         ("tiny/stage2=pre:2/stage3=pre:2/stage4=pre:2", "tiny/all=pre:2"),
         ("tiny/stage2=pre:2+avg+sigmoid", "tiny/stage2=pre:2"),
         ("tiny/stage2=pre:2+bias+tanh+max", "tiny/stage2=pre:2+max+tanh+bias"),
-        ("tiny/stage2=pre:2+open+bias+half", "tiny/stage2=pre:2+bias"),
         ("tiny/stage2=pre:2+double+std", "tiny/stage2=pre:2+std+double"),
         ("tiny/stage2=pre:eca+avg", "tiny/stage2=pre:eca"),
         ("tiny/stage2=pre:02", "tiny/stage2=pre:2"),
@@ -276,7 +276,7 @@ def test_what_does_not_read_as_a_block_is_refused_with_the_forms_that_do(what):
         parse(f"tiny/stage2=pre:2/stage3={what}")
     assert str(caught.value) == (
         f"{what!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO, "
-        "INTEGRATION:ese (or eca, ge) or none"
+        "INTEGRATION:ese (or eca, ge), native:original or none"
     )
 
 
@@ -361,3 +361,30 @@ def test_as_many_blocks_as_sites_are_needed():
 def test_the_values_are_frozen(value, field):
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(value, field, None)
+
+
+@pytest.mark.parametrize(
+    ("variants", "field"),
+    [
+        ("avg+max", "squeeze"),
+        ("tanh+relu", "gate"),
+        ("bias+bias", "bias"),
+        ("half+double", "opening"),
+    ],
+)
+def test_a_variant_that_is_given_twice_is_refused(variants, field):
+    with pytest.raises(CandidateError, match=f"{field} is given twice"):
+        Candidate.parse(f"tiny/stage2=pre:2+{variants}", make_backbone([32]))
+
+
+def test_original_is_the_width_that_the_network_came_with():
+    site = Site(2, 1, {"native": FeatureMap(32, 9)}, NativeSE(6, True, "mean", "conv", "sigmoid"))
+    candidate = Candidate.parse("tiny/all=native:original", with_sites([site]))
+    assert candidate.blocks == (SE("native", 6),)
+
+
+@pytest.mark.parametrize("integration", ["native", "standard"])
+def test_original_is_refused_where_there_was_no_se(integration):
+    site = Site(2, 1, {"standard": FeatureMap(32, 9)})
+    with pytest.raises(CandidateError, match=r"stage2\.block1 came without an SE block"):
+        Candidate.parse(f"tiny/all={integration}:original", with_sites([site]))

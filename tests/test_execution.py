@@ -130,9 +130,22 @@ def test_a_child_does_not_end_by_ctrl_c(log):
     assert isinstance(outcome, Evaluation)
 
 
-def test_ctrl_c_is_kept_from_a_child_before_it_can_ignore_it(log):
-    """A child is an ordinary Python process for some hundredths of a second."""
-    assert signal.SIGINT in call_in_child(children.read_blocked_signals, log)
+def test_ctrl_c_is_kept_from_a_child_before_it_can_ignore_it(tmp_path):
+    """A child is an ordinary Python process for some hundredths of a second.
+
+    In a process of its own: other tests may have started this one's fork server already.
+    """
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import children\n"
+        "from pathlib import Path\n"
+        "from se_search.execution.local import call_in_child, warm_up\n"
+        "warm_up([], threads=1)\n"
+        "print(call_in_child(children.read_blocked_signals, Path(sys.argv[2])))\n"
+    )
+    arguments = [os.path.dirname(__file__), str(tmp_path / "log")]
+    printed = subprocess.check_output([sys.executable, "-c", script, *arguments], text=True)
+    assert "SIGINT" in printed
 
 
 def test_the_coordinator_itself_still_hears_ctrl_c():
