@@ -397,4 +397,3 @@ def _parse_variants(text: str, variants: Sequence[str]) -> dict[str, Any]:
             raise CandidateError(f"{text!r}: {names[0]} is given twice")
         fields[names[0]] = True if variant == "bias" else variant
     return fields
-
