@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import random
 import sys
 import time
@@ -19,6 +20,7 @@ from se_search.candidate import GATES, KINDS, OPENINGS, SE, SQUEEZES, Backbone, 
 from se_search.cost import count_cost
 from se_search.errors import CandidateError
 from se_search.models.backbones import construct
+from se_search.models.catalogue import describe_backbone
 from se_search.models.names import SHAPES
 from se_search.models.profile import profile, trace_cost
 from se_search.models.surgery import insert
@@ -26,8 +28,8 @@ from se_search.models.surgery import insert
 IMAGE_SIZE = 64
 # Some networks shrink small images to nothing.
 IMAGE_SIZES = {"inception_resnet_v2": 96, "resnet20_bottleneck": 28}
-# Tracing a deep network takes seconds; shallow ones get more of the candidates.
-FEW = 30
+# Tracing a deep network takes seconds; those of few sites get more of the candidates.
+FEW, SHALLOW = 20, 10
 
 
 def draw_block(site: Site, rng: random.Random) -> SE | None:
@@ -83,8 +85,10 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="which share of the backbones: 1/2")
     options = parser.parse_args()
     part, num_parts = map(int, options.part.split("/"))
-    names = [name for index, name in enumerate(SHAPES) if index % num_parts == part]
-    num_shallow = -(-options.candidates // num_parts - FEW * len(names)) // 4
+    num_sites = {name: len(describe_backbone(name, *shape).sites) for name, shape in SHAPES.items()}
+    num_shallow = sum(count <= SHALLOW for count in num_sites.values())
+    num_more = max(0, math.ceil((options.candidates - FEW * len(SHAPES)) / num_shallow))
+    names = sorted(SHAPES, key=num_sites.__getitem__)[part::num_parts]
     total = wrong = 0
     for name in names:
         started = time.monotonic()
@@ -93,8 +97,7 @@ def main() -> None:
         backbone = profile(name, channels, size, 10)
         plain = construct(name, channels, 10, seed=0)
         rng = random.Random(f"{options.seed}/{name}")
-        is_shallow = len(backbone.sites) <= 9
-        count = FEW + (max(0, num_shallow) if is_shallow else 0)
+        count = FEW + (num_more if num_sites[name] <= SHALLOW else 0)
         differences = 0
         for _ in range(count):
             candidate = draw_candidate(backbone, rng)
