@@ -33,6 +33,8 @@ spaces_app = typer.Typer(
     help="The search spaces that come with se-search.", invoke_without_command=True
 )
 app.add_typer(spaces_app, name="spaces")
+benchmark_app = typer.Typer(help="Measure se-search itself.", no_args_is_help=True)
+app.add_typer(benchmark_app, name="benchmark")
 
 SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
 BackboneOption = Annotated[
@@ -272,6 +274,42 @@ def print_schema() -> None:
     from se_search.space import space_schema
 
     print(space_schema(), end="")
+
+
+@benchmark_app.command("samplers")
+def benchmark_samplers(
+    table: Annotated[
+        list[Path],
+        typer.Option(
+            help="CSV of finished trainings: x_..., cost, accuracy_1, accuracy_2, ...; repeatable"
+        ),
+    ],
+    samplers: Annotated[
+        str | None, typer.Option(help="as tpe,random; default: all but grid")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="of each run")] = 200,
+    runs: Annotated[int, typer.Option(help="of each sampler on each table")] = 10,
+    workers: Annotated[int, typer.Option(help="trainings at a time, as if so many ran")] = 1,
+    seed: Annotated[int, typer.Option(help="the runs' seeds derive from it")] = 0,
+    output: Annotated[
+        Path, typer.Option(help="folder that takes samplers.csv, curves.csv and samplers.png")
+    ] = Path("samplers"),
+    jobs: Annotated[int, typer.Option(help="processes that make runs side by side")] = 1,
+) -> None:
+    """Replay samplers on tables of finished trainings, and compare what they find."""
+    from se_search.benchmark import DEFAULT_SAMPLERS, BenchmarkOptions, benchmark_samplers
+
+    options = BenchmarkOptions(
+        tables=tuple(table),
+        samplers=DEFAULT_SAMPLERS if samplers is None else tuple(samplers.split(",")),
+        trials=trials,
+        runs=runs,
+        workers=workers,
+        seed=seed,
+        output=output,
+        jobs=jobs,
+    )
+    benchmark_samplers(options, _console())
 
 
 @app.command()

@@ -171,7 +171,9 @@ def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -
     ]
 
 
-def make_limit(limits: Limits, price: Callable[[Candidate], Cost] = count_cost) -> IsAllowed:
+def make_limit(
+    limits: Limits, price: Callable[[Candidate], Cost] = count_cost
+) -> IsAllowed[Candidate]:
     """Return whether a candidate is within the limits of a space."""
 
     def is_allowed(candidate: Candidate) -> bool:

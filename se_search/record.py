@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
-
-from se_search.candidate import Candidate
+from typing import Generic, Literal, Protocol, TypeVar
 
 TrialState = Literal["COMPLETE", "FAIL", "RUNNING", "WAITING"]
 
@@ -56,11 +54,32 @@ class Cost:
         return 100.0 * self.added_macs / (self.macs - self.added_macs)
 
 
+class Configuration(Protocol):
+    """What can be searched for: a candidate, or a row of a table of finished trainings.
+
+    Its text, ``str(configuration)``, is what the store keeps and a space parses.
+    """
+
+    @property
+    def key(self) -> str:
+        """A short name that no other one of the space has, the same on every machine."""
+
+    @property
+    def placement(self) -> str:
+        """The text form without what all of the space have in common, for people."""
+
+    def __str__(self) -> str: ...
+
+
+CandidateT = TypeVar("CandidateT", bound=Configuration)
+CandidateT_co = TypeVar("CandidateT_co", bound=Configuration, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Generic[CandidateT_co]):
     """What one trial trains: a candidate, with a seed, for a number of epochs."""
 
-    candidate: Candidate
+    candidate: CandidateT_co
     seed: int
     epochs: int
 
@@ -75,6 +94,8 @@ class Evaluation:
         history: a row for each validation: epoch, train_loss, accuracy, loss.
         correct: one bit an image (``numpy.packbits``), 1 where the network is right.
         seconds: wall time of the training and its validations.
+        test_correct: the same for the test images; None: they were not read. If they were, the
+            rows of the history also have test_accuracy and test_loss.
     """
 
     accuracy: float
@@ -82,6 +103,7 @@ class Evaluation:
     history: tuple[Mapping[str, float], ...]
     correct: bytes
     seconds: float
+    test_correct: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

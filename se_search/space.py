@@ -274,6 +274,60 @@ class BoundSpace:
                 index -= count
         return self._make(chosen)
 
+    def index_of(self, candidate: Candidate) -> int:
+        """Return the number of a candidate without listing the others.
+
+        Raises:
+            SpaceError: the candidate is not in the space.
+        """
+        index = 0
+        state = self._all_shared
+        wanted = self._split(candidate) or (None,) * len(self.slots)
+        for depth, (elements, own) in enumerate(zip(self._elements, wanted, strict=True)):
+            if own is None or not state & elements.get(own, frozenset()):
+                raise SpaceError(f"candidate {candidate} is not in the space")
+            for element, allowed in elements.items():
+                if element == own:
+                    break
+                if state & allowed:
+                    index += self._count(depth + 1, state & allowed)
+            state = state & elements[own]
+        return index
+
+    def parse(self, text: str) -> Candidate:
+        """Read the text form of a candidate of the backbone; see ``Candidate.parse``."""
+        return Candidate.parse(text, self.backbone)
+
+    @property
+    def levels(self) -> tuple[tuple[Placement, ...], ...]:
+        """For each slot all that it can carry, in the order in which candidates are numbered."""
+        return tuple(tuple(elements) for elements in self._elements)
+
+    def codes(self) -> NDArray[np.int16]:
+        """Return what every candidate carries, in the order of their numbers, all at once.
+
+        All must fit into memory.
+
+        Returns:
+            ``(size, num_slots)``: the position in ``levels[slot]`` of what the slot carries.
+        """
+        known: dict[tuple[int, frozenset[int]], NDArray[np.int16]] = {}
+
+        def list_from(depth: int, state: frozenset[int]) -> NDArray[np.int16]:
+            if depth == len(self.slots):
+                return np.zeros((1, 0), np.int16)
+            if (depth, state) not in known:
+                parts = []
+                for level, allowed in enumerate(self._elements[depth].values()):
+                    if state & allowed:
+                        rest = list_from(depth + 1, state & allowed)
+                        own = np.full((len(rest), 1), level, np.int16)
+                        parts.append(np.hstack([own, rest]))
+                known[depth, state] = np.concatenate(parts)
+            return known[depth, state]
+
+        return list_from(0, self._all_shared)
+
     def choose(self, choose: Callable[[Parameter], Choice]) -> Candidate:
         """Draw a candidate: ``choose`` is asked for each parameter that matters, in order."""
         shared = self._shared_combinations[0] | {p.name: choose(p) for p in self._shared_parameters}
@@ -442,13 +496,19 @@ class BoundSpace:
                 blocks[index] = block
         return Candidate(self.backbone, tuple(blocks))
 
-    def _spell(self, candidate: Candidate) -> dict[str, Choice] | None:
+    def _split(self, candidate: Candidate) -> tuple[Placement, ...] | None:
+        """Return what each slot carries, or None if other sites carry SE or exist."""
         if candidate.backbone != self.backbone:
             return None
         searched = {index for slot in self.slots for index in slot.indices}
         if any(block and i not in searched for i, block in enumerate(candidate.blocks)):
             return None
-        wanted = [tuple(candidate.blocks[i] for i in slot.indices) for slot in self.slots]
+        return tuple(tuple(candidate.blocks[i] for i in slot.indices) for slot in self.slots)
+
+    def _spell(self, candidate: Candidate) -> dict[str, Choice] | None:
+        wanted = self._split(candidate)
+        if wanted is None:
+            return None
         for shared in self._shared_combinations:
             params = {p.name: shared[p.name] for p in self._shared_parameters}
             for slot, element in zip(self.slots, wanted, strict=True):

@@ -194,7 +194,10 @@ def test_quick_commands_take_less_than_a_second_of_cpu(finished, call, arguments
     assert min(measure() for _ in range(3)) < 1.0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["report", "five"], ["spaces"], ["cost"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["report", "five"], ["spaces"], ["cost"], ["benchmark", "samplers", "--help"]],
+)
 def test_quick_commands_import_no_torch(finished, home, environment, arguments):
     script = (
         "import sys\n"

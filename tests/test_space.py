@@ -213,6 +213,37 @@ def test_candidates_are_numbered_as_they_are_listed(listed):
 
 @few_examples
 @given(listed_spaces())
+def test_a_candidate_is_found_by_its_number_and_the_number_by_the_candidate(listed):
+    bound, _ = listed
+    assert [bound.index_of(candidate) for candidate in bound] == list(range(bound.size))
+
+
+def spell(bound, row):
+    """Make the candidate whose slots carry the levels at the positions of a row."""
+    blocks = [None] * len(bound.backbone.sites)
+    for slot, levels, position in zip(bound.slots, bound.levels, row, strict=True):
+        for index, block in zip(slot.indices, levels[position], strict=True):
+            blocks[index] = block
+    return Candidate(bound.backbone, tuple(blocks))
+
+
+@few_examples
+@given(listed_spaces())
+def test_the_codes_of_a_space_spell_its_candidates_in_order(listed):
+    bound, _ = listed
+    assert bound.codes().shape == (bound.size, len(bound.slots))
+    assert [spell(bound, row) for row in bound.codes().tolist()] == list(bound)
+
+
+@few_examples
+@given(listed_spaces())
+def test_what_a_space_parses_is_what_its_candidates_write(listed):
+    bound, _ = listed
+    assert all(bound.parse(str(candidate)) == candidate for candidate in bound)
+
+
+@few_examples
+@given(listed_spaces())
 def test_every_candidate_has_parameters_that_decode_to_it(listed):
     bound, _ = listed
     assert all(bound.decode(bound.encode(candidate)) == candidate for candidate in bound)
@@ -421,8 +452,10 @@ def test_parameters_that_are_no_point_of_the_space_are_refused(params, message):
     ],
 )
 def test_a_candidate_outside_the_space_is_refused_by_its_text(text):
-    with pytest.raises(SpaceError, match=rf"{text.replace('+', '.')} is not in the space"):
-        bind(TINY, **SHARED).encode(Candidate.parse(text, TINY))
+    bound, candidate = bind(TINY, **SHARED), Candidate.parse(text, TINY)
+    for look_up in (bound.encode, bound.index_of):
+        with pytest.raises(SpaceError, match=rf"{text.replace('+', '.')} is not in the space"):
+            look_up(candidate)
 
 
 @pytest.mark.parametrize(
@@ -430,6 +463,12 @@ def test_a_candidate_outside_the_space_is_refused_by_its_text(text):
 )
 def test_only_candidates_of_the_backbone_are_in_a_space(thing):
     assert thing not in bind(TINY, **SHARED)
+
+
+def test_a_candidate_of_another_backbone_has_no_number():
+    other = Candidate.plain(make_backbone([8], [16, 16], [32], name="other"))
+    with pytest.raises(SpaceError, match="other is not in the space"):
+        bind(TINY, **SHARED).index_of(other)
 
 
 @pytest.mark.parametrize("index", [-1, 27, 10**30])
@@ -445,6 +484,7 @@ def test_a_huge_space_is_counted_to_the_last_candidate():
     assert str(bound.candidate_at(2**50 - 1)) == (
         "resnet152/stage2=standard:16/stage3=standard:32/stage4=standard:64/stage5=standard:128"
     )
+    assert bound.index_of(bound.candidate_at(2**50 - 1)) == 2**50 - 1
     assert str(bound.candidate_at(1)) == "resnet152/stage5.block3=standard:128"
     assert bound.candidate_at(0) == Candidate.plain(bound.backbone)
 

@@ -1,11 +1,13 @@
 """Training: the same numbers every time, and those of a plain PyTorch loop."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F  # noqa: N812  # its customary name
 
 from se_search.candidate import Candidate
@@ -266,3 +268,76 @@ def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights, mo
         if name.endswith("num_batches_tracked"):
             continue
         assert torch.equal(tensor, fresh[name]) == (".se." not in name), name
+
+
+@pytest.fixture(scope="module")
+def tested(cache):
+    """The training of ``baseline`` with the test images evaluated, and its network."""
+    from se_search.training import evaluate as module
+
+    built = []
+    original = module.build
+    recipe = make_recipe()
+    data = prepare_data("digits", None, cache, recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "build", lambda *a: built.append(original(*a)) or built[-1])
+        outcome = evaluate(Assignment(EVERYWHERE, 3, 2), data, recipe, DEVICE, with_test=True)
+    return outcome, built[0]
+
+
+def test_evaluating_the_test_images_changes_no_other_number(tested, baseline):
+    outcome, _ = tested
+    history = tuple(
+        {name: value for name, value in row.items() if not name.startswith("test_")}
+        for row in outcome.history
+    )
+    assert without_seconds(replace(outcome, history=history)) == without_seconds(baseline)
+
+
+def test_without_the_test_images_there_is_nothing_about_them(baseline):
+    assert baseline.test_correct is None
+    assert set(baseline.history[-1]) == {"epoch", "train_loss", "accuracy", "loss"}
+
+
+def test_the_test_accuracy_is_that_of_the_trained_network_on_the_test_images(cache, tested):
+    outcome, model = tested
+    recipe = make_recipe()
+    data = make_data(prepare_data("digits", None, cache, recipe), recipe, 3, in_channels=1)
+    data.setup("test")
+    model.eval()
+    right, loss = [], 0.0
+    with torch.inference_mode():
+        for images, labels in data.test_dataloader():
+            logits = model(images)
+            right += (logits.argmax(1) == labels).tolist()
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    bits = np.unpackbits(np.frombuffer(outcome.test_correct, dtype=np.uint8), count=len(right))
+    assert bits.tolist() == right
+    assert outcome.history[-1]["test_accuracy"] == np.mean(right)
+    assert outcome.history[-1]["test_loss"] == pytest.approx(loss / len(right), rel=1e-6)
+
+
+def test_every_validation_goes_on_to_the_test_images(tested):
+    history = tested[0].history
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert len({row["test_loss"] for row in history}) == 2
+
+
+def test_the_test_images_of_a_folder_are_evaluated_and_change_no_other_number(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 12), ("val", 3)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    recipe = make_recipe(batch_size=4, split={"validation": 4}, image_size=16)
+    data = prepare_data(f"folder:{tmp_path}", None, None, recipe)
+    assignment = Assignment(Candidate.plain(describe_backbone("resnet18", 3, 16, 2)), 0, 2)
+    with_test = evaluate(assignment, data, recipe, DEVICE, with_test=True)
+    without = evaluate(assignment, data, recipe, DEVICE)
+    assert without_seconds(with_test)[:2] == without_seconds(without)[:2]
+    assert with_test.correct == without.correct
+    bits = np.unpackbits(np.frombuffer(with_test.test_correct, dtype=np.uint8), count=6)
+    assert bits.mean() == pytest.approx(with_test.history[-1]["test_accuracy"])

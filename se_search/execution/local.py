@@ -20,11 +20,12 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnC
 from pathlib import Path
 from typing import Any, TypeVar
 
+from se_search.candidate import Candidate
 from se_search.errors import DivergedError, SESearchError
 from se_search.record import Assignment, Device, Evaluation, Failure
 
 Result = TypeVar("Result")
-Evaluate = Callable[[Assignment, Device], Evaluation]
+Evaluate = Callable[[Assignment[Candidate], Device], Evaluation]
 Process = ForkServerProcess | SpawnProcess
 
 
@@ -55,7 +56,7 @@ class LocalExecutor:
         """Tell whether a device is free."""
         return bool(self._free)
 
-    def submit(self, number: int, assignment: Assignment) -> None:
+    def submit(self, number: int, assignment: Assignment[Candidate]) -> None:
         """Start trial ``number`` on a free device."""
         device = self._free.pop(0)
         arguments = (assignment, device)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Generic
 
 from se_search.errors import DivergedError
-from se_search.record import Assignment, Evaluation, Failure
+from se_search.record import Assignment, CandidateT, Evaluation, Failure
 
 
-class SerialExecutor:
+class SerialExecutor(Generic[CandidateT]):
     """Evaluates when it is waited for; an exception is raised, but for a diverged training.
 
     Args:
@@ -17,16 +18,18 @@ class SerialExecutor:
         num_workers: how many assignments may wait at once, as if so many processes ran.
     """
 
-    def __init__(self, evaluate: Callable[[Assignment], Evaluation], num_workers: int = 1) -> None:
+    def __init__(
+        self, evaluate: Callable[[Assignment[CandidateT]], Evaluation], num_workers: int = 1
+    ) -> None:
         self._evaluate = evaluate
         self._num_workers = num_workers
-        self._queue: deque[tuple[int, Assignment]] = deque()
+        self._queue: deque[tuple[int, Assignment[CandidateT]]] = deque()
 
     def has_room(self) -> bool:
         """Tell whether another assignment may be handed in."""
         return len(self._queue) < self._num_workers
 
-    def submit(self, number: int, assignment: Assignment) -> None:
+    def submit(self, number: int, assignment: Assignment[CandidateT]) -> None:
         """Queue trial ``number``."""
         self._queue.append((number, assignment))
 

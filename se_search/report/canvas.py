@@ -30,6 +30,12 @@ class Canvas:
         scaled = [(x * SCALE, y * SCALE) for x, y in points]
         self._draw.line(scaled, fill=color, width=round(width * SCALE), joint="curve")
 
+    def area(self, points: Sequence[tuple[float, float]], color: Color, opacity: float) -> None:
+        """Fill a polygon so that what lies below it shines through; opacity is 0..1."""
+        scaled = [(x * SCALE, y * SCALE) for x, y in points]
+        draw = ImageDraw.Draw(self._image, "RGBA")
+        draw.polygon(scaled, fill=(*color, round(255 * opacity)))
+
     def dot(self, x: float, y: float, radius: float, color: Color) -> None:
         """Draw a filled circle."""
         edges = [(x - radius) * SCALE, (y - radius) * SCALE]

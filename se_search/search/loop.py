@@ -11,26 +11,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import optuna
 
 from se_search.analysis.pareto import summarize
-from se_search.candidate import Candidate
 from se_search.errors import TooManyFailuresError
-from se_search.record import Assignment, Cost, Evaluation, Failure, Stop, TrialRecord
+from se_search.record import (
+    Assignment,
+    CandidateT,
+    Configuration,
+    Cost,
+    Evaluation,
+    Failure,
+    Stop,
+    TrialRecord,
+)
+from se_search.search.candidates import CandidateSpace
 from se_search.search.samplers import CandidateSampler
-from se_search.space import BoundSpace, Choice, Parameter
+from se_search.space import Choice, Parameter
 from se_search.store.writer import TrialStore
 
+TrainedT = TypeVar("TrainedT", bound=Configuration, contravariant=True)
 
-class Executor(Protocol):
+
+class Executor(Protocol, Generic[TrainedT]):
     """Trains assignments, several at a time."""
 
     def has_room(self) -> bool:
         """Tell whether another assignment can start now."""
 
-    def submit(self, number: int, assignment: Assignment) -> None:
+    def submit(self, number: int, assignment: Assignment[TrainedT]) -> None:
         """Start trial ``number``."""
 
     def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
@@ -79,11 +90,11 @@ class Budget:
 
 def run_search(
     *,
-    space: BoundSpace,
+    space: CandidateSpace[CandidateT],
     store: TrialStore,
-    sampler: CandidateSampler,
-    executor: Executor,
-    count_cost: Callable[[Candidate], Cost],
+    sampler: CandidateSampler[CandidateT],
+    executor: Executor[CandidateT],
+    count_cost: Callable[[CandidateT], Cost],
     objectives: tuple[str, ...],
     budget: Budget,
     stop: Callable[[], Stop] = lambda: Stop.NO,
@@ -155,15 +166,15 @@ def _has_budget(store: TrialStore, budget: Budget) -> bool:
 
 def _ask(
     store: TrialStore,
-    space: BoundSpace,
-    count_cost: Callable[[Candidate], Cost],
+    space: CandidateSpace[CandidateT],
+    count_cost: Callable[[CandidateT], Cost],
     budget: Budget,
-) -> tuple[TrialRecord, Assignment]:
+) -> tuple[TrialRecord, Assignment[CandidateT]]:
     """Ask for the next trial: one that was broken off, or else the sampler's proposal."""
     trial = store.study.ask()
     if "candidate" in trial.user_attrs:
         record = store.restart(trial)
-        candidate = Candidate.parse(record.candidate, space.backbone)
+        candidate = space.parse(record.candidate)
         return record, Assignment(candidate, record.seed, record.epochs)
     candidate = space.choose(partial(_suggest, trial))
     seed = budget.first_seed + store.count_trainings(candidate.key, budget.epochs)

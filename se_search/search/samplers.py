@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -20,17 +20,18 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from se_search.candidate import Candidate
 from se_search.errors import SpaceError
+from se_search.record import CandidateT
+from se_search.search.candidates import CandidateSpace
 from se_search.seeds import derive_seed
-from se_search.space import BoundSpace, Choice, Parameter
+from se_search.space import Choice, Parameter
 
-IsAllowed = Callable[[Candidate], bool]
+IsAllowed = Callable[[CandidateT], bool]
 MAX_DRAWS = 20
 MAX_UNIFORM_DRAWS = 10_000
 
 
-class CandidateSampler(BaseSampler):
+class CandidateSampler(BaseSampler, Generic[CandidateT]):
     """An Optuna sampler that proposes candidates of a space within its limits.
 
     Args:
@@ -39,13 +40,15 @@ class CandidateSampler(BaseSampler):
         seed: all randomness derives from it.
     """
 
-    def __init__(self, space: BoundSpace, is_allowed: IsAllowed, seed: int) -> None:
+    def __init__(
+        self, space: CandidateSpace[CandidateT], is_allowed: IsAllowed[CandidateT], seed: int
+    ) -> None:
         self.space = space
         self.is_allowed = is_allowed
         self.seed = seed
 
     @abstractmethod
-    def propose(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate that the trial shall train."""
 
     def infer_relative_search_space(
@@ -70,7 +73,7 @@ class CandidateSampler(BaseSampler):
         """Refuse: a parameter that is no part of the space was asked for."""
         raise SpaceError(f"parameter {param_name!r} is not one of the space")
 
-    def draw_uniformly(self, rng: np.random.Generator) -> Candidate:
+    def draw_uniformly(self, rng: np.random.Generator) -> CandidateT:
         """Draw among all candidates within the limits, each as likely as any other.
 
         Raises:
@@ -91,23 +94,25 @@ class CandidateSampler(BaseSampler):
         return derive_seed(self.seed, "sampler", trial.number) % 2**32
 
 
-class RandomSampler(CandidateSampler):
+class RandomSampler(CandidateSampler[CandidateT]):
     """Draws uniformly from the candidates (not from the raw points, where some stand twice)."""
 
-    def propose(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return a candidate drawn uniformly."""
         return self.draw_uniformly(self.rng(trial))
 
 
-class GridSampler(CandidateSampler):
+class GridSampler(CandidateSampler[CandidateT]):
     """Takes the candidates in their order, and from the first one again when all have been."""
 
-    def __init__(self, space: BoundSpace, is_allowed: IsAllowed, seed: int) -> None:
+    def __init__(
+        self, space: CandidateSpace[CandidateT], is_allowed: IsAllowed[CandidateT], seed: int
+    ) -> None:
         super().__init__(space, is_allowed, seed)
-        self._seen: list[Candidate] = []
-        self._rest: Iterator[Candidate] = filter(is_allowed, iter(space))
+        self._seen: list[CandidateT] = []
+        self._rest: Iterator[CandidateT] = filter(is_allowed, iter(space))
 
-    def propose(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate whose turn it is."""
         while len(self._seen) <= trial.number:
             candidate = next(self._rest, None)
@@ -119,7 +124,7 @@ class GridSampler(CandidateSampler):
         return self._seen[trial.number % len(self._seen)]
 
 
-class OptunaSampler(CandidateSampler):
+class OptunaSampler(CandidateSampler[CandidateT]):
     """Lets one of Optuna's samplers draw, until the candidate is within the limits.
 
     Args:
@@ -131,15 +136,15 @@ class OptunaSampler(CandidateSampler):
 
     def __init__(
         self,
-        space: BoundSpace,
-        is_allowed: IsAllowed,
+        space: CandidateSpace[CandidateT],
+        is_allowed: IsAllowed[CandidateT],
         seed: int,
         make_inner: Callable[[int], BaseSampler],
     ) -> None:
         super().__init__(space, is_allowed, seed)
         self.make_inner = make_inner
 
-    def propose(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the inner sampler's candidate, or a uniform draw if it keeps breaking limits."""
         inner = self.make_inner(self.trial_seed(trial))
         inner_space = inner.infer_relative_search_space(study, trial)
@@ -175,7 +180,8 @@ def _make_nsga2(seed: int) -> BaseSampler:
     return NSGAIISampler(seed=seed, population_size=20)
 
 
-SAMPLERS: dict[str, Callable[[BoundSpace, IsAllowed, int], CandidateSampler]] = {
+# By name: each makes a sampler for a space, limits and a seed.
+SAMPLERS: dict[str, Callable[[CandidateSpace[Any], IsAllowed[Any], int], CandidateSampler[Any]]] = {
     "tpe": lambda space, is_allowed, seed: OptunaSampler(space, is_allowed, seed, _make_tpe),
     "nsga2": lambda space, is_allowed, seed: OptunaSampler(space, is_allowed, seed, _make_nsga2),
     "random": RandomSampler,

@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
 from se_search.errors import RunError
-from se_search.record import Assignment, Cost, Evaluation, TrialRecord
+from se_search.record import Assignment, Configuration, Cost, Evaluation, TrialRecord
 from se_search.store.reader import STUDY_NAME, make_record
 from se_search.study import Direction
 
@@ -87,7 +87,9 @@ class TrialStore:
             record.key == key and record.epochs == epochs for record in self._records.values()
         )
 
-    def assign(self, trial: optuna.Trial, assignment: Assignment, cost: Cost) -> TrialRecord:
+    def assign(
+        self, trial: optuna.Trial, assignment: Assignment[Configuration], cost: Cost
+    ) -> TrialRecord:
         """Note what a trial that has just been asked for will train."""
         candidate = assignment.candidate
         attributes = {

@@ -14,9 +14,13 @@ from se_search.errors import DivergedError
 from se_search.models.weights import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
 
+EVALUATED_PARTS = ("", "test_")  # what begins the names of each loader's numbers
+
 
 class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skipped by mypy
     """Trains a network by a recipe, and records how it does on the validation images.
+
+    A second loader of each validation, if there is one, has the test images.
 
     Args:
         model: maps images ``(n, c, h, w)`` to logits ``(n, classes)``.
@@ -24,8 +28,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         num_steps: optimiser steps of the whole training; the schedule is fitted to them.
 
     Attributes:
-        history: a row for each validation: epoch, train_loss, accuracy, loss.
-        correct: ``(images,)`` bool, of the last validation.
+        history: a row for each validation: epoch, train_loss, accuracy, loss; with a second loader
+            also test_accuracy and test_loss.
+        correct: of the last validation, a ``(images,)`` bool for each loader.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, num_steps: int) -> None:
@@ -34,12 +39,12 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self.recipe = recipe
         self.num_steps = num_steps
         self.history: list[dict[str, float]] = []
-        self.correct = torch.zeros(0, dtype=torch.bool)
+        self.correct: list[Tensor] = []
         self._epoch = 0
         self._train_loss = math.nan
         self._train_losses: list[Tensor] = []
-        self._val_losses: list[Tensor] = []
-        self._val_correct: list[Tensor] = []
+        self._eval_losses: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
+        self._eval_correct: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
@@ -95,26 +100,29 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
             )
         self._train_loss = float(losses.mean())
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def validation_step(
+        self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0
+    ) -> None:
         """Note which images of a batch are right."""
         images, labels = batch
         logits = self.model(images).float()
-        self._val_losses.append(F.cross_entropy(logits, labels, reduction="sum"))
-        self._val_correct.append(logits.argmax(dim=1) == labels)
+        self._eval_losses[dataloader_idx].append(F.cross_entropy(logits, labels, reduction="sum"))
+        self._eval_correct[dataloader_idx].append(logits.argmax(dim=1) == labels)
 
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history."""
-        self.correct = torch.cat(self._val_correct).cpu()
-        self.history.append(
-            {
-                "epoch": self._epoch,
-                **({"train_loss": self._train_loss} if self._epoch else {}),
-                "accuracy": float(self.correct.double().mean()),
-                "loss": float(torch.stack(self._val_losses).sum()) / len(self.correct),
-            }
-        )
-        self._val_losses.clear()
-        self._val_correct.clear()
+        row: dict[str, float] = {"epoch": self._epoch}
+        if self._epoch:
+            row["train_loss"] = self._train_loss
+        self.correct = [torch.cat(batches).cpu() for batches in self._eval_correct if batches]
+        for part, correct, losses in zip(
+            EVALUATED_PARTS, self.correct, self._eval_losses, strict=False
+        ):  # not strict: there may be no second loader
+            row[f"{part}accuracy"] = float(correct.double().mean())
+            row[f"{part}loss"] = float(torch.stack(losses).sum()) / len(correct)
+        self.history.append(row)
+        for batches in (*self._eval_losses, *self._eval_correct):
+            batches.clear()
 
 
 def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:

@@ -5,34 +5,39 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from se_search.candidate import Candidate
 from se_search.models.surgery import build
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Device, Evaluation
 from se_search.seeds import derive_seed
 from se_search.training.classifier import Classifier
-from se_search.training.data import make_data
+from se_search.training.data import ArrayData, FolderData, make_data
 from se_search.training.datasets import PreparedData
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
 
 def evaluate(
-    assignment: Assignment,
+    assignment: Assignment[Candidate],
     data: PreparedData,
     recipe: Recipe,
     device: Device,
     weights: Path | None = None,
     freeze_backbone: bool = False,
+    with_test: bool = False,
 ) -> Evaluation:
     """Train a candidate and return how it does on the validation images.
 
-    The test images are not read. The same assignment, data, recipe, precision, number of threads
+    The test images are not read unless that is asked for; then each validation goes on to them,
+    which changes no other number. The same assignment, data, recipe, precision, number of threads
     and versions give the same numbers, whatever else has been trained before.
 
     Args:
@@ -42,6 +47,7 @@ def evaluate(
         device: where to train.
         weights: file with weights of the backbone to start from.
         freeze_backbone: train only what is not in that file.
+        with_test: evaluate the test images, too.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -67,14 +73,17 @@ def evaluate(
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
     classifier = Classifier(model, recipe, num_steps)
     started = time.monotonic()
-    _fit(classifier, datamodule, make_trainer(recipe, assignment.epochs, device))
+    evaluated = _WithTest(datamodule) if with_test else datamodule
+    _fit(classifier, evaluated, make_trainer(recipe, assignment.epochs, device))
     last = classifier.history[-1]
+    correct, *test_correct = (np.packbits(part.numpy()).tobytes() for part in classifier.correct)
     return Evaluation(
         accuracy=last["accuracy"],
         loss=last["loss"],
         history=tuple(classifier.history),
-        correct=np.packbits(classifier.correct.numpy()).tobytes(),
+        correct=correct,
         seconds=time.monotonic() - started,
+        test_correct=test_correct[0] if with_test else None,
     )
 
 
@@ -94,6 +103,25 @@ def make_trainer(recipe: Recipe, epochs: int, device: Device) -> pl.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+class _WithTest(pl.LightningDataModule):  # type: ignore[misc]  # Lightning is skipped by mypy
+    """A data module whose every validation goes on to the test part."""
+
+    def __init__(self, data: ArrayData | FolderData) -> None:
+        super().__init__()
+        self._data = data
+
+    def setup(self, stage: str) -> None:
+        self._data.trainer = self.trainer  # whose device takes the images
+        self._data.setup(stage)
+        self._data.setup("test")
+
+    def train_dataloader(self) -> Iterable[Any]:
+        return self._data.train_dataloader()
+
+    def val_dataloader(self) -> list[Iterable[Any]]:
+        return [self._data.val_dataloader(), self._data.test_dataloader()]
 
 
 def _fit(classifier: Classifier, datamodule: pl.LightningDataModule, trainer: pl.Trainer) -> None:

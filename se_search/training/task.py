@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from se_search.candidate import Candidate
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Device, Evaluation, Hardware
 from se_search.training.datasets import PreparedData
@@ -22,19 +23,27 @@ class TrainingTask:
     Attributes:
         weights: file with weights of the backbone to start from; None: all are drawn.
         freeze_backbone: train only what is not in that file.
+        with_test: evaluate the test images, too. A search never does.
     """
 
     data: PreparedData
     recipe: Recipe
     weights: Path | None = None
     freeze_backbone: bool = False
+    with_test: bool = False
 
-    def __call__(self, assignment: Assignment, device: Device) -> Evaluation:
+    def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
         """Train and validate; see ``evaluate``."""
         from se_search.training.evaluate import evaluate
 
         return evaluate(
-            assignment, self.data, self.recipe, device, self.weights, self.freeze_backbone
+            assignment,
+            self.data,
+            self.recipe,
+            device,
+            self.weights,
+            self.freeze_backbone,
+            self.with_test,
         )
 
 

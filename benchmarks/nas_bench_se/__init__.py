@@ -1,0 +1,1 @@
+"""NAS-Bench-SE: a table of finished trainings of SE placements (see README.md)."""

@@ -1,0 +1,205 @@
+"""Trains what is missing in the table, and writes the table.
+
+    python benchmarks/nas_bench_se/make.py [--candidates N] [--seeds K] [--epochs 2] [--workers W]
+    python benchmarks/nas_bench_se/make.py --export
+
+The first N candidates of a fixed random order are trained with seed 0, then all of them with
+seed 1, and so on. Each training is on disk when it has finished; the same command continues where
+it was stopped. Ctrl-C lets the running trainings end, a second one kills them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.nas_bench_se.definition import (
+    DATA,
+    FOLDER,
+    LOG,
+    RECIPE,
+    describe_table,
+    list_candidates,
+)
+from benchmarks.nas_bench_se.export import read_table, write_table
+from benchmarks.nas_bench_se.log import Training, TrainingLog
+from se_search.candidate import Candidate
+from se_search.errors import SESearchError, TooManyFailuresError
+from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.signals import StopSignals
+from se_search.record import Assignment, Device, Evaluation, Failure, Hardware, Stop
+from se_search.training.datasets import prepare_data
+from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
+
+DEVICE = Device("cpu", 0, threads=1, precision="32-true")
+VERSIONED = ("torch", "torchvision", "pytorch-lightning", "numpy", "se-search")
+# Children run this script's imports again: the server has them already, and as they were at the
+# start, whatever is edited meanwhile.
+PRELOADED = (*PRELOAD, "benchmarks.nas_bench_se.make")
+MAX_FAILURES = 3
+
+
+class Executor(Protocol):
+    """Runs trainings; ``se_search.execution`` has two."""
+
+    def has_room(self) -> bool: ...  # noqa: D102
+    def submit(self, number: int, assignment: Assignment[Candidate]) -> None: ...  # noqa: D102
+    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]: ...  # noqa: D102
+
+
+def main() -> int:
+    """Train or export what the command line asks for; return the exit code."""
+    options = _parse_arguments()
+    signal = None
+    try:
+        if not options.export:
+            signal = _train(options)
+        counts = write_table(options.log, options.folder)
+    except SESearchError as error:
+        print(f"make.py: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"Written to {options.folder}: {counts}")
+    return 128 + signal if signal else 0
+
+
+def list_assignments(
+    candidates: Sequence[Candidate], num_seeds: int, epochs: int
+) -> list[Assignment[Candidate]]:
+    """Return what is to be trained, in order: all candidates with one seed, then with the next."""
+    return [
+        Assignment(candidate, seed, epochs) for seed in range(num_seeds) for candidate in candidates
+    ]
+
+
+def train_missing(
+    assignments: Sequence[Assignment[Candidate]],
+    log: TrainingLog,
+    executor: Executor,
+    stop: Callable[[], Stop],
+    note: Callable[[str], None],
+) -> None:
+    """Train what the log does not have, in order, until all is done or a stop is asked for.
+
+    Raises:
+        TooManyFailuresError: three trainings in a row failed; those that failed are not in the log.
+    """
+    missing = [a for a in assignments if (a.candidate.key, a.epochs, a.seed) not in log.done]
+    total, num_done = len(assignments), len(assignments) - len(missing)
+    waiting: Iterator[tuple[int, Assignment[Candidate]]] = iter(enumerate(missing))
+    running: dict[int, Assignment[Candidate]] = {}
+    num_failures = 0
+    while True:
+        while stop() == Stop.NO and executor.has_room() and (following := next(waiting, None)):
+            executor.submit(*following)
+            running[following[0]] = following[1]
+        if not running or stop() == Stop.NOW:
+            return
+        for number, outcome in executor.wait(timeout=1.0):
+            assignment = running.pop(number)
+            what = f"{assignment.candidate}, {assignment.epochs} epochs, seed {assignment.seed}"
+            if isinstance(outcome, Failure):
+                num_failures += 1
+                note(f"failed: {what}: {outcome.reason}")
+                if num_failures == MAX_FAILURES:
+                    raise TooManyFailuresError(f"{MAX_FAILURES} trainings in a row failed")
+                continue
+            num_failures = 0
+            log.append(make_training(assignment, outcome, log.environment))
+            num_done += 1
+            note(
+                f"{num_done}/{total} {what}: validation {100 * outcome.accuracy:.2f} %, "
+                f"test {100 * outcome.history[-1]['test_accuracy']:.2f} %, {outcome.seconds:.1f} s"
+            )
+
+
+def make_training(
+    assignment: Assignment[Candidate], outcome: Evaluation, environment: int
+) -> Training:
+    """Return a finished training as the log keeps it."""
+    assert outcome.test_correct is not None
+    return Training(
+        key=assignment.candidate.key,
+        candidate=str(assignment.candidate),
+        epochs=assignment.epochs,
+        seed=assignment.seed,
+        environment=environment,
+        history=outcome.history,
+        correct=outcome.correct,
+        test_correct=outcome.test_correct,
+        seconds=outcome.seconds,
+    )
+
+
+def describe_environment(hardware: Hardware, num_workers: int) -> dict[str, Any]:
+    """Return what trainings run on, as plain data."""
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in VERSIONED},
+        "recipe_hash": RECIPE.hash,  # as this version of se-search computes it
+        "hardware": hardware.name,
+        "cores": hardware.num_cores,
+        "system": f"{platform.system()} {platform.machine()}",
+        "accelerator": DEVICE.accelerator,
+        "threads": DEVICE.threads,
+        "precision": DEVICE.precision,
+        "workers": num_workers,
+    }
+
+
+def _train(options: argparse.Namespace) -> int | None:
+    """Train, and return the signal that ended it before its time."""
+    candidates = list_candidates()[: options.candidates]
+    assignments = list_assignments(candidates, options.seeds, options.epochs)
+    data = prepare_data(DATA, None, None, RECIPE)
+    identity = describe_table(data)
+    published = read_table(options.folder)
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    worker_log = options.log.with_name("worker.log")
+    warm_up(PRELOADED, DEVICE.threads)
+    hardware = call_in_child(probe_hardware, worker_log)
+    environment = describe_environment(hardware, options.workers)
+    task = TrainingTask(data, RECIPE, with_test=True)
+    executor = LocalExecutor(task, [DEVICE] * options.workers, worker_log)
+    with (
+        TrainingLog(options.log, identity, environment, options.mix_environments, published) as log,
+        StopSignals(lambda urgency: _note(f"stopping: {urgency.name}")) as stop,
+    ):
+        try:
+            train_missing(assignments, log, executor, stop, _note)
+        finally:
+            executor.kill()
+    return stop.number
+
+
+def _note(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--candidates", type=_positive, help="how many; all if not given")
+    parser.add_argument("--seeds", type=_positive, default=1, help="seeds 0 to K-1")
+    parser.add_argument("--epochs", type=_positive, default=2, help="the whole training")
+    parser.add_argument("--workers", type=_positive, default=1, help="trainings at once")
+    parser.add_argument("--export", action="store_true", help="write the table, train nothing")
+    parser.add_argument("--mix-environments", action="store_true", help="see README.md")
+    parser.add_argument("--log", type=Path, default=LOG, help="the trainings as they finish")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the table is")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
