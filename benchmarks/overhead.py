@@ -24,7 +24,7 @@ from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.record import Assignment, Device, Evaluation, TrialRecord
 from se_search.search.loop import Budget, Progress, run_search
-from se_search.search.samplers import SAMPLERS
+from se_search.search.registry import SAMPLERS, Setup
 from se_search.space import read_space
 from se_search.store.writer import TrialStore
 from se_search.study import DIRECTIONS
@@ -58,7 +58,9 @@ def measure_overhead(folder: Path, sampler: str) -> float:
         run_search(
             space=space,
             store=store,
-            sampler=SAMPLERS[sampler](space, lambda _: True, 0),
+            sampler=SAMPLERS[sampler](
+                Setup(space, lambda _: True, 0, count_cost, OBJECTIVES, RECIPE.epochs)
+            ),
             executor=executor,
             count_cost=count_cost,
             objectives=OBJECTIVES,

@@ -21,9 +21,12 @@ from rich.console import Console
 from se_search.analysis.replays import Replay, Truth
 from se_search.errors import RunError, SpaceError
 from se_search.execution.serial import SerialExecutor
+from se_search.record import Assignment, Evaluation, Rung, Stop
 from se_search.report.samplers import Contest, print_contest, write_contest
 from se_search.search.loop import Budget, run_search
-from se_search.search.samplers import SAMPLERS, CandidateSampler
+from se_search.search.promotion import Promotion, parse_rungs
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.samplers import CandidateSampler
 from se_search.search.table import TableRow, TableSpace, TableTrainings, read_table
 from se_search.seeds import derive_seed
 from se_search.store.writer import TrialStore
@@ -40,7 +43,13 @@ _read_once = lru_cache(read_table)
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkOptions:
-    """What a user asks for; the fields are the options of ``se-search benchmark samplers``."""
+    """What a user asks for; the fields are the options of ``se-search benchmark samplers``.
+
+    Attributes:
+        trials: full trainings of each run, or as many epochs in shorter ones.
+        promotions: rungs as text; each is tried with each sampler.
+        epochs: of the tables' full trainings; needed where there are rungs.
+    """
 
     tables: tuple[Path, ...]
     samplers: tuple[str, ...] = DEFAULT_SAMPLERS
@@ -50,17 +59,39 @@ class BenchmarkOptions:
     seed: int = 0
     output: Path = Path("samplers")
     jobs: int = 1
+    promotions: tuple[str, ...] = ("off",)
+    epochs: int | None = None
+    eta: int = 3
+    replicates: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what is not to be had."""
-        for name, low in (("trials", 1), ("runs", 1), ("workers", 1), ("seed", 0), ("jobs", 1)):
-            if getattr(self, name) < low:
-                raise RunError(f"{name} {getattr(self, name)} is below {low}")
+        least = {"trials": 1, "runs": 1, "workers": 1, "seed": 0, "jobs": 1, "eta": 2, "epochs": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise RunError(f"{name} {value} is below {low}")
         for sampler in self.samplers:
             if sampler not in SAMPLERS:
                 raise RunError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
         if not self.samplers or len(set(self.samplers)) < len(self.samplers):
             raise RunError(f"samplers {','.join(self.samplers)!r}: at least one, and none twice")
+        rungs = self.rungs
+        if len(set(rungs.values())) < len(self.promotions) or not rungs:
+            raise RunError(f"promotions {' '.join(self.promotions)!r}: each must be another one")
+
+    @property
+    def rungs(self) -> dict[str, tuple[Rung, ...]]:
+        """The rungs by their text, which ``auto`` has as well."""
+        found = {}
+        for text in self.promotions:
+            if text != "off" and self.epochs is None:
+                raise RunError(
+                    f"promotion {text!r} needs --epochs: how many the tables' full trainings have"
+                )
+            rungs = parse_rungs(text, self.epochs or 1)
+            found["off" if text == "off" else ",".join(map(str, rungs))] = rungs
+        return found
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
@@ -70,7 +101,13 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One replay that is to be made: of which sampler, on which table, with which seed."""
+    """One replay that is to be made: of which sampler, on which table, with which seed.
+
+    Attributes:
+        trials: full trainings, or as many epochs in shorter ones.
+        promotion: the rungs' text.
+        epochs: of a full training.
+    """
 
     table: Path
     sampler: str
@@ -78,6 +115,11 @@ class Job:
     seed: int
     trials: int
     workers: int
+    promotion: str = "off"
+    rungs: tuple[Rung, ...] = ()
+    epochs: int = 1
+    eta: int = 3
+    replicates: bool = True
 
 
 def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
@@ -87,6 +129,8 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
         SESearchError: a table can't be read, or shows no trade between cost and accuracy.
     """
     truths = _read_truths(options.tables)
+    for table in options.tables:
+        _check_epochs(table, options)
     jobs = list_jobs(options)
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(job.seed for job in jobs))
     _note(console, f"Seeds of the runs, from --seed {options.seed}: {seeds}")
@@ -94,13 +138,13 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
     with _starter(options.jobs) as start:
         for job, replay in start(jobs):
             replays[job] = replay
-            share = truths[replay.table].share(replay.rows)
+            share = truths[replay.table].share(replay.rows[replay.full(options.trials)])
             _note(
                 console,
-                f"{len(replays)} of {len(jobs)}: {replay.table}, {replay.sampler}, "
+                f"{len(replays)} of {len(jobs)}: {replay.table}, {replay.arm}, "
                 f"run {replay.run}: {share:.3f}",
             )
-    contest = Contest(truths, [replays[job] for job in jobs], options.checkpoints)
+    contest = Contest(truths, [replays[job] for job in jobs], options.checkpoints, options.epochs)
     print_contest(console, contest)
     paths = write_contest(options.output, contest)
     _note(console, f"Written: {', '.join(map(str, paths))}")
@@ -110,11 +154,15 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
 def list_jobs(options: BenchmarkOptions) -> list[Job]:
     """List the replays, the samplers taking turns; the runs of one number share a seed."""
     return [
-        Job(table, sampler, run, seed, options.trials, options.workers)
+        Job(
+            *(table, sampler, run, seed, options.trials, options.workers),
+            *(promotion, rungs, options.epochs or 1, options.eta, options.replicates),
+        )
         for run in range(options.runs)
         for seed in [derive_seed(options.seed, "benchmark", run) % 2**32]
         for table in options.tables
         for sampler in options.samplers
+        for promotion, rungs in options.rungs.items()
     ]
 
 
@@ -122,8 +170,11 @@ def replay(job: Job) -> Replay:
     """Search a table and return what was trained, and how long the sampler took."""
     space = _read_once(job.table)
     trainings = TableTrainings(space, first_seed=0, seed=job.seed)
-    sampler = make_sampler(job.sampler, space, job.seed)
+    meter = _Meter(trainings, job.trials * job.epochs)
+    sampler = make_sampler(job.sampler, space, job.seed, job.epochs, job.replicates)
     seconds = _time_sampler(sampler)
+    # As many as the epochs pay for if all are of the shortest kind.
+    num_trials = meter.limit // min((rung.epochs for rung in job.rungs), default=job.epochs)
     with tempfile.TemporaryDirectory() as folder:
         store = TrialStore(
             Path(folder) / "study.db", OBJECTIVES, [DIRECTIONS[name] for name in OBJECTIVES]
@@ -133,30 +184,61 @@ def replay(job: Job) -> Replay:
                 space=space,
                 store=store,
                 sampler=sampler,
-                executor=SerialExecutor(trainings, job.workers),
+                executor=SerialExecutor(meter, job.workers),
                 count_cost=space.count_cost,
                 objectives=OBJECTIVES,
-                budget=Budget(job.trials, epochs=1, first_seed=0, max_failures=1),
+                budget=Budget(
+                    num_trials, job.epochs, first_seed=0, max_failures=1, rungs=job.rungs
+                ),
+                promotion=Promotion(job.eta),
+                stop=meter.is_spent,
             )
             records = store.records
         finally:
             store.close()
+    epochs = np.array([record.epochs for record in records], np.int64)
+    paid = records[: int(np.sum(np.cumsum(epochs) <= meter.limit))]
     return Replay(
         table=space.name,
         sampler=job.sampler,
         run=job.run,
         seed=job.seed,
-        rows=np.array([space.parse(record.candidate).index for record in records], np.int64),
-        seeds=np.array([record.seed for record in records], np.int64),
-        accuracies=np.array([record.accuracy for record in records], np.float64),
-        seconds=np.array([seconds[record.number] for record in records]),
+        rows=np.array([space.parse(record.candidate).index for record in paid], np.int64),
+        seeds=np.array([record.seed for record in paid], np.int64),
+        accuracies=np.array([record.accuracy for record in paid], np.float64),
+        seconds=np.array([seconds[record.number] for record in paid]),
         num_repeats=trainings.num_repeats,
+        epochs=epochs[: len(paid)],
+        full_epochs=job.epochs,
+        budget=job.trials,
+        promotion=job.promotion,
     )
 
 
-def make_sampler(name: str, space: TableSpace, seed: int) -> CandidateSampler[TableRow]:
+class _Meter:
+    """Counts the epochs of the trainings that it looks up."""
+
+    def __init__(self, trainings: TableTrainings, limit: int) -> None:
+        self._trainings = trainings
+        self._spent = 0
+        self.limit = limit
+
+    def __call__(self, assignment: Assignment[TableRow]) -> Evaluation:
+        self._spent += assignment.epochs
+        return self._trainings(assignment)
+
+    def is_spent(self) -> Stop:
+        """Ask the loop to end when the epochs are spent."""
+        return Stop.AFTER_RUNNING if self._spent >= self.limit else Stop.NO
+
+
+def make_sampler(
+    name: str, space: TableSpace, seed: int, epochs: int = 1, replicates: bool = True
+) -> CandidateSampler[TableRow]:
     """Make a sampler that proposes rows of a table, and no combination that the table lacks."""
-    return SAMPLERS[name](space, space.__contains__, seed)
+    return SAMPLERS[name](
+        Setup(space, space.__contains__, seed, space.count_cost, OBJECTIVES, epochs, replicates)
+    )
 
 
 def _time_sampler(sampler: CandidateSampler[Any]) -> dict[int, float]:
@@ -192,6 +274,25 @@ def _read_truths(tables: tuple[Path, ...]) -> dict[str, Truth]:
             )
         truths[space.name] = truth
     return truths
+
+
+def _check_epochs(path: Path, options: BenchmarkOptions) -> None:
+    """Refuse rungs that a table has no trainings of."""
+    shorter = _read_once(path).shorter
+    if options.epochs is None:
+        return
+    if shorter and max(shorter) >= options.epochs:
+        raise RunError(
+            f"{path} has trainings of {max(shorter)} epochs that are shorter than its full ones, "
+            f"so these have more than --epochs {options.epochs}"
+        )
+    wanted = {rung.epochs for rungs in options.rungs.values() for rung in rungs}
+    for epochs in sorted(wanted - {options.epochs} - set(shorter)):
+        have = ", ".join(map(str, sorted(shorter))) or "no shorter ones"
+        raise RunError(
+            f"{path} has no trainings of {epochs} epochs (columns accuracy_1@{epochs}, ...), "
+            f"but {have}"
+        )
 
 
 @contextmanager

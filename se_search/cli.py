@@ -89,7 +89,25 @@ def run(
     objectives: Annotated[
         str, typer.Option(help="accuracy with params and/or macs")
     ] = "accuracy,params",
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, random or grid")] = "tpe",
+    sampler: Annotated[str, typer.Option(help="pareto, tpe, nsga2, random or grid")] = "pareto",
+    promotion: Annotated[
+        str,
+        typer.Option(
+            help="rungs of epochs x seeds that the best climb, as 1x1,2x1,4x1; off, or auto"
+        ),
+    ] = "off",
+    eta: Annotated[int, typer.Option(help="one in ETA is promoted to the next rung")] = 3,
+    replicate: Annotated[
+        bool,
+        typer.Option(help="whether pareto spends trainings on further seeds of the undecided"),
+    ] = True,
+    stop_when_settled: Annotated[
+        bool,
+        typer.Option("--stop-when-settled", help="end when no training is expected to change much"),
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="of that: points of accuracy, averaged over the front's costs")
+    ] = 0.01,
     seed: Annotated[int, typer.Option(help="of the sampler, and of the first trainings")] = 0,
     workers: Annotated[
         int | None, typer.Option(help="trainings at a time; default: GPUs, or CPU cores")
@@ -134,6 +152,11 @@ def run(
         epochs=epochs,
         objectives=objectives,
         sampler=sampler,
+        replicates=replicate,
+        stop_when_settled=stop_when_settled,
+        tolerance=tolerance,
+        promotion=promotion,
+        eta=eta,
         trials=trials,
         seed=seed,
         workers=workers,
@@ -163,7 +186,7 @@ def report(run: RunArgument) -> None:
     from se_search.store.folder import RunFolder
 
     folder = RunFolder.existing(run)
-    print_findings(_console(), folder, write_report(folder))
+    print_findings(_console(), write_report(folder))
 
 
 @app.command()
@@ -287,8 +310,21 @@ def benchmark_samplers(
     samplers: Annotated[
         str | None, typer.Option(help="as tpe,random; default: all but grid")
     ] = None,
-    trials: Annotated[int, typer.Option(help="of each run")] = 200,
+    trials: Annotated[
+        int, typer.Option(help="full trainings of each run, or as many epochs in shorter ones")
+    ] = 200,
+    promotion: Annotated[
+        list[str] | None,
+        typer.Option(help="rungs as 2x1,6x1, auto or off, tried with each sampler; repeatable"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="of the tables' full trainings; rungs need it")
+    ] = None,
+    eta: Annotated[int, typer.Option(help="one in ETA is promoted to the next rung")] = 3,
     runs: Annotated[int, typer.Option(help="of each sampler on each table")] = 10,
+    replicate: Annotated[
+        bool, typer.Option(help="whether pareto may train a row again, with another seed")
+    ] = True,
     workers: Annotated[int, typer.Option(help="trainings at a time, as if so many ran")] = 1,
     seed: Annotated[int, typer.Option(help="the runs' seeds derive from it")] = 0,
     output: Annotated[
@@ -308,6 +344,10 @@ def benchmark_samplers(
         seed=seed,
         output=output,
         jobs=jobs,
+        promotions=tuple(promotion or ["off"]),
+        epochs=epochs,
+        eta=eta,
+        replicates=replicate,
     )
     benchmark_samplers(options, _console())
 

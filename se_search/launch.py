@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from se_search.analysis.pareto import CandidateSummary
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import RunError
@@ -19,11 +18,14 @@ from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe, read_recipe
-from se_search.record import Cost, Device, Evaluation, Hardware
-from se_search.report.document import write_report
+from se_search.record import Cost, Device, Evaluation, Hardware, Rung
+from se_search.report.document import Findings, write_report
 from se_search.report.live import Display
 from se_search.search.loop import Budget, Ending, run_search
-from se_search.search.samplers import SAMPLERS, IsAllowed
+from se_search.search.promotion import Promotion, parse_rungs
+from se_search.search.pareto import ParetoSampler
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.samplers import IsAllowed
 from se_search.space import BoundSpace, Limits, magnitude, read_space
 from se_search.store.folder import RunFolder
 from se_search.store.writer import TrialStore
@@ -48,7 +50,9 @@ class SearchOptions:
     recipe: str = "quick"
     epochs: int | None = None
     objectives: str = "accuracy,params"
-    sampler: str = "tpe"
+    sampler: str = "pareto"
+    promotion: str = "off"
+    eta: int = 3
     trials: int = 200
     seed: int = 0
     workers: int | None = None
@@ -60,15 +64,19 @@ class SearchOptions:
     sites: Path | None = None
     weights: str | None = None
     freeze_backbone: bool = False
+    replicates: bool = True
+    stop_when_settled: bool = False
+    tolerance: float = 0.01
     name: str | None = None
     runs_dir: Path = Path("runs")
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
-        for name, low in (("trials", 1), ("seed", 0), ("threads", 1), ("max_failures", 1)):
+        least = {"trials": 1, "seed": 0, "threads": 1, "max_failures": 1, "eta": 2}
+        for name, low in least.items():
             if getattr(self, name) < low:
                 raise RunError(f"{name} {getattr(self, name)} is below {low}")
-        for name in ("epochs", "workers", "timeout"):
+        for name in ("epochs", "workers", "timeout", "tolerance"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RunError(f"{name} {value} is not positive")
@@ -89,7 +97,7 @@ class Outcome:
     """
 
     folder: RunFolder
-    summaries: Sequence[CandidateSummary]
+    findings: Findings
     signal: int | None
 
 
@@ -102,6 +110,8 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     objectives = parse_objectives(options.objectives)
+    epochs = options.epochs or recipe.epochs
+    rungs = parse_rungs(options.promotion, epochs)
     info = describe_data(options.data, recipe)
     backbone = describe_backbone(
         options.backbone,
@@ -120,7 +130,7 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         recipe=recipe,
         data=_describe_split(info),
         objectives=objectives,
-        epochs=options.epochs or recipe.epochs,
+        epochs=epochs,
         seed=options.seed,
         precision="",
         freeze_backbone=options.freeze_backbone,
@@ -136,6 +146,9 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
             f"{len(backbone.sites)} sites; {info.num_used:,} images train, "
             f"{info.num_validation:,} validate"
         )
+        if len(rungs) > 1 or rungs[0].seeds > 1:
+            names = ", ".join(map(str, rungs))
+            display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
         prepared = prepare_data(options.data, options.data_dir, None, recipe)
         display.note(f"Data: {prepared.source}. Starting PyTorch ...")
         warm_up(PRELOAD, options.threads)
@@ -144,9 +157,9 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         weights = _find_weights(options, folder)
         study = replace(study, precision=devices[0].precision, weights=_digest(weights))
         folder.refuse_changes(study.identity)
-        folder.write_config(_make_config(study, options, hardware, len(devices)))
+        folder.write_config(_make_config(study, options, rungs, hardware, len(devices)))
         task = TrainingTask(prepared, recipe, weights, options.freeze_backbone)
-        return _search(folder, study, bound, task, devices, options, display)
+        return _search(folder, study, bound, task, devices, rungs, options, display)
 
 
 def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -> list[Device]:
@@ -195,6 +208,7 @@ def _search(
     bound: BoundSpace,
     task: TrainingTask,
     devices: Sequence[Device],
+    rungs: tuple[Rung, ...],
     options: SearchOptions,
     display: Display,
 ) -> Outcome:
@@ -204,28 +218,47 @@ def _search(
         folder.correct_file(number).write_bytes(evaluation.correct)
 
     executor = LocalExecutor(task, devices, folder.worker_log, options.timeout)
-    make_sampler = SAMPLERS[options.sampler]
+    sampler = SAMPLERS[options.sampler](
+        Setup(
+            bound,
+            make_limit(study.space.limits),
+            study.seed,
+            count_cost,
+            study.objectives,
+            study.epochs,
+            options.replicates,
+        )
+    )
+    # The model's estimates pool all trainings, and take off what short ones favour.
+    score = sampler.estimate if isinstance(sampler, ParetoSampler) else None
+    promotion = Promotion(options.eta, score=score)
+    gain = None
     try:
         with StopSignals(display.stopping) as stop:
             ending = run_search(
                 space=bound,
                 store=store,
-                sampler=make_sampler(bound, make_limit(study.space.limits), study.seed),
+                sampler=sampler,
                 executor=executor,
                 count_cost=count_cost,
                 objectives=study.objectives,
-                budget=Budget(options.trials, study.epochs, study.seed, options.max_failures),
+                budget=Budget(
+                    options.trials, study.epochs, study.seed, options.max_failures, rungs
+                ),
+                promotion=promotion,
+                tolerance=options.tolerance / 100 if options.stop_when_settled else None,
                 stop=stop,
                 observe=display.update,
                 keep=keep,
             )
+        gain = sampler.expected_gain(store.study)
     finally:
         executor.kill()
         store.close()
         display.close()
-        summaries = write_report(folder)
-    display.finish(folder, summaries)
-    return Outcome(folder, summaries, stop.number if ending == Ending.STOPPED else None)
+        findings = write_report(folder)
+    display.finish(folder, replace(findings, gain=gain, tolerance=options.tolerance / 100))
+    return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
 
 
 def _assume_recorded(study: Study, recorded: Mapping[str, Any]) -> Study:
@@ -261,7 +294,11 @@ def _describe_split(info: DataInfo) -> dict[str, Any]:
 
 
 def _make_config(
-    study: Study, options: SearchOptions, hardware: Hardware, num_workers: int
+    study: Study,
+    options: SearchOptions,
+    rungs: Sequence[Rung],
+    hardware: Hardware,
+    num_workers: int,
 ) -> dict[str, Any]:
     return {
         "study": study.identity,
@@ -269,6 +306,8 @@ def _make_config(
         "search": {
             "space": options.space,
             "sampler": options.sampler,
+            "promotion": "off" if options.promotion == "off" else ",".join(map(str, rungs)),
+            "eta": options.eta,
             "trials": options.trials,
             "workers": num_workers,
             "threads": options.threads,

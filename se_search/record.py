@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
-TrialState = Literal["COMPLETE", "FAIL", "RUNNING", "WAITING"]
+TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rung:
+    """A stage of evaluation: a candidate has finished it with ``seeds`` trainings of ``epochs``."""
+
+    epochs: int
+    seeds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Rung:
+        """Read ``4x3``: 4 epochs, 3 seeds.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        match = re.fullmatch(r"\s*([1-9]\d*)x([1-9]\d*)\s*", text)
+        if match is None:
+            raise ValueError(f"{text!r} is not EPOCHSxSEEDS")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.epochs}x{self.seeds}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +136,12 @@ class TrialRecord:
 
     Attributes:
         number: 0 for the study's first trial.
+        state: PRUNED is a training that ended well and was shorter than a full one.
         candidate: the text form.
         added_params_pct: in per cent of the plain backbone.
         seconds: wall time of the training.
         reason: why the trial failed.
+        promoted: whether the candidate was promoted to this training, not proposed by the sampler.
     """
 
     number: int
@@ -134,6 +160,7 @@ class TrialRecord:
     added_macs: int
     seconds: float | None
     reason: str | None
+    promoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -328,6 +329,113 @@ class BoundSpace:
 
         return list_from(0, self._all_shared)
 
+    def codes_of(self, candidate: Candidate) -> NDArray[np.int16]:
+        """Return ``(num_slots,)``: positions in ``levels[slot]`` of what the slots carry.
+
+        Raises:
+            SpaceError: the candidate is not in the space.
+        """
+        if candidate not in self:
+            raise SpaceError(f"candidate {candidate} is not in the space")
+        wanted = self._split(candidate) or ()
+        return np.array(
+            [at[own] for at, own in zip(self._positions, wanted, strict=True)], np.int16
+        )
+
+    def with_codes(self, codes: NDArray[np.int16]) -> Candidate:
+        """Return the candidate that carries these levels, ``(num_slots,)``."""
+        return self._make([levels[code] for levels, code in zip(self.levels, codes, strict=True)])
+
+    def describe_levels(self) -> tuple[tuple[Mapping[str, str | float], ...], ...]:
+        """Describe all that each slot can carry: the choices that tell blocks apart.
+
+        The width stands as ``reduction``, the logarithm (to base 2) of channels over width, a mean
+        over the slot's sites, so that equal ratios are alike wherever they stand.
+        """
+        return tuple(
+            tuple(_describe(slot, placement) for placement in placements)
+            for slot, placements in zip(self.slots, self.levels, strict=True)
+        )
+
+    def price_codes(
+        self, codes: NDArray[np.int16], price: Callable[[Candidate], Sequence[int]]
+    ) -> NDArray[np.int64]:
+        """Return the prices of candidates given by their codes, all at once.
+
+        Args:
+            codes: ``(n, num_slots)``.
+            price: what a candidate costs, plain backbone included, one number or several; what
+                each slot adds must add up.
+
+        Returns:
+            ``(n, m)`` where ``price`` returns ``m`` numbers.
+        """
+        plain, added = self._price_levels(price)
+        prices = np.tile(plain, (len(codes), 1))
+        for slot, own in enumerate(added):
+            prices += own[codes[:, slot]]
+        return prices
+
+    def price_ends(
+        self, price: Callable[[Candidate], Sequence[int]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return bounds ``(m,)`` on the least and the greatest price of any candidate."""
+        plain, added = self._price_levels(price)
+        low = plain + np.sum([own.min(axis=0) for own in added], axis=0)
+        return low, plain + np.sum([own.max(axis=0) for own in added], axis=0)
+
+    def _price_levels(
+        self, price: Callable[[Candidate], Sequence[int]]
+    ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+        """Return the plain backbone's prices and what each level of each slot adds."""
+        plain = np.array(price(Candidate.plain(self.backbone)), np.int64)
+        return plain, [
+            np.array([price(self._make_alone(depth, own)) for own in elements], np.int64) - plain
+            for depth, elements in enumerate(self._elements)
+        ]
+
+    def draw_codes(self, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
+        """Draw candidates at random, as ``(count, num_slots)``.
+
+        What is shared is drawn first, then each slot's level among those that go with it: all
+        candidates are equally likely if the shared choices leave equally many.
+        """
+        shared = rng.integers(len(self._shared_combinations), size=count)
+        codes: NDArray[np.int16] = np.zeros((count, len(self.slots)), np.int16)
+        for slot, allowed in enumerate(self._allowances):
+            for combination in np.unique(shared):
+                own = np.flatnonzero(shared == combination)
+                codes[own, slot] = rng.choice(np.flatnonzero(allowed[:, combination]), len(own))
+        return codes
+
+    def neighbours(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return the candidates that differ in one slot from one, ``(n, num_slots)``."""
+        changed = []
+        for slot, allowed in enumerate(self._allowances):
+            own = np.tile(codes, (len(allowed), 1))
+            own[:, slot] = np.arange(len(allowed))
+            changed.append(own[own[:, slot] != codes[slot]])
+        rows = np.concatenate(changed)
+        goes = np.ones((len(rows), len(self._shared_combinations)), bool)
+        for slot, allowed in enumerate(self._allowances):
+            goes &= allowed[rows[:, slot]]
+        return rows[goes.any(axis=1)]
+
+    @cached_property
+    def _positions(self) -> list[dict[Placement, int]]:
+        return [{element: at for at, element in enumerate(own)} for own in self._elements]
+
+    @cached_property
+    def _allowances(self) -> list[NDArray[np.bool_]]:
+        """For each slot ``(num_levels, num_shared)``: which level goes with what is shared."""
+        num_shared = len(self._shared_combinations)
+        return [
+            np.array(
+                [[index in allowed for index in range(num_shared)] for allowed in own.values()]
+            )
+            for own in self._elements
+        ]
+
     def choose(self, choose: Callable[[Parameter], Choice]) -> Candidate:
         """Draw a candidate: ``choose`` is asked for each parameter that matters, in order."""
         shared = self._shared_combinations[0] | {p.name: choose(p) for p in self._shared_parameters}
@@ -535,6 +643,28 @@ class BoundSpace:
 
 def _nothing(slot: Slot) -> Placement:
     return (None,) * len(slot.sites)
+
+
+def _describe(slot: Slot, placement: Placement) -> Mapping[str, str | float]:
+    block = placement[0]
+    if block is None:
+        return {}
+    described: dict[str, str | float] = {
+        "integration": block.integration,
+        "kind": block.kind,
+        "squeeze": block.squeeze,
+        "gate": block.gate,
+        "bias": str(block.bias),
+        "opening": block.opening,
+    }
+    if block.width:
+        # Sites of few channels can have one width where others of the slot have two.
+        described["reduction"] = statistics.fmean(
+            math.log2(site.feature_map(own.integration).channels / own.width)
+            for site, own in zip(slot.sites, placement, strict=True)
+            if own is not None
+        )
+    return described
 
 
 def _place(slot: Slot, combination: Mapping[str, Choice]) -> Placement:

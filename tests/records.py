@@ -4,8 +4,8 @@ from se_search.record import TrialRecord
 
 
 def make_record(name, accuracy, params=100, macs=1_000, *, state="COMPLETE", seed=0, epochs=4):
-    """Return a trial of the candidate ``name``; one that is not complete has no accuracy."""
-    is_complete = state == "COMPLETE"
+    """Return a trial of the candidate ``name``; one that has not ended well has no accuracy."""
+    is_complete = state in ("COMPLETE", "PRUNED")
     return TrialRecord(
         number=0,
         state=state,

@@ -6,7 +6,7 @@ from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation
 from se_search.search.loop import Budget, run_search
-from se_search.search.samplers import SAMPLERS
+from se_search.search.registry import SAMPLERS, Setup
 from se_search.space import SearchSpace
 from se_search.store.writer import TrialStore
 from se_search.study import DIRECTIONS
@@ -48,6 +48,7 @@ def search(
     objectives=OBJECTIVES,
     is_allowed=lambda candidate: True,
     max_failures=5,
+    rungs=(),
     **options,
 ):
     """Run the loop on the study at ``path``; return its records and how it ended."""
@@ -57,11 +58,15 @@ def search(
         ending = run_search(
             space=space,
             store=store,
-            sampler=SAMPLERS[sampler](space, is_allowed, seed),
+            sampler=SAMPLERS[sampler](
+                Setup(space, is_allowed, seed, count_cost, objectives, epochs=4)
+            ),
             executor=options.pop("executor", None) or SerialExecutor(evaluate, workers),
             count_cost=count_cost,
             objectives=objectives,
-            budget=Budget(num_trials, epochs=4, first_seed=seed, max_failures=max_failures),
+            budget=Budget(
+                num_trials, epochs=4, first_seed=seed, max_failures=max_failures, rungs=rungs
+            ),
             **options,
         )
         return store.records, ending

@@ -15,12 +15,14 @@ from typer.testing import CliRunner
 from se_search.benchmark import BenchmarkOptions, Job, benchmark_samplers, list_jobs, replay
 from se_search.cli import app
 from se_search.errors import RunError, SpaceError
+from se_search.record import Rung
 from se_search.report.curves import Curve, draw_curves
-from se_search.search.samplers import SAMPLERS
+from se_search.search.registry import SAMPLERS
 from se_search.search.table import read_table
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "make_nas_bench_201.py"
 COMPARED = [name for name in SAMPLERS if name != "grid"]
+ARMS = ("off", "2x1,6x1")
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,99 @@ def test_a_curve_that_is_level_can_be_drawn(tmp_path):
 )
 def test_options_that_mean_nothing_are_refused(path, arguments, message):
     outcome = call("--table", path, *arguments)
+    assert isinstance(outcome.exception, RunError)
+    assert message in str(outcome.exception)
+
+
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory):
+    """Return what a benchmark with and without rungs printed, and its folder."""
+    folder = tmp_path_factory.mktemp("climbed")
+    table = write_made_up_table(folder / "rungs.csv", shorter=(2,))
+    arms = ("--promotion", "off", "--promotion", "2x1,6x1", "--epochs", 6)
+    outcome = call(
+        *("--table", table, *arms, "--samplers", "random,tpe"),
+        *("--trials", 14, "--runs", 3, "--output", folder / "out"),
+    )
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output, folder
+
+
+def test_arms_with_and_without_rungs_spend_the_same_epochs(climbed):
+    _, folder = climbed
+    rows = read_rows(folder / "out" / "samplers.csv")
+    assert {(r["sampler"], r["promotion"], r["epochs"]) for r in rows} == {
+        (sampler, promotion, "84") for sampler in ("random", "tpe") for promotion in ARMS
+    }
+    curves = read_rows(folder / "out" / "curves.csv")
+    for sampler in ("random", "tpe"):
+        for promotion in ARMS:
+            own = [r for r in curves if (r["sampler"], r["promotion"]) == (sampler, promotion)]
+            assert [int(r["epochs"]) for r in own] == [6 * t for t in range(1, 15)]
+            assert [int(r["trials"]) for r in own] == list(range(1, 15))
+
+
+def test_epochs_to_reach_what_the_same_sampler_reaches_without_rungs_are_printed(climbed):
+    output, folder = climbed
+    lines = output.splitlines()
+    assert any("epochs to reach the final hypervolume of" in line for line in lines)
+    start = next(i for i, line in enumerate(lines) if "epochs, of 84, to reach" in line)
+    (line,) = [x for x in lines[start : start + 9] if x.startswith("│ random 2x1,6x1")]
+    curves = read_rows(folder / "out" / "curves.csv")
+    assert {r["trials"] for r in curves} == {str(t) for t in range(1, 15)}
+    share = line.split("│")[-2].strip()
+    assert share == "-" or 0 < float(share) <= 1
+    assert "A trial is a full training's worth of epochs (6)" in output
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_a_replay_with_rungs_looks_up_shorter_trainings_and_keeps_to_its_epochs(
+    climbed, sampler, workers
+):
+    path = climbed[1] / "rungs.csv"
+    rungs = (Rung(2, 1), Rung(6, 1))
+    found = replay(
+        Job(path, sampler, 0, 5, trials=12, workers=workers, rungs=rungs, epochs=6, eta=3)
+    )
+    table = read_table(path)
+    assert 72 - 6 < found.epochs.sum() <= 72
+    assert set(found.epochs.tolist()) == {2, 6}
+    assert len(found.rows) > 12
+    assert found.num_duplicates == 0
+    for row, accuracy, epochs in zip(found.rows, found.accuracies, found.epochs, strict=True):
+        assert accuracy in (table.shorter[2] if epochs == 2 else table.accuracies)[row]
+
+
+def test_short_trainings_that_sort_well_save_epochs(tmp_path):
+    path = write_made_up_table(tmp_path / "t.csv", num_columns=5, shorter=(1,), noise=0.001)
+    options = BenchmarkOptions(
+        *((path,), ("random",), 25, 8),
+        output=tmp_path / "out",
+        promotions=("off", "1x1,9x1"),
+        epochs=9,
+    )
+    contest = benchmark_samplers(options, Console(quiet=True))
+    plain, climbing = (contest.curve(arm, ["t"]).mean[-1] for arm in contest.arms)
+    assert climbing > plain + 0.02
+    counts = contest.counts_to_final("random 1x1,9x1", "random", ["t"])
+    assert np.median(counts) < 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--promotion", "2x1,6x1"], "promotion '2x1,6x1' needs --epochs"),
+        (["--promotion", "2x1,4x1", "--epochs", "6"], "the last rung must be the full training"),
+        (["--promotion", "3x1,6x1", "--epochs", "6"], "has no trainings of 3 epochs"),
+        (["--promotion", "auto", "--epochs", "12"], "has no trainings of 3 epochs"),
+        (["--epochs", "2"], "these have more than --epochs 2"),
+        (["--promotion", "off", "--promotion", "off"], "each must be another one"),
+        (["--eta", "1"], "eta 1 is below 2"),
+    ],
+)
+def test_rungs_that_a_table_does_not_have_are_refused(climbed, arguments, message):
+    outcome = call("--table", climbed[1] / "rungs.csv", *arguments)
     assert isinstance(outcome.exception, RunError)
     assert message in str(outcome.exception)
 

@@ -253,6 +253,28 @@ def test_json_is_an_object_a_line_each_trial_and_then_the_front(call):
     assert outcome.stderr == ""
 
 
+def test_candidates_climb_rungs_that_are_judged_and_may_change(call, home):
+    climb = ["run", "--data", "digits", "--space", "stages", "--epochs", "2", "--name", "rungs"]
+    outcome = call(*climb, "--sampler", "grid", "--promotion", "auto", "--trials", 5, "--eta", 2)
+    folder = home / "runs" / "rungs"
+    assert "Rungs of epochs x seeds: 1x1, 2x1; 1 in 2 is promoted" in outcome.stdout
+    assert "(seed 0, 1 epoch)" in outcome.stdout
+    assert "(seed 0, promoted)" in outcome.stdout
+    assert "too few to judge" in outcome.stdout
+    assert f"{Path('runs') / 'rungs' / 'rungs.csv'}" in outcome.stdout
+    trials = read_rows(folder / "trials.csv")
+    assert {(r["state"], r["epochs"]) for r in trials} == {("PRUNED", "1"), ("COMPLETE", "2")}
+    assert {r["promoted"] for r in trials} == {"True", "False"}
+    search = yaml.safe_load((folder / "config.yaml").read_text())["search"]
+    assert (search["promotion"], search["eta"]) == ("1x1,2x1", 2)
+    call(*climb, "--sampler", "grid", "--trials", 7)
+    more = read_rows(folder / "trials.csv")
+    assert more[:5] == trials
+    assert {r["state"] for r in more[5:]} == {"COMPLETE"}
+    assert [r["epochs"] for r in read_rows(folder / "rungs.csv")] == ["1"]
+    assert "too few to judge" in call("report", "rungs").stdout
+
+
 def start(environment, home, *arguments):
     return subprocess.Popen(
         [COMMAND, *RUN, *map(str, arguments)],
@@ -397,6 +419,9 @@ def test_a_run_that_another_process_works_on_is_refused(call, home, environment)
         (["--sampler", "magic"], ["'magic'", "tpe, nsga2, random, grid"]),
         (["--objectives", "accuracy"], ["accuracy,params"]),
         (["--trials", "0"], ["trials 0 is below 1"]),
+        (["--promotion", "1x1,2"], ["promotion '1x1,2'", "EPOCHSxSEEDS"]),
+        (["--promotion", "1x1", "--epochs", "2"], ["the full training, 2 epochs, as 2x1"]),
+        (["--eta", "1"], ["eta 1 is below 2"]),
         (["--name", "../up"], ["'../up'", "letters"]),
         (["--accelerator", "tpu"], ["'tpu'", "cuda"]),
         (["--data-dir", "/no/such/folder"], ["/no/such/folder"]),

@@ -13,7 +13,8 @@ from se_search.errors import DivergedError, SpaceError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Failure, Stop
 from se_search.search.loop import Ending
-from se_search.search.samplers import SAMPLERS
+from se_search.search.registry import SAMPLERS
+from se_search.search.samplers import GridSampler
 from se_search.store.reader import STUDY_NAME
 
 ALL_SAMPLERS = sorted(SAMPLERS)
@@ -154,7 +155,7 @@ def test_trials_broken_off_wait_and_are_trained_as_they_were_assigned(tmp_path):
 def test_a_coordinator_that_died_leaves_no_trial_running_and_the_total_stays_exact(database):
     space = make_space()
     store = open_store(database)
-    store.study.sampler = SAMPLERS["grid"](space, lambda _: True, 0)
+    store.study.sampler = GridSampler(space, lambda _: True, 0)
 
     class DeathError(Exception):
         pass

@@ -8,7 +8,7 @@ import pytest
 from se_search.analysis.replays import (
     Replay,
     Truth,
-    curves_by_sampler,
+    curves_by_arm,
     mean_interval,
     score,
     trials_to_reach,
@@ -18,14 +18,17 @@ from se_search.analysis.replays import (
 TRUTH = Truth(np.exp([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([0.2, 0.6, 0.1, 0.8, 0.9]))
 
 
-def make_replay(rows, accuracies, seeds=None, **fields):
+def make_replay(rows, accuracies, seeds=None, epochs=None, **fields):
     return Replay(
-        **{"table": "t", "sampler": "random", "run": 0, "seed": 0} | fields,
+        **{"table": "t", "sampler": "random", "run": 0, "seed": 0, "full_epochs": 1}
+        | {"budget": len(rows)}
+        | fields,
         rows=np.array(rows),
         seeds=np.array(seeds or [0] * len(rows)),
         accuracies=np.array(accuracies),
         seconds=np.ones(len(rows)),
         num_repeats=0,
+        epochs=np.array(epochs or [1] * len(rows)),
     )
 
 
@@ -110,6 +113,30 @@ def test_curves_stand_by_sampler_and_table_a_row_a_run():
         for run, row in enumerate([1, 3])
         for sampler in ("tpe", "random")
     ]
-    curves = curves_by_sampler(replays, {"t": TRUTH})
+    curves = curves_by_arm(replays, {"t": TRUTH})
     assert list(curves) == ["tpe", "random"]
     assert curves["tpe"]["t"][:, 0] == pytest.approx([0.3 / 0.35, 0.15 / 0.35])
+
+
+def test_a_row_counts_when_its_full_training_is_paid_for():
+    # 2 + 4 epochs for row 1, 2 for row 2, 4 for row 3: after 4, 8 and 12 epochs.
+    replay = make_replay(
+        *([1, 1, 2, 3], [0.1, 0.6, 0.1, 0.8]), epochs=[2, 4, 2, 4], full_epochs=4, budget=3
+    )
+    assert [replay.full(budget).tolist() for budget in (1, 2, 3)] == [[], [1], [1, 3]]
+    curves = curves_by_arm([replay], {"t": TRUTH})
+    assert curves["random"]["t"][0] == pytest.approx([0, 0.3 / 0.35, 1])
+    scores = [score(replay, TRUTH, budget) for budget in (1, 2, 3)]
+    assert [s.num_rows for s in scores] == [0, 1, 2]
+    assert [s.hypervolume for s in scores] == pytest.approx([0, 0.3 / 0.35, 1])
+    assert scores[0].optimism == 0
+    assert scores[2].optimism == pytest.approx(0)  # the accuracy after 2 epochs is not pooled
+
+
+def test_the_same_seed_for_longer_is_no_duplicate():
+    assert make_replay([1, 1], [0.5] * 2, epochs=[1, 2], full_epochs=2).num_duplicates == 0
+
+
+def test_a_sampler_with_rungs_is_another_arm():
+    replays = [make_replay([1], [0.5], promotion=text) for text in ("off", "2x1,6x1")]
+    assert list(curves_by_arm(replays, {"t": TRUTH})) == ["random", "random 2x1,6x1"]

@@ -8,7 +8,8 @@ from networks import make_backbone
 from scipy import stats
 from searching import make_space, search
 
-from se_search.search.samplers import SAMPLERS, GridSampler, RandomSampler
+from se_search.search.registry import SAMPLERS
+from se_search.search.samplers import GridSampler, RandomSampler
 from se_search.space import SearchSpace
 
 # On 4 channels r = 4, 8 and 16 are one width: three spellings of one network.

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from tables import write_made_up_table, write_table
 
+from se_search.benchmark import make_sampler
 from se_search.errors import SpaceError
 from se_search.record import Assignment
-from se_search.search.samplers import SAMPLERS
+from se_search.search.registry import SAMPLERS
 from se_search.search.table import TableRow, TableTrainings, read_table
 
 HEADER = "x_kind,x_width,cost,accuracy_1,accuracy_2"
@@ -286,7 +287,7 @@ def test_fields_that_are_empty_are_no_trainings(tmp_path):
 def test_samplers_propose_rows_that_are_in_the_table(sparse, name):
     import optuna
 
-    sampler = SAMPLERS[name](sparse, sparse.__contains__, 0)
+    sampler = make_sampler(name, sparse, 0)
     study = optuna.create_study(sampler=sampler, directions=["maximize", "minimize"])
     for _ in range(25):
         trial = study.ask()

@@ -1,7 +1,8 @@
 """Scores searches that were replayed on a table, against what the table knows of every row.
 
 Hypervolumes are shares of the whole table's, with the logarithm of cost scaled to 0..1 over the
-table; a row counts by its mean accuracy over all the table's seeds, whatever the search has seen.
+table; a row counts by its mean accuracy over all the table's seeds, whatever the search has seen,
+as soon as it has had a full training. What is spent is counted in full trainings' worth of epochs.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Replay:
         accuracies: ``(trials,)`` shares, as the search saw them.
         seconds: ``(trials,)`` wall time of the sampler itself.
         num_repeats: trainings that the table had no further seed for.
+        epochs: ``(trials,)``.
+        full_epochs: of a full training.
+        budget: how many full trainings' worth of epochs the search had.
+        promotion: the rungs, as text; ``off``: all trainings are full ones.
     """
 
     table: str
@@ -42,11 +47,26 @@ class Replay:
     accuracies: NDArray[np.float64]
     seconds: NDArray[np.float64]
     num_repeats: int
+    epochs: NDArray[np.int64]
+    full_epochs: int
+    budget: int
+    promotion: str = "off"
+
+    @property
+    def arm(self) -> str:
+        """The sampler, with its rungs if it has any: what is compared."""
+        return self.sampler if self.promotion == "off" else f"{self.sampler} {self.promotion}"
 
     @property
     def num_duplicates(self) -> int:
-        """Trials of a row and a seed that an earlier trial had."""
-        return len(self.rows) - len(np.unique(np.column_stack([self.rows, self.seeds]), axis=0))
+        """Trials of a row, a seed and epochs that an earlier trial had."""
+        trained = np.column_stack([self.rows, self.seeds, self.epochs])
+        return len(self.rows) - len(np.unique(trained, axis=0))
+
+    def full(self, budget: int) -> NDArray[np.intp]:
+        """Return which trials are full trainings that so many trainings' worth of epochs pay."""
+        is_paid = np.cumsum(self.epochs) <= budget * self.full_epochs
+        return np.flatnonzero(is_paid & (self.epochs == self.full_epochs))
 
 
 @dataclass(frozen=True)
@@ -93,9 +113,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a replay stands after some trials.
+    """How a replay stands after some full trainings' worth of epochs.
 
     The report is what the run would hand out: the front by the means of the accuracies it saw.
+    Without a full training there is none, and all is 0.
 
     Attributes:
         hypervolume: of the rows trained, a share of the table's.
@@ -118,18 +139,20 @@ class Score:
     num_rows: int
 
 
-def score(replay: Replay, truth: Truth, num_trials: int) -> Score:
-    """Score the first trials of a replay."""
-    seen = replay.rows[:num_trials]
-    rows, positions = np.unique(seen, return_inverse=True)
-    sums = np.bincount(positions, weights=replay.accuracies[:num_trials])
+def score(replay: Replay, truth: Truth, budget: int) -> Score:
+    """Score what a replay has found with a budget of full trainings."""
+    full = replay.full(budget)
+    if not len(full):
+        return Score(budget, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, num_rows=0)
+    rows, positions = np.unique(replay.rows[full], return_inverse=True)
+    sums = np.bincount(positions, weights=replay.accuracies[full])
     means = sums / np.bincount(positions)
     reported = _front(rows, truth.costs, means)
     true = truth.front(rows)
     best = truth.front(np.arange(len(truth.costs)))
     is_reported = np.isin(rows, list(reported))
     return Score(
-        trials=num_trials,
+        trials=budget,
         hypervolume=truth.share(rows),
         reported_hypervolume=truth.share(rows[is_reported]),
         precision=len(reported & true) / len(reported),
@@ -171,19 +194,26 @@ def mean_interval(
     return np.asarray(mean), low, high
 
 
-def curves_by_sampler(
+def curves_by_arm(
     replays: Sequence[Replay], truths: Mapping[str, Truth]
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Return the curves of all replays: by sampler and table, ``(runs, trials)``."""
+    """Return the curves of all replays: by arm and table, ``(runs, budget)``."""
     found: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
     for replay in replays:
-        by_table = found.setdefault(replay.sampler, {})
-        curve = truths[replay.table].curve(replay.rows)
-        by_table.setdefault(replay.table, []).append(curve)
+        by_table = found.setdefault(replay.arm, {})
+        by_table.setdefault(replay.table, []).append(_curve(replay, truths[replay.table]))
     return {
-        sampler: {table: np.array(curves) for table, curves in by_table.items()}
-        for sampler, by_table in found.items()
+        arm: {table: np.array(curves) for table, curves in by_table.items()}
+        for arm, by_table in found.items()
     }
+
+
+def _curve(replay: Replay, truth: Truth) -> NDArray[np.float64]:
+    """Return the share after one full training's worth of epochs, after two, ...: ``(budget,)``."""
+    full = replay.full(replay.budget)
+    shares = np.concatenate([[0.0], truth.curve(replay.rows[full])])
+    counts = [len(replay.full(budget)) for budget in range(1, replay.budget + 1)]
+    return np.asarray(shares[counts])
 
 
 def _front(

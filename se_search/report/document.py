@@ -1,17 +1,18 @@
-"""Writes what a run leaves: trials.csv, pareto.csv, pareto.png, and the closing table."""
+"""Writes what a run leaves: its CSV files, pareto.png, and the closing tables."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from se_search.analysis.pareto import CandidateSummary, front_of, seed_sd, summarize
-from se_search.record import TrialRecord
+from se_search.analysis.rungs import MIN_COMPARED, Effect, RungFinding, judge_rungs
+from se_search.record import Rung, TrialRecord
 from se_search.report.figure import draw_front
 from se_search.store.folder import RunFolder
 from se_search.store.reader import read_records
@@ -19,11 +20,37 @@ from se_search.store.reader import read_records
 FRONT_FIELDS = tuple(field.name for field in fields(CandidateSummary) if field.name != "on_front")
 
 
-def write_report(folder: RunFolder) -> list[CandidateSummary]:
-    """Make trials.csv, pareto.csv and pareto.png anew from the study.
+VERDICTS = {True: "earns its place", False: "has not earned its place", None: "too few to judge"}
+RUNG_FIELDS = (
+    *("epochs", "seeds", "candidates", "compared", "tau", "tau_low", "tau_high", "ceiling"),
+    *("tau_star", "earns_its_place", "wrong_signs"),
+)
 
-    Returns:
-        The summaries of all candidates.
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run has found so far.
+
+    Attributes:
+        summaries: of all candidates that have a full training.
+        rungs: what is known of each rung below the full training; empty: there are none.
+        full_epochs: of a full training.
+        files: that have been written.
+        gain: by how much the best further training is expected to raise the front: accuracy
+            (0..1), averaged over the logarithm of the cost; None: not known.
+        tolerance: the gain below which the front counts as settled.
+    """
+
+    summaries: Sequence[CandidateSummary]
+    rungs: Sequence[RungFinding]
+    full_epochs: int
+    files: Sequence[Path]
+    gain: float | None = None
+    tolerance: float = 0.0
+
+
+def write_report(folder: RunFolder) -> Findings:
+    """Make trials.csv, pareto.csv, pareto.png and, if there are rungs, rungs.csv anew.
 
     Raises:
         RunError: the folder holds no study.
@@ -32,6 +59,7 @@ def write_report(folder: RunFolder) -> list[CandidateSummary]:
     objectives = config["study"]["objectives"]
     records = read_records(folder.database)
     summaries = summarize(records, objectives)
+    rungs = judge_rungs(records, list_rungs(config, records))
     write_trials(folder.trials_csv, records)
     _write_rows(
         folder.pareto_csv,
@@ -39,7 +67,21 @@ def write_report(folder: RunFolder) -> list[CandidateSummary]:
         [[getattr(s, name) for name in FRONT_FIELDS] for s in front_of(summaries)],
     )
     draw_front(folder.pareto_png, records, summaries, objectives[1:], title=_title(config))
-    return summaries
+    files = [folder.pareto_png, folder.pareto_csv, folder.trials_csv]
+    if rungs:
+        _write_rows(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
+        files.append(folder.rungs_csv)
+    return Findings(summaries, rungs, config["study"]["epochs"], files)
+
+
+def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
+    """List a run's rungs: those last asked for, and of shorter trainings from before that."""
+    full = Rung(config["study"]["epochs"], 1)
+    text = config["search"].get("promotion", "off")
+    rungs = [full] if text == "off" else [Rung.parse(part) for part in text.split(",")]
+    known = {rung.epochs for rung in rungs}
+    shorter = {r.epochs for r in records if r.state == "PRUNED"} - known
+    return sorted([*rungs, *(Rung(epochs, 1) for epochs in shorter)])
 
 
 def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
@@ -86,6 +128,76 @@ def front_caution(summaries: Sequence[CandidateSummary]) -> str:
         "it is: train the members that you care about again before you believe a difference of "
         "that size."
     )
+
+
+def rungs_table(rungs: Sequence[RungFinding]) -> Table:
+    """Lay out how well each rung foretells the order after the full training."""
+    table = Table(title="Rungs: do they foretell the order of the candidates after full trainings?")
+    table.add_column("epochs x seeds")
+    for heading in ("candidates", "also in full", "tau-b (95 %)", "ceiling", "tau / ceiling"):
+        table.add_column(heading, justify="right")
+    table.add_column("so far")
+    for finding in rungs:
+        table.add_row(
+            str(finding.rung),
+            str(finding.num_candidates),
+            str(finding.num_compared),
+            _describe_tau(finding),
+            _number(finding.ceiling, "not known"),
+            _number(finding.tau_star),
+            VERDICTS[finding.has_earned_its_place],
+        )
+    return table
+
+
+def rungs_caution(rungs: Sequence[RungFinding], full_epochs: int) -> str:
+    """Say what the table of rungs rests on, and which of them mislead."""
+    lines = [
+        "tau-b is 1 for the same order, 0 for none; noise of seeds alone puts it below the "
+        "ceiling. Candidates with a full training were promoted: a selected, narrower range; "
+        "over all candidates tau would be higher."
+    ]
+    for finding in rungs:
+        if finding.has_earned_its_place is False:
+            lines.append(
+                f"Rung {finding.rung} has not earned its place: by the interval of its tau it may "
+                "sort candidates no better than chance."
+            )
+        lines += [
+            f"Rung {finding.rung} misleads about {wrong.slot}: there SE {_describe(wrong.here)} "
+            f"points, and after {full_epochs} epochs it {_describe(wrong.full)}."
+            for wrong in finding.wrong_signs
+        ]
+    if any(finding.ceiling is None for finding in rungs):
+        lines.append(
+            "A ceiling is not known until candidates have two seeds both at the rung and in full, "
+            f"and at least {MIN_COMPARED} can be compared."
+        )
+    return "\n".join(lines)
+
+
+def _describe_tau(finding: RungFinding) -> str:
+    if finding.low is None:
+        return _number(finding.tau)
+    return f"{_number(finding.tau)} ({_number(finding.low)} to {_number(finding.high)})"
+
+
+def _describe(effect: Effect) -> str:
+    word = "gains" if effect.size > 0 else "loses"
+    return f"{word} {100 * abs(effect.size):.2f} ± {100 * effect.error:.2f}"
+
+
+def _number(value: float | None, unknown: str = "-") -> str:
+    return unknown if value is None else f"{value:.2f}"
+
+
+def _rung_row(finding: RungFinding) -> list[object]:
+    return [
+        *(finding.rung.epochs, finding.rung.seeds, finding.num_candidates, finding.num_compared),
+        *(finding.tau, finding.low, finding.high, finding.ceiling, finding.tau_star),
+        finding.has_earned_its_place,
+        " ".join(wrong.slot.replace(" ", "_") for wrong in finding.wrong_signs),
+    ]
 
 
 def _title(config: dict[str, Any]) -> str:

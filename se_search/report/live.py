@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from se_search.analysis.pareto import CandidateSummary, front_of
+from se_search.analysis.pareto import front_of
 from se_search.record import Stop, TrialRecord
-from se_search.report.document import front_caution, front_table
+from se_search.report.document import (
+    Findings,
+    front_caution,
+    front_table,
+    rungs_caution,
+    rungs_table,
+)
 from se_search.store.folder import RunFolder
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 class Standing(Protocol):
@@ -33,6 +40,8 @@ class Standing(Protocol):
     @property
     def front_size(self) -> int: ...  # noqa: D102
     @property
+    def shorter(self) -> int: ...  # noqa: D102
+    @property
     def changed(self) -> TrialRecord | None: ...  # noqa: D102
 
 
@@ -48,7 +57,7 @@ class Display(Protocol):
     def stopping(self, urgency: Stop) -> None:
         """Say that the search ends early."""
 
-    def finish(self, folder: RunFolder, summaries: Sequence[CandidateSummary]) -> None:
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Show what has been found."""
 
     def close(self) -> None:
@@ -67,7 +76,7 @@ class QuietDisplay:
     def stopping(self, urgency: Stop) -> None:
         """Show nothing."""
 
-    def finish(self, folder: RunFolder, summaries: Sequence[CandidateSummary]) -> None:
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Show nothing."""
 
     def close(self) -> None:
@@ -79,13 +88,22 @@ class JsonDisplay(QuietDisplay):
 
     def update(self, standing: Standing) -> None:
         """Print a trial that has ended."""
-        if standing.changed is not None and standing.changed.state in ("COMPLETE", "FAIL"):
+        if standing.changed is not None and standing.changed.state in ENDED:
             self._print({"event": "trial", **asdict(standing.changed)})
 
-    def finish(self, folder: RunFolder, summaries: Sequence[CandidateSummary]) -> None:
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front."""
-        front = [asdict(summary) for summary in front_of(summaries)]
-        self._print({"event": "end", "run": str(folder.path), "front": front})
+        front = [asdict(summary) for summary in front_of(findings.summaries)]
+        rungs = {"rungs": [asdict(rung) for rung in findings.rungs]} if findings.rungs else {}
+        self._print(
+            {
+                "event": "end",
+                "run": str(folder.path),
+                "front": front,
+                "expected_gain": findings.gain,
+                **rungs,
+            }
+        )
 
     def _print(self, event: dict[str, Any]) -> None:
         print(json.dumps(event), flush=True)
@@ -106,16 +124,16 @@ class PlainDisplay(QuietDisplay):
         """Print a line if a trial has ended."""
         self._clock.update(standing)
         record = standing.changed
-        if record is not None and record.state in ("COMPLETE", "FAIL"):
+        if record is not None and record.state in ENDED:
             self.note(f"{_describe(record)} | {_summarize(standing)}{self._clock.time_left()}")
 
     def stopping(self, urgency: Stop) -> None:
         """Print what will happen."""
         self.note(_describe_stop(urgency))
 
-    def finish(self, folder: RunFolder, summaries: Sequence[CandidateSummary]) -> None:
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front as a table, and where everything lies."""
-        print_findings(self._console, folder, summaries)
+        print_findings(self._console, findings)
 
 
 class LiveDisplay(PlainDisplay):
@@ -181,22 +199,42 @@ class _Clock:
         return f", {minutes} min {seconds:02d} s left"
 
 
-def print_findings(
-    console: Console, folder: RunFolder, summaries: Sequence[CandidateSummary]
-) -> None:
-    """Print the front as a table, what it rests on, and where everything lies."""
-    if summaries:
-        console.print(front_table(summaries))
-        console.print(front_caution(summaries), highlight=False, markup=False, soft_wrap=True)
+def print_findings(console: Console, findings: Findings) -> None:
+    """Print the front as a table, what it and the rungs rest on, and where everything lies."""
+    if findings.summaries:
+        console.print(front_table(findings.summaries))
+        _print_text(console, front_caution(findings.summaries))
     else:
-        console.print("No trial is complete yet, so there is no front.")
-    files = (folder.pareto_png, folder.pareto_csv, folder.trials_csv)
-    names = ", ".join(str(path) for path in files)
-    console.print(f"Written: {names}", highlight=False, markup=False, soft_wrap=True)
+        console.print("No full training has ended yet, so there is no front.")
+    if findings.rungs:
+        console.print(rungs_table(findings.rungs))
+        _print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
+    if findings.gain is not None:
+        _print_text(console, _describe_gain(findings.gain, findings.tolerance))
+    _print_text(console, f"Written: {', '.join(map(str, findings.files))}")
+
+
+def _describe_gain(gain: float, tolerance: float) -> str:
+    """Say what a further training is worth."""
+    settled = "The front has settled: the" if gain < tolerance else "The"
+    return (
+        f"{settled} best further training is expected to raise the front by {100 * gain:.3f} points "
+        "of accuracy, averaged over its costs."
+    )
+
+
+def _print_text(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _describe(record: TrialRecord) -> str:
-    head = f"trial {record.number}: {record.placement} (seed {record.seed})"
+    # Where all trainings are full ones, their epochs go without saying.
+    facts = [f"seed {record.seed}"]
+    if record.state == "PRUNED":
+        facts.append("1 epoch" if record.epochs == 1 else f"{record.epochs} epochs")
+    if record.promoted:
+        facts.append("promoted")
+    head = f"trial {record.number}: {record.placement} ({', '.join(facts)})"
     if record.accuracy is None or record.seconds is None:
         return f"{head} failed: {record.reason}"
     return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
@@ -204,8 +242,9 @@ def _describe(record: TrialRecord) -> str:
 
 def _summarize(standing: Standing) -> str:
     best = standing.best_accuracy
+    shorter = f" ({standing.shorter} short)" if standing.shorter else ""
     return (
-        f"{standing.completed + standing.failed} of {standing.total} trials, "
+        f"{standing.completed + standing.failed} of {standing.total} trials{shorter}, "
         f"{standing.running} running, {standing.failed} failed, "
         f"best {'-' if best is None else f'{100 * best:.2f} %'}, front {standing.front_size}"
     )

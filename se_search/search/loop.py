@@ -24,10 +24,12 @@ from se_search.record import (
     Cost,
     Evaluation,
     Failure,
+    Rung,
     Stop,
     TrialRecord,
 )
 from se_search.search.candidates import CandidateSpace
+from se_search.search.promotion import Ladder, Promotion
 from se_search.search.samplers import CandidateSampler
 from se_search.space import Choice, Parameter
 from se_search.store.writer import TrialStore
@@ -56,11 +58,18 @@ class Ending(IntEnum):
 
     FINISHED = 0
     STOPPED = 1
+    SETTLED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the study stands, after each change."""
+    """Where the study stands, after each change.
+
+    Attributes:
+        completed: trainings that ended well, of any length.
+        shorter: those of them that were shorter than a full one.
+        best_accuracy: of full trainings, as front_size.
+    """
 
     total: int
     completed: int
@@ -68,6 +77,7 @@ class Progress:
     running: int
     best_accuracy: float | None
     front_size: int
+    shorter: int = 0
     changed: TrialRecord | None = None
 
 
@@ -76,16 +86,28 @@ class Budget:
     """What a study may spend.
 
     Attributes:
-        num_trials: the study's total of trials, failed ones and those of earlier runs included.
-        epochs: of each training.
+        num_trials: the study's total of trials, whatever their epochs; failed ones and those of
+            earlier runs are included.
+        epochs: of a full training.
         first_seed: of each candidate's first training; the next one takes the next seed.
         max_failures: the study stops after so many failed trials in a row.
+        rungs: what candidates are trained with in turn, up to full trainings; empty: one of those.
     """
 
     num_trials: int
     epochs: int
     first_seed: int
     max_failures: int
+    rungs: tuple[Rung, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the rungs end at full trainings."""
+        assert not self.rungs or self.rungs[-1].epochs == self.epochs
+
+    @property
+    def ladder(self) -> Ladder:
+        """The rungs, with the seeds of their trainings."""
+        return Ladder(self.rungs or (Rung(self.epochs, 1),), self.first_seed)
 
 
 def run_search(
@@ -97,6 +119,8 @@ def run_search(
     count_cost: Callable[[CandidateT], Cost],
     objectives: tuple[str, ...],
     budget: Budget,
+    promotion: Promotion = Promotion(),  # noqa: B008  # frozen
+    tolerance: float | None = None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[Progress], None] = lambda _: None,
     keep: Callable[[int, Evaluation], None] = lambda *_: None,
@@ -111,6 +135,9 @@ def run_search(
         count_cost: prices them, exactly.
         objectives: of the study, accuracy first.
         budget: how much to spend.
+        promotion: who climbs from one of the budget's rungs to the next.
+        tolerance: the search ends when no training is expected to raise the front by more than
+            this accuracy (0..1), averaged over its costs; None: it spends its budget.
         stop: asked about twice a second.
         observe: told of every change.
         keep: handed each evaluation that is complete, for what the store does not hold.
@@ -125,6 +152,15 @@ def run_search(
     def report(changed: TrialRecord | None) -> None:
         observe(_make_progress(store, objectives, budget, len(running), changed))
 
+    def is_settled() -> bool:
+        # What is due to climb, or was broken off, goes first.
+        if tolerance is None or store.count("WAITING"):
+            return False
+        if budget.ladder.next_promotion(store.records, objectives[1:], promotion) is not None:
+            return False
+        gain = sampler.expected_gain(store.study)
+        return gain is not None and gain < tolerance
+
     report(None)
     while True:
         if stop() == Stop.NOW:
@@ -133,8 +169,10 @@ def run_search(
                 store.release(number)
             return Ending.STOPPED
         may_start = stop() == Stop.NO and len(failures_in_a_row) < budget.max_failures
-        while may_start and executor.has_room() and _has_budget(store, budget):
-            record, assignment = _ask(store, space, count_cost, budget)
+        while may_start and executor.has_room() and _has_budget(store, budget) and not is_settled():
+            record, assignment = _ask(
+                store, space, sampler, count_cost, objectives, budget.ladder, promotion
+            )
             executor.submit(record.number, assignment)
             running.add(record.number)
             report(record)
@@ -142,7 +180,7 @@ def run_search(
             break
         for number, outcome in executor.wait(timeout=0.5):
             running.discard(number)
-            record = _tell(store, number, outcome)
+            record = _tell(store, number, outcome, budget.epochs)
             if record.reason is not None:
                 failures_in_a_row.append(record.reason)
             else:
@@ -155,31 +193,50 @@ def run_search(
             f"{len(failures_in_a_row)} trials in a row failed; the last one: "
             f"{failures_in_a_row[-1]}"
         )
-    return Ending.STOPPED if stop() else Ending.FINISHED
+    if stop():
+        return Ending.STOPPED
+    return Ending.SETTLED if _has_budget(store, budget) else Ending.FINISHED
 
 
 def _has_budget(store: TrialStore, budget: Budget) -> bool:
     """Tell whether a trial may start: one that waits has been counted already."""
-    used = store.count("RUNNING", "COMPLETE", "FAIL")
-    return used < budget.num_trials
+    return store.count("RUNNING", "COMPLETE", "PRUNED", "FAIL") < budget.num_trials
 
 
 def _ask(
     store: TrialStore,
     space: CandidateSpace[CandidateT],
+    sampler: CandidateSampler[CandidateT],
     count_cost: Callable[[CandidateT], Cost],
-    budget: Budget,
+    objectives: tuple[str, ...],
+    ladder: Ladder,
+    promotion: Promotion,
 ) -> tuple[TrialRecord, Assignment[CandidateT]]:
-    """Ask for the next trial: one that was broken off, or else the sampler's proposal."""
-    trial = store.study.ask()
-    if "candidate" in trial.user_attrs:
-        record = store.restart(trial)
-        candidate = space.parse(record.candidate)
-        return record, Assignment(candidate, record.seed, record.epochs)
-    candidate = space.choose(partial(_suggest, trial))
-    seed = budget.first_seed + store.count_trainings(candidate.key, budget.epochs)
-    assignment = Assignment(candidate, seed, budget.epochs)
-    return store.assign(trial, assignment, count_cost(candidate)), assignment
+    """Ask for the next trial: one that was broken off, else a promotion, else a proposal.
+
+    What it does depends on the study's trials alone, so that a continued study goes on as an
+    undisturbed one would have.
+    """
+    chosen = None
+    if not store.count("WAITING"):
+        chosen = ladder.next_promotion(store.records, objectives[1:], promotion)
+    sampler.planned = None if chosen is None else space.parse(chosen[0])
+    try:
+        trial = store.study.ask()
+        if "candidate" in trial.user_attrs:
+            record = store.restart(trial)
+            candidate = space.parse(record.candidate)
+            return record, Assignment(candidate, record.seed, record.epochs)
+        candidate = space.choose(partial(_suggest, trial))
+    finally:
+        sampler.planned = None
+    if chosen is None:
+        epochs, seed = ladder.next_training([r for r in store.records if r.key == candidate.key])
+    else:
+        epochs, seed = chosen[1]
+    assignment = Assignment(candidate, seed, epochs)
+    cost = count_cost(candidate)
+    return store.assign(trial, assignment, cost, promoted=chosen is not None), assignment
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:
@@ -187,12 +244,16 @@ def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:
     return choice
 
 
-def _tell(store: TrialStore, number: int, outcome: Evaluation | Failure) -> TrialRecord:
+def _tell(
+    store: TrialStore, number: int, outcome: Evaluation | Failure, full_epochs: int
+) -> TrialRecord:
     if isinstance(outcome, Failure):
         return store.fail(number, outcome.reason)
     # Optuna would take an infinite value as a good one.
     if not (math.isfinite(outcome.accuracy) and math.isfinite(outcome.loss)):
         return store.fail(number, f"accuracy {outcome.accuracy}, loss {outcome.loss}: not finite")
+    if store.record(number).epochs < full_epochs:
+        return store.prune(number, outcome)
     return store.complete(number, outcome)
 
 
@@ -206,7 +267,8 @@ def _make_progress(
     summaries = summarize(store.records, objectives)
     return Progress(
         total=budget.num_trials,
-        completed=store.count("COMPLETE"),
+        completed=store.count("COMPLETE", "PRUNED"),
+        shorter=store.count("PRUNED"),
         failed=store.count("FAIL"),
         running=num_running,
         best_accuracy=max((summary.accuracy for summary in summaries), default=None),

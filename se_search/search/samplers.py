@@ -8,15 +8,13 @@ undisturbed one would have.
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Generic
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -38,6 +36,10 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         space: what may be proposed.
         is_allowed: whether a candidate is within the limits; others are never proposed.
         seed: all randomness derives from it.
+
+    Attributes:
+        planned: what the next trial trains although nobody proposes it, as it was promoted; the
+            loop sets it. None: the sampler proposes.
     """
 
     def __init__(
@@ -46,10 +48,22 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         self.space = space
         self.is_allowed = is_allowed
         self.seed = seed
+        self.planned: CandidateT | None = None
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate that the trial shall train."""
+
+    def expected_gain(self, study: Study) -> float | None:
+        """Return by how much the next training is expected to raise the front.
+
+        Returns:
+            Accuracy (0..1), averaged over the logarithm of the cost; None: the sampler knows not.
+        """
+        return None
+
+    def pass_over(self, study: Study, trial: FrozenTrial) -> None:
+        """Take note that the trial trains what is planned, and not a proposal."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -60,8 +74,11 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the parameters that spell the proposed candidate."""
-        return self.space.encode(self.propose(study, trial))
+        """Return the parameters that spell the planned or the proposed candidate."""
+        if self.planned is None:
+            return self.space.encode(self.propose(study, trial))
+        self.pass_over(study, trial)
+        return self.space.encode(self.planned)
 
     def sample_independent(
         self,
@@ -114,14 +131,15 @@ class GridSampler(CandidateSampler[CandidateT]):
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate whose turn it is."""
-        while len(self._seen) <= trial.number:
+        turn = _num_proposals(study, before=trial.number)
+        while len(self._seen) <= turn:
             candidate = next(self._rest, None)
             if candidate is None:
                 break
             self._seen.append(candidate)
         if not self._seen:
             raise SpaceError("the limits leave no candidate of the space")
-        return self._seen[trial.number % len(self._seen)]
+        return self._seen[turn % len(self._seen)]
 
 
 class OptunaSampler(CandidateSampler[CandidateT]):
@@ -166,31 +184,23 @@ class OptunaSampler(CandidateSampler[CandidateT]):
                 return candidate
         return self.draw_uniformly(self.rng(trial))
 
+    def pass_over(self, study: Study, trial: FrozenTrial) -> None:
+        """Let the inner sampler draw in vain.
 
-def _make_tpe(seed: int) -> BaseSampler:
-    # With several objectives TPE samples each parameter on its own unless told otherwise, and
-    # then repeats half of its proposals on such spaces; "group" lets parameters be conditional.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, group=True)
-
-
-def _make_nsga2(seed: int) -> BaseSampler:
-    # Optuna's population of 50 leaves three bred generations of 200 trials; 20 did better.
-    return NSGAIISampler(seed=seed, population_size=20)
-
-
-# By name: each makes a sampler for a space, limits and a seed.
-SAMPLERS: dict[str, Callable[[CandidateSpace[Any], IsAllowed[Any], int], CandidateSampler[Any]]] = {
-    "tpe": lambda space, is_allowed, seed: OptunaSampler(space, is_allowed, seed, _make_tpe),
-    "nsga2": lambda space, is_allowed, seed: OptunaSampler(space, is_allowed, seed, _make_nsga2),
-    "random": RandomSampler,
-    "grid": GridSampler,
-}
+        NSGA-II notes a trial's generation as it draws, and breeds from noted ones alone.
+        """
+        inner = self.make_inner(self.trial_seed(trial))
+        inner.sample_relative(study, trial, inner.infer_relative_search_space(study, trial))
 
 
 def _distribution(parameter: Parameter) -> CategoricalDistribution:
     return CategoricalDistribution(parameter.choices)
+
+
+def _num_proposals(study: Study, before: int) -> int:
+    """Count the earlier trials that were not promotions."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(t.number < before and not t.user_attrs.get("promoted") for t in trials)
 
 
 def _random_below(bound: int, rng: np.random.Generator) -> int:

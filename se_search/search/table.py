@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.factors import columns_to_factors
 from se_search.errors import SpaceError
 from se_search.record import Assignment, Cost, Evaluation
 from se_search.seeds import derive_seed
@@ -138,6 +139,48 @@ class TableSpace:
 
     def codes(self) -> NDArray[np.int16]:
         """Return ``(size, num_slots)``: positions in ``levels[slot]``, by row."""
+        return self._codes.copy()
+
+    def codes_of(self, row: TableRow) -> NDArray[np.int16]:
+        """Return ``(num_slots,)``: positions in ``levels[slot]`` of a row's values.
+
+        Raises:
+            SpaceError: the table has no such row.
+        """
+        return np.asarray(self._codes[self.index_of(row)])
+
+    def with_codes(self, codes: NDArray[np.int16]) -> TableRow:
+        """Return the row with these levels, ``(num_slots,)``."""
+        named = zip(self.levels, codes, strict=True)
+        return self._rows[self._indices[tuple(levels[code] for levels, code in named)]]
+
+    def describe_levels(self) -> tuple[tuple[Mapping[str, str | float], ...], ...]:
+        """Describe the levels: columns with the same ones speak the same language."""
+        return columns_to_factors(self.levels).levels
+
+    def price_codes(
+        self, codes: NDArray[np.int16], price: Callable[[TableRow], Sequence[int]]
+    ) -> NDArray[np.int64]:
+        """Return ``(n, m)``: the prices of rows given by their codes."""
+        return np.array([price(self.with_codes(row)) for row in codes], np.int64)
+
+    def price_ends(
+        self, price: Callable[[TableRow], Sequence[int]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the least and the greatest price of any row, ``(m,)`` each."""
+        prices = self.price_codes(self._codes, price)
+        return prices.min(axis=0), prices.max(axis=0)
+
+    def draw_codes(self, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
+        """Draw rows uniformly, as ``(count, num_slots)``."""
+        return np.asarray(self._codes[rng.integers(self.size, size=count)])
+
+    def neighbours(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return the rows that differ in one slot from one, ``(n, num_slots)``."""
+        return np.asarray(self._codes[(self._codes != codes).sum(axis=1) == 1])
+
+    @cached_property
+    def _codes(self) -> NDArray[np.int16]:
         positions = [{value: at for at, value in enumerate(levels)} for levels in self.levels]
         rows = [[at[v] for at, v in zip(positions, row.values, strict=True)] for row in self]
         return np.array(rows, np.int16)

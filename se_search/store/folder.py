@@ -76,6 +76,11 @@ class RunFolder:
         return self.path / "pareto.png"
 
     @property
+    def rungs_csv(self) -> Path:
+        """A row for each rung below the full training."""
+        return self.path / "rungs.csv"
+
+    @property
     def worker_log(self) -> Path:
         """What trainings print, and the tracebacks of those that failed."""
         return self.path / "worker.log"

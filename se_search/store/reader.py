@@ -58,7 +58,8 @@ def read_records(path: Path) -> list[TrialRecord]:
 def make_record(number: int, state: str, attributes: Mapping[str, Any]) -> TrialRecord:
     """Make a record of a trial's state and user attributes."""
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
-    return TrialRecord(**(known | {"number": number, "state": state}))  # type: ignore[arg-type]  # the writer's types
+    known |= {"number": number, "state": state, "promoted": bool(attributes.get("promoted"))}
+    return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types
 
 
 def _read_rows(path: Path) -> list[tuple[int, str, str, str]]:

@@ -77,18 +77,20 @@ class TrialStore:
         """All trials, by number."""
         return [self._records[number] for number in sorted(self._records)]
 
+    def record(self, number: int) -> TrialRecord:
+        """Return one trial, which must have been assigned."""
+        return self._records[number]
+
     def count(self, *states: str) -> int:
         """Count the trials in any of the states."""
         return sum(record.state in states for record in self._records.values())
 
-    def count_trainings(self, key: str, epochs: int) -> int:
-        """Count the trials of a candidate, failed ones too: the index of its next seed."""
-        return sum(
-            record.key == key and record.epochs == epochs for record in self._records.values()
-        )
-
     def assign(
-        self, trial: optuna.Trial, assignment: Assignment[Configuration], cost: Cost
+        self,
+        trial: optuna.Trial,
+        assignment: Assignment[Configuration],
+        cost: Cost,
+        promoted: bool = False,
     ) -> TrialRecord:
         """Note what a trial that has just been asked for will train."""
         candidate = assignment.candidate
@@ -102,6 +104,7 @@ class TrialStore:
             "added_params_pct": round(cost.added_params_pct, 4),
             "macs": cost.macs,
             "added_macs": cost.added_macs,
+            "promoted": promoted,
             "candidate": str(candidate),  # last: a trial that has it has been assigned
         }
         self._set_attributes(trial.number, attributes)
@@ -112,19 +115,20 @@ class TrialStore:
         return self._note(trial.number, TrialState.RUNNING)
 
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
-        """Note what a training handed back."""
-        self._set_attributes(
-            number,
-            {
-                "accuracy": evaluation.accuracy,
-                "loss": evaluation.loss,
-                "seconds": round(evaluation.seconds, 3),
-                "history": [dict(row) for row in evaluation.history],
-            },
-        )
+        """Note what a full training handed back."""
+        self._set_evaluation(number, evaluation)
         attributes = self._attributes[number]
         self.study.tell(number, [attributes[name] for name in self._objectives])
         return self._note(number, TrialState.COMPLETE)
+
+    def prune(self, number: int, evaluation: Evaluation) -> TrialRecord:
+        """Note what a shorter training handed back.
+
+        Optuna is told no values, so that its own front compares full trainings alone.
+        """
+        self._set_evaluation(number, evaluation)
+        self.study.tell(number, state=TrialState.PRUNED)
+        return self._note(number, TrialState.PRUNED)
 
     def fail(self, number: int, reason: str) -> TrialRecord:
         """Note that a training handed nothing back."""
@@ -153,6 +157,17 @@ class TrialStore:
         for key, value in attributes.items():
             self._storage.set_trial_user_attr(self._trial_id(number), key, value)
         self._attributes.setdefault(number, {}).update(attributes)
+
+    def _set_evaluation(self, number: int, evaluation: Evaluation) -> None:
+        self._set_attributes(
+            number,
+            {
+                "accuracy": evaluation.accuracy,
+                "loss": evaluation.loss,
+                "seconds": round(evaluation.seconds, 3),
+                "history": [dict(row) for row in evaluation.history],
+            },
+        )
 
     def _note(self, number: int, state: TrialState) -> TrialRecord:
         self._records[number] = make_record(number, state.name, self._attributes[number])

@@ -1,0 +1,144 @@
+"""The candidates that are scored at each proposal: the whole space, or of a huge one a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.record import CandidateT
+from se_search.search.candidates import CandidateSpace
+from se_search.seeds import derive_seed
+
+Codes = NDArray[np.int16]
+Array = NDArray[np.float64]
+
+MAX_WHOLE = 10**6
+NUM_DRAWN = 1 << 17
+NUM_KEPT = 50_000
+NUM_STRATA = 50
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates by number.
+
+    Attributes:
+        codes: ``(m, num_slots)``: the level of each slot.
+        costs: ``(m, k)``: each cost on a logarithmic scale (a linear one if it can be 0 or
+            less), 0 at the space's least, 1 at its greatest.
+    """
+
+    codes: Codes
+    costs: Array
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def find(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the numbers of candidates, -1 for those that are not in the pool."""
+        if not len(codes):
+            return np.zeros(0, np.int64)
+        order, hashes = self._index
+        wanted = _hash_rows(codes)
+        at = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+        return np.where(hashes[at] == wanted, order[at], -1)
+
+    @cached_property
+    def _index(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        hashes = _hash_rows(self.codes)
+        order = np.argsort(hashes, kind="stable")
+        return order, hashes[order]
+
+
+class PoolSource(Generic[CandidateT]):
+    """Makes pools of a space: always the same one up to a million candidates.
+
+    Of a larger space it draws candidates, as many cheap as costly ones, the same for every pool,
+    and adds what has been trained and the neighbours of the front: candidates that differ from
+    one of its members in a single slot.
+
+    Args:
+        space: the candidates.
+        price: the costs that the search minimises.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        space: CandidateSpace[CandidateT],
+        price: Callable[[CandidateT], Sequence[int]],
+        seed: int,
+    ) -> None:
+        self.space = space
+        self.price = price
+        self.seed = seed
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a pool holds all candidates."""
+        return self.space.size <= MAX_WHOLE
+
+    def make(self, trained: Codes, front: Codes) -> Pool:
+        """Return the pool for what has been trained, ``(n, num_slots)``, and its front."""
+        if self.is_whole:
+            return self._base
+        codes = np.concatenate([self._base.codes, trained, *map(self.space.neighbours, front)])
+        hashes = _hash_rows(codes)
+        _, first = np.unique(hashes, return_index=True)
+        codes = codes[np.sort(first)]
+        return Pool(codes, self._scale(self.space.price_codes(codes, self.price)))
+
+    @cached_property
+    def _base(self) -> Pool:
+        if self.is_whole:
+            codes = self.space.codes()
+            return Pool(codes, self._scale(self.space.price_codes(codes, self.price)))
+        rng = np.random.default_rng(derive_seed(self.seed, "pool"))
+        codes = self.space.draw_codes(NUM_DRAWN, rng)
+        codes = codes[np.sort(np.unique(_hash_rows(codes), return_index=True)[1])]
+        costs = self._scale(self.space.price_codes(codes, self.price))
+        kept = np.sort(_spread(costs[:, 0], NUM_KEPT))
+        return Pool(codes[kept], costs[kept])
+
+    @cached_property
+    def _ends(self) -> tuple[Array, Array]:
+        if self.is_whole:
+            costs = self.space.price_codes(self.space.codes(), self.price)
+            return np.asarray(costs.min(axis=0), float), np.asarray(costs.max(axis=0), float)
+        low, high = self.space.price_ends(self.price)
+        return low.astype(np.float64), high.astype(np.float64)
+
+    def _scale(self, costs: NDArray[np.int64]) -> Array:
+        low, high = self._ends
+        is_log = low > 0
+        costs, low, high = (
+            np.where(is_log, np.log(np.where(is_log, values, 1.0)), values)
+            for values in (np.asarray(costs, np.float64), low, high)
+        )
+        return np.asarray((costs - low) / np.maximum(high - low, 1e-12))
+
+
+def _spread(costs: Array, count: int) -> NDArray[np.int64]:
+    """Choose ``count`` of the costs, as evenly over their range as they allow."""
+    strata = np.minimum((costs * NUM_STRATA).astype(np.int64), NUM_STRATA - 1)
+    turn = np.zeros(len(costs), np.int64)
+    for stratum in np.unique(strata):
+        own = np.flatnonzero(strata == stratum)
+        turn[own] = np.arange(len(own))
+    return np.argsort(turn, kind="stable")[:count]
+
+
+def _hash_rows(codes: Codes) -> NDArray[np.uint64]:
+    """Return a number of 64 bits for each row; that two rows share one is out of the question."""
+    multipliers = np.random.default_rng(0).integers(
+        0, 2**63, size=codes.shape[1], dtype=np.uint64
+    ) * np.uint64(2) + np.uint64(1)
+    mixed = (codes.astype(np.uint64) + np.uint64(1)) * multipliers
+    mixed ^= mixed >> np.uint64(29)
+    total = np.asarray((mixed * np.uint64(0xBF58476D1CE4E5B9)).sum(axis=1, dtype=np.uint64))
+    return np.asarray(total ^ (total >> np.uint64(32)))

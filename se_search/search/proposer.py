@@ -1,0 +1,384 @@
+"""Which training to do next: a new candidate, or another seed of one that is undecided.
+
+A decision is a function of the seed and of the trainings that have finished or are running, in the
+order of their trials; nothing else is remembered, so a continued search decides as an undisturbed
+one would. Hyper-parameters are fitted anew whenever the trainings have grown by a twentieth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.analysis.accuracy_model import Kernel, Posterior, Scale, Trainings, spans_of
+from se_search.analysis.factors import Factors
+from se_search.analysis.front_probability import front_probability
+from se_search.errors import SpaceError
+from se_search.search.acquisition import Staircase
+from se_search.search.pool import Array, Codes, Pool, PoolSource
+from se_search.seeds import derive_seed
+
+# Of 12,000 replays on three tables of NAS-Bench-201 these were best at 50, 100 and 200 trainings;
+# see benchmarks/README.md for what else was tried.
+BOLDNESS = 1.5
+STARTS_PER_SLOT = 2
+FEWEST_STARTS, MOST_STARTS = 8, 20
+NUM_DRAWS_PER_START = 64
+NUM_BLIND_DRAWS = 10_000
+END = 1.001
+NUM_SAMPLES = 256
+UNDECIDED = (0.05, 0.95)
+
+Kind = Literal["start", "explore", "replicate"]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a search has done so far, in the order of the trials.
+
+    Attributes:
+        trainings: the finished ones; their budgets are positions in ``budgets``.
+        budgets: epochs, ascending, the full budget last.
+        running: ``(r, num_slots)``, what is being trained.
+        running_budgets: ``(r,)``.
+        failed: ``(f, num_slots)``, what could not be trained.
+    """
+
+    trainings: Trainings
+    budgets: tuple[int, ...]
+    running: Codes
+    running_budgets: NDArray[np.int64]
+    failed: Codes
+
+    def equals(self, other: History) -> bool:
+        """Tell whether another history is the same."""
+        return self.budgets == other.budgets and all(
+            np.array_equal(own, its)
+            for own, its in (
+                (self.trainings.codes, other.trainings.codes),
+                (self.trainings.budgets, other.trainings.budgets),
+                (self.trainings.accuracies, other.trainings.accuracies),
+                (self.running, other.running),
+                (self.running_budgets, other.running_budgets),
+                (self.failed, other.failed),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to train next.
+
+    Attributes:
+        codes: ``(num_slots,)``, the candidate.
+        kind: part of the ``start`` design, a candidate to ``explore``, or one more seed of one
+            (``replicate``).
+        gain: by how much the front is expected to rise, in accuracy, averaged over the
+            logarithm of the cost, if the best training there is is done; None: not known yet.
+    """
+
+    codes: Codes
+    kind: Kind
+    gain: float | None
+
+
+class Proposer:
+    """Decides what to train next.
+
+    Args:
+        factors: the slots of the space.
+        source: of the candidates that are scored.
+        is_allowed: whether a candidate is within the limits.
+        seed: of the start design.
+        replicates: whether further seeds of a candidate may be proposed.
+    """
+
+    def __init__(
+        self,
+        factors: Factors,
+        source: PoolSource[Any],
+        is_allowed: Callable[[Codes], bool],
+        seed: int,
+        *,
+        replicates: bool = True,
+    ) -> None:
+        self.factors = factors
+        self.source = source
+        self.is_allowed = is_allowed
+        self.seed = seed
+        self.replicates = replicates
+        self._design: list[Codes] | None = None
+        self._fitted: tuple[Any, Pool, Posterior] | None = None
+        self._decided: tuple[History, Decision] | None = None
+
+    def decide(self, history: History) -> Decision:
+        """Return what to train next.
+
+        Raises:
+            SpaceError: the limits leave nothing.
+        """
+        if self._decided is None or not self._decided[0].equals(history):
+            self._decided = history, self._decide(history)
+        return self._decided[1]
+
+    def _decide(self, history: History) -> Decision:
+        start = self._next_start(history)
+        if start is not None:
+            return Decision(start, "start", None)
+        if not len(history.trainings):
+            return self._decide_blindly(history)
+        return _Scores(self, history).decide()
+
+    def _decide_blindly(self, history: History) -> Decision:
+        """Return any new candidate, or else one that is running: nothing is known yet.
+
+        That comes of more trainings at once than the start design has, or of failures.
+        """
+        pool = self._empty_pool()
+        tried = {row.tobytes() for row in (*history.running, *history.failed)}
+        rng = np.random.default_rng(derive_seed(self.seed, "blind", len(tried)))
+        # Limits are on costs: where none of many is within them, cheap ones may be.
+        some = rng.permutation(len(pool))[:NUM_BLIND_DRAWS]
+        cheap = np.argsort(pool.costs[:, 0], kind="stable")[:NUM_BLIND_DRAWS]
+        for codes in pool.codes[np.concatenate([some, cheap])]:
+            if codes.tobytes() not in tried and self.is_allowed(codes):
+                return Decision(codes, "start", None)
+        if len(history.running):
+            running, counts = np.unique(history.running, axis=0, return_counts=True)
+            return Decision(running[np.argmin(counts)], "replicate", None)
+        raise SpaceError("the limits leave no candidate of the space")
+
+    def believe(self, history: History) -> tuple[Array, Array]:
+        """Return the expected full-budget accuracy of each finished training's candidate.
+
+        Returns:
+            ``(n,)`` accuracies and ``(n,)`` their standard deviations, seeds' noise left out.
+        """
+        trainings = history.trainings
+        _, fitted = self.fit(history)
+        scale = Scale.fit(trainings, len(history.budgets), self.num_starts)
+        # The pool of a huge space need not hold all of them.
+        rows = self.factors.one_hot(trainings.codes)
+        own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
+        mean = own.mean(scale.apply(trainings.accuracies, trainings.budgets))
+        return scale.undo(mean), np.sqrt(own.variance) * scale.sd
+
+    @property
+    def num_starts(self) -> int:
+        """How many candidates are trained before the model is asked."""
+        wanted = np.clip(STARTS_PER_SLOT * self.factors.num_slots, FEWEST_STARTS, MOST_STARTS)
+        return int(min(wanted, max(2, self.source.space.size // 2)))
+
+    def _next_start(self, history: History) -> Codes | None:
+        trained = history.trainings.codes
+        tried = {row.tobytes() for row in (*trained, *history.running, *history.failed)}
+        if len(tried) >= self.num_starts and len(history.trainings) >= 2:
+            return None
+        if self._design is None:
+            self._design = self._make_design()
+        return next((codes for codes in self._design if codes.tobytes() not in tried), None)
+
+    def _make_design(self) -> list[Codes]:
+        """Return a design over all costs whose levels are used about equally often.
+
+        The cheapest candidate comes first if there is just one. Of each stratum of cost, in random
+        order, the candidate is taken whose levels stand least often in those before, among some
+        drawn at random. A second such round follows for what fails or is still running.
+        """
+        pool = self._empty_pool()
+        rng = np.random.default_rng(derive_seed(self.seed, "start"))
+        order = np.lexsort((rng.random(len(pool)), pool.costs[:, 0]))
+        counts: Array = np.zeros(self.factors.num_levels)
+        design: list[Codes] = []
+
+        def take(number: int) -> None:
+            design.append(pool.codes[number])
+            counts[pool.codes[number] + self.factors.offsets] += 1.0
+
+        cheapest = np.flatnonzero(pool.costs[:, 0] == pool.costs[:, 0].min())
+        if len(cheapest) == 1 and self.is_allowed(pool.codes[cheapest[0]]):
+            take(int(cheapest[0]))
+        for _ in range(2):
+            strata = np.array_split(order, self.num_starts)
+            for stratum in rng.permutation(self.num_starts):
+                own = strata[stratum]
+                drawn = rng.permutation(own)[:NUM_DRAWS_PER_START]
+                used = counts[pool.codes[drawn] + self.factors.offsets].sum(axis=1)
+                for number in drawn[np.argsort(used, kind="stable")]:
+                    if self.is_allowed(pool.codes[number]):
+                        take(int(number))
+                        break
+        return design
+
+    def _empty_pool(self) -> Pool:
+        none = np.zeros((0, self.factors.num_slots), np.int16)
+        return self.source.make(none, none)
+
+    def fit(self, history: History) -> tuple[Pool, Posterior]:
+        """Return the pool, and what the model believes of it after the finished trainings."""
+        trainings = history.trainings
+        spans = spans_of(history.budgets)
+        num_base = _milestone(len(trainings))
+        base = trainings.first(num_base)
+        key = (spans, _freeze(base))
+        rows = self.factors.one_hot(trainings.codes)
+        if self._fitted is None or self._fitted[0] != key:
+            self._fitted = key, *self._fit_base(base, spans, history)
+        _, pool, posterior = self._fitted
+        known = posterior.same_as(rows, trainings.budgets)
+        posterior.truncate(max(known, num_base))
+        for number in range(len(posterior), len(trainings)):
+            posterior.append(rows[number], int(trainings.budgets[number]))
+        return pool, posterior
+
+    def _fit_base(
+        self, base: Trainings, spans: tuple[float, ...], history: History
+    ) -> tuple[Pool, Posterior]:
+        rows = self.factors.one_hot(base.codes)
+        values = Scale.fit(base, len(spans), self.num_starts).apply(base.accuracies, base.budgets)
+        kernel = Kernel(self.factors, spans).fit(rows, base.budgets, values)
+        pool = self._empty_pool()
+        if not self.source.is_whole:
+            believed = Posterior(kernel, rows.astype(np.float32), rows, base.budgets)
+            trained = np.unique(base.codes, axis=0)
+            costs = self.source.make(trained, trained[:0])
+            at = costs.find(base.codes)
+            on_front = _on_staircase(costs.costs[at], believed.mean(values))
+            pool = self.source.make(trained, base.codes[on_front])
+        one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
+        return pool, Posterior(kernel, one_hot, rows, base.budgets)
+
+
+class _Scores:
+    """What all candidates are worth at one moment."""
+
+    def __init__(self, proposer: Proposer, history: History) -> None:
+        self.proposer = proposer
+        self.history = history
+        trainings = history.trainings
+        self.pool, self.posterior = proposer.fit(history)
+        self.scale = Scale.fit(trainings, len(history.budgets), proposer.num_starts)
+        self.values = self.scale.apply(trainings.accuracies, trainings.budgets)
+        self.noise = float(self.posterior.kernel.noise[-1])
+        num_finished = len(self.posterior)
+        for row, budget in zip(
+            proposer.factors.one_hot(history.running), history.running_budgets, strict=True
+        ):
+            self.posterior.append(row, int(budget))
+        self.mean = self.posterior.mean(self.values)
+        self.variance = self.posterior.variance.copy()
+        self.posterior.truncate(num_finished)
+        found = self.pool.find(np.concatenate([trainings.codes, history.running]))
+        self.visited = np.unique(found[found >= 0])
+        self.is_taken = np.zeros(len(self.pool), bool)
+        self.is_taken[self.visited] = True
+        failed = self.pool.find(history.failed)
+        self.is_taken[failed[failed >= 0]] = True
+
+    def decide(self) -> Decision:
+        """Return the training that is expected to raise the front most."""
+        candidate = self._find_new()
+        repeat, repeat_gain = self._find_repeat()
+        gain = -1.0
+        if candidate is not None:
+            gain = self._gain_of_new(candidate)
+        best = max(gain, repeat_gain) * self.scale.sd
+        if repeat is not None and (candidate is None or repeat_gain > gain):
+            return Decision(self.pool.codes[repeat], "replicate", best)
+        if candidate is None:
+            return Decision(self._most_uncertain(), "replicate", max(best, 0.0))
+        return Decision(self.pool.codes[candidate], "explore", best)
+
+    def _staircase(self, members: NDArray[np.int64]) -> Staircase:
+        return Staircase.over(self.pool.costs[members], self.mean[members], self.scale.floor, END)
+
+    def _find_new(self) -> int | None:
+        """Return the new candidate of the greatest expected improvement, boldly taken."""
+        sd = np.sqrt(self.variance)
+        scores = self._staircase(self.visited).expected_improvement(
+            self.pool.costs, self.mean, BOLDNESS * sd
+        )
+        scores[self.is_taken] = -np.inf
+        best = int(np.argmax(scores))
+        if scores[best] > -np.inf and self.proposer.is_allowed(self.pool.codes[best]):
+            return best
+        order = np.argsort(-scores, kind="stable")
+        new = order[: len(order) - np.count_nonzero(self.is_taken)]
+        return next((int(n) for n in new if self.proposer.is_allowed(self.pool.codes[n])), None)
+
+    def _gain_of_new(self, candidate: int) -> float:
+        """Return by how much one training of a new candidate is expected to raise the front."""
+        at = np.array([candidate])
+        move = self.variance[at] / np.sqrt(self.variance[at] + self.noise)
+        staircase = self._staircase(self.visited)
+        return float(staircase.expected_improvement(self.pool.costs[at], self.mean[at], move)[0])
+
+    def _find_repeat(self) -> tuple[int | None, float]:
+        """Return the undecided candidate whose next seed is worth most, and how much.
+
+        A further seed moves the expected accuracy by a normal step; the front's expected rise is
+        that of the candidate's own share of the area, over the staircase of all others.
+        """
+        if not self.proposer.replicates:
+            return None, -1.0
+        full = len(self.history.budgets) - 1
+        trained = self.history.trainings.codes[self.history.trainings.budgets == full]
+        running = self.pool.find(self.history.running)
+        members = np.setdiff1d(self.pool.find(trained), np.append(running, -1))
+        if len(members) < 2:
+            return None, -1.0
+        best, best_gain = None, -1.0
+        for member in self._undecided(members):
+            others = self._staircase(self.visited[self.visited != member])
+            at = np.array([member])
+            own = (self.pool.costs[at], self.mean[at])
+            move = self.variance[at] / np.sqrt(self.variance[at] + self.noise)
+            rise = others.expected_improvement(*own, move)
+            gain = float(rise[0] - others.expected_improvement(*own, np.zeros(1))[0])
+            if gain > best_gain:
+                best, best_gain = int(member), gain
+        return best, best_gain
+
+    def _undecided(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those that may or may not be on the front, by draws from the model."""
+        rng = np.random.default_rng(derive_seed(self.proposer.seed, "front", len(self.values)))
+        samples = self.posterior.sample(members, self.values, NUM_SAMPLES, rng)
+        probability = front_probability(self.pool.costs[members], samples)
+        low, high = UNDECIDED
+        return members[(probability > low) & (probability < high)]
+
+    def _most_uncertain(self) -> Codes:
+        """Return the visited candidate that is least known: there is no new one."""
+        return np.asarray(self.pool.codes[self.visited[np.argmax(self.variance[self.visited])]])
+
+
+def _milestone(count: int) -> int:
+    """Return after how many of ``count`` trainings the model was last fitted anew."""
+    at = min(2, count)
+    while (following := at + _step(at)) <= count:
+        at = following
+    return at
+
+
+def _step(count: int) -> int:
+    """Return after how many more trainings the model is fitted anew; later it moves little."""
+    return max(2, count // 20) if count < 200 else count // 5
+
+
+def _on_staircase(costs: Array, accuracies: Array) -> NDArray[np.bool_]:
+    """Mark the points that no other one beats in accuracy at no greater costs."""
+    no_worse = (costs[:, None, :] <= costs[None, :, :]).all(axis=2)
+    beaten = (no_worse & (accuracies[:, None] > accuracies[None, :])).any(axis=0)
+    return np.asarray(~beaten)
+
+
+def _freeze(trainings: Trainings) -> tuple[bytes, bytes, bytes]:
+    return (
+        trainings.codes.tobytes(),
+        trainings.budgets.tobytes(),
+        trainings.accuracies.tobytes(),
+    )

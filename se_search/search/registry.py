@@ -1,0 +1,83 @@
+"""The samplers by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+
+from se_search.record import CandidateT, Cost
+from se_search.search.candidates import CandidateSpace
+from se_search.search.pareto import ParetoSampler
+from se_search.search.samplers import (
+    CandidateSampler,
+    GridSampler,
+    IsAllowed,
+    OptunaSampler,
+    RandomSampler,
+)
+
+
+@dataclass(frozen=True)
+class Setup(Generic[CandidateT]):
+    """What a sampler may want to know.
+
+    Attributes:
+        space: what may be proposed.
+        is_allowed: whether a candidate is within the limits.
+        seed: all randomness derives from it.
+        count_cost: prices a candidate, exactly.
+        objectives: of the study, accuracy first.
+        epochs: of a full training.
+        replicates: whether ``pareto`` may propose a candidate again, for its next seed.
+    """
+
+    space: CandidateSpace[CandidateT]
+    is_allowed: IsAllowed[CandidateT]
+    seed: int
+    count_cost: Callable[[CandidateT], Cost]
+    objectives: tuple[str, ...]
+    epochs: int
+    replicates: bool = True
+
+    def price(self, candidate: CandidateT) -> Sequence[int]:
+        """Return the costs that the study minimises."""
+        cost = self.count_cost(candidate)
+        return [getattr(cost, name) for name in self.objectives[1:]]
+
+
+def _make_pareto(setup: Setup[Any]) -> CandidateSampler[Any]:
+    return ParetoSampler(
+        setup.space,
+        setup.is_allowed,
+        setup.seed,
+        setup.price,
+        setup.epochs,
+        replicates=setup.replicates,
+    )
+
+
+def _make_tpe(seed: int) -> BaseSampler:
+    # With several objectives TPE samples each parameter on its own unless told otherwise, and
+    # then repeats half of its proposals on such spaces; "group" lets parameters be conditional.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def _make_nsga2(seed: int) -> BaseSampler:
+    # Optuna's population of 50 leaves three bred generations of 200 trials; 20 did better.
+    return NSGAIISampler(seed=seed, population_size=20)
+
+
+SAMPLERS: dict[str, Callable[[Setup[Any]], CandidateSampler[Any]]] = {
+    "pareto": _make_pareto,
+    "tpe": lambda s: OptunaSampler(s.space, s.is_allowed, s.seed, _make_tpe),
+    "nsga2": lambda s: OptunaSampler(s.space, s.is_allowed, s.seed, _make_nsga2),
+    "random": lambda s: RandomSampler(s.space, s.is_allowed, s.seed),
+    "grid": lambda s: GridSampler(s.space, s.is_allowed, s.seed),
+}
