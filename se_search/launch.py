@@ -22,8 +22,8 @@ from se_search.record import Cost, Device, Evaluation, Hardware, Rung
 from se_search.report.document import Findings, write_report
 from se_search.report.live import Display
 from se_search.search.loop import Budget, Ending, run_search
-from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.pareto import ParetoSampler
+from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import IsAllowed
 from se_search.space import BoundSpace, Limits, magnitude, read_space

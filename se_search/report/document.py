@@ -36,8 +36,8 @@ class Findings:
         rungs: what is known of each rung below the full training; empty: there are none.
         full_epochs: of a full training.
         files: that have been written.
-        gain: by how much the best further training is expected to raise the front: accuracy
-            (0..1), averaged over the logarithm of the cost; None: not known.
+        gain: by how much the front is expected to rise if the most promising candidate became
+            known: accuracy (0..1), averaged over the logarithm of the cost; None: not known.
         tolerance: the gain below which the front counts as settled.
     """
 

@@ -216,10 +216,10 @@ def print_findings(console: Console, findings: Findings) -> None:
 
 def _describe_gain(gain: float, tolerance: float) -> str:
     """Say what a further training is worth."""
-    settled = "The front has settled: the" if gain < tolerance else "The"
+    settled = "The front has settled: knowing" if gain < tolerance else "Knowing"
     return (
-        f"{settled} best further training is expected to raise the front by {100 * gain:.3f} points "
-        "of accuracy, averaged over its costs."
+        f"{settled} the most promising candidate exactly would raise the front by "
+        f"{100 * gain:.3f} points of accuracy in the mean over its costs, as the model expects."
     )
 
 

@@ -136,8 +136,9 @@ def run_search(
         objectives: of the study, accuracy first.
         budget: how much to spend.
         promotion: who climbs from one of the budget's rungs to the next.
-        tolerance: the search ends when no training is expected to raise the front by more than
-            this accuracy (0..1), averaged over its costs; None: it spends its budget.
+        tolerance: the search ends when no candidate, were it known exactly, is expected to raise
+            the front by more than this accuracy (0..1), averaged over its costs; None: it spends
+            its budget.
         stop: asked about twice a second.
         observe: told of every change.
         keep: handed each evaluation that is complete, for what the store does not hold.

@@ -98,7 +98,7 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         return self.proposer.decide(self._history(_read_trials(study)))
 
     def expected_gain(self, study: Study) -> float | None:
-        """Return by how much the best training is expected to raise the front."""
+        """Return by how much the front is expected to rise if the best candidate became known."""
         return self.decide(study).gain
 
     def estimate(self, records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:

@@ -55,7 +55,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         """Return the candidate that the trial shall train."""
 
     def expected_gain(self, study: Study) -> float | None:
-        """Return by how much the next training is expected to raise the front.
+        """Return by how much the front is expected to rise if one more candidate became known.
 
         Returns:
             Accuracy (0..1), averaged over the logarithm of the cost; None: the sampler knows not.
