@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from se_search.analysis.accuracy_model import Kernel, Posterior, Scale, Trainings, spans_of
 from se_search.analysis.factors import Factors
@@ -124,7 +125,9 @@ class Proposer:
             SpaceError: the limits leave nothing.
         """
         if self._decided is None or not self._decided[0].equals(history):
-            self._decided = history, self._decide(history)
+            # One thread: the trainings need the others, and sums depend on their number.
+            with threadpool_limits(1):
+                self._decided = history, self._decide(history)
         return self._decided[1]
 
     def _decide(self, history: History) -> Decision:
@@ -160,14 +163,15 @@ class Proposer:
         Returns:
             ``(n,)`` accuracies and ``(n,)`` their standard deviations, seeds' noise left out.
         """
-        trainings = history.trainings
-        _, fitted = self.fit(history)
-        scale = Scale.fit(trainings, len(history.budgets), self.num_starts)
-        # The pool of a huge space need not hold all of them.
-        rows = self.factors.one_hot(trainings.codes)
-        own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
-        mean = own.mean(scale.apply(trainings.accuracies, trainings.budgets))
-        return scale.undo(mean), np.sqrt(own.variance) * scale.sd
+        with threadpool_limits(1):
+            trainings = history.trainings
+            _, fitted = self.fit(history)
+            scale = Scale.fit(trainings, len(history.budgets), self.num_starts)
+            # The pool of a huge space need not hold all of them.
+            rows = self.factors.one_hot(trainings.codes)
+            own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
+            mean = own.mean(scale.apply(trainings.accuracies, trainings.budgets))
+            return scale.undo(mean), np.sqrt(own.variance) * scale.sd
 
     @property
     def num_starts(self) -> int:
