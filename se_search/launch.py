@@ -22,7 +22,6 @@ from se_search.record import Cost, Device, Evaluation, Hardware, Rung
 from se_search.report.document import Findings, write_report
 from se_search.report.live import Display
 from se_search.search.loop import Budget, Ending, run_search
-from se_search.search.pareto import ParetoSampler
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import IsAllowed
@@ -229,9 +228,6 @@ def _search(
             options.replicates,
         )
     )
-    # The model's estimates pool all trainings, and take off what short ones favour.
-    score = sampler.estimate if isinstance(sampler, ParetoSampler) else None
-    promotion = Promotion(options.eta, score=score)
     gain = None
     try:
         with StopSignals(display.stopping) as stop:
@@ -245,7 +241,7 @@ def _search(
                 budget=Budget(
                     options.trials, study.epochs, study.seed, options.max_failures, rungs
                 ),
-                promotion=promotion,
+                promotion=Promotion(options.eta),
                 tolerance=options.tolerance / 100 if options.stop_when_settled else None,
                 stop=stop,
                 observe=display.update,

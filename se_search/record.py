@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
+ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: a short training
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -278,3 +278,27 @@ def test_failures_from_an_executor_are_recorded_word_for_word(database):
         search(database, 9, executor=Deadly(evaluate), max_failures=1)
     (trial,) = load_optuna_study(database).trials
     assert trial.user_attrs["reason"] == "the training process was killed by SIGKILL"
+
+
+def test_a_search_ends_when_nothing_is_expected_to_change_and_stays_ended(tmp_path):
+    path = tmp_path / "study.db"
+    records, ending = search(path, 60, sampler="pareto", tolerance=0.005)
+    assert ending == Ending.SETTLED
+    # The start design comes before any expectation.
+    assert 8 < len(records) < 60
+    assert search(path, 60, sampler="pareto", tolerance=0.005) == (records, Ending.SETTLED)
+    more, ending = search(path, len(records) + 2, sampler="pareto", tolerance=1e-9)
+    assert (len(more), ending) == (len(records) + 2, Ending.FINISHED)
+
+
+def test_a_sampler_without_expectations_spends_its_budget(tmp_path):
+    records, ending = search(tmp_path / "study.db", 12, sampler="random", tolerance=1.0)
+    assert (len(records), ending) == (12, Ending.FINISHED)
+
+
+def test_what_runs_is_awaited_before_a_search_counts_as_settled(tmp_path):
+    records, ending = search(
+        tmp_path / "study.db", 60, sampler="pareto", tolerance=0.005, workers=3
+    )
+    assert ending == Ending.SETTLED
+    assert {record.state for record in records} == {"COMPLETE"}

@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import replace
 from itertools import permutations
+from statistics import mean
 
 import optuna
 import pytest
@@ -25,6 +26,7 @@ from se_search.search.promotion import (
     score_at,
 )
 from se_search.search.registry import SAMPLERS
+from se_search.search.samplers import RandomSampler
 from se_search.store.reader import STUDY_NAME, read_records
 
 EPOCHS = parse_rungs("1x1,2x1,4x1", 4)
@@ -475,3 +477,23 @@ def test_every_change_is_reported_with_counts_that_add_up(database):
     last = seen[-1]
     assert (last.completed, last.shorter, last.failed, last.running) == (20, short, 0, 0)
     assert [p.changed.state for p in seen[1:]].count("PRUNED") == short
+
+
+def test_the_samplers_own_estimates_decide_who_climbs(database, monkeypatch):
+    class Favouring(RandomSampler):
+        @property
+        def score(self):
+            # The worst of all, by what was seen.
+            return lambda records: {
+                r.key: Estimate(-r.accuracy, 0.0) for r in records if r.accuracy is not None
+            }
+
+    monkeypatch.setitem(SAMPLERS, "favouring", lambda s: Favouring(s.space, s.is_allowed, s.seed))
+    by_sampler = {}
+    for sampler in ("random", "favouring"):
+        path = database.with_name(f"{sampler}.db")
+        records, _ = search(path, 30, sampler=sampler, rungs=EPOCHS)
+        short = {r.key: r.accuracy for r in records if r.epochs == 1}
+        climbed = {r.key for r in records if r.promoted}
+        by_sampler[sampler] = mean(short[key] for key in climbed) - mean(short.values())
+    assert by_sampler["favouring"] < 0 < by_sampler["random"]

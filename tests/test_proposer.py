@@ -325,6 +325,13 @@ def test_it_is_candidates_near_the_front_that_are_trained_again():
     assert np.mean(below) < 0.5 * np.mean(everyone)
 
 
+def test_replicates_leave_four_of_five_trainings_to_new_candidates():
+    """Where seeds move more than choices do, further seeds would take half as many more."""
+    table = make_table(noise=0.3, num_seeds=20)
+    decisions, _ = run(make_proposer(table, seed=1), look_up(table), 50)
+    assert 8 <= count_kinds(decisions, "replicate") <= 10
+
+
 def test_replicates_can_be_refused():
     decisions, _ = run(make_proposer(NOISY, replicates=False), look_up(NOISY), 64)
     assert count_kinds(decisions, "replicate") == 0

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.record import Rung, TrialRecord
+from se_search.analysis.statistics import pooled_variance
+from se_search.record import ENDED_WELL, Rung, TrialRecord
 
 Floats = NDArray[np.float64]
 MIN_COMPARED = 5  # four candidates are in one order by chance once in 24 times
@@ -132,7 +133,7 @@ def _group(records: Iterable[TrialRecord]) -> list[_Trained]:
     groups: dict[str, dict[int, list[float]]] = {}
     placements = {}
     for record in sorted(records, key=lambda record: record.seed):
-        if record.state in ("COMPLETE", "PRUNED") and record.accuracy is not None:
+        if record.state in ENDED_WELL and record.accuracy is not None:
             placements[record.key] = record.placement
             by_epochs = groups.setdefault(record.key, defaultdict(list))
             by_epochs[record.epochs].append(record.accuracy)
@@ -191,13 +192,7 @@ def _weighted_taus(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 
 def _seed_variance(trained: Sequence[_Trained], epochs: int) -> float | None:
-    """Return the variance over seeds, pooled over candidates; None: none has two seeds."""
-    groups = [t.accuracies.get(epochs, []) for t in trained]
-    repeated = [np.array(group) for group in groups if len(group) > 1]
-    if not repeated:
-        return None
-    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in repeated)
-    return squares / sum(len(group) - 1 for group in repeated)
+    return pooled_variance(t.accuracies.get(epochs, []) for t in trained)
 
 
 def _reliability(groups: Sequence[Sequence[float]], seed_variance: float | None) -> float | None:

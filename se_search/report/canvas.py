@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -69,3 +69,17 @@ def shorten(text: str, size: int, width: float) -> str:
     while font.getlength(f"{text}...") > width:
         text = text[:-1]
     return f"{text}..."
+
+
+def linear_scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """Return what maps ``low`` to the pixel ``start``, ``high`` to ``end``, and all between."""
+    return lambda value: start + (value - low) / (high - low) * (end - start)
+
+
+def spread_out(wanted: Sequence[float], first: float, last: float, gap: float) -> list[float]:
+    """Move ascending heights just so far that neighbours are ``gap`` apart, in first..last."""
+    heights: list[float] = []
+    for height in wanted:
+        heights.append(max(height, heights[-1] + gap if heights else first))
+    ends = [last - gap * num_below for num_below in reversed(range(len(heights)))]
+    return [min(height, end) for height, end in zip(heights, ends, strict=True)]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.report.canvas import FAINT, GREY, INK, Canvas, Color
+from se_search.report.canvas import (
+    FAINT,
+    GREY,
+    INK,
+    Canvas,
+    Color,
+    linear_scale,
+    spread_out,
+)
 from se_search.report.figure import tick_values
 
 PANEL_WIDTH, PANEL_HEIGHT = 620, 420
@@ -88,8 +96,8 @@ def _draw_panel(
 ) -> None:
     left, top, right, bottom = panel.box
     num_trials = max(len(curve.mean) for curve in curves.values())
-    x_of = _scale(0, num_trials, left, right)
-    y_of = _scale(*y_range, bottom, top)
+    x_of = linear_scale(0, num_trials, left, right)
+    y_of = linear_scale(*y_range, bottom, top)
     _draw_axes(panel, x_of, y_of, num_trials, y_range, name)
     colored = list(zip(curves.items(), _cycle(len(curves)), strict=True))
     for (_, curve), color in colored:
@@ -101,7 +109,7 @@ def _draw_panel(
         panel.canvas.line(points, color, width=2)
     ranked = sorted(colored, key=lambda entry: -entry[0][1].mean[-1])
     ends = [y_of(float(curve.mean[-1])) for (_, curve), _ in ranked]
-    heights = _spread(ends, top, bottom, ROW_HEIGHT)
+    heights = spread_out(ends, top, bottom, ROW_HEIGHT)
     for ((sampler, curve), color), end, height in zip(ranked, ends, heights, strict=True):
         panel.canvas.line([(right, end), (right + 12, height)], color)
         text = f"{sampler} {curve.mean[-1]:.3f}"
@@ -144,16 +152,3 @@ def _visible(
 
 def _cycle(count: int) -> list[Color]:
     return [COLORS[index % len(COLORS)] for index in range(count)]
-
-
-def _spread(wanted: Sequence[float], first: float, last: float, gap: float) -> list[float]:
-    """Move ascending heights just so far that neighbours are ``gap`` apart, in first..last."""
-    heights: list[float] = []
-    for height in wanted:
-        heights.append(max(height, heights[-1] + gap if heights else first))
-    ends = [last - gap * num_below for num_below in reversed(range(len(heights)))]
-    return [min(height, end) for height, end in zip(heights, ends, strict=True)]
-
-
-def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    return lambda value: start + (value - low) / (high - low) * (end - start)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from se_search.analysis.pareto import CandidateSummary, front_of
 from se_search.record import TrialRecord
-from se_search.report.canvas import FAINT, GREY, INK, Canvas, shorten
+from se_search.report.canvas import (
+    FAINT,
+    GREY,
+    INK,
+    Canvas,
+    linear_scale,
+    shorten,
+    spread_out,
+)
 
 PANEL_WIDTH, PANEL_HEIGHT = 760, 480
 LABEL_WIDTH = 400
@@ -95,8 +103,8 @@ def _draw_panel(
     ]
     low, high = _accuracy_range(summaries, front, max(accuracy for _, accuracy in dots))
     costs = [float(getattr(summary, cost)) for summary in summaries]
-    x_of = _scale(*_padded(min(costs), max(costs)), left, right)
-    y_of = _scale(low, high, bottom, top)
+    x_of = linear_scale(*_padded(min(costs), max(costs)), left, right)
+    y_of = linear_scale(low, high, bottom, top)
     _draw_axes(panel, x_of, y_of, _padded(min(costs), max(costs)), (low, high), cost)
     for x, accuracy in dots:
         if accuracy >= low:
@@ -164,7 +172,7 @@ def _draw_labels(
     _, top, right, bottom = panel.box
     ranked = sorted(front, key=lambda s: -s.accuracy)
     panel.canvas.text(right + 46, top - 10, "accuracy %   added   SE (stage:width)", "lb", size=11)
-    heights = _spread([y_of(100 * s.accuracy) for s in ranked], top + 6, bottom, ROW_HEIGHT)
+    heights = spread_out([y_of(100 * s.accuracy) for s in ranked], top + 6, bottom, ROW_HEIGHT)
     for summary, y in zip(ranked, heights, strict=True):
         point = (x_of(getattr(summary, cost)), y_of(100 * summary.accuracy))
         panel.canvas.line([point, (right + 24, y), (right + 42, y)], LEADER)
@@ -174,15 +182,6 @@ def _draw_labels(
             f"{summary.placement}"
         )
         panel.canvas.text(right + 46, y, shorten(text, 12, LABEL_WIDTH - 54), "lm", size=12)
-
-
-def _spread(wanted: Sequence[float], first: float, last: float, gap: float) -> list[float]:
-    """Move ascending heights just so far that neighbours are ``gap`` apart, in first..last."""
-    heights: list[float] = []
-    for height in wanted:
-        heights.append(max(height, heights[-1] + gap if heights else first))
-    ends = [last - gap * num_below for num_below in reversed(range(len(heights)))]
-    return [min(height, end) for height, end in zip(heights, ends, strict=True)]
 
 
 def _accuracy_range(
@@ -197,10 +196,6 @@ def _accuracy_range(
 def _padded(low: float, high: float) -> tuple[float, float]:
     pad = 0.04 * (high - low) or max(abs(high), 1.0) * 0.01
     return low - pad, high + pad
-
-
-def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
 def _short(value: float) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from se_search.analysis.pareto import front_of
-from se_search.record import Stop, TrialRecord
+from se_search.record import ENDED_WELL, Stop, TrialRecord
 from se_search.report.document import (
     Findings,
     front_caution,
@@ -21,7 +21,7 @@ from se_search.report.document import (
 )
 from se_search.store.folder import RunFolder
 
-ENDED = ("COMPLETE", "PRUNED", "FAIL")
+ENDED = (*ENDED_WELL, "FAIL")
 
 
 class Standing(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +18,7 @@ import optuna
 from se_search.analysis.pareto import summarize
 from se_search.errors import TooManyFailuresError
 from se_search.record import (
+    ENDED_WELL,
     Assignment,
     CandidateT,
     Configuration,
@@ -147,6 +148,7 @@ def run_search(
         TooManyFailuresError: ``budget.max_failures`` trials in a row failed.
     """
     store.study.sampler = sampler
+    promotion = replace(promotion, score=promotion.score or sampler.score)
     running: set[int] = set()
     failures_in_a_row: list[str] = []
 
@@ -154,13 +156,14 @@ def run_search(
         observe(_make_progress(store, objectives, budget, len(running), changed))
 
     def is_settled() -> bool:
-        # What is due to climb, or was broken off, goes first.
         if tolerance is None or store.count("WAITING"):
             return False
-        if budget.ladder.next_promotion(store.records, objectives[1:], promotion) is not None:
-            return False
         gain = sampler.expected_gain(store.study)
-        return gain is not None and gain < tolerance
+        if gain is None or gain >= tolerance:
+            return False
+        # What is due to climb goes first.
+        due = budget.ladder.next_promotion(store.records, objectives[1:], promotion)
+        return due is None
 
     report(None)
     while True:
@@ -201,7 +204,7 @@ def run_search(
 
 def _has_budget(store: TrialStore, budget: Budget) -> bool:
     """Tell whether a trial may start: one that waits has been counted already."""
-    return store.count("RUNNING", "COMPLETE", "PRUNED", "FAIL") < budget.num_trials
+    return store.count("RUNNING", "FAIL", *ENDED_WELL) < budget.num_trials
 
 
 def _ask(
@@ -268,7 +271,7 @@ def _make_progress(
     summaries = summarize(store.records, objectives)
     return Progress(
         total=budget.num_trials,
-        completed=store.count("COMPLETE", "PRUNED"),
+        completed=store.count(*ENDED_WELL),
         shorter=store.count("PRUNED"),
         failed=store.count("FAIL"),
         running=num_running,

@@ -29,14 +29,13 @@ from optuna.trial import FrozenTrial, TrialState
 from se_search.analysis.accuracy_model import Trainings
 from se_search.analysis.factors import Factors, columns_to_factors
 from se_search.errors import SpaceError
-from se_search.record import CandidateT, TrialRecord
+from se_search.record import ENDED_WELL, CandidateT, TrialRecord
 from se_search.search.candidates import CandidateSpace
 from se_search.search.pool import MAX_WHOLE, Codes, PoolSource
-from se_search.search.promotion import Estimate
+from se_search.search.promotion import Estimate, Scorer
 from se_search.search.proposer import Decision, History, Proposer
 from se_search.search.samplers import CandidateSampler, IsAllowed
 
-ENDED_WELL = ("COMPLETE", "PRUNED")
 UNDER_WAY = ("RUNNING", "WAITING")
 
 
@@ -100,6 +99,11 @@ class ParetoSampler(CandidateSampler[CandidateT]):
     def expected_gain(self, study: Study) -> float | None:
         """Return by how much the front is expected to rise if the best candidate became known."""
         return self.decide(study).gain
+
+    @property
+    def score(self) -> Scorer:
+        """What estimates accuracies for promotion: ``estimate``."""
+        return self.estimate
 
     def estimate(self, records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:
         """Estimate the full-budget accuracy of every candidate that has been trained, by key.

@@ -96,19 +96,24 @@ class PoolSource(Generic[CandidateT]):
     @cached_property
     def _base(self) -> Pool:
         if self.is_whole:
-            codes = self.space.codes()
-            return Pool(codes, self._scale(self.space.price_codes(codes, self.price)))
+            codes, costs = self._whole
+            return Pool(codes, self._scale(costs))
         rng = np.random.default_rng(derive_seed(self.seed, "pool"))
         codes = self.space.draw_codes(NUM_DRAWN, rng)
         codes = codes[np.sort(np.unique(_hash_rows(codes), return_index=True)[1])]
-        costs = self._scale(self.space.price_codes(codes, self.price))
-        kept = np.sort(_spread(costs[:, 0], NUM_KEPT))
-        return Pool(codes[kept], costs[kept])
+        scaled = self._scale(self.space.price_codes(codes, self.price))
+        kept = np.sort(_spread(scaled[:, 0], NUM_KEPT))
+        return Pool(codes[kept], scaled[kept])
+
+    @cached_property
+    def _whole(self) -> tuple[Codes, NDArray[np.int64]]:
+        codes = self.space.codes()
+        return codes, self.space.price_codes(codes, self.price)
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
         if self.is_whole:
-            costs = self.space.price_codes(self.space.codes(), self.price)
+            _, costs = self._whole
             return np.asarray(costs.min(axis=0), float), np.asarray(costs.max(axis=0), float)
         low, high = self.space.price_ends(self.price)
         return low.astype(np.float64), high.astype(np.float64)

@@ -20,11 +20,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.statistics import pooled_variance
 from se_search.errors import RunError
-from se_search.record import Rung, TrialRecord
+from se_search.record import ENDED_WELL, Rung, TrialRecord
 
 Training = tuple[int, int]  # epochs, seed
-ENDED_WELL = ("COMPLETE", "PRUNED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ class Promotion:
         eta: the best ``1 / eta`` of those that have finished a rung may climb.
         z: the noise band of two candidates is ``z`` standard errors of their difference.
         score: estimates accuracies from all trials; candidates that it leaves out stay where
-            they are. None: the mean accuracy at the rung itself, see ``score_at``.
+            they are. None: the sampler's estimates if it makes any, else the mean accuracy at
+            the rung itself, see ``score_at``.
     """
 
     eta: int = 3
@@ -232,11 +233,11 @@ def score_at(rung: Rung) -> Scorer:
     def score(records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:
         ended = [r for r in records if r.accuracy is not None and r.state in ENDED_WELL]
         groups = _accuracies(r for r in ended if r.epochs == rung.epochs)
-        sd = _pooled_sd(groups.values())
-        if sd is None:
-            sd = _pooled_sd(_accuracies(ended).values()) or 0.0
+        variance = pooled_variance(groups.values())
+        if variance is None:
+            variance = pooled_variance(_accuracies(ended).values()) or 0.0
         return {
-            key: Estimate(statistics.fmean(values), sd / len(values) ** 0.5)
+            key: Estimate(statistics.fmean(values), (variance / len(values)) ** 0.5)
             for (key, _), values in groups.items()
         }
 
@@ -250,14 +251,6 @@ def _accuracies(records: Iterable[TrialRecord]) -> dict[tuple[str, int], list[fl
         if record.accuracy is not None:
             groups[record.key, record.epochs].append(record.accuracy)
     return groups
-
-
-def _pooled_sd(groups: Iterable[Sequence[float]]) -> float | None:
-    repeated = [group for group in groups if len(group) > 1]
-    if not repeated:
-        return None
-    squares = sum((len(group) - 1) * statistics.variance(group) for group in repeated)
-    return float((squares / sum(len(group) - 1 for group in repeated)) ** 0.5)
 
 
 @dataclass(frozen=True)

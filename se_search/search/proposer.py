@@ -2,7 +2,8 @@
 
 A decision is a function of the seed and of the trainings that have finished or are running, in the
 order of their trials; nothing else is remembered, so a continued search decides as an undisturbed
-one would. Hyper-parameters are fitted anew whenever the trainings have grown by a twentieth.
+one would. Hyper-parameters are fitted anew whenever the trainings have grown by a twentieth, from
+200 on by a fifth.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from se_search.analysis.accuracy_model import Kernel, Posterior, Scale, Trainings, spans_of
 from se_search.analysis.factors import Factors
-from se_search.analysis.front_probability import front_probability
+from se_search.analysis.front_probability import front_probability, on_front
 from se_search.errors import SpaceError
 from se_search.search.acquisition import Staircase
 from se_search.search.pool import Array, Codes, Pool, PoolSource
@@ -233,7 +234,7 @@ class Proposer:
         key = (spans, _freeze(base))
         rows = self.factors.one_hot(trainings.codes)
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, *self._fit_base(base, spans, history)
+            self._fitted = key, *self._fit_base(base, spans)
         _, pool, posterior = self._fitted
         known = posterior.same_as(rows, trainings.budgets)
         posterior.truncate(max(known, num_base))
@@ -241,20 +242,18 @@ class Proposer:
             posterior.append(rows[number], int(trainings.budgets[number]))
         return pool, posterior
 
-    def _fit_base(
-        self, base: Trainings, spans: tuple[float, ...], history: History
-    ) -> tuple[Pool, Posterior]:
+    def _fit_base(self, base: Trainings, spans: tuple[float, ...]) -> tuple[Pool, Posterior]:
         rows = self.factors.one_hot(base.codes)
         values = Scale.fit(base, len(spans), self.num_starts).apply(base.accuracies, base.budgets)
         kernel = Kernel(self.factors, spans).fit(rows, base.budgets, values)
         pool = self._empty_pool()
         if not self.source.is_whole:
-            believed = Posterior(kernel, rows.astype(np.float32), rows, base.budgets)
             trained = np.unique(base.codes, axis=0)
-            costs = self.source.make(trained, trained[:0])
-            at = costs.find(base.codes)
-            on_front = _on_staircase(costs.costs[at], believed.mean(values))
-            pool = self.source.make(trained, base.codes[on_front])
+            one_hot = self.factors.one_hot(trained).astype(np.float32)
+            mean = Posterior(kernel, one_hot, rows, base.budgets).mean(values)
+            known = self.source.make(trained, trained[:0])
+            marks = on_front(known.costs[known.find(trained)], mean[None])[0]
+            pool = self.source.make(trained, trained[marks])
         one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
         return pool, Posterior(kernel, one_hot, rows, base.budgets)
 
@@ -396,13 +395,6 @@ def _milestone(count: int) -> int:
 def _step(count: int) -> int:
     """Return after how many more trainings the model is fitted anew; later it moves little."""
     return max(2, count // 20) if count < 200 else count // 5
-
-
-def _on_staircase(costs: Array, accuracies: Array) -> NDArray[np.bool_]:
-    """Mark the points that no other one beats in accuracy at no greater costs."""
-    no_worse = (costs[:, None, :] <= costs[None, :, :]).all(axis=2)
-    beaten = (no_worse & (accuracies[:, None] > accuracies[None, :])).any(axis=0)
-    return np.asarray(~beaten)
 
 
 def _freeze(trainings: Trainings) -> tuple[bytes, bytes, bytes]:

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from se_search.errors import SpaceError
 from se_search.record import CandidateT
 from se_search.search.candidates import CandidateSpace
+from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
 from se_search.space import Choice, Parameter
 
@@ -60,6 +61,11 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         Returns:
             Accuracy (0..1), averaged over the logarithm of the cost; None: the sampler knows not.
         """
+        return None
+
+    @property
+    def score(self) -> Scorer | None:
+        """What estimates the full-budget accuracies of what has been trained; None: nothing."""
         return None
 
     def pass_over(self, study: Study, trial: FrozenTrial) -> None:
@@ -183,6 +189,11 @@ class OptunaSampler(CandidateSampler[CandidateT]):
             if self.is_allowed(candidate):
                 return candidate
         return self.draw_uniformly(self.rng(trial))
+
+    @property
+    def score(self) -> Scorer | None:
+        """What estimates the full-budget accuracies of what has been trained; None: nothing."""
+        return None
 
     def pass_over(self, study: Study, trial: FrozenTrial) -> None:
         """Let the inner sampler draw in vain.
