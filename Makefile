@@ -2,10 +2,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint bench catalogue clean
+.PHONY: run test lint reproduce bench catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
+
+reproduce: $(STAMP)  ## carry out all studies at desk scale: trainings of an hour on two cores
+	$(BIN)/se-search reproduce all
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from se_search.candidate import Backbone
+    from se_search.confirm import ConfirmOptions
     from se_search.report.live import Display
     from se_search.space import BoundSpace
+    from se_search.store.folder import RunFolder
 
 app = typer.Typer(
     name="se-search",
@@ -131,6 +134,10 @@ def run(
     allow_code: AllowCodeOption = False,
     name: Annotated[str | None, typer.Option(help="of the run; default: the space's")] = None,
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs"),
+    confirm: Annotated[
+        int | None,
+        typer.Option(min=1, help="at the end, train the front again with so many fresh seeds"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print nothing but errors")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print a JSON object a line: each trial, then the front")
@@ -172,10 +179,69 @@ def run(
         runs_dir=runs_dir,
     )
     outcome = launch(options, _make_display(quiet, as_json))
-    if outcome.signal is not None:
-        command = shlex.join(["se-search", *sys.argv[1:]])
-        print(f"Stopped. To continue: {command}", file=sys.stderr)
-        sys.exit(128 + outcome.signal)
+    _exit_if_stopped(outcome.signal)
+    if confirm is not None:
+        from se_search.confirm import ConfirmOptions
+
+        confirmation = ConfirmOptions(
+            seeds=confirm,
+            workers=workers,
+            threads=threads,
+            timeout=timeout,
+            data_dir=data_dir,
+            allow_code=allow_code,
+        )
+        _confirm(outcome.folder, confirmation, quiet, as_json)
+
+
+@app.command()
+def confirm(
+    run: RunArgument,
+    seeds: Annotated[int, typer.Option(help="trainings of each candidate, of no trial's seed")] = 5,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="front, all-credible, or one as resnet50/stage2=standard:r16; repeatable; "
+            "default: front"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="trainings at a time; default: GPUs, or CPU cores")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of each training; default: the run's")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="seconds after which a training is killed")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="where the data set lies; default: the run's")
+    ] = None,
+    allow_code: AllowCodeOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print nothing but errors")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="print a JSON object a line: each training, then the result"),
+    ] = False,
+) -> None:
+    """Train a run's front again with fresh seeds, and evaluate it on the test images, once.
+
+    The plain backbone and SE everywhere (r = 16) are trained beside it. The same command continues
+    what was stopped. Exit codes as for run.
+    """
+    from se_search.confirm import ConfirmOptions
+    from se_search.store.folder import RunFolder
+
+    options = ConfirmOptions(
+        seeds=seeds,
+        candidates=tuple(candidates or ["front"]),
+        workers=workers,
+        threads=threads,
+        timeout=timeout,
+        data_dir=data_dir,
+        allow_code=allow_code,
+    )
+    _confirm(RunFolder.existing(run), options, quiet, as_json)
 
 
 @app.command()
@@ -187,6 +253,75 @@ def report(run: RunArgument) -> None:
 
     folder = RunFolder.existing(run)
     print_findings(_console(), write_report(folder))
+
+
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str], typer.Argument(help="studies, by name or folder; all: every shipped one")
+    ],
+    scale: Annotated[
+        str, typer.Option(help="desk (Fashion-MNIST, a CPU) or paper (ImageNet, GPUs)")
+    ] = "desk",
+    data: Annotated[
+        str | None, typer.Option(help="instead of the scale's, as imagenet:PATH")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="where the data set lies")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="instead of the scale's")] = None,
+    store: Annotated[
+        Path, typer.Option(help="folder of trainings and results; studies: those that were landed")
+    ] = Path("runs/studies"),
+    train: Annotated[
+        bool, typer.Option(help="whether missing trainings are made, or what there is is judged")
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="trainings at a time; default: GPUs, or CPU cores")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of each training")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    timeout: Annotated[
+        float | None, typer.Option(help="seconds after which a training is killed")
+    ] = None,
+    mix_environments: Annotated[
+        bool,
+        typer.Option(
+            "--mix-environments", help="go on with trainings of other hardware or versions"
+        ),
+    ] = False,
+) -> None:
+    """Carry out studies of the paper's findings: train what is missing, and judge the claims.
+
+    Trainings that several studies need are made once. The same command continues what was stopped.
+    """
+    from se_search.report.study import closing_lines, study_table
+    from se_search.reproduce import ReproduceOptions
+    from se_search.reproduce import reproduce as carry_out
+
+    options = ReproduceOptions(
+        names=tuple(names),
+        scale=scale,
+        data=data,
+        data_dir=data_dir,
+        seeds=seeds,
+        store=store,
+        train=train,
+        workers=workers,
+        threads=threads,
+        accelerator=accelerator,
+        timeout=timeout,
+        mix_environments=mix_environments,
+    )
+    console = _console()
+    reports, number = carry_out(options, lambda text: print(text, file=sys.stderr, flush=True))
+    for report in reports:
+        console.print(study_table(report))
+        for line in closing_lines(report):
+            console.print(line, highlight=False)
+        console.print(f"Written: {report.folder}/results.md", highlight=False, soft_wrap=True)
+    if number is not None:
+        command = shlex.join(["se-search", *sys.argv[1:]])
+        print(f"Stopped. To continue: {command}", file=sys.stderr)
+        sys.exit(128 + number)
 
 
 @app.command()
@@ -370,6 +505,34 @@ def version() -> None:
     from importlib.metadata import version as read_version
 
     print(read_version("se-search"))
+
+
+def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: bool) -> None:
+    from se_search.confirm import Ended, confirm
+    from se_search.report.confirmation import confirmation_event, print_confirmation
+
+    display = _make_display(quiet, as_json)
+
+    def observe(ended: Ended) -> None:
+        if as_json:
+            print(json.dumps({"event": "training", **asdict(ended)}), flush=True)
+        else:
+            display.note(str(ended))
+
+    outcome = confirm(folder, options, display.note, observe)
+    if as_json:
+        print(json.dumps(confirmation_event(folder, outcome.rounds)), flush=True)
+    elif not quiet:
+        print_confirmation(_console(), folder, outcome.rounds)
+    _exit_if_stopped(outcome.signal)
+
+
+def _exit_if_stopped(number: int | None) -> None:
+    """Exit as a signal asked, with the command that continues."""
+    if number is not None:
+        command = shlex.join(["se-search", *sys.argv[1:]])
+        print(f"Stopped. To continue: {command}", file=sys.stderr)
+        sys.exit(128 + number)
 
 
 def _describe(

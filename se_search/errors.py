@@ -31,6 +31,10 @@ class RunError(SESearchError):
     """A run folder that can't be read or written."""
 
 
+class StudyFileError(SESearchError):
+    """A study.yaml that can't be read, or that asks for something impossible."""
+
+
 class RunBusyError(RunError):
     """Another process is working on this run."""
 

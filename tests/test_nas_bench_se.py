@@ -12,14 +12,14 @@ import pytest
 from benchmarks.nas_bench_se import definition, export
 from benchmarks.nas_bench_se.definition import BACKBONE, FOLDER, SPACE, list_candidates
 from benchmarks.nas_bench_se.export import read_table, write_table
-from benchmarks.nas_bench_se.log import TrainingLog, read_log
-from benchmarks.nas_bench_se.make import list_assignments, train_missing
 from benchmarks.nas_bench_se.table import NASBenchSE, QueryError
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import CandidateError, DivergedError, RunError, TooManyFailuresError
+from se_search.execution.batch import list_assignments, train_missing
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation, Stop
+from se_search.store.training_log import TrainingLog, read_log
 
 IDENTITY = {
     "format": 1,
@@ -82,7 +82,7 @@ def train(path):
             trained.append(assignment)
             return outcome
 
-        assignments = list_assignments(list_candidates()[:candidates], seeds, epochs)
+        assignments = list_assignments(list_candidates()[:candidates], range(seeds), epochs)
         with TrainingLog(path, identity, environment, **options) as log:
             executor = SerialExecutor(note_and_evaluate, workers)
             train_missing(assignments, log, executor, stop, lambda text: None)
@@ -308,7 +308,7 @@ def test_without_trainings_there_is_no_table(path, tmp_path):
     "text", [PLAIN, f"{PLAIN}/all=none", f" {PLAIN}/stage2=pre:r4/stage2=none"]
 )
 def test_any_spelling_of_a_candidate_finds_its_training(table, text):
-    expected = make_up(list_assignments([Candidate.plain(BACKBONE)], 2, 2)[1])
+    expected = make_up(list_assignments([Candidate.plain(BACKBONE)], range(2), 2)[1])
     found = table.query(text, epochs=2, seed=1)
     assert found.validation_accuracy == expected.accuracy
     assert found.test_loss == expected.history[-1]["test_loss"]

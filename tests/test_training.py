@@ -296,7 +296,7 @@ def test_evaluating_the_test_images_changes_no_other_number(tested, baseline):
 
 def test_without_the_test_images_there_is_nothing_about_them(baseline):
     assert baseline.test_correct is None
-    assert set(baseline.history[-1]) == {"epoch", "train_loss", "accuracy", "loss"}
+    assert set(baseline.history[-1]) == {"epoch", "train_loss", "accuracy", "loss", "top5"}
 
 
 def test_the_test_accuracy_is_that_of_the_trained_network_on_the_test_images(cache, tested):

@@ -27,8 +27,8 @@ from benchmarks.nas_bench_se.definition import (
     describe_files,
     list_candidates,
 )
-from benchmarks.nas_bench_se.log import LogContents, Training, read_log
 from se_search.errors import RunError
+from se_search.store.training_log import LogContents, Training, read_log
 
 TRAININGS, CURVES, CORRECT, MANIFEST = (
     "nas_bench_se.csv",

@@ -14,10 +14,9 @@ import argparse
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.nas_bench_se.definition import (
     DATA,
@@ -28,12 +27,12 @@ from benchmarks.nas_bench_se.definition import (
     list_candidates,
 )
 from benchmarks.nas_bench_se.export import read_table, write_table
-from benchmarks.nas_bench_se.log import Training, TrainingLog
-from se_search.candidate import Candidate
-from se_search.errors import SESearchError, TooManyFailuresError
+from se_search.errors import SESearchError
+from se_search.execution.batch import list_assignments, train_missing
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.signals import StopSignals
-from se_search.record import Assignment, Device, Evaluation, Failure, Hardware, Stop
+from se_search.record import Device, Hardware
+from se_search.store.training_log import TrainingLog
 from se_search.training.datasets import prepare_data
 from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
 
@@ -42,15 +41,6 @@ VERSIONED = ("torch", "torchvision", "pytorch-lightning", "numpy", "se-search")
 # Children run this script's imports again: the server has them already, and as they were at the
 # start, whatever is edited meanwhile.
 PRELOADED = (*PRELOAD, "benchmarks.nas_bench_se.make")
-MAX_FAILURES = 3
-
-
-class Executor(Protocol):
-    """Runs trainings; ``se_search.execution`` has two."""
-
-    def has_room(self) -> bool: ...  # noqa: D102
-    def submit(self, number: int, assignment: Assignment[Candidate]) -> None: ...  # noqa: D102
-    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]: ...  # noqa: D102
 
 
 def main() -> int:
@@ -66,74 +56,6 @@ def main() -> int:
         return error.exit_code
     print(f"Written to {options.folder}: {counts}")
     return 128 + signal if signal else 0
-
-
-def list_assignments(
-    candidates: Sequence[Candidate], num_seeds: int, epochs: int
-) -> list[Assignment[Candidate]]:
-    """Return what is to be trained, in order: all candidates with one seed, then with the next."""
-    return [
-        Assignment(candidate, seed, epochs) for seed in range(num_seeds) for candidate in candidates
-    ]
-
-
-def train_missing(
-    assignments: Sequence[Assignment[Candidate]],
-    log: TrainingLog,
-    executor: Executor,
-    stop: Callable[[], Stop],
-    note: Callable[[str], None],
-) -> None:
-    """Train what the log does not have, in order, until all is done or a stop is asked for.
-
-    Raises:
-        TooManyFailuresError: three trainings in a row failed; those that failed are not in the log.
-    """
-    missing = [a for a in assignments if (a.candidate.key, a.epochs, a.seed) not in log.done]
-    total, num_done = len(assignments), len(assignments) - len(missing)
-    waiting: Iterator[tuple[int, Assignment[Candidate]]] = iter(enumerate(missing))
-    running: dict[int, Assignment[Candidate]] = {}
-    num_failures = 0
-    while True:
-        while stop() == Stop.NO and executor.has_room() and (following := next(waiting, None)):
-            executor.submit(*following)
-            running[following[0]] = following[1]
-        if not running or stop() == Stop.NOW:
-            return
-        for number, outcome in executor.wait(timeout=1.0):
-            assignment = running.pop(number)
-            what = f"{assignment.candidate}, {assignment.epochs} epochs, seed {assignment.seed}"
-            if isinstance(outcome, Failure):
-                num_failures += 1
-                note(f"failed: {what}: {outcome.reason}")
-                if num_failures == MAX_FAILURES:
-                    raise TooManyFailuresError(f"{MAX_FAILURES} trainings in a row failed")
-                continue
-            num_failures = 0
-            log.append(make_training(assignment, outcome, log.environment))
-            num_done += 1
-            note(
-                f"{num_done}/{total} {what}: validation {100 * outcome.accuracy:.2f} %, "
-                f"test {100 * outcome.history[-1]['test_accuracy']:.2f} %, {outcome.seconds:.1f} s"
-            )
-
-
-def make_training(
-    assignment: Assignment[Candidate], outcome: Evaluation, environment: int
-) -> Training:
-    """Return a finished training as the log keeps it."""
-    assert outcome.test_correct is not None
-    return Training(
-        key=assignment.candidate.key,
-        candidate=str(assignment.candidate),
-        epochs=assignment.epochs,
-        seed=assignment.seed,
-        environment=environment,
-        history=outcome.history,
-        correct=outcome.correct,
-        test_correct=outcome.test_correct,
-        seconds=outcome.seconds,
-    )
 
 
 def describe_environment(hardware: Hardware, num_workers: int) -> dict[str, Any]:
@@ -155,7 +77,7 @@ def describe_environment(hardware: Hardware, num_workers: int) -> dict[str, Any]
 def _train(options: argparse.Namespace) -> int | None:
     """Train, and return the signal that ended it before its time."""
     candidates = list_candidates()[: options.candidates]
-    assignments = list_assignments(candidates, options.seeds, options.epochs)
+    assignments = list_assignments(candidates, range(options.seeds), options.epochs)
     data = prepare_data(DATA, None, None, RECIPE)
     identity = describe_table(data)
     published = read_table(options.folder)

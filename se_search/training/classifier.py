@@ -15,6 +15,7 @@ from se_search.models.weights import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
 
 EVALUATED_PARTS = ("", "test_")  # what begins the names of each loader's numbers
+NUM_LIKELIEST = 5
 
 
 class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skipped by mypy
@@ -28,8 +29,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         num_steps: optimiser steps of the whole training; the schedule is fitted to them.
 
     Attributes:
-        history: a row for each validation: epoch, train_loss, accuracy, loss; with a second loader
-            also test_accuracy and test_loss.
+        history: a row for each validation: epoch, train_loss, accuracy, loss, and with more than
+            five classes top5, the share of images whose class is among the five likeliest; with a
+            second loader also test_accuracy, test_loss and test_top5.
         correct: of the last validation, a ``(images,)`` bool for each loader.
     """
 
@@ -45,6 +47,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self._train_losses: list[Tensor] = []
         self._eval_losses: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
         self._eval_correct: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
+        self._eval_top5: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
@@ -108,6 +111,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         logits = self.model(images).float()
         self._eval_losses[dataloader_idx].append(F.cross_entropy(logits, labels, reduction="sum"))
         self._eval_correct[dataloader_idx].append(logits.argmax(dim=1) == labels)
+        if logits.shape[1] > NUM_LIKELIEST:
+            likeliest = logits.topk(NUM_LIKELIEST, dim=1).indices
+            self._eval_top5[dataloader_idx].append((likeliest == labels[:, None]).any(dim=1))
 
     def on_validation_epoch_end(self) -> None:
         """Add a row to the history."""
@@ -115,13 +121,15 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         if self._epoch:
             row["train_loss"] = self._train_loss
         self.correct = [torch.cat(batches).cpu() for batches in self._eval_correct if batches]
-        for part, correct, losses in zip(
-            EVALUATED_PARTS, self.correct, self._eval_losses, strict=False
+        for part, correct, losses, top5 in zip(
+            EVALUATED_PARTS, self.correct, self._eval_losses, self._eval_top5, strict=False
         ):  # not strict: there may be no second loader
             row[f"{part}accuracy"] = float(correct.double().mean())
             row[f"{part}loss"] = float(torch.stack(losses).sum()) / len(correct)
+            if top5:
+                row[f"{part}top5"] = float(torch.cat(top5).double().mean())
         self.history.append(row)
-        for batches in (*self._eval_losses, *self._eval_correct):
+        for batches in (*self._eval_losses, *self._eval_correct, *self._eval_top5):
             batches.clear()
 
 

@@ -164,7 +164,7 @@ class TrainingLog:
         if changes := _differences(contents.identity, self._identity):
             raise RunError(
                 f"the trainings there are were made for something else; {'; '.join(changes)}. "
-                "A table of another kind needs a folder and a log of its own (--folder, --log)"
+                "Trainings of another kind need a log of their own"
             )
         if self._mix or not contents.environments:
             return
