@@ -217,7 +217,10 @@ def paired_t_p(differences: Floats, alternative: Alternative = "two-sided") -> f
 
 
 def population_interval(
-    differences: NDArray[np.int8], confidence: float = 0.95, seed: int = 0
+    differences: NDArray[np.int8],
+    confidence: float = 0.95,
+    seed: int = 0,
+    num_resamples: int = NUM_RESAMPLES,
 ) -> Interval:
     """Return an interval of the mean difference over new seeds and new images.
 
@@ -237,6 +240,7 @@ def population_interval(
         differences: ``(seeds, images)``: 1 where only A is right, -1 where only B is, else 0.
         confidence: the interval's.
         seed: of the resampling.
+        num_resamples: how many there are.
     """
     num_seeds, num_images = differences.shape
     rng = np.random.default_rng(seed)
@@ -244,8 +248,8 @@ def population_interval(
     mean = float(by_seed.mean())
     # Images with the same sum are drawn together: a few groups instead of 10,000 images.
     sums, counts = np.unique(differences.sum(axis=0, dtype=np.int64), return_counts=True)
-    picked_seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), NUM_RESAMPLES)
-    picked_images = rng.multinomial(num_images, counts / num_images, NUM_RESAMPLES)
+    picked_seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), num_resamples)
+    picked_images = rng.multinomial(num_images, counts / num_images, num_resamples)
     quantile = _t_quantile((1 + confidence) / 2, num_seeds)
     normal = NormalDist().inv_cdf((1 + confidence) / 2)
     widen = quantile / normal * math.sqrt(num_seeds / (num_seeds - 1))
