@@ -256,6 +256,22 @@ def report(run: RunArgument) -> None:
 
 
 @app.command()
+def effects(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Print what each stage or block, position and width contributes, with intervals and costs.
+
+    Writes effects.csv and effects.png into the run's folder.
+    """
+    from se_search.report.effects import effects_event, print_effects, write_effects
+    from se_search.store.folder import RunFolder
+
+    written = write_effects(RunFolder.existing(run))
+    if as_json:
+        print(json.dumps(effects_event(written), indent=1))
+    else:
+        print_effects(_console(), written)
+
+
+@app.command()
 def reproduce(
     names: Annotated[
         list[str], typer.Argument(help="studies, by name or folder; all: every shipped one")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count, islice
@@ -25,8 +24,7 @@ from se_search.analysis.confirmation import (
     Chosen,
     judge_candidates,
 )
-from se_search.analysis.credible_front import believe_records
-from se_search.analysis.pareto import summarize
+from se_search.analysis.credible_front import CredibleCandidate, CredibleFront
 from se_search.candidate import Backbone, Candidate
 from se_search.cost import count_cost
 from se_search.errors import RecipeError, RunError
@@ -41,7 +39,16 @@ from se_search.launch import (
     read_versions,
 )
 from se_search.recipe import Recipe
-from se_search.record import Assignment, Device, Evaluation, Failure, Hardware, Stop, TrialRecord
+from se_search.record import (
+    Assignment,
+    Device,
+    Evaluation,
+    Failure,
+    Hardware,
+    Stop,
+    TrialRecord,
+)
+from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import (
     Round,
     count_readings,
@@ -147,66 +154,41 @@ def confirm(
     """
     with folder.lock():
         config = folder.read_config()
-        asked, recorded = _recall(config, options), config["study"]
-        study = describe_study(_read_space(recorded["space"]), read_recorded_recipe(config), asked)
-        _refuse_changes(folder, recorded, assume_recorded(study, recorded))
-        write_report(folder)
+        asked = _recall(config, options)
+        study = _recall_study(folder, config, asked)
+        credible = write_report(folder).credible
         records = read_records(folder.database)
-        seeds = fresh_seeds(study.seed, {record.seed for record in records}, options.seeds)
-        chosen = choose_candidates(
-            options.candidates,
-            study.backbone,
-            records,
-            study.objectives,
-            study.epochs,
-            read_front(folder.pareto_csv),
-        )
-        _note_choice(chosen, study.backbone, seeds, note)
+        chosen = choose_candidates(options.candidates, study.backbone, credible)
+        planned = _plan_round(study, chosen, records, options)
+        _note_choice(planned, study.backbone, note)
         assignments = list_assignments(
-            [Candidate.parse(c.candidate, study.backbone) for c in chosen], seeds, study.epochs
+            [Candidate.parse(c.candidate, study.backbone) for c in planned.chosen],
+            planned.seeds,
+            study.epochs,
         )
-        finished = _finished(folder)
-        missing = [a for a in assignments if _id_of(a) not in finished]
-        rounds = _begin_round(
-            read_rounds(folder),
-            Round(
-                started=datetime.now().astimezone().isoformat(timespec="seconds"),
-                asked_for=options.candidates,
-                chosen=tuple(chosen),
-                seeds=seeds,
-                epochs=study.epochs,
-                num_trials=len(records),
-                num_images=(study.data["validation"], study.data["test"]),
-                reads_test=bool(missing),
-                command=("se-search", *sys.argv[1:]),
-            ),
-        )
-        if missing and (before := count_readings(rounds[:-1])):
-            note(
-                f"The test images have been read by {before} earlier "
-                f"confirmation{'s' if before > 1 else ''} of this run; this one reads them again."
-            )
+        before = _finished(folder)
+        rounds = _begin_round(read_rounds(folder), planned)
+        train = None
+        if any(_id_of(assignment) not in before for assignment in assignments):
+            train = _get_ready(folder, config, study, asked, note)
+            _note_readings(rounds, note)
+            # It stands there before the first test image is read, whatever comes after.
+            write_rounds(folder, [*rounds[:-1], replace(rounds[-1], reads_test=True)])
         failures: list[str] = []
         signal = None
         try:
-            if missing:
-                # It stands there before the first test image is read, whatever comes after.
-                write_rounds(folder, rounds)
-                signal = _train(folder, config, study, assignments, asked, failures, note, observe)
+            if train is not None:
+                signal = train(assignments, failures, observe)
         finally:
-            rounds[-1] = _close_round(folder, rounds[-1], study, failures)
+            rounds[-1] = _close_round(folder, rounds[-1], study, failures, set(before))
             write_rounds(folder, rounds)
             write_confirmation(folder, rounds)
+            write_checklist(folder.checklist, config, records, rounds)
         return ConfirmOutcome(folder, rounds, signal)
 
 
 def choose_candidates(
-    wanted: Sequence[str],
-    backbone: Backbone,
-    records: Sequence[TrialRecord],
-    objectives: tuple[str, ...],
-    epochs: int,
-    front: Sequence[str],
+    wanted: Sequence[str], backbone: Backbone, credible: CredibleFront
 ) -> list[Chosen]:
     """Return each candidate that is to be trained once, cheapest first, with why it is.
 
@@ -214,61 +196,61 @@ def choose_candidates(
         wanted: ``front``, ``all-credible`` (what is on the front with a probability of at least
             0.05) or texts of candidates.
         backbone: what they are of.
-        records: the search's trials.
-        objectives: of the study.
-        epochs: of a full training.
-        front: texts of the reported front.
+        credible: what the search has found.
 
     Raises:
         CandidateError: a text is no candidate of the backbone.
         RunError: there is no front, or no credible set.
     """
-    believed = believe_records(records, objectives, epochs)
+    members = [c.summary.candidate for c in credible.front]
+    if ALL_FRONT in wanted and not members:
+        raise RunError("no full training has ended yet, so there is no front to confirm")
+    if ALL_CREDIBLE in wanted and not credible.credible_set:
+        raise RunError(f"there is no credible set to confirm: {credible.reason}")
+    credible_set = credible.credible_set if ALL_CREDIBLE in wanted else []
+    lists = {
+        FRONT: members if ALL_FRONT in wanted else [],
+        CREDIBLE: [c.summary.candidate for c in credible_set],
+        NAMED: [text for text in wanted if text not in (ALL_FRONT, ALL_CREDIBLE)],
+        PLAIN: [str(Candidate.plain(backbone))],
+        EVERYWHERE: [str(se_everywhere(backbone))],
+    }
     roles: dict[Candidate, list[str]] = {}
-
-    def add(role: str, texts: Sequence[str]) -> None:
+    for role, texts in lists.items():
         for text in texts:
             roles.setdefault(Candidate.parse(text, backbone), []).append(role)
-
-    for each in dict.fromkeys(wanted):
-        if each == ALL_FRONT:
-            if not front:
-                raise RunError("no full training has ended yet, so there is no front to confirm")
-        elif each == ALL_CREDIBLE:
-            if not believed.credible_set:
-                raise RunError(f"there is no credible set to confirm: {believed.reason}")
-            add(CREDIBLE, [c.summary.candidate for c in believed.credible_set])
-        else:
-            add(NAMED, [each])
-    # A member is one, however it was asked for; all of them are trained only if that was.
-    members = {Candidate.parse(text, backbone) for text in front}
-    for candidate in members if ALL_FRONT in wanted else members & set(roles):
-        roles.setdefault(candidate, []).insert(0, FRONT)
-    roles.setdefault(Candidate.plain(backbone), []).append(PLAIN)
-    roles.setdefault(se_everywhere(backbone), []).append(EVERYWHERE)
-    means = {s.key: (s.accuracy, s.num_seeds) for s in summarize(records, objectives)}
-    estimates = {c.summary.key: c.estimate for c in believed.candidates}
-    chosen = []
-    for candidate, why in roles.items():
-        cost = count_cost(candidate)
-        accuracy, num_seeds = means.get(candidate.key, (None, 0))
-        chosen.append(
-            Chosen(
-                candidate=str(candidate),
-                key=candidate.key,
-                placement=candidate.placement,
-                roles=tuple(dict.fromkeys(why)),
-                params=cost.params,
-                added_params=cost.added_params,
-                added_params_pct=round(cost.added_params_pct, 4),
-                macs=cost.macs,
-                added_macs=cost.added_macs,
-                search_accuracy=accuracy,
-                search_seeds=num_seeds,
-                search_estimate=None if believed.reason else estimates.get(candidate.key),
-            )
-        )
+    # A member is one, however it was asked for.
+    for candidate in roles.keys() & {Candidate.parse(text, backbone) for text in members}:
+        roles[candidate] = list(dict.fromkeys([FRONT, *roles[candidate]]))
+    found = {c.summary.key: c for c in credible.candidates}
+    chosen = [
+        _describe(candidate, tuple(why), found.get(candidate.key), credible.is_modelled)
+        for candidate, why in roles.items()
+    ]
     return sorted(chosen, key=lambda c: (c.params, c.macs, c.key))
+
+
+def _describe(
+    candidate: Candidate,
+    roles: tuple[str, ...],
+    found: CredibleCandidate | None,
+    is_modelled: bool,
+) -> Chosen:
+    cost = count_cost(candidate)
+    return Chosen(
+        candidate=str(candidate),
+        key=candidate.key,
+        placement=candidate.placement,
+        roles=roles,
+        params=cost.params,
+        added_params=cost.added_params,
+        added_params_pct=round(cost.added_params_pct, 4),
+        macs=cost.macs,
+        added_macs=cost.added_macs,
+        search_accuracy=None if found is None else found.summary.accuracy,
+        search_seeds=0 if found is None else found.summary.num_seeds,
+        search_estimate=found.estimate if found and is_modelled else None,
+    )
 
 
 def se_everywhere(backbone: Backbone) -> Candidate:
@@ -284,12 +266,6 @@ def fresh_seeds(study_seed: int, used: Collection[int], number: int) -> tuple[in
     """Return the first seeds from 1,000,000 plus the study's on that no trial has had."""
     free = (seed for seed in count(FIRST_SEED + study_seed) if seed not in used)
     return tuple(islice(free, number))
-
-
-def read_front(path: Path) -> list[str]:
-    """Return the candidates of a pareto.csv, as texts."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row["candidate"] for row in csv.DictReader(file)]
 
 
 def read_recorded_recipe(config: Mapping[str, Any]) -> Recipe:
@@ -353,23 +329,24 @@ class Watched:
         return ended
 
     def _tell(self, assignment: Assignment[Candidate], outcome: Evaluation | Failure) -> None:
-        candidate = assignment.candidate
-        is_failure = isinstance(outcome, Failure)
+        candidate, seed = assignment.candidate, assignment.seed
+        accuracy, seconds, reason = None, None, None
         if isinstance(outcome, Failure):
-            self._failures.append(
-                f"{candidate.placement}, seed {assignment.seed}: {outcome.reason}"
-            )
-        self._done += not is_failure
+            reason = outcome.reason
+            self._failures.append(f"{candidate.placement}, seed {seed}: {reason}")
+        else:
+            self._done += 1
+            accuracy, seconds = outcome.accuracy, outcome.seconds
         self._observe(
             Ended(
                 self._done,
                 self._total,
                 str(candidate),
                 candidate.placement,
-                assignment.seed,
-                None if isinstance(outcome, Failure) else outcome.accuracy,
-                None if isinstance(outcome, Failure) else outcome.seconds,
-                outcome.reason if isinstance(outcome, Failure) else None,
+                seed,
+                accuracy,
+                seconds,
+                reason,
             )
         )
 
@@ -383,65 +360,96 @@ def _check(outcome: Evaluation | Failure) -> Evaluation | Failure:
     return Failure(f"accuracy {outcome.accuracy}, loss {outcome.loss}: not finite")
 
 
-def _train(
+def _get_ready(
     folder: RunFolder,
     config: Mapping[str, Any],
     study: Study,
-    assignments: Sequence[Assignment[Candidate]],
     asked: SearchOptions,
-    failures: list[str],
     note: Callable[[str], None],
-    observe: Callable[[Ended], None],
-) -> int | None:
-    """Train what is missing, and return the signal that ended it before its time."""
+) -> Callable[[Sequence[Assignment[Candidate]], list[str], Callable[[Ended], None]], int | None]:
+    """Find all that the trainings need; return what makes those that are missing.
+
+    What is returned adds failures to its list, and hands back the signal that ended it before its
+    time.
+    """
     study, task, hardware, devices = prepare(study, asked, folder, note)
     _refuse_changes(folder, config["study"], study)
-    environment = _describe_environment(hardware, devices)
     _note_versions(config, note)
     # One evaluation, after the last epoch: the test images are read once a training, and no
     # number of the training depends on how often it is validated.
     recipe = task.recipe.model_copy(update={"validate_every": 0})
-    task = replace(task, recipe=recipe, with_test=True)
-    local = LocalExecutor(task, devices, folder.worker_log, asked.timeout)
+    executor = LocalExecutor(
+        replace(task, recipe=recipe, with_test=True), devices, folder.worker_log, asked.timeout
+    )
+    # Networks are trained alike whatever the space; which training ran where stands in the log.
     identity = {"study": {key: v for key, v in study.identity.items() if key != "space"}}
-    # Which training ran where stands in the log; what is compared ran in one round.
+    environment = _describe_environment(hardware, devices)
     log = TrainingLog(folder.confirmation_log, identity, environment, mix=True)
-    with log, StopSignals(lambda urgency: note(_describe_stop(urgency))) as stop:
-        done = sum(_id_of(assignment) in log.done for assignment in assignments)
-        watched = Watched(local, done, len(assignments), observe, failures)
-        try:
-            train_missing(assignments, log, watched, stop, lambda _: None)
-        finally:
-            local.kill()
-    return stop.number
+
+    def train(
+        assignments: Sequence[Assignment[Candidate]],
+        failures: list[str],
+        observe: Callable[[Ended], None],
+    ) -> int | None:
+        with log, StopSignals(lambda urgency: note(_describe_stop(urgency))) as stop:
+            done = sum(_id_of(assignment) in log.done for assignment in assignments)
+            watched = Watched(executor, done, len(assignments), observe, failures)
+            try:
+                train_missing(assignments, log, watched, stop, lambda _: None)
+            finally:
+                executor.kill()
+        return stop.number
+
+    return train
 
 
-def _begin_round(rounds: list[Round], new: Round) -> list[Round]:
+def _plan_round(
+    study: Study, chosen: Sequence[Chosen], records: Sequence[TrialRecord], options: ConfirmOptions
+) -> Round:
+    return Round(
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        asked_for=options.candidates,
+        chosen=tuple(chosen),
+        seeds=fresh_seeds(study.seed, {record.seed for record in records}, options.seeds),
+        epochs=study.epochs,
+        num_trials=len(records),
+        num_images=(study.data["validation"], study.data["test"]),
+        reads_test=False,
+        command=("se-search", *sys.argv[1:]),
+    )
+
+
+def _begin_round(rounds: list[Round], planned: Round) -> list[Round]:
     """Add a round, unless it only continues the last one."""
-    if rounds and rounds[-1].subject == new.subject:
-        last = rounds[-1]
-        return [*rounds[:-1], replace(last, reads_test=last.reads_test or new.reads_test)]
-    return [*rounds, new]
+    is_continued = bool(rounds) and rounds[-1].subject == planned.subject
+    return rounds if is_continued else [*rounds, planned]
 
 
-def _close_round(folder: RunFolder, last: Round, study: Study, failures: Sequence[str]) -> Round:
-    found = _finished(folder)
+def _close_round(
+    folder: RunFolder,
+    last: Round,
+    study: Study,
+    failures: Sequence[str],
+    before: Collection[TrainingId],
+) -> Round:
+    """Judge a round by all of its trainings that there are; ``before`` it had those already."""
     keys = {c.key for c in last.chosen}
-    trainings = [
-        training
-        for (key, epochs, seed), training in found.items()
-        if key in keys and epochs == last.epochs and seed in last.seeds
-    ]
+    trainings = {
+        id_: training
+        for id_, training in _finished(folder).items()
+        if training.key in keys and training.epochs == last.epochs and training.seed in last.seeds
+    }
     result = judge_candidates(
         last.chosen,
-        _runs_of(trainings, "accuracy", last.num_images[0]),
-        _runs_of(trainings, "test_accuracy", last.num_images[1]),
+        _runs_of(trainings.values(), "accuracy", last.num_images[0]),
+        _runs_of(trainings.values(), "test_accuracy", last.num_images[1]),
         study.objectives[1:],
     )
     return replace(
         last,
+        reads_test=last.reads_test or any(id_ not in before for id_ in trainings),
         failures=tuple(failures),
-        seconds=round(sum(training.seconds for training in trainings), 1),
+        seconds=round(sum(training.seconds for training in trainings.values()), 1),
         result=result,
     )
 
@@ -453,7 +461,7 @@ def _finished(folder: RunFolder) -> dict[TrainingId, Training]:
 
 
 def _runs_of(
-    trainings: Sequence[Training], measure: Literal["accuracy", "test_accuracy"], num_images: int
+    trainings: Iterable[Training], measure: Literal["accuracy", "test_accuracy"], num_images: int
 ) -> dict[str, Runs]:
     """Return the trainings of each candidate, by its key."""
     groups: dict[str, list[Training]] = {}
@@ -500,6 +508,14 @@ def _recall(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions
     )
 
 
+def _recall_study(folder: RunFolder, config: Mapping[str, Any], asked: SearchOptions) -> Study:
+    """Describe the run's study anew, as far as it is known before PyTorch has started."""
+    recorded = config["study"]
+    study = describe_study(_read_space(recorded["space"]), read_recorded_recipe(config), asked)
+    _refuse_changes(folder, recorded, assume_recorded(study, recorded))
+    return study
+
+
 def _read_space(recorded: Mapping[str, Any]) -> SearchSpace:
     """Read a space as a run recorded it; what a network is trained to does not depend on it."""
     choices = recorded["choices"]
@@ -528,22 +544,28 @@ def _usual_position(backbone: Backbone, index: int) -> str:
     return "standard" if "standard" in positions else positions[0]
 
 
-def _note_choice(
-    chosen: Sequence[Chosen],
-    backbone: Backbone,
-    seeds: Sequence[int],
-    note: Callable[[str], None],
-) -> None:
+def _note_choice(planned: Round, backbone: Backbone, note: Callable[[str], None]) -> None:
     positions = dict.fromkeys(_usual_position(backbone, i) for i in range(len(backbone.sites)))
     if set(positions) != {"standard"}:
         note(
-            f"{backbone.name} has not everywhere a standard position; SE everywhere is "
+            f"{backbone.name} has no standard position at some sites; SE everywhere is "
             f"{', '.join(positions)} there."
         )
+    seeds = planned.seeds
     note(
-        f"Confirming {len(chosen)} candidates with {len(seeds)} fresh seed"
-        f"{'s' if len(seeds) > 1 else ''}, {seeds[0]:,} to {seeds[-1]:,}"
+        f"Confirming {len(planned.chosen)} candidates with {len(seeds)} fresh "
+        + (f"seed, {seeds[0]:,}" if len(seeds) == 1 else f"seeds, {seeds[0]:,} to {seeds[-1]:,}")
     )
+
+
+def _note_readings(rounds: Sequence[Round], note: Callable[[str], None]) -> None:
+    before = count_readings(rounds[:-1])
+    if before:
+        times = "once" if before == 1 else f"{before} times"
+        note(
+            f"The test images have been read before, by other confirmations of this run: {times}. "
+            "This one reads them again."
+        )
 
 
 def _note_versions(config: Mapping[str, Any], note: Callable[[str], None]) -> None:

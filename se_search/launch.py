@@ -25,7 +25,7 @@ from se_search.search.loop import Budget, Ending, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import IsAllowed
-from se_search.space import BoundSpace, Limits, magnitude, read_space
+from se_search.space import BoundSpace, Limits, SearchSpace, magnitude, read_space
 from se_search.store.folder import RunFolder
 from se_search.store.writer import TrialStore
 from se_search.study import Study, parse_objectives
@@ -108,9 +108,35 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
     """
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
-    objectives = parse_objectives(options.objectives)
-    epochs = options.epochs or recipe.epochs
-    rungs = parse_rungs(options.promotion, epochs)
+    rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
+    study = describe_study(space, recipe, options)
+    bound = space.bind(study.backbone)
+    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
+    with folder.lock():
+        # What is known before PyTorch has started is compared before it: a refusal is immediate.
+        recorded = folder.read_config()
+        if recorded:
+            folder.refuse_changes(assume_recorded(study, recorded["study"]).identity)
+        display.note(
+            f"{study.backbone.name} on {study.data['name']}: {magnitude(bound.size)} candidates, "
+            f"{len(study.backbone.sites)} sites; {study.data['train']:,} images train, "
+            f"{study.data['validation']:,} validate"
+        )
+        if len(rungs) > 1 or rungs[0].seeds > 1:
+            names = ", ".join(map(str, rungs))
+            display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
+        study, task, hardware, devices = prepare(study, options, folder, display.note)
+        folder.refuse_changes(study.identity)
+        folder.write_config(_make_config(study, options, rungs, hardware, devices))
+        return _search(folder, study, bound, task, devices, rungs, options, display)
+
+
+def describe_study(space: SearchSpace, recipe: Recipe, options: SearchOptions) -> Study:
+    """Describe a study as far as it is known before PyTorch has started.
+
+    Raises:
+        SESearchError: the data or the backbone are not to be had.
+    """
     info = describe_data(options.data, recipe)
     backbone = describe_backbone(
         options.backbone,
@@ -122,43 +148,42 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
         allow_code=options.allow_code,
         sites=options.sites,
     )
-    bound = space.bind(backbone)
-    study = Study(
+    return Study(
         space=space,
         backbone=backbone,
         recipe=recipe,
         data=_describe_split(info),
-        objectives=objectives,
-        epochs=epochs,
+        objectives=parse_objectives(options.objectives),
+        epochs=options.epochs or recipe.epochs,
         seed=options.seed,
         precision="",
         freeze_backbone=options.freeze_backbone,
     )
-    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
-    with folder.lock():
-        # What is known before PyTorch has started is compared before it: a refusal is immediate.
-        recorded = folder.read_config()
-        if recorded:
-            folder.refuse_changes(_assume_recorded(study, recorded["study"]).identity)
-        display.note(
-            f"{backbone.name} on {info.name}: {magnitude(bound.size)} candidates, "
-            f"{len(backbone.sites)} sites; {info.num_used:,} images train, "
-            f"{info.num_validation:,} validate"
-        )
-        if len(rungs) > 1 or rungs[0].seeds > 1:
-            names = ", ".join(map(str, rungs))
-            display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
-        prepared = prepare_data(options.data, options.data_dir, None, recipe)
-        display.note(f"Data: {prepared.source}. Starting PyTorch ...")
-        warm_up(PRELOAD, options.threads)
-        hardware = call_in_child(probe_hardware, folder.worker_log)
-        devices = choose_devices(hardware, recipe, options)
-        weights = _find_weights(options, folder)
-        study = replace(study, precision=devices[0].precision, weights=_digest(weights))
-        folder.refuse_changes(study.identity)
-        folder.write_config(_make_config(study, options, rungs, hardware, len(devices)))
-        task = TrainingTask(prepared, recipe, weights, options.freeze_backbone)
-        return _search(folder, study, bound, task, devices, rungs, options, display)
+
+
+def assume_recorded(study: Study, recorded: Mapping[str, Any]) -> Study:
+    """Take what is not known before PyTorch has started from what a run recorded."""
+    backbone = recorded.get("backbone") or {}
+    return replace(study, precision=recorded.get("precision", ""), weights=backbone.get("weights"))
+
+
+def prepare(
+    study: Study, options: SearchOptions, folder: RunFolder, note: Callable[[str], None]
+) -> tuple[Study, TrainingTask, Hardware, list[Device]]:
+    """Find the data, the weights and what to train on; the study then has all of its identity.
+
+    Raises:
+        SESearchError: something is not to be had.
+    """
+    prepared = prepare_data(options.data, options.data_dir, None, study.recipe)
+    note(f"Data: {prepared.source}. Starting PyTorch ...")
+    warm_up(PRELOAD, options.threads)
+    hardware = call_in_child(probe_hardware, folder.worker_log)
+    devices = choose_devices(hardware, study.recipe, options)
+    weights = _find_weights(options, folder)
+    study = replace(study, precision=devices[0].precision, weights=_digest(weights))
+    task = TrainingTask(prepared, study.recipe, weights, options.freeze_backbone)
+    return study, task, hardware, devices
 
 
 def choose_devices(hardware: Hardware, recipe: Recipe, options: SearchOptions) -> list[Device]:
@@ -257,12 +282,6 @@ def _search(
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
 
 
-def _assume_recorded(study: Study, recorded: Mapping[str, Any]) -> Study:
-    """Take what is not known before PyTorch has started from what the run recorded."""
-    backbone = recorded.get("backbone") or {}
-    return replace(study, precision=recorded.get("precision", ""), weights=backbone.get("weights"))
-
-
 def _find_weights(options: SearchOptions, folder: RunFolder) -> Path | None:
     if options.weights is None:
         return None
@@ -294,7 +313,7 @@ def _make_config(
     options: SearchOptions,
     rungs: Sequence[Rung],
     hardware: Hardware,
-    num_workers: int,
+    devices: Sequence[Device],
 ) -> dict[str, Any]:
     return {
         "study": study.identity,
@@ -305,16 +324,18 @@ def _make_config(
             "promotion": "off" if options.promotion == "off" else ",".join(map(str, rungs)),
             "eta": options.eta,
             "trials": options.trials,
-            "workers": num_workers,
+            "workers": len(devices),
             "threads": options.threads,
+            "accelerator": devices[0].accelerator,
             "recipe": options.recipe,
+            "data_dir": None if options.data_dir is None else str(options.data_dir),
             "weights": options.weights,
             "sites": None if options.sites is None else str(options.sites),
             "recipe_hash": study.recipe.hash,
             "max_failures": options.max_failures,
             "timeout": options.timeout,
         },
-        "versions": {"python": platform.python_version(), **_read_versions()},
+        "versions": read_versions(),
         "hardware": {
             "accelerator": hardware.accelerator,
             "name": hardware.name,
@@ -326,5 +347,9 @@ def _make_config(
     }
 
 
-def _read_versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in VERSIONED}
+def read_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that trainings depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in VERSIONED},
+    }

@@ -81,6 +81,41 @@ class RunFolder:
         return self.path / "rungs.csv"
 
     @property
+    def effects_csv(self) -> Path:
+        """A row for each effect: what a stage, position or width contributes."""
+        return self.path / "effects.csv"
+
+    @property
+    def effects_png(self) -> Path:
+        """The effects with their intervals, drawn."""
+        return self.path / "effects.png"
+
+    @property
+    def confirmation_log(self) -> Path:
+        """The trainings with fresh seeds, as they finish."""
+        return self.path / "confirmation.jsonl"
+
+    @property
+    def confirmation_file(self) -> Path:
+        """What was confirmed when, with which seeds, and what came of it."""
+        return self.path / "confirmation.yaml"
+
+    @property
+    def confirmation_csv(self) -> Path:
+        """A row for each candidate that was trained again with fresh seeds."""
+        return self.path / "confirmation.csv"
+
+    @property
+    def confirmation_png(self) -> Path:
+        """The search's accuracies beside those of fresh seeds, drawn."""
+        return self.path / "confirmation.png"
+
+    @property
+    def checklist(self) -> Path:
+        """How the run keeps to the best practices of architecture search."""
+        return self.path / "checklist.md"
+
+    @property
     def worker_log(self) -> Path:
         """What trainings print, and the tracebacks of those that failed."""
         return self.path / "worker.log"

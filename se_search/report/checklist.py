@@ -1,0 +1,312 @@
+"""Fills in the checklist for research on architecture search from what a run has recorded.
+
+The items follow Lindauer & Hutter 2020, "Best practices for scientific research on neural
+architecture search" (JMLR 21(243)), in their order: code, comparisons, reporting. What a run can't
+know is said, and is for its authors to fill in.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from se_search.analysis.confirmation import EVERYWHERE, PLAIN
+from se_search.record import ENDED_WELL, TrialRecord
+from se_search.report.confirmation import Round, count_readings
+
+UNKNOWN = "The run does not know this"
+SOURCE = (
+    "After the checklist of Lindauer & Hutter 2020, Best practices for scientific research on "
+    "neural architecture search, JMLR 21(243). `[x]`: filled in from the run; `[ ]`: for you to "
+    "fill in."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question, and the run's answer to it; without one, what is missing."""
+
+    question: str
+    answer: str | None
+    missing: str = UNKNOWN
+
+    def __str__(self) -> str:
+        if self.answer is None:
+            return f"- [ ] **{self.question}** {self.missing}."
+        return f"- [x] **{self.question}** {self.answer}."
+
+
+def write_checklist(
+    path: Path,
+    config: Mapping[str, Any],
+    records: Sequence[TrialRecord],
+    rounds: Sequence[Round] = (),
+) -> None:
+    """Write a run's checklist as Markdown, whole or not at all.
+
+    Args:
+        path: the file.
+        config: what ``config.yaml`` holds.
+        records: all trials of the search.
+        rounds: the confirmations of the run, the oldest first.
+    """
+    study = config["study"]
+    lines = [f"# Checklist: {study['backbone']['name']} on {study['data']['name']}", "", SOURCE]
+    for heading, items in list_items(config, records, rounds).items():
+        lines += ["", f"## {heading}", "", *map(str, items)]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def list_items(
+    config: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round] = ()
+) -> dict[str, list[Item]]:
+    """Return the items under their headings; see ``write_checklist``."""
+    study, search = config["study"], config.get("search") or {}
+    return {
+        "Code": [
+            Item("Code and versions.", _describe_versions(config)),
+            Item("Command line.", _describe_command(config)),
+            Item(
+                "Training pipeline.",
+                f"One for all candidates, recipe `{search.get('recipe', '?')}` with the hash "
+                f"`{search.get('recipe_hash', '?')}` and {_count(study['epochs'], 'epoch')}: "
+                f"{_describe_recipe(study['recipe'])}. `config.yaml` has all of it",
+            ),
+            Item(
+                "Search space.",
+                f"`{search.get('space', '?')}`, granularity {study['space']['granularity']}; "
+                "`config.yaml` has all of it",
+            ),
+            Item("Protocol.", _describe_protocol(config)),
+            Item(
+                "Code is public.",
+                None,
+                "se-search is; whether your network, recipe and changes are, the run does not know",
+            ),
+        ],
+        "Comparisons": [
+            Item("Data and split.", _describe_data(study)),
+            Item(
+                "Same for all candidates.",
+                "Data, split, recipe, epochs, precision and initial weights are part of the "
+                "study's hash; a trial with others is refused. Two candidates with one seed get "
+                "the same images in the same order, and the same initial weights where their "
+                "layers have the same names",
+            ),
+            Item("Weight sharing.", "None: each training starts anew" + _describe_weights(study)),
+            Item("Seeds.", _describe_seeds(study, records, rounds)),
+            Item("Repeats.", _describe_repeats(study["epochs"], records, rounds)),
+            _list_baselines(study, records, rounds),
+            Item(
+                "Random search.",
+                "This is one" if search.get("sampler") == "random" else None,
+                "No run of this study searched at random; `--sampler random --name OTHER` does, "
+                "and `se-search benchmark samplers` compares samplers on tables",
+            ),
+            Item(
+                "Several runs of the search.",
+                None,
+                "This is one run, with one seed of the sampler; it does not know of others",
+            ),
+            Item("Test split.", _describe_test(study, rounds)),
+            Item(
+                "Confounding factors.",
+                f"{_describe_hardware(config) or 'Hardware not recorded'}. Precision "
+                f"{study.get('precision', '?')}, "
+                f"{_count(search.get('threads', 1), 'thread')} a training, "
+                f"{search.get('workers', '?')} at a time",
+            ),
+        ],
+        "Reporting": [
+            Item("Budget.", _describe_budget(study, search, records)),
+            Item("Time.", _describe_time(records, rounds)),
+            Item("Hardware.", _describe_hardware(config)),
+            Item(
+                "Settings of the search.",
+                f"Sampler `{search.get('sampler', '?')}`, rungs {search.get('promotion', 'off')}, "
+                f"objectives {', '.join(study['objectives'])}, up to "
+                f"{_count(search.get('max_failures', 0), 'failure')} in a row",
+            ),
+            Item(
+                "What was tuned.",
+                None,
+                "The run tunes nothing but the choices of its space. Whether the recipe, the "
+                "space or the sampler's settings were tuned before, on which data and at what "
+                "cost, it does not know",
+            ),
+            Item("Failures.", _describe_failures(records, rounds)),
+            Item("All results.", "`trials.csv` has every training, the failed ones too"),
+        ],
+    }
+
+
+def _describe_versions(config: Mapping[str, Any]) -> str | None:
+    versions = config.get("versions")
+    return ", ".join(f"{name} {v}" for name, v in versions.items()) if versions else None
+
+
+def _describe_command(config: Mapping[str, Any]) -> str | None:
+    command = config.get("command")
+    return f"`{shlex.join(command)}`" if command else None
+
+
+def _describe_recipe(recipe: Mapping[str, Any]) -> str:
+    optimizer, augmentation = recipe["optimizer"], recipe["augmentation"]
+    changes = [f"{name} {value}" for name, value in augmentation.items() if value]
+    return (
+        f"{optimizer['name']} with a learning rate of {optimizer['lr']:g}, momentum "
+        f"{optimizer['momentum']:g} and weight decay {optimizer['weight_decay']:g}, batches of "
+        f"{recipe['batch_size']}, schedule {recipe['schedule']['name']}, label smoothing "
+        f"{recipe['label_smoothing']:g}, augmentation {', '.join(changes) or 'none'}"
+    )
+
+
+def _describe_protocol(config: Mapping[str, Any]) -> str | None:
+    if "hash" not in config:
+        return None
+    return (
+        f"Study `{config['hash']}`: the hash of space, backbone, data and split, recipe, epochs, "
+        "objectives, seed, precision and weights, checked whenever the run is opened"
+    )
+
+
+def _describe_data(study: Mapping[str, Any]) -> str:
+    data, split = study["data"], study["recipe"]["split"]
+    return (
+        f"`{data['name']}`, {data['num_classes']} classes, {data['channels']} x "
+        f"{data['image_size']} x {data['image_size']} pixels: {data['train']:,} images train, "
+        f"{data['validation']:,} validate, {data['test']:,} test. Validation images are drawn "
+        f"from the training part with seed {split['seed']}; the test part is the data set's own"
+    )
+
+
+def _describe_weights(study: Mapping[str, Any]) -> str:
+    backbone = study["backbone"]
+    if backbone.get("weights") is None:
+        return ""
+    frozen = ", and all of it but SE stays as it is" if backbone.get("frozen") else ""
+    return f". The backbone starts from weights with the digest `{backbone['weights']}`{frozen}"
+
+
+def _describe_seeds(
+    study: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
+) -> str:
+    seeds = sorted({record.seed for record in records})
+    text = f"Sampler {study['seed']}; trainings of the search {_span(seeds)}"
+    if not rounds:
+        return f"{text}; none fresh ones so far"
+    fresh = sorted({seed for each in rounds for seed in each.seeds})
+    return f"{text}; of the confirmation, which no trial had, {_span(fresh)}"
+
+
+def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
+    counts: dict[str, int] = {}
+    for record in records:
+        if record.state == "COMPLETE" and record.epochs == epochs:
+            counts[record.key] = counts.get(record.key, 0) + 1
+    several = sum(count > 1 for count in counts.values())
+    text = (
+        f"{_count(len(counts), 'candidate')} with {_count(sum(counts.values()), 'full training')}, "
+        f"{several} of them with two seeds or more"
+    )
+    if not rounds:
+        return f"{text}. The front has not been confirmed: `se-search confirm` trains it again"
+    last = rounds[-1]
+    return (
+        f"{text}. Confirmed: {_count(len(last.chosen), 'candidate')} with "
+        f"{_count(len(last.seeds), 'fresh seed')} each"
+    )
+
+
+def _list_baselines(
+    study: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
+) -> Item:
+    found = []
+    name = study["backbone"]["name"]
+    if any(record.candidate == name and record.state == "COMPLETE" for record in records):
+        found.append("the plain backbone, in the search")
+    trained = (c for each in rounds if each.result for c in each.result.candidates)
+    roles = {role for c in trained if c.num_seeds for role in c.roles}
+    words = {PLAIN: "the plain backbone", EVERYWHERE: "SE everywhere (r = 16)"}
+    found += [f"{text}, with fresh seeds" for role, text in words.items() if role in roles]
+    return Item(
+        "Baselines.",
+        "Trained: " + "; ".join(found) if found else None,
+        "None was trained: `se-search confirm` trains the plain backbone and SE everywhere",
+    )
+
+
+def _describe_test(study: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    number = f"The {study['data']['test']:,} test images"
+    readings = [each for each in rounds if each.reads_test]
+    if not readings:
+        return f"{number} have not been read"
+    times = ", ".join(
+        f"{each.started} ({_count(len(each.chosen), 'candidate')} x "
+        f"{_count(len(each.seeds), 'seed')})"
+        for each in readings
+    )
+    return (
+        f"{number} have been read by {_count(count_readings(rounds), 'confirmation')}, each "
+        f"time after a training's last epoch: {times}. The search does not read them"
+    )
+
+
+def _describe_budget(
+    study: Mapping[str, Any], search: Mapping[str, Any], records: Sequence[TrialRecord]
+) -> str:
+    ended = [record for record in records if record.state in ENDED_WELL]
+    epochs = sum(record.epochs for record in ended)
+    shorter = sum(record.state == "PRUNED" for record in ended)
+    return (
+        f"{search.get('trials', '?')} trials asked for, {len(records)} made: "
+        f"{len(ended)} ended well ({shorter} of them shorter than "
+        f"{_count(study['epochs'], 'epoch')}), {epochs:,} epochs in all"
+    )
+
+
+def _describe_time(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
+    text = f"Search: {_seconds(r.seconds or 0.0 for r in records)} of trainings, added up"
+    if rounds:
+        # Later rounds do not repeat trainings of earlier ones, but count them.
+        text += f". Last confirmation: {_seconds([rounds[-1].seconds])}"
+    return f"{text}. Wall time is less where several train at a time; the sampler's is not in it"
+
+
+def _describe_hardware(config: Mapping[str, Any]) -> str | None:
+    hardware = config.get("hardware")
+    if not hardware:
+        return None
+    return (
+        f"{hardware['name']} ({hardware['accelerator']}, {hardware['cores']} cores, "
+        f"{_count(hardware['devices'], 'device')}), {hardware['system']}"
+    )
+
+
+def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
+    failed = sum(record.state == "FAIL" for record in records)
+    text = f"{_count(failed, 'trial')} of the search failed"
+    if rounds:
+        text += f", {_count(len(rounds[-1].failures), 'training')} of the last confirmation"
+    return text
+
+
+def _seconds(parts: Iterable[float]) -> str:
+    return f"{sum(parts):,.0f} s"
+
+
+def _span(seeds: Sequence[int]) -> str:
+    if not seeds:
+        return "none"
+    if len(seeds) == 1:
+        return f"{seeds[0]}"
+    return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} different ones)"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
