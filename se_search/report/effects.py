@@ -1,0 +1,328 @@
+"""Shows and keeps what each stage, position and width contributes: tables, a forest plot."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from se_search.analysis.effects import ANY_SE, Effect, Effects, analyze_effects
+from se_search.report.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
+from se_search.report.figure import tick_values
+from se_search.store.folder import RunFolder
+from se_search.store.reader import read_records
+
+FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
+MAIN = "main effects"
+HOLDS: Color = (196, 68, 32)
+MAY_BE_NONE: Color = (140, 147, 158)
+LABEL_WIDTH, PLOT_WIDTH, ROW_HEIGHT = 300, 520, 21
+MARGIN, MARGIN_TOP, MARGIN_BOTTOM = 24, 96, 40
+COLUMNS = ((12, "gain (95 %)"), (182, "added %"), (252, "per 1 %"), (322, "trainings"))
+SIDE_WIDTH = 400
+MAX_CONTRASTS = 20  # of a family; with more of them only those that hold are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The effects of a run, and the files that hold them."""
+
+    effects: Effects
+    files: tuple[Path, ...]
+
+
+def write_effects(folder: RunFolder) -> Written:
+    """Make effects.csv and effects.png of a run anew.
+
+    Gains in the CSV file are in points, which are per cent of the validation images.
+
+    Raises:
+        RunError: the folder holds no study, or too few trials to tell anything.
+    """
+    effects = analyze_effects(read_records(folder.database))
+    temporary = folder.effects_csv.with_suffix(".tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=FIELDS)
+        writer.writeheader()
+        writer.writerows(effect_rows(effects))
+    temporary.replace(folder.effects_csv)
+    draw_effects(folder.effects_png, effects, title=f"{folder.path.name}: what SE contributes")
+    return Written(effects, (folder.effects_png, folder.effects_csv))
+
+
+def effect_rows(effects: Effects) -> list[dict[str, Any]]:
+    """Return one plain object an effect; None is what the trials can't tell."""
+    return [
+        {
+            "family": family,
+            **asdict(effect),
+            "gain_per_pct": effect.gain_per_pct,
+            "holds": effect.holds,
+        }
+        for family, members in _families(effects).items()
+        for effect in members
+    ]
+
+
+def effects_event(written: Written) -> dict[str, Any]:
+    """Return everything as plain data, for a program that reads along."""
+    effects = written.effects
+    known = {
+        field.name: getattr(effects, field.name)
+        for field in fields(Effects)
+        if field.name not in ("main", "interactions", "matched", "notes")
+    }
+    return {
+        "event": "effects",
+        **known,
+        "notes": list(effects.notes),
+        "effects": effect_rows(effects),
+        "files": [str(path) for path in written.files],
+    }
+
+
+def print_effects(console: Console, written: Written) -> None:
+    """Print the tables, what they rest on, and where the files lie."""
+    effects = written.effects
+    console.print(main_table(effects.main))
+    for title, members in (
+        ("Interactions: SE in both slots, less the sum of the two gains", effects.interactions),
+        ("At equal cost: one place or position instead of another", effects.matched),
+    ):
+        if shown := _select(members):
+            console.print(contrast_table(shown, title))
+    text = [caution(effects), f"Written: {', '.join(str(path) for path in written.files)}"]
+    console.print("\n".join(text), highlight=False, markup=False, soft_wrap=True)
+
+
+def main_table(main: Sequence[Effect]) -> Table:
+    """Lay out the gain of each level beside its cost, slot after slot."""
+    table = Table(title="What SE contributes: points of accuracy against no SE in the slot")
+    for heading in ("slot", "level"):
+        table.add_column(heading)
+    headings = ("gain (95 %)", "p (Holm)", "candidates", "trainings", "added %", "points per 1 %")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    slot = None
+    for effect in main:
+        if slot not in (None, effect.slot):
+            table.add_section()
+        against = "" if effect.reference == "no SE" else f" (against {effect.reference})"
+        table.add_row(
+            effect.slot if effect.slot != slot else "",
+            f"{effect.level}{against}",
+            _interval(effect),
+            _p(effect),
+            str(effect.num_candidates),
+            str(effect.num_trainings),
+            _number(effect.cost_pct, ".2f"),
+            _number(effect.gain_per_pct, "+.3f"),
+        )
+        slot = effect.slot
+    return table
+
+
+def contrast_table(effects: Sequence[Effect], title: str) -> Table:
+    """Lay out contrasts that are not against no SE."""
+    table = Table(title=title)
+    table.add_column("what")
+    for heading in ("points (95 %)", "p (Holm)", "candidates", "trainings"):
+        table.add_column(heading, justify="right")
+    for effect in effects:
+        table.add_row(
+            _name(effect),
+            _interval(effect),
+            _p(effect),
+            str(effect.num_candidates),
+            str(effect.num_trainings),
+        )
+    return table
+
+
+def caution(effects: Effects) -> str:
+    """Say what the tables rest on."""
+    lines = [
+        _tested(effects.main, MAIN)
+        + "".join(
+            f"; {_tested(members, name)}"
+            for name, members in list(_families(effects).items())[1:]
+            if members
+        )
+        + ". Those marked * hold after Holm's correction at 5 % within their family; intervals "
+        "are of each effect by itself."
+    ]
+    seeds = (
+        "no candidate has two seeds"
+        if effects.seed_sd is None
+        else f"seeds move a training by {effects.seed_sd:.2f} points (standard deviation)"
+    )
+    deviation = (
+        ""
+        if effects.candidate_sd is None
+        else f", candidates by {effects.candidate_sd:.2f} from what effects add up to"
+    )
+    lines.append(
+        f"{effects.num_trainings} full trainings of {effects.num_candidates} candidates; {seeds}"
+        f"{deviation}; {effects.freedom} degrees of freedom."
+    )
+    if any(len(family) > MAX_CONTRASTS for family in (effects.interactions, effects.matched)):
+        lines.append(
+            f"Of families of more than {MAX_CONTRASTS} contrasts only those that hold are shown; "
+            "effects.csv has all."
+        )
+    if effects.num_short:
+        lines.append(f"{effects.num_short} shorter trainings are not used.")
+    lines += effects.notes
+    missing = [effect for effect in (*effects.main, *effects.interactions) if effect.gain is None]
+    if missing:
+        lines.append(
+            f"{len(missing)} effects can't be told from others by these candidates: "
+            + ", ".join(f"{effect.slot} {effect.level}" for effect in missing[:8])
+            + (", ..." if len(missing) > 8 else "")
+            + "."
+        )
+    lines.append(
+        "A gain is averaged over what the candidates carry elsewhere. A search trains again what "
+        "looked good, so its trials are no random sample: see a difference that matters confirmed "
+        "with fresh seeds."
+    )
+    return "\n".join(lines)
+
+
+def draw_effects(path: Path, effects: Effects, title: str) -> None:
+    """Draw a forest plot: each effect with its interval, and beside it what it costs.
+
+    Args:
+        path: the PNG that is written.
+        effects: families one below the other; what could not be estimated has no dot.
+        title: stands above.
+    """
+    lines: list[Effect | str] = []
+    for family, members in _families(effects).items():
+        shown = members if family == MAIN else _select(members)
+        if shown:
+            lines += [_heading(family), *shown]
+    height = MARGIN_TOP + MARGIN_BOTTOM + ROW_HEIGHT * len(lines)
+    canvas = Canvas(2 * MARGIN + LABEL_WIDTH + PLOT_WIDTH + SIDE_WIDTH, height)
+    canvas.text(MARGIN, 26, title, "lm", size=16)
+    _draw_note(canvas, effects)
+    left = MARGIN + LABEL_WIDTH
+    right, bottom = left + PLOT_WIDTH, height - MARGIN_BOTTOM
+    ends = [
+        end
+        for line in lines
+        if isinstance(line, Effect) and line.low is not None and line.high is not None
+        for end in (line.low, line.high)
+    ]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    pad = 0.04 * (high - low) or 1.0
+    x_of = linear_scale(low - pad, high + pad, left, right)
+    for value in tick_values(low - pad, high + pad, 8):
+        canvas.line([(x_of(value), MARGIN_TOP), (x_of(value), bottom)], FAINT)
+        text = f"{value:+.3g}" if value else "0"
+        canvas.text(x_of(value), bottom + 6, text, "mt", size=11)
+    canvas.line([(x_of(0), MARGIN_TOP), (x_of(0), bottom)], INK)
+    for offset, heading in COLUMNS:
+        canvas.text(right + offset, MARGIN_TOP - 12, heading, "lm", size=11, color=GREY)
+    for number, line in enumerate(lines):
+        y = MARGIN_TOP + ROW_HEIGHT * (number + 0.5)
+        if isinstance(line, str):
+            canvas.text(MARGIN, y, line, "lm", size=13)
+            continue
+        if line.kind == "slot":
+            edge = y - ROW_HEIGHT / 2
+            canvas.line([(MARGIN, edge), (canvas.width - MARGIN, edge)], FAINT)
+        canvas.text(left - 12, y, shorten(_name(line), 11, LABEL_WIDTH - 16), "rm", size=11)
+        for (offset, _), text in zip(COLUMNS, _side_texts(line), strict=True):
+            canvas.text(right + offset, y, text, "lm", size=11)
+        if line.gain is None or line.low is None or line.high is None:
+            continue
+        color = HOLDS if line.holds else MAY_BE_NONE
+        canvas.line([(x_of(line.low), y), (x_of(line.high), y)], color, width=2)
+        canvas.dot(x_of(line.gain), y, 4.5 if line.level == ANY_SE else 3.5, color)
+    canvas.save(path)
+
+
+def _draw_note(canvas: Canvas, effects: Effects) -> None:
+    note = (
+        f"Points of accuracy, {effects.num_trainings} trainings of {effects.num_candidates} "
+        "candidates, 95 % intervals."
+    )
+    canvas.text(MARGIN, 50, note, "lm", size=11, color=GREY)
+    x = MARGIN
+    for color, text in (
+        (HOLDS, "holds after Holm's correction at 5 %"),
+        (MAY_BE_NONE, "may be none"),
+    ):
+        canvas.dot(x + 4, 68, 4, color)
+        canvas.text(x + 14, 68, text, "lm", size=11, color=GREY)
+        x += 250
+
+
+def _families(effects: Effects) -> dict[str, tuple[Effect, ...]]:
+    return {
+        MAIN: effects.main,
+        "interactions": effects.interactions,
+        "contrasts at equal cost": effects.matched,
+    }
+
+
+def _select(contrasts: Sequence[Effect]) -> Sequence[Effect]:
+    """Return what is shown of a family of contrasts, which the CSV file has in full."""
+    if len(contrasts) <= MAX_CONTRASTS:
+        return contrasts
+    return [contrast for contrast in contrasts if contrast.holds]
+
+
+def _heading(family: str) -> str:
+    return {
+        MAIN: "gain against no SE in the slot",
+        "interactions": "SE in both slots, less the sum of gains",
+    }.get(family, family)
+
+
+def _tested(effects: Sequence[Effect], name: str) -> str:
+    number = sum(effect.gain is not None for effect in effects)
+    holding = sum(effect.holds for effect in effects)
+    return f"{number} {name} tested, {holding} marked"
+
+
+def _name(effect: Effect) -> str:
+    if effect.kind == "interaction":
+        return effect.slot
+    if "at equal cost" in effect.kind:
+        return f"{effect.level}, not {effect.reference}"
+    against = "" if effect.reference == "no SE" else f" (against {effect.reference})"
+    return f"{effect.slot}  {effect.level}{against}"
+
+
+def _interval(effect: Effect) -> str:
+    if effect.gain is None:
+        return f"not known: {effect.reason}" if "cost" in effect.kind else "not known"
+    return f"{effect.gain:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})"
+
+
+def _p(effect: Effect) -> str:
+    if effect.p_holm is None:
+        return "-"
+    text = "<0.001" if effect.p_holm < 0.001 else f"{effect.p_holm:.3f}"
+    return f"{text} {'*' if effect.holds else ' '}"
+
+
+def _number(value: float | None, how: str) -> str:
+    return "-" if value is None else format(value, how)
+
+
+def _side_texts(effect: Effect) -> tuple[str, str, str, str]:
+    interval = "not known" if effect.gain is None else _interval(effect)
+    return (
+        interval,
+        _number(effect.cost_pct, ".2f"),
+        _number(effect.gain_per_pct, "+.3f"),
+        str(effect.num_trainings),
+    )
