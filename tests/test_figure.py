@@ -1,6 +1,7 @@
 """The picture of the front: what can be told from its pixels, and its scales."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,23 +10,31 @@ from hypothesis import strategies as st
 from PIL import Image
 from records import make_record
 
-from se_search.analysis.pareto import front_of, summarize
+from se_search.analysis.credible_front import believe_records, plain_front
+from se_search.analysis.pareto import summarize
 from se_search.report.figure import (
+    BAND_OPACITY,
     CANDIDATE,
     FRONT,
     LABEL_WIDTH,
     PANEL_HEIGHT,
     PANEL_WIDTH,
     _accuracy_range,
+    describe_estimate,
     draw_front,
     tick_values,
 )
 
 
-def draw(folder, records, costs=("params",), title="a title"):
+def means_of(records, costs=("params",)):
+    """Return the front of plain means."""
+    return plain_front(summarize(records, ("accuracy", *costs)), "there is no model")
+
+
+def draw(folder, records, costs=("params",), title="a title", credible=None):
     """Return the picture as an array of height x width x RGB."""
     path = folder / "front.png"
-    draw_front(path, records, summarize(records, ("accuracy", *costs)), costs, title)
+    draw_front(path, records, credible or means_of(records, costs), costs, title)
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB")).astype(int)
@@ -117,7 +126,7 @@ CROWDED = {
 @pytest.mark.parametrize("where", CROWDED)
 def test_every_member_of_the_front_has_a_line_of_text_inside_the_picture(tmp_path, where):
     records = front_of_accuracies(CROWDED[where])
-    assert len(front_of(summarize(records, ("accuracy", "params")))) == len(records)
+    assert len(means_of(records).front) == len(records)
     picture = draw(tmp_path, records)
     rows = label_rows(picture)
     assert len(rows) == 1 + len(records)  # a heading
@@ -141,10 +150,57 @@ def test_the_text_of_a_label_tells_candidates_apart(tmp_path):
     assert (one[:, PANEL_WIDTH + 46 :] != other[:, PANEL_WIDTH + 46 :]).any()
 
 
+def noisy(number, noise=0.02):
+    """Return trainings of which only their noise is known, so that there is a model."""
+    rng = np.random.default_rng(0)
+    return [
+        replace(
+            make_record(
+                f"s2:{i % 9}", 0.8 + noise * rng.standard_normal(), params=100 + i % 9, seed=i // 9
+            ),
+            number=i,
+        )
+        for i in range(number)
+    ]
+
+
+def test_the_band_is_shaded_and_holds_the_front(tmp_path):
+    records = noisy(27)
+    credible = believe_records(records, ("accuracy", "params"), 4)
+    picture = draw(tmp_path, records, credible=credible)[:, :PANEL_WIDTH]
+    shaded = (1 - BAND_OPACITY) * 255 + BAND_OPACITY * np.array(FRONT)
+    band, columns = np.nonzero((abs(picture - shaded) <= 3).all(axis=2))
+    front, _ = pixels_of(picture, FRONT)
+    assert len(band) > 10_000
+    assert columns.min() > 72
+    assert band.min() <= np.median(front) <= band.max()
+    without = draw(tmp_path, records)[:, :PANEL_WIDTH]
+    assert (abs(without - shaded) <= 3).all(axis=2).sum() == 0
+
+
+def test_a_member_has_a_bar_as_long_as_its_interval(tmp_path):
+    records = [make_record("s2:4", 0.8 + d, seed=i) for i, d in enumerate((-0.01, 0, 0.01))]
+    credible = means_of(records)
+    (member,) = credible.front
+    rows, _ = pixels_of(draw(tmp_path, records)[84:-60, :PANEL_WIDTH], FRONT)
+    height = PANEL_HEIGHT - 84 - 60
+    low, high = _accuracy_range(credible.candidates, credible.front, 81)
+    wanted = height * 100 * (member.high - member.low) / (high - low)
+    assert rows.max() - rows.min() == pytest.approx(wanted, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"), [(0.79, 0.83, "81.00 ± 2.00"), (None, None, "81.00")]
+)
+def test_an_estimate_is_written_with_half_its_interval(low, high, text):
+    (candidate,) = means_of([make_record("a", 0.81)]).candidates
+    assert describe_estimate(replace(candidate, low=low, high=high)) == text
+
+
 def accuracy_range(records):
-    summaries = summarize(records, ("accuracy", "params"))
-    best = max(100 * summary.accuracy for summary in summaries)
-    return _accuracy_range(summaries, front_of(summaries), best)
+    credible = means_of(records)
+    best = max(100 * candidate.estimate for candidate in credible.candidates)
+    return _accuracy_range(credible.candidates, credible.front, best)
 
 
 def test_a_few_bad_candidates_do_not_squash_the_picture():
@@ -165,8 +221,7 @@ def test_a_bad_candidate_on_the_front_is_in_the_picture():
 def test_the_range_holds_the_whole_front_and_all_but_a_twentieth(accuracies):
     records = [make_record(str(i), a, params=100 + i % 7) for i, a in enumerate(accuracies)]
     low, high = accuracy_range(records)
-    front = front_of(summarize(records, ("accuracy", "params")))
-    assert all(low < 100 * summary.accuracy < high for summary in front)
+    assert all(low < 100 * candidate.estimate < high for candidate in means_of(records).front)
     assert sum(100 * accuracy < low for accuracy in accuracies) <= len(accuracies) / 20
 
 

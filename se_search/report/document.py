@@ -10,15 +10,20 @@ from typing import Any
 
 from rich.table import Table
 
-from se_search.analysis.pareto import CandidateSummary, front_of, seed_sd, summarize
+from se_search.analysis.credible_front import CREDIBLE, CredibleCandidate, CredibleFront
+from se_search.analysis.pareto import CandidateSummary
 from se_search.analysis.rungs import MIN_COMPARED, Effect, RungFinding, judge_rungs
 from se_search.record import Rung, TrialRecord
-from se_search.report.figure import draw_front
+from se_search.report.beliefs import read_credible_front
+from se_search.report.figure import describe_estimate, draw_front
 from se_search.store.folder import RunFolder
 from se_search.store.reader import read_records
 
-FRONT_FIELDS = tuple(field.name for field in fields(CandidateSummary) if field.name != "on_front")
-
+FRONT_FIELDS = (
+    *(field.name for field in fields(CandidateSummary) if field.name != "on_front"),
+    *("estimate", "estimate_sd", "low", "high", "probability_on_front", "on_plain_front"),
+)
+CANDIDATE_FIELDS = (*FRONT_FIELDS, "on_front")
 
 VERDICTS = {True: "earns its place", False: "has not earned its place", None: "too few to judge"}
 RUNG_FIELDS = (
@@ -32,7 +37,8 @@ class Findings:
     """What a run has found so far.
 
     Attributes:
-        summaries: of all candidates that have a full training.
+        run: the run's folder.
+        credible: all candidates that have a full training, and what is believed of them.
         rungs: what is known of each rung below the full training; empty: there are none.
         full_epochs: of a full training.
         files: that have been written.
@@ -41,7 +47,8 @@ class Findings:
         tolerance: the gain below which the front counts as settled.
     """
 
-    summaries: Sequence[CandidateSummary]
+    run: Path
+    credible: CredibleFront
     rungs: Sequence[RungFinding]
     full_epochs: int
     files: Sequence[Path]
@@ -50,28 +57,26 @@ class Findings:
 
 
 def write_report(folder: RunFolder) -> Findings:
-    """Make trials.csv, pareto.csv, pareto.png and, if there are rungs, rungs.csv anew.
+    """Make trials.csv, candidates.csv, pareto.csv, pareto.png and, of rungs, rungs.csv anew.
 
     Raises:
         RunError: the folder holds no study.
     """
     config = folder.read_config()
-    objectives = config["study"]["objectives"]
+    objectives, epochs = config["study"]["objectives"], config["study"]["epochs"]
     records = read_records(folder.database)
-    summaries = summarize(records, objectives)
+    credible = read_credible_front(folder, records, objectives, epochs)
     rungs = judge_rungs(records, list_rungs(config, records))
+    candidates_csv = folder.path / "candidates.csv"
     write_trials(folder.trials_csv, records)
-    _write_rows(
-        folder.pareto_csv,
-        FRONT_FIELDS,
-        [[getattr(s, name) for name in FRONT_FIELDS] for s in front_of(summaries)],
-    )
-    draw_front(folder.pareto_png, records, summaries, objectives[1:], title=_title(config))
-    files = [folder.pareto_png, folder.pareto_csv, folder.trials_csv]
+    _write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
+    _write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
+    draw_front(folder.pareto_png, records, credible, objectives[1:], title=_title(config))
+    files = [folder.pareto_png, folder.pareto_csv, candidates_csv, folder.trials_csv]
     if rungs:
         _write_rows(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
         files.append(folder.rungs_csv)
-    return Findings(summaries, rungs, config["study"]["epochs"], files)
+    return Findings(folder.path, credible, rungs, epochs, files)
 
 
 def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
@@ -90,44 +95,45 @@ def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
     _write_rows(path, names, [[getattr(record, name) for name in names] for record in records])
 
 
-def front_table(summaries: Sequence[CandidateSummary]) -> Table:
+def front_table(credible: CredibleFront) -> Table:
     """Lay the front out for a terminal, cheapest candidate first."""
-    front = front_of(summaries)
-    table = Table(title=f"Pareto front: {len(front)} of {len(summaries)} candidates trained")
+    front = credible.front
+    table = Table(
+        title=f"Pareto front: {len(front)} of {len(credible.candidates)} candidates trained"
+    )
     table.add_column("SE placement (stage:squeeze width)")
-    for heading in ("accuracy %", "seeds", "params", "added", "added %", "MACs", "added MACs"):
+    for heading in ("estimate %", "mean % (seeds)", "P(front)", "params", "added %", "MACs"):
         table.add_column(heading, justify="right")
-    for summary in front:
-        spread = f" ± {100 * summary.accuracy_sd:.2f}" if summary.accuracy_sd is not None else ""
+    for candidate in front:
+        summary = candidate.summary
         table.add_row(
             summary.placement,
-            f"{100 * summary.accuracy:.2f}{spread}",
-            str(summary.num_seeds),
+            describe_estimate(candidate),
+            f"{100 * summary.accuracy:.2f} ({summary.num_seeds})",
+            _number(candidate.probability_on_front),
             f"{summary.params:,}",
-            f"{summary.added_params:+,}" if summary.added_params else "0",
             f"{summary.added_params_pct:.2f}",
             f"{summary.macs:,}",
-            f"{summary.added_macs:+,}" if summary.added_macs else "0",
         )
     return table
 
 
-def front_caution(summaries: Sequence[CandidateSummary]) -> str:
-    """Say what the front's accuracies rest on."""
-    front = front_of(summaries)
-    single = sum(summary.num_seeds == 1 for summary in front)
-    sd = seed_sd(summaries)
-    noise = (
-        "how far seeds move a training is not known yet: no candidate has two"
-        if sd is None
-        else f"seeds alone move a training by {100 * sd:.2f} points (standard deviation)"
-    )
-    return (
-        f"Accuracy is the mean over a candidate's seeds on validation images; {single} of the "
-        f"{len(front)} members rest on one seed, and {noise}.\nThe best of many looks better than "
-        "it is: train the members that you care about again before you believe a difference of "
-        "that size."
-    )
+def front_caution(credible: CredibleFront, run: Path) -> str:
+    """Say what the front rests on, and what may be just as good.
+
+    Args:
+        credible: the front.
+        run: the run's folder, for the command that trains the front again.
+    """
+    lines = [
+        _describe_estimates(credible),
+        _describe_noise(credible),
+        _describe_unlisted(credible),
+        _describe_hypervolume(credible),
+        f"Before you believe a difference of that size: se-search confirm {run} trains the front "
+        "with fresh seeds.",
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def rungs_table(rungs: Sequence[RungFinding]) -> Table:
@@ -176,6 +182,74 @@ def rungs_caution(rungs: Sequence[RungFinding], full_epochs: int) -> str:
     return "\n".join(lines)
 
 
+def _describe_estimates(credible: CredibleFront) -> str:
+    if credible.reason is not None:
+        known = (
+            "how far they are off is not known"
+            if credible.seed_sd is None
+            else "± is half a 95 % interval, which rests on the seeds alone"
+        )
+        return (
+            f"Estimates are plain means on validation images, as {credible.reason}; {known}.\n"
+            "The best of many looks better than it is."
+        )
+    return (
+        "The best of many looks better than it is. An estimate is a candidate's accuracy on "
+        "validation images without the\nluck of its seeds: a model of all trainings draws a mean "
+        "towards what its parts did elsewhere (shrinkage), the more\nthe fewer seeds it has. ± is "
+        "half a 95 % interval; P(front) is the probability that no other candidate trained\nis as "
+        "good at no higher cost."
+    )
+
+
+def _describe_noise(credible: CredibleFront) -> str:
+    front = credible.front
+    single = sum(candidate.summary.num_seeds == 1 for candidate in front)
+    if credible.seed_sd is not None:
+        noise = (
+            f"seeds alone move a training by {100 * credible.seed_sd:.2f} points (standard "
+            "deviation)"
+        )
+    elif credible.is_modelled:
+        noise = "how far seeds move a training is the model's guess: no candidate has two"
+    else:
+        noise = "how far seeds move a training is not known yet: no candidate has two"
+    return f"{single} of the {len(front)} members rest on one seed, and {noise}."
+
+
+def _describe_unlisted(credible: CredibleFront) -> str:
+    if not credible.is_modelled:
+        return ""
+    count = len(credible.unlisted)
+    if count == 0:
+        return f"No other candidate has a P(front) of {CREDIBLE} or more."
+    others = "1 more candidate has" if count == 1 else f"{count} more candidates have"
+    return (
+        f"{others} a P(front) of {CREDIBLE} or more and {'is' if count == 1 else 'are'} not "
+        "listed here: see candidates.csv."
+    )
+
+
+def _describe_hypervolume(credible: CredibleFront) -> str:
+    area, plain = credible.hypervolume, credible.plain_hypervolume
+    if area is None or plain is None or credible.reference is None:
+        return ""
+    if len(credible.attainment) > 1:
+        return (
+            f"Hypervolume (costs on logarithmic scales of 0 to 1, accuracy above "
+            f"{100 * credible.reference:.2f} %): {100 * area.median:.3f} points,\n95 % interval "
+            f"{100 * area.low:.3f} to {100 * area.high:.3f}; by plain means {100 * plain:.3f}."
+        )
+    median, low, high, means = (
+        100 * (credible.reference + value) for value in (area.median, area.low, area.high, plain)
+    )
+    return (
+        f"The best accuracy at a cost or less, averaged over the logarithm of the cost "
+        f"(hypervolume): {median:.2f} %,\n95 % interval {low:.2f} to {high:.2f}; "
+        f"by plain means {means:.2f}."
+    )
+
+
 def _describe_tau(finding: RungFinding) -> str:
     if finding.low is None:
         return _number(finding.tau)
@@ -198,6 +272,13 @@ def _rung_row(finding: RungFinding) -> list[object]:
         finding.has_earned_its_place,
         " ".join(wrong.slot.replace(" ", "_") for wrong in finding.wrong_signs),
     ]
+
+
+def _write_candidates(
+    path: Path, names: Sequence[str], candidates: Iterable[CredibleCandidate]
+) -> None:
+    rows = [candidate.flat() for candidate in candidates]
+    _write_rows(path, names, [[row[name] for name in names] for row in rows])
 
 
 def _title(config: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from se_search.analysis.pareto import front_of
 from se_search.record import ENDED_WELL, Stop, TrialRecord
 from se_search.report.document import (
     Findings,
@@ -93,13 +92,18 @@ class JsonDisplay(QuietDisplay):
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front."""
-        front = [asdict(summary) for summary in front_of(findings.summaries)]
+        credible = findings.credible
+        area = credible.hypervolume
         rungs = {"rungs": [asdict(rung) for rung in findings.rungs]} if findings.rungs else {}
         self._print(
             {
                 "event": "end",
                 "run": str(folder.path),
-                "front": front,
+                "front": [candidate.flat() for candidate in credible.front],
+                "credible_set": [candidate.summary.key for candidate in credible.credible_set],
+                "hypervolume": None if area is None else asdict(area),
+                "reference_accuracy": credible.reference,
+                "without_model": credible.reason,
                 "expected_gain": findings.gain,
                 **rungs,
             }
@@ -201,9 +205,9 @@ class _Clock:
 
 def print_findings(console: Console, findings: Findings) -> None:
     """Print the front as a table, what it and the rungs rest on, and where everything lies."""
-    if findings.summaries:
-        console.print(front_table(findings.summaries))
-        _print_text(console, front_caution(findings.summaries))
+    if findings.credible.candidates:
+        console.print(front_table(findings.credible))
+        _print_text(console, front_caution(findings.credible, findings.run))
     else:
         console.print("No full training has ended yet, so there is no front.")
     if findings.rungs:

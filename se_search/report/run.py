@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.analysis.pareto import front_of, summarize
 from se_search.errors import RunError
 from se_search.record import TrialRecord
+from se_search.report.beliefs import read_credible_front
 from se_search.report.document import FRONT_FIELDS
 from se_search.store.folder import RunFolder
 from se_search.store.reader import read_records
@@ -63,8 +63,11 @@ class Run:
         """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
         import pandas as pd
 
-        summaries = summarize(self.records, self.config["study"]["objectives"])
-        rows = [asdict(summary) for summary in front_of(summaries)]
+        study = self.config["study"]
+        credible = read_credible_front(
+            self.folder, self.records, study["objectives"], study["epochs"]
+        )
+        rows = [candidate.flat() for candidate in credible.front]
         return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
 
     def correct(self, number: int) -> NDArray[np.bool_]:
