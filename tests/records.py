@@ -24,3 +24,8 @@ def make_record(name, accuracy, params=100, macs=1_000, *, state="COMPLETE", see
         seconds=1.0,
         reason=None,
     )
+
+
+def front_of(summaries):
+    """Return the summaries on the front of plain means, cheapest first."""
+    return sorted((s for s in summaries if s.on_front), key=lambda s: (s.params, s.macs))

@@ -235,5 +235,6 @@ def test_the_command_writes_every_figure_and_what_it_rests_on(tmp_path, capsys, 
             inside = (own["reach_low"] <= own["judged"]) & (own["judged"] <= own["reach_high"])
             assert float(row["value"]) == pytest.approx(inside.mean())
             assert int(row["count"]) == len(own)
-    assert Image.open(output / "reliability.png").width == 4 * calibration.PANEL
+    with Image.open(output / "reliability.png") as picture:
+        assert picture.width == 4 * calibration.PANEL
     assert len(pd.read_csv(output / "reliability.csv"))

@@ -5,9 +5,10 @@ from collections import Counter, defaultdict
 
 import optuna
 import pytest
+from records import front_of
 from searching import evaluate, evaluation, make_space, open_store, search
 
-from se_search.analysis.pareto import front_of, summarize
+from se_search.analysis.pareto import summarize
 from se_search.cost import count_cost
 from se_search.errors import DivergedError, SpaceError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import make_record
+from records import front_of, make_record
 
-from se_search.analysis.pareto import front_of, is_non_dominated, summarize
+from se_search.analysis.pareto import is_non_dominated, summarize
 
 COSTS = ("accuracy", "params")
 

@@ -10,10 +10,10 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import make_record
+from records import front_of, make_record
 from searching import OBJECTIVES, evaluate, evaluation, make_space, search
 
-from se_search.analysis.pareto import front_of, summarize
+from se_search.analysis.pareto import summarize
 from se_search.errors import DivergedError, RunError
 from se_search.record import Rung, Stop
 from se_search.search.promotion import (

@@ -67,11 +67,6 @@ def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list
     ]
 
 
-def front_of(summaries: Iterable[CandidateSummary]) -> list[CandidateSummary]:
-    """Return the summaries on the front, cheapest first."""
-    return sorted((s for s in summaries if s.on_front), key=lambda s: (s.params, s.macs))
-
-
 def seed_sd(summaries: Iterable[CandidateSummary]) -> float | None:
     """Return the standard deviation of accuracy over seeds, pooled; None if it is not known.
 

@@ -118,19 +118,22 @@ def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]
 
 
 def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Print the last confirmation as a table, what it says, and where its files lie."""
+    """Print the last confirmation, if it has a result, and where its files lie."""
+    if print_result(console, rounds):
+        files = (folder.confirmation_png, folder.confirmation_csv, folder.confirmation_file)
+        text = f"Written: {', '.join(map(str, files))}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_result(console: Console, rounds: Sequence[Round]) -> bool:
+    """Print the last confirmation as a table, and what it says; return whether it has a result."""
     last = rounds[-1] if rounds else None
     if last is None or last.result is None:
-        return
+        return False
     console.print(confirmation_table(last))
-    text = "\n".join(
-        [
-            *confirmation_sentences(rounds),
-            f"Written: {folder.confirmation_png}, {folder.confirmation_csv}, "
-            f"{folder.confirmation_file}",
-        ]
-    )
+    text = "\n".join(confirmation_sentences(rounds))
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+    return True
 
 
 def confirmation_event(folder: RunFolder, rounds: Sequence[Round]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from se_search.analysis.pareto import CandidateSummary
 from se_search.analysis.rungs import MIN_COMPARED, Effect, RungFinding, judge_rungs
 from se_search.record import Rung, TrialRecord
 from se_search.report.beliefs import read_credible_front
+from se_search.report.checklist import write_checklist
+from se_search.report.confirmation import Round, read_rounds, write_confirmation
 from se_search.report.figure import describe_estimate, draw_front
 from se_search.store.folder import RunFolder
 from se_search.store.reader import read_records
@@ -45,6 +47,7 @@ class Findings:
         gain: by how much the front is expected to rise if the most promising candidate became
             known: accuracy (0..1), averaged over the logarithm of the cost; None: not known.
         tolerance: the gain below which the front counts as settled.
+        rounds: the confirmations that the run has had.
     """
 
     run: Path
@@ -54,10 +57,11 @@ class Findings:
     files: Sequence[Path]
     gain: float | None = None
     tolerance: float = 0.0
+    rounds: Sequence[Round] = ()
 
 
 def write_report(folder: RunFolder) -> Findings:
-    """Make trials.csv, candidates.csv, pareto.csv, pareto.png and, of rungs, rungs.csv anew.
+    """Make a run's tables, figures and checklist anew, with those of rungs and confirmations.
 
     Raises:
         RunError: the folder holds no study.
@@ -76,7 +80,11 @@ def write_report(folder: RunFolder) -> Findings:
     if rungs:
         _write_rows(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
         files.append(folder.rungs_csv)
-    return Findings(folder.path, credible, rungs, epochs, files)
+    rounds = read_rounds(folder)
+    files += write_confirmation(folder, rounds)
+    write_checklist(folder.checklist, config, records, rounds)
+    files.append(folder.checklist)
+    return Findings(folder.path, credible, rungs, epochs, files, rounds=rounds)
 
 
 def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
@@ -214,7 +222,14 @@ def _describe_noise(credible: CredibleFront) -> str:
         noise = "how far seeds move a training is the model's guess: no candidate has two"
     else:
         noise = "how far seeds move a training is not known yet: no candidate has two"
-    return f"{single} of the {len(front)} members rest on one seed, and {noise}."
+    probabilities = [c.probability_on_front for c in front if c.probability_on_front is not None]
+    expected = (
+        f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
+        "true front; differences below the intervals are no ranking.\n"
+        if probabilities
+        else ""
+    )
+    return f"{expected}{single} of the {len(front)} members rest on one seed, and {noise}."
 
 
 def _describe_unlisted(credible: CredibleFront) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from se_search.record import ENDED_WELL, Stop, TrialRecord
+from se_search.report.confirmation import print_result
 from se_search.report.document import (
     Findings,
     front_caution,
@@ -215,6 +216,8 @@ def print_findings(console: Console, findings: Findings) -> None:
         _print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
     if findings.gain is not None:
         _print_text(console, _describe_gain(findings.gain, findings.tolerance))
+    if findings.rounds:
+        print_result(console, findings.rounds)
     _print_text(console, f"Written: {', '.join(map(str, findings.files))}")
 
 
