@@ -199,7 +199,7 @@ def _describe_seeds(
     seeds = sorted({record.seed for record in records})
     text = f"Sampler {study['seed']}; trainings of the search {_span(seeds)}"
     if not rounds:
-        return f"{text}; none fresh ones so far"
+        return f"{text}; no fresh ones so far"
     fresh = sorted({seed for each in rounds for seed in each.seeds})
     return f"{text}; of the confirmation, which no trial had, {_span(fresh)}"
 
