@@ -400,7 +400,7 @@ class Figure:
 
     def __str__(self) -> str:
         """One line."""
-        line = f"{self.group:34} {self.name:46} {self.value:7.3f} ± {self.error:.3f}"
+        line = f"{self.group:34} {self.name:54} {self.value:7.3f} ± {self.error:.3f}"
         return f"{line}  n = {self.count:<6} {self.target:20} {self.verdict}".rstrip()
 
 
@@ -600,15 +600,18 @@ def measure_claims(noises: Mapping[str, tuple[Array, Array]], count: int) -> lis
 
 def list_searches(tables: Sequence[TableSpace], runs: int) -> Iterator[tuple[str, World, str, int]]:
     """Give what is searched: the group that it counts to, a world, a sampler, a run."""
-    for shape, seed_sd, run in product(SHAPES, SEED_SDS, range(runs)):
-        world = simulate(shape, seed_sd, run)
-        for sampler in ("random", "pareto"):
-            yield f"simulated, {sampler}", world, sampler, run
-    for space in tables:
-        for num_seen in range(1, min(3, space.accuracies.shape[1])):
-            world = restrict(space, num_seen)
-            for run in range(runs):
-                yield f"tables, {num_seen} seed{'s' * (num_seen > 1)}", world, "pareto", run
+    worlds = [
+        (f"tables, {num_seen} seed{'s' * (num_seen > 1)}", restrict(space, num_seen))
+        for space in tables
+        for num_seen in range(1, min(3, space.accuracies.shape[1]))
+    ]
+    for run in range(runs):
+        for shape, seed_sd in product(SHAPES, SEED_SDS):
+            world = simulate(shape, seed_sd, run)
+            for sampler in ("random", "pareto"):
+                yield f"simulated, {sampler}", world, sampler, run
+        for group, world in worlds:
+            yield group, world, "pareto", run
 
 
 def judge_searches(

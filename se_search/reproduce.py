@@ -31,7 +31,7 @@ from se_search.protocol import (
 )
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Device, Hardware
-from se_search.report.study import Setting, StudyReport, write_study
+from se_search.report.study import Setting, StudyReport, write_study, write_summary
 from se_search.store.training_log import LogContents, TrainingLog, read_log
 from se_search.training.datasets import DataInfo, describe_data, prepare_data
 from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
@@ -159,6 +159,8 @@ def reproduce(
             reports.append(report_plan(plan, contents, options.store))
         elif number is None:
             raise StudyFileError(f"there are no trainings of {plan.name} yet: no {plan.log}")
+    if len(reports) > 1:
+        write_summary(options.store / f"{options.scale}.md", reports)
     return reports, number
 
 

@@ -144,7 +144,7 @@ def test_hyper_parameters_are_drawn_from_their_posterior(monkeypatch, sd):
     monkeypatch.setattr(credible_front, "NUM_KERNELS", 400)
     kernel = any_kernel()
     drawn = _sample_kernels(kernel, Conjugate(sd), np.random.default_rng(0))
-    mean, prior_sd = kernel.prior.T
+    mean, prior_sd = credible_front._prior(kernel).T
     precision = prior_sd**-2 + sd**-2
     centre = (mean * prior_sd**-2 + sd**-2) / precision
     z = (np.array([one.values for one in drawn]) - centre) * np.sqrt(precision)

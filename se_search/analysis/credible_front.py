@@ -53,7 +53,8 @@ THINNING = 4
 # The share of the variance that seeds are expected to make, before any training, give or take the
 # kernel's own wide range. The search takes a twentieth and learns more of it; where seeds make a
 # quarter to a half, as with SE, and few candidates have two, that makes intervals too narrow: of
-# 95 % ones 84 % held the truth after 50 trainings, with this 90 % (benchmarks/calibration.py).
+# 95 % ones 84 % held the truth after 50 trainings of random candidates, with this 90 % (the worlds
+# interactions and rough of benchmarks/calibration.py).
 NOISE_SHARE = 0.3
 
 
@@ -486,8 +487,7 @@ def _sample_kernels(kernel: Kernel, groups: _Groups, rng: np.random.Generator) -
     and how much are interactions. Elliptical slice sampling (Murray et al. 2010, fig. 2), which
     needs no tuning where the prior is normal, from the most probable kernel on.
     """
-    is_noise = np.array([name.startswith("noise_") for name in kernel.names])
-    mean, sd = np.where(is_noise, np.log(NOISE_SHARE), kernel.prior[:, 0]), kernel.prior[:, 1]
+    mean, sd = _prior(kernel).T
     height = groups.log_likelihood(kernel)
     kept = []
     for step in range(BURN_IN + THINNING * NUM_KERNELS):
@@ -506,6 +506,13 @@ def _sample_kernels(kernel: Kernel, groups: _Groups, rng: np.random.Generator) -
         if step >= BURN_IN and (step - BURN_IN) % THINNING == 0:
             kept.append(kernel)
     return kept
+
+
+def _prior(kernel: Kernel) -> Array:
+    """Return mean and standard deviation of each hyper-parameter's logarithm, ``(num, 2)``."""
+    prior = kernel.prior.copy()
+    prior[[name.startswith("noise_") for name in kernel.names], 0] = np.log(NOISE_SHARE)
+    return prior
 
 
 def _pool(trainings: Trainings, full: int) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from se_search.analysis.claims import Claim, Verdict, judge_all
+from se_search.analysis.claims import MAX_SEEDS, Claim, Verdict, judge_all
 from se_search.analysis.comparison import Comparison, Runs, compare
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
@@ -176,6 +176,39 @@ def to_markdown(report: StudyReport) -> str:
     return "\n".join(lines)
 
 
+def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
+    """Write a page with the claims of several studies of one scale, the paper's figure beside each.
+
+    Args:
+        path: the file that is written.
+        reports: of the studies.
+    """
+    rows = [
+        {"study": f"[{report.setting.name}]({report.setting.name}/{report.folder.name}/results.md)"}
+        | {name: row[name] for name in (*CLAIM_HEADINGS, "seeds needed")}
+        for report in reports
+        for row in _claim_rows(report)
+    ]
+    words = [row["verdict"] for row in rows]
+    counts = ", ".join(
+        f"{words.count(word)} {word}" for word in ("supported", "refuted", "undecided")
+    )
+    lines = [
+        f"# Studies at {reports[0].setting.scale} scale",
+        "",
+        *_describe_setting(reports[0])[1:],
+        "",
+        f"{len(rows)} claims: {counts}. Points of test accuracy, A minus B, paired by seed; "
+        "'family' is the verdict after Holm's correction over the claims of a study; 'seeds "
+        "needed' would decide the claim in 80 % of cases if the observed difference were the true "
+        "one.",
+        "",
+        *_markdown(rows),
+        "",
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
 def study_table(report: StudyReport) -> Table:
     """Lay the claims out for a terminal."""
     table = Table(title=f"{report.protocol.title} ({report.setting.scale})")
@@ -330,7 +363,7 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
                 "family": verdict.word_family,
                 "p supported": f"{verdict.p_support:.4f}",
                 "p refuted": f"{verdict.p_refute:.4f}",
-                "seeds needed": "" if verdict.seeds_needed is None else verdict.seeds_needed,
+                "seeds needed": _needed(verdict.seeds_needed),
                 "rho": "" if comparison.rho is None else f"{comparison.rho:.2f}",
                 "population interval": _population(comparison),
             }
@@ -432,6 +465,12 @@ def _error(accuracies: Sequence[float]) -> str:
 
 def _signed(difference: float) -> str:
     return f"{100 * difference:+.2f}"
+
+
+def _needed(seeds: int | None) -> str:
+    if seeds is None:
+        return ""
+    return f"over {MAX_SEEDS}" if seeds > MAX_SEEDS else str(seeds)
 
 
 def _percent(share: float | None) -> str:
