@@ -167,6 +167,16 @@ def test_files_have_the_figures_of_the_paper_beside_ours(folder, trained):
     assert (where / "results.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained):
+    reproduce(options(folder, "one"), note)
+    assert not (folder / "store" / "desk.md").exists()
+    reproduce(options(folder, "one", "two"), note)
+    page = (folder / "store" / "desk.md").read_text()
+    assert "6 claims: 4 supported, 2 refuted, 0 undecided" in page
+    line = "| [two](two/desk/results.md) | all beats none | +1.00 |"
+    assert page.count(line) == 1
+
+
 def test_results_can_be_made_again_without_training(folder, trained):
     reproduce(options(folder, "one", seeds=2), note)
     num_trained = len(trained)
