@@ -19,9 +19,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## measure overhead and decisions; hold 2,000 random candidates of all backbones against fvcore
+bench: $(STAMP)  ## measure overhead, decisions and calibration; hold 2,000 random candidates of all backbones against fvcore
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/proposals.py
+	$(BIN)/python benchmarks/calibration.py --output calibration
 	$(BIN)/python benchmarks/check_costs.py
 
 catalogue: $(STAMP)  ## measure the shipped backbones anew
