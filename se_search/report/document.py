@@ -206,7 +206,8 @@ def _describe_estimates(credible: CredibleFront) -> str:
         "validation images without the\nluck of its seeds: a model of all trainings draws a mean "
         "towards what its parts did elsewhere (shrinkage), the more\nthe fewer seeds it has. ± is "
         "half a 95 % interval; P(front) is the probability that no other candidate trained\nis as "
-        "good at no higher cost."
+        "good at no higher cost. What a seed does to all candidates alike stays in: fresh seeds "
+        "may shift the level."
     )
 
 
