@@ -17,7 +17,7 @@ from typing import Any
 from se_search.analysis.claims import Claim
 from se_search.candidate import Backbone, Candidate
 from se_search.errors import SESearchError, StudyFileError
-from se_search.execution.batch import train_missing
+from se_search.execution.batch import list_assignments, train_missing
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.signals import StopSignals
 from se_search.launch import SearchOptions, choose_devices
@@ -120,11 +120,7 @@ class Plan:
     @property
     def assignments(self) -> list[Assignment[Candidate]]:
         """All trainings that the study needs; each candidate's come in the order of the seeds."""
-        return [
-            Assignment(candidate, seed, self.epochs)
-            for seed in self.seeds
-            for candidate in self.candidates.values()
-        ]
+        return list_assignments(list(self.candidates.values()), self.seeds, self.epochs)
 
 
 def reproduce(

@@ -37,7 +37,8 @@ paper:
   source: made up
   network: none
   figures: {none: {top1_error: 10.0}, all: {top1_error: 9.0, top5_error: 1.0}}
-claims: [all beats none, none beats all by 1, all equals none within 30 in top-5]
+claims: [all beats none, none beats all by 1, all equals none within 30 in top-5,
+  all equals none within 30]
 scales:
   desk: {backbone: resnet20_bottleneck, data: digits, recipe: r.yaml, seeds: 6}
 """
@@ -147,7 +148,12 @@ def test_claims_are_judged_by_the_test_images_of_the_trainings(folder, trained):
     first = report.verdicts[0].comparison
     assert first.difference == pytest.approx(expected.difference)
     assert first.interval == pytest.approx(expected.interval)
-    assert [verdict.word for verdict in report.verdicts] == ["supported", "refuted", "supported"]
+    assert [verdict.word for verdict in report.verdicts] == [
+        "supported",
+        "refuted",
+        "supported",
+        "supported",
+    ]
 
 
 def test_files_have_the_figures_of_the_paper_beside_ours(folder, trained):
@@ -156,7 +162,7 @@ def test_files_have_the_figures_of_the_paper_beside_ours(folder, trained):
     assert report.folder == where
     with (where / "claims.csv").open(newline="") as file:
         claims = list(csv.DictReader(file))
-    assert [row["paper"] for row in claims] == ["+1.00", "-1.00", ""]
+    assert [row["paper"] for row in claims] == ["+1.00", "-1.00", "", "+1.00"]
     with (where / "candidates.csv").open(newline="") as file:
         candidates = {row["candidate"]: row for row in csv.DictReader(file)}
     assert candidates["all"]["paper: top-1 error %"] == "9.00"
@@ -164,6 +170,8 @@ def test_files_have_the_figures_of_the_paper_beside_ours(folder, trained):
     page = (where / "results.md").read_text()
     assert "by the paper's figures (+1.00) it holds; here it is supported" in page
     assert "by the paper's figures (-1.00) it does not hold; here it is refuted" in page
+    equal = "**all equals none within 30**: by the paper's figures (+1.00) it holds"
+    assert equal in page
     assert (where / "results.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -172,7 +180,7 @@ def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained):
     assert not (folder / "store" / "desk.md").exists()
     reproduce(options(folder, "one", "two"), note)
     page = (folder / "store" / "desk.md").read_text()
-    assert "6 claims: 4 supported, 2 refuted, 0 undecided" in page
+    assert "8 claims: 6 supported, 2 refuted, 0 undecided" in page
     line = "| [two](two/desk/results.md) | all beats none | +1.00 |"
     assert page.count(line) == 1
 
