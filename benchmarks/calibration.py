@@ -5,7 +5,7 @@
 
 Searches are made on simulated spaces, whose true accuracies are known, and on tables of finished
 trainings, where seeds that the search never saw judge (NAS-Bench-SE comes with this folder). After
-50 and 100 trainings ``believe`` says what it makes of the candidates trained so far, and truth or
+50 and 100 trainings ``compute_posterior`` judges the candidates trained so far, and truth or
 held-back seeds say how far that is right. Claims are judged at the edge of being true. Each line
 printed is a figure with its Monte-Carlo standard error, the target, and whether it is met; OUTPUT
 gets the same as figures.csv, what it rests on as candidates.csv, reliability.csv and
@@ -51,17 +51,16 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the table of this folder
 
 from benchmarks.nas_bench_se.table import NASBenchSE, QueryError
-from se_search.analysis.accuracy_model import Trainings
 from se_search.analysis.claims import ALPHA, Claim, weigh
-from se_search.analysis.credible_front import believe
-from se_search.analysis.factors import Factors
-from se_search.analysis.front_probability import front_probability
-from se_search.analysis.pareto import is_non_dominated
-from se_search.report.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale
+from se_search.analysis.pareto import front_probability, is_non_dominated
+from se_search.benchmark.table import TableSpace, read_table
+from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import History, Proposer
-from se_search.search.table import TableSpace, read_table
 from se_search.seeds import derive_seed
+from se_search.surrogate.features import Factors
+from se_search.surrogate.gaussian_process import Trainings
+from se_search.surrogate.posterior_front import compute_posterior
 
 Array = NDArray[np.float64]
 
@@ -307,7 +306,7 @@ def judge_search(search: Search) -> pd.DataFrame:
         space.codes()[search.rows], np.zeros(len(search.rows), np.int64), search.accuracies
     )
     costs = space.costs[search.rows][:, None]
-    found = believe(Factors(space.describe_levels()), trained, (1,), costs)
+    found = compute_posterior(Factors(space.describe_levels()), trained, (1,), costs)
     rows, paid = search.rows[found.members], costs[found.members]
     judge = make_judge(search)
     rng = np.random.default_rng(0)

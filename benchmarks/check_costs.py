@@ -3,8 +3,8 @@
     python benchmarks/check_costs.py [--candidates 2000] [--seed 0] [--part 0/1]
 
 Each candidate has, at each site, nothing or a random block: integration, kind, squeeze, gate,
-opening, bias and width. Small images are used, for what is compared is exact at any size. Prints a
-line a backbone with the number of candidates and of differences; exits with 1 if there is one.
+gate start, bias and width. Small images are used, for what is compared is exact at any size. Prints
+a line a backbone with the number of candidates and of differences; exits with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import random
 import sys
 import time
 
-from se_search.candidate import GATES, KINDS, OPENINGS, SE, SQUEEZES, Backbone, Candidate, Site
+from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Backbone, Candidate, Site
 from se_search.cost import count_cost
 from se_search.errors import CandidateError
 from se_search.models.backbones import construct
@@ -50,7 +50,7 @@ def draw_block(site: Site, rng: random.Random) -> SE | None:
                 rng.choice(SQUEEZES),
                 rng.choice(GATES),
                 rng.random() < 0.5,
-                rng.choice(OPENINGS),
+                rng.choice(GATE_INITS),
             )
         except CandidateError:
             continue  # a combination that there is not

@@ -18,16 +18,18 @@ from pathlib import Path
 
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
+from se_search.device import Device
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.serial import SerialExecutor
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
-from se_search.record import Assignment, Device, Evaluation, TrialRecord
+from se_search.record import Assignment, Evaluation, TrialRecord
+from se_search.run_config import DIRECTIONS
 from se_search.search.loop import Budget, Progress, run_search
 from se_search.search.registry import SAMPLERS, Setup
-from se_search.space import read_space
-from se_search.store.writer import TrialStore
-from se_search.study import DIRECTIONS
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import read_space
+from se_search.store.trial_store import TrialStore
 from se_search.training.datasets import prepare_data
 from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
 
@@ -46,7 +48,7 @@ def make_up(assignment: Assignment) -> Evaluation:
 def measure_overhead(folder: Path, sampler: str) -> float:
     """Return the median seconds beyond training of a trial, in a study of 200 trials."""
     data = prepare_data("fashion_mnist", None, None, RECIPE)
-    space = read_space("stages_ratio").bind(BACKBONE)
+    space = BoundSpace(read_space("stages_ratio"), BACKBONE)
     store = TrialStore(folder / f"{sampler}.db", OBJECTIVES, [DIRECTIONS[o] for o in OBJECTIVES])
     ends: list[tuple[float, TrialRecord]] = []
 

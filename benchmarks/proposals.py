@@ -14,11 +14,11 @@ from itertools import product
 
 import numpy as np
 
-from se_search.analysis.accuracy_model import Trainings
-from se_search.analysis.factors import Factors
+from se_search.benchmark.table import TableSpace
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import History, Proposer
-from se_search.search.table import TableSpace
+from se_search.surrogate.features import Factors
+from se_search.surrogate.gaussian_process import Trainings
 
 LEVELS = (7, 7, 7, 7, 7, 6)
 NUM_FINISHED, NUM_TIMED, NUM_TRAININGS_A_FIT = 1_000, 40, 200

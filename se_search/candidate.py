@@ -16,14 +16,14 @@ Integration = Literal["standard", "pre", "post", "identity", "inner", "rectified
 Kind = Literal["se", "ese", "eca", "ge"]
 Squeeze = Literal["avg", "max", "avgmax", "std", "none"]
 Gate = Literal["sigmoid", "hard_sigmoid", "tanh", "relu"]
-Opening = Literal["half", "open", "double"]
+GateInit = Literal["half", "open", "double"]
 Rounding = Literal["floor", "multiple_of_8"]
 
 INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SQUEEZES: tuple[Squeeze, ...] = get_args(Squeeze)
 GATES: tuple[Gate, ...] = get_args(Gate)
-OPENINGS: tuple[Opening, ...] = get_args(Opening)
+GATE_INITS: tuple[GateInit, ...] = get_args(GateInit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +135,22 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SE:
-    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4), or one of its kin.
+    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4), or one of its variants.
 
-    Variants are of the block with two layers; its kin and ``native`` blocks have none.
+    Variants are of the block with two layers; its variants and ``native`` blocks have none.
 
     Attributes:
         integration: where it sits in its residual unit (fig. 5; ``inner``: SE_3x3, table 15).
             ``rectified`` is standard after a ReLU of its own, which the paper does not have and
             several implementations do; ``native`` is in place of the block that a network came
             with, and of that block's design.
-        width: output width of the first fully connected layer; 0 for its kin, which have no such.
+        width: output width of the first fully connected layer; 0 for its variants, which have none.
         squeeze: how the feature map becomes one number a channel (table 11). ``avgmax`` is the
             average of both, ``std`` the standard deviation over the pixels; with ``none`` every
             pixel is gated by itself (NoSqueeze, table 16).
         gate: non-linearity of the gate (table 12).
         bias: whether the two fully connected layers have biases (the paper's equations have none).
-        opening: where the gate starts: about ``half``; ``open``, near 1, by the bias of the last
+        gate_init: where the gate starts: about ``half``; ``open``, near 1, by the bias of the last
             layer; or ``double``, at twice a half, because the gate is twice the non-linearity.
         kind: ``se``, or ``ese`` (one layer without a bottleneck, Lee & Park 2020), ``eca`` (a
             convolution over the channels, Wang et al. 2020), ``ge`` (the sigmoid of the mean
@@ -162,7 +162,7 @@ class SE:
     squeeze: Squeeze = "avg"
     gate: Gate = "sigmoid"
     bias: bool = False
-    opening: Opening = "half"
+    gate_init: GateInit = "half"
     kind: Kind = "se"
 
     def __post_init__(self) -> None:
@@ -171,7 +171,7 @@ class SE:
             ("integration", self.integration, INTEGRATIONS),
             ("squeeze", self.squeeze, SQUEEZES),
             ("gate", self.gate, GATES),
-            ("opening", self.opening, OPENINGS),
+            ("gate_init", self.gate_init, GATE_INITS),
             ("kind", self.kind, KINDS),
         ):
             if value not in allowed:
@@ -179,16 +179,16 @@ class SE:
         if self.kind == "se" and self.width < 1:
             raise CandidateError(f"squeeze width {self.width} is not a positive integer")
         if self.kind != "se":
-            self._check_kin()
+            self._check_variant()
         elif self.integration == "native" and self.variants:
             raise CandidateError(
                 f"a native block is of its network's own design: it takes no {self.variants[0]}"
             )
-        if self.opening == "open" and not self.bias:
-            raise CandidateError("opening 'open' is set by the last layer's bias: it needs bias")
-        if self.opening == "double" and self.gate not in ("sigmoid", "hard_sigmoid"):
+        if self.gate_init == "open" and not self.bias:
+            raise CandidateError("gate_init 'open' is set by the last layer's bias: it needs bias")
+        if self.gate_init == "double" and self.gate not in ("sigmoid", "hard_sigmoid"):
             raise CandidateError(
-                f"opening 'double' is for a gate that starts at a half (sigmoid, hard_sigmoid), "
+                f"gate_init 'double' is for a gate that starts at a half (sigmoid, hard_sigmoid), "
                 f"not {self.gate!r}"
             )
 
@@ -199,14 +199,14 @@ class SE:
             *([self.squeeze] if self.squeeze != "avg" else []),
             *([self.gate] if self.gate != "sigmoid" else []),
             *(["bias"] if self.bias else []),
-            *([self.opening] if self.opening != "half" else []),
+            *([self.gate_init] if self.gate_init != "half" else []),
         )
 
     def __str__(self) -> str:
         what = self.width if self.kind == "se" else self.kind
         return "+".join([f"{self.integration}:{what}", *self.variants])
 
-    def _check_kin(self) -> None:
+    def _check_variant(self) -> None:
         if self.width != 0:
             raise CandidateError(f"kind {self.kind!r} has no squeeze width, so not {self.width}")
         if self.variants:
@@ -388,7 +388,7 @@ def _original_width(text: str, integration: str, site: Site) -> int:
 def _parse_variants(text: str, variants: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for variant in variants:
-        known = {"squeeze": SQUEEZES, "gate": GATES, "opening": OPENINGS, "bias": ("bias",)}
+        known = {"squeeze": SQUEEZES, "gate": GATES, "gate_init": GATE_INITS, "bias": ("bias",)}
         names = [name for name, values in known.items() if variant in values]
         if not names:
             allowed = ", ".join(value for values in known.values() for value in values)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from se_search.candidate import Backbone
-    from se_search.confirm import ConfirmOptions
-    from se_search.report.live import Display
-    from se_search.space import BoundSpace
-    from se_search.store.folder import RunFolder
+    from se_search.commands.confirm import ConfirmOptions
+    from se_search.report.display import Display
+    from se_search.space.bound import BoundSpace
+    from se_search.store.run_folder import RunFolder
 
 app = typer.Typer(
     name="se-search",
@@ -148,7 +148,7 @@ def run(
     Exit codes: 0 all trials are done; 2 something asked for is not to be had; 3 the run is busy;
     4 the run holds another study; 5 too many failures in a row; 130 Ctrl-C; 143 SIGTERM.
     """
-    from se_search.launch import SearchOptions, launch
+    from se_search.commands.search import SearchOptions, launch
 
     options = SearchOptions(
         space=space,
@@ -181,7 +181,7 @@ def run(
     outcome = launch(options, _make_display(quiet, as_json))
     _exit_if_stopped(outcome.signal)
     if confirm is not None:
-        from se_search.confirm import ConfirmOptions
+        from se_search.commands.confirm import ConfirmOptions
 
         confirmation = ConfirmOptions(
             seeds=confirm,
@@ -229,8 +229,8 @@ def confirm(
     The plain backbone and SE everywhere (r = 16) are trained beside it. The same command continues
     what was stopped. Exit codes as for run.
     """
-    from se_search.confirm import ConfirmOptions
-    from se_search.store.folder import RunFolder
+    from se_search.commands.confirm import ConfirmOptions
+    from se_search.store.run_folder import RunFolder
 
     options = ConfirmOptions(
         seeds=seeds,
@@ -247,9 +247,9 @@ def confirm(
 @app.command()
 def report(run: RunArgument) -> None:
     """Make trials.csv, pareto.csv and pareto.png of a run anew, and print the front."""
-    from se_search.report.document import write_report
-    from se_search.report.live import print_findings
-    from se_search.store.folder import RunFolder
+    from se_search.report.display import print_findings
+    from se_search.report.run_report import write_report
+    from se_search.store.run_folder import RunFolder
 
     folder = RunFolder.existing(run)
     print_findings(_console(), write_report(folder))
@@ -262,7 +262,7 @@ def effects(run: RunArgument, as_json: JsonOption = False) -> None:
     Writes effects.csv and effects.png into the run's folder.
     """
     from se_search.report.effects import effects_event, print_effects, write_effects
-    from se_search.store.folder import RunFolder
+    from se_search.store.run_folder import RunFolder
 
     written = write_effects(RunFolder.existing(run))
     if as_json:
@@ -309,9 +309,9 @@ def reproduce(
 
     Trainings that several studies need are made once. The same command continues what was stopped.
     """
-    from se_search.report.study import closing_lines, study_table
-    from se_search.reproduce import ReproduceOptions
-    from se_search.reproduce import reproduce as carry_out
+    from se_search.reproduction.report import closing_lines, study_table
+    from se_search.reproduction.reproduce import ReproduceOptions
+    from se_search.reproduction.reproduce import reproduce as carry_out
 
     options = ReproduceOptions(
         names=tuple(names),
@@ -358,7 +358,7 @@ def cost(
     """Print what the candidates of a space cost, without training anything."""
     from se_search.candidate import Candidate
     from se_search.report.costs import cost_rows, cost_table, write_cost_csv
-    from se_search.report.placement import placement_table
+    from se_search.report.figures.placement import placement_table
 
     described = _describe(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
@@ -396,7 +396,7 @@ def show(
 ) -> None:
     """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
     from se_search.candidate import Candidate
-    from se_search.report.placement import draw_placement, headline, placement_table
+    from se_search.report.figures.placement import draw_placement, headline, placement_table
 
     name = candidate.split("/")[0]
     described = _describe(name, image_size, classes, sites, allow_code)
@@ -445,7 +445,7 @@ def show_space(
 @spaces_app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of a space file, for editors."""
-    from se_search.space import space_schema
+    from se_search.space.schema import space_schema
 
     print(space_schema(), end="")
 
@@ -484,7 +484,7 @@ def benchmark_samplers(
     jobs: Annotated[int, typer.Option(help="processes that make runs side by side")] = 1,
 ) -> None:
     """Replay samplers on tables of finished trainings, and compare what they find."""
-    from se_search.benchmark import DEFAULT_SAMPLERS, BenchmarkOptions, benchmark_samplers
+    from se_search.benchmark.replay import DEFAULT_SAMPLERS, BenchmarkOptions, benchmark_samplers
 
     options = BenchmarkOptions(
         tables=tuple(table),
@@ -510,7 +510,7 @@ def dashboard(
 ) -> None:
     """Open the Optuna dashboard of a run on 127.0.0.1; it has no passwords, so nowhere else."""
     from se_search.report.dashboard import serve_dashboard
-    from se_search.store.folder import RunFolder
+    from se_search.store.run_folder import RunFolder
 
     serve_dashboard(RunFolder.existing(run), port, announce=print)
 
@@ -524,7 +524,7 @@ def version() -> None:
 
 
 def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: bool) -> None:
-    from se_search.confirm import Ended, confirm
+    from se_search.commands.confirm import Ended, confirm
     from se_search.report.confirmation import confirmation_event, print_confirmation
 
     display = _make_display(quiet, as_json)
@@ -576,13 +576,13 @@ def _describe(
 
 
 def _bind(space: str, backbone: Backbone) -> BoundSpace:
-    from se_search.space import read_space
+    from se_search.space.schema import read_space
 
-    return read_space(space).bind(backbone)
+    return BoundSpace(read_space(space), backbone)
 
 
 def _make_display(quiet: bool, as_json: bool) -> Display:
-    from se_search.report.live import JsonDisplay, LiveDisplay, PlainDisplay, QuietDisplay
+    from se_search.report.display import JsonDisplay, LiveDisplay, PlainDisplay, QuietDisplay
 
     if quiet and not as_json:
         return QuietDisplay()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from se_search.candidate import SE, Backbone, Candidate, FeatureMap, Kind, NativeSE, eca_kernel
-from se_search.record import Cost, StageCost
-from se_search.space import BoundSpace
+from se_search.space.bound import BoundSpace
 
 # Squeezes by the operators that read the whole feature map, and those that follow on a number a
 # channel; gates by theirs. fvcore counts a ReLU and a clamp as nothing.
@@ -24,6 +23,50 @@ SQUEEZE_OPERATORS = {
 }
 POOLED_OPERATORS = {"avgmax": "lerp", "std": "sqrt"}
 GATE_OPERATORS = {"sigmoid": "sigmoid", "hard_sigmoid": "hardsigmoid", "tanh": "tanh"}
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """What one stage (or the stem, or the head) costs, and how much of it is SE."""
+
+    params: int
+    added_params: int
+    macs: int
+    added_macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a candidate costs; exact, and known before any training.
+
+    Attributes:
+        params: all parameters.
+        added_params: those of the SE blocks.
+        macs: multiply-adds for one image, with every operator that fvcore counts, and the
+            pooling, gates and scaling of the SE blocks at one each element.
+        added_macs: those of the SE blocks.
+        by_stage: the same for the stem, each stage and the head, in forward order.
+        by_operator: ``macs`` by operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
+        uncounted: operators that are not in ``macs``.
+    """
+
+    params: int
+    added_params: int
+    macs: int
+    added_macs: int
+    by_stage: Mapping[str, StageCost] = field(hash=False)
+    by_operator: Mapping[str, int] = field(hash=False)
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def added_params_pct(self) -> float:
+        """Added parameters in per cent of the plain backbone's."""
+        return 100.0 * self.added_params / (self.params - self.added_params)
+
+    @property
+    def added_macs_pct(self) -> float:
+        """Added multiply-adds in per cent of the plain backbone's."""
+        return 100.0 * self.added_macs / (self.macs - self.added_macs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +163,7 @@ def _count_se(block: SE, channels: int, elements: int) -> tuple[int, dict[str, i
     operators["conv" if block.squeeze == "none" else "linear"] = 2 * gates * block.width
     if block.gate in GATE_OPERATORS:
         operators[GATE_OPERATORS[block.gate]] = gates
-    operators["mul"] = elements + (gates if block.opening == "double" else 0)
+    operators["mul"] = elements + (gates if block.gate_init == "double" else 0)
     biases = block.width + channels if block.bias else 0
     return 2 * channels * block.width + biases, operators
 

@@ -41,7 +41,7 @@ class RunBusyError(RunError):
     exit_code = 3
 
 
-class StudyChangedError(RunError):
+class RunChangedError(RunError):
     """The run on disk was started with another space, backbone, recipe or objective."""
 
     exit_code = 4

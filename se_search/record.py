@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -33,50 +33,6 @@ class Rung:
 
     def __str__(self) -> str:
         return f"{self.epochs}x{self.seeds}"
-
-
-@dataclass(frozen=True, slots=True)
-class StageCost:
-    """What one stage (or the stem, or the head) costs, and how much of it is SE."""
-
-    params: int
-    added_params: int
-    macs: int
-    added_macs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a candidate costs; exact, and known before any training.
-
-    Attributes:
-        params: all parameters.
-        added_params: those of the SE blocks.
-        macs: multiply-adds for one image, with every operator that fvcore counts, and the
-            pooling, gates and scaling of the SE blocks at one each element.
-        added_macs: those of the SE blocks.
-        by_stage: the same for the stem, each stage and the head, in forward order.
-        by_operator: ``macs`` by operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
-        uncounted: operators that are not in ``macs``.
-    """
-
-    params: int
-    added_params: int
-    macs: int
-    added_macs: int
-    by_stage: Mapping[str, StageCost] = field(hash=False)
-    by_operator: Mapping[str, int] = field(hash=False)
-    uncounted: tuple[str, ...] = ()
-
-    @property
-    def added_params_pct(self) -> float:
-        """Added parameters in per cent of the plain backbone's."""
-        return 100.0 * self.added_params / (self.params - self.added_params)
-
-    @property
-    def added_macs_pct(self) -> float:
-        """Added multiply-adds in per cent of the plain backbone's."""
-        return 100.0 * self.added_macs / (self.macs - self.added_macs)
 
 
 class Configuration(Protocol):
@@ -165,48 +121,10 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """Where a trial trains, and how.
-
-    Attributes:
-        accelerator: ``cpu``, ``cuda`` or ``mps``.
-        index: which one of them; 0 for the CPU.
-        threads: CPU threads that the training may use.
-        precision: Lightning's word: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-        num_loaders: processes that read images for it, where they are files; 0: none.
-    """
-
-    accelerator: str
-    index: int
-    threads: int
-    precision: str
-    num_loaders: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a training handed nothing back."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What trainings can run on.
-
-    Attributes:
-        accelerator: ``cpu``, ``cuda`` or ``mps``.
-        num_devices: GPUs; 1 for the CPU.
-        num_cores: CPU cores that this process may use.
-        name: the device's model.
-        auto_precision: what the precision ``auto`` means here, in Lightning's words.
-    """
-
-    accelerator: str
-    num_devices: int
-    num_cores: int
-    name: str
-    auto_precision: str
 
 
 class Stop(IntEnum):

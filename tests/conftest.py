@@ -1,4 +1,11 @@
+"""Fixtures of several packages' tests."""
+
+import os
+import subprocess
+
+import pytest
 from hypothesis import HealthCheck, settings
+from support.commands import COMMAND
 
 # The same examples in every run, however slow the machine is; nothing is kept between runs.
 settings.register_profile(
@@ -9,3 +16,30 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def environment(home):
+    return os.environ | {"SE_SEARCH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def call(home, environment):
+    def run(*arguments, expect=0, folder=home, timeout=240):
+        outcome = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert outcome.returncode == expect, outcome.stdout + outcome.stderr
+        return outcome
+
+    return run

@@ -7,7 +7,7 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import backbones, candidates, make_backbone, with_sites
+from support.networks import backbones, candidates, make_backbone, with_sites
 
 from se_search.candidate import (
     SE,
@@ -316,9 +316,9 @@ def test_whatever_stands_behind_the_backbones_name_is_a_candidate_or_a_candidate
         ({"gate": "softmax"}, "gate 'softmax'", "sigmoid, hard_sigmoid, tanh, relu"),
         ({"width": 0}, "width 0", "positive integer"),
         ({"width": -4}, "width -4", "positive integer"),
-        ({"opening": "wide"}, "opening 'wide'", "half, open, double"),
-        ({"opening": "open"}, "opening 'open'", "bias"),
-        ({"opening": "double", "gate": "relu"}, "opening 'double'", "sigmoid, hard_sigmoid"),
+        ({"gate_init": "wide"}, "gate_init 'wide'", "half, open, double"),
+        ({"gate_init": "open"}, "gate_init 'open'", "bias"),
+        ({"gate_init": "double", "gate": "relu"}, "gate_init 'double'", "sigmoid, hard_sigmoid"),
         ({"kind": "cbam", "width": 0}, "kind 'cbam'", "se, ese, eca, ge"),
         ({"kind": "eca"}, "kind 'eca'", "no squeeze width"),
         ({"kind": "ese", "width": 0, "bias": True}, "kind 'ese'", "takes no bias"),
@@ -369,7 +369,7 @@ def test_the_values_are_frozen(value, field):
         ("avg+max", "squeeze"),
         ("tanh+relu", "gate"),
         ("bias+bias", "bias"),
-        ("half+double", "opening"),
+        ("half+double", "gate_init"),
     ],
 )
 def test_a_variant_that_is_given_twice_is_refused(variants, field):

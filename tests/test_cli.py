@@ -1,6 +1,5 @@
 """The command line, run as a user runs it, on scikit-learn's digits."""
 
-import csv
 import json
 import os
 import resource
@@ -18,12 +17,13 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from support.commands import COMMAND, RUN, read_rows
 
 import se_search
 from se_search.errors import RunError
-from se_search.store.reader import STUDY_NAME, read_records
+from se_search.space.bound import BoundSpace
+from se_search.store.trial_reader import STUDY_NAME, read_records
 
-COMMAND = str(Path(sys.executable).with_name("se-search"))
 COLUMNS = {
     "number",
     "state",
@@ -41,51 +41,16 @@ COLUMNS = {
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
-def environment(home):
-    return os.environ | {"SE_SEARCH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture(scope="session")
-def call(home, environment):
-    def run(*arguments, expect=0, folder=home, timeout=240):
-        outcome = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        assert outcome.returncode == expect, outcome.stdout + outcome.stderr
-        return outcome
-
-    return run
-
-
-RUN = ("run", "--data", "digits", "--space", "stages", "--epochs", "1")
-
-
-@pytest.fixture(scope="session")
 def finished(call, home):
     """Return what a run of five trials printed, and its folder."""
     outcome = call(*RUN, "--trials", 5, "--objectives", "accuracy,params,macs", "--name", "five")
     return outcome, home / "runs" / "five"
 
 
-def read_rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_run_leaves_its_files(finished):
     _, folder = finished
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"study.db", "config.yaml", "trials.csv", "pareto.csv", "pareto.png"}
+    assert names >= {"trials.db", "config.yaml", "trials.csv", "pareto.csv", "pareto.png"}
 
 
 def test_trials_csv_has_a_row_a_trial_with_every_column(finished):
@@ -125,8 +90,8 @@ def test_the_config_tells_versions_hardware_and_the_real_split(finished):
     config = yaml.safe_load((finished[1] / "config.yaml").read_text())
     assert config["versions"]["torch"]
     assert config["hardware"]["accelerator"] in ("cpu", "cuda", "mps")
-    assert config["study"]["data"]["validation"] == 287  # a fifth of the 1,437 training images
-    assert config["study"]["objectives"] == ["accuracy", "params", "macs"]
+    assert config["identity"]["data"]["validation"] == 287  # a fifth of the 1,437 training images
+    assert config["identity"]["objectives"] == ["accuracy", "params", "macs"]
 
 
 def test_a_run_prints_a_line_a_trial_and_the_front(finished):
@@ -137,7 +102,7 @@ def test_a_run_prints_a_line_a_trial_and_the_front(finished):
 
 
 def test_optuna_opens_the_same_file(finished):
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{finished[1]}/study.db")
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{finished[1]}/trials.db")
     assert len(study.trials) == 5
     assert study.metric_names == ["accuracy", "params", "macs"]
 
@@ -296,7 +261,7 @@ def wait_for_line(process, start_of_line):
 
 def states(home, name):
     study = optuna.load_study(
-        study_name=STUDY_NAME, storage=f"sqlite:///{home}/runs/{name}/study.db"
+        study_name=STUDY_NAME, storage=f"sqlite:///{home}/runs/{name}/trials.db"
     )
     return [trial.state.name for trial in study.trials]
 
@@ -342,7 +307,7 @@ def wait_until_running(home, name, count):
     deadline = time.monotonic() + 120
     while True:
         try:
-            records = read_records(home / "runs" / name / "study.db")
+            records = read_records(home / "runs" / name / "trials.db")
             if sum(record.state == "RUNNING" for record in records) >= count:
                 return
         except RunError:
@@ -569,7 +534,7 @@ def test_spaces_are_listed_with_raw_and_canonical_size(call):
     rows = {row["space"]: row for row in json.loads(call("spaces", "--json").stdout)}
     assert set(rows) == {
         "stages", "stages_ratio", "reduction", "fc_width", "integration", "blocks", "full",
-        "squeeze", "gate", "kin", "native",
+        "squeeze", "gate", "variants", "native",
     }  # fmt: skip
     assert rows["stages_ratio"]["size"] == 625
     assert rows["full"]["raw_size"] > rows["full"]["size"]
@@ -632,7 +597,7 @@ def test_the_dashboard_serves_the_study_on_this_machine_only(finished, home, env
 
 def test_a_port_that_is_taken_is_named(finished, call):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        BoundSpace(taken, ("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         outcome = call("dashboard", "five", "--port", port, expect=2)

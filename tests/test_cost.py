@@ -9,9 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_search.candidate import (
+    GATE_INITS,
     GATES,
     KINDS,
-    OPENINGS,
     SE,
     SQUEEZES,
     Candidate,
@@ -23,7 +23,8 @@ from se_search.errors import CandidateError
 from se_search.models.catalogue import default_shape, describe_backbone
 from se_search.models.profile import trace_cost
 from se_search.models.surgery import build
-from se_search.space import SearchSpace, read_space
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import SearchSpace, read_space
 
 SMALL = describe_backbone("resnet20_bottleneck", 1, 28, 10)
 
@@ -47,10 +48,15 @@ def random_block(site, draw):
     if draw.random() < 0.3:
         return SE(integration, 0, kind=draw.choice(KINDS[1:]))
     width = squeeze_width(site.feature_maps[integration].channels, draw.choice([2, 5, 16]))
-    variants = draw.choice(SQUEEZES), draw.choice(GATES), draw.random() < 0.5, draw.choice(OPENINGS)
+    variants = (
+        draw.choice(SQUEEZES),
+        draw.choice(GATES),
+        draw.random() < 0.5,
+        draw.choice(GATE_INITS),
+    )
     try:
         return SE(integration, width, *variants)
-    except CandidateError:  # an opening that does not go with the rest
+    except CandidateError:  # an gate_init that does not go with the rest
         return random_block(site, draw)
 
 
@@ -244,7 +250,7 @@ def test_native_blocks_cost_what_their_own_layers_cost():
     ids=["full", "shared"],
 )
 def test_a_space_counted_at_once_costs_what_its_candidates_cost(space):
-    bound = space.bind(SMALL)
+    bound = BoundSpace(space, SMALL)
     counted = count_space(bound)
     assert counted.shape == (bound.size, 2)
     assert counted.dtype == np.int64

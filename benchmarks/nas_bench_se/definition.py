@@ -15,7 +15,8 @@ from se_search.cost import count_cost
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.seeds import derive_seed
-from se_search.space import read_space
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import read_space
 from se_search.training.datasets import Part, PreparedData
 
 FOLDER = Path(__file__).parent
@@ -34,13 +35,13 @@ def list_candidates() -> list[Candidate]:
     uniform sample of the space, and stays one when the space gets more choices.
     """
     plain = Candidate.plain(BACKBONE)
-    others = [candidate for candidate in SPACE.bind(BACKBONE) if candidate != plain]
+    others = [candidate for candidate in BoundSpace(SPACE, BACKBONE) if candidate != plain]
     return [plain, *sorted(others, key=lambda other: derive_seed("nas_bench_se", other.key))]
 
 
 def describe_candidate(candidate: Candidate) -> dict[str, str | int]:
     """Return the choices of a candidate (``x_…``) and what it costs, by the table's columns."""
-    choices = SPACE.bind(BACKBONE).encode(candidate)
+    choices = BoundSpace(SPACE, BACKBONE).encode(candidate)
     has_se = candidate != Candidate.plain(BACKBONE)
     cost = count_cost(candidate)
     stages: dict[str, str | int] = {}

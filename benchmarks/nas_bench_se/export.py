@@ -28,6 +28,7 @@ from benchmarks.nas_bench_se.definition import (
     list_candidates,
 )
 from se_search.errors import RunError
+from se_search.space.bound import BoundSpace
 from se_search.store.training_log import LogContents, Training, read_log
 
 TRAININGS, CURVES, CORRECT, MANIFEST = (
@@ -235,7 +236,7 @@ def _describe(
         "split by numpy's PCG64(split.seed).permutation(60000): validation first, then training",
         "made_by": commands,
         "counts": {
-            "space": SPACE.bind(BACKBONE).size,
+            "space": BoundSpace(SPACE, BACKBONE).size,
             "trainings": len(trainings),
             "candidates": len({training.key for training in trainings}),
             "by_epochs": budgets,

@@ -27,11 +27,11 @@ from benchmarks.nas_bench_se.definition import (
     list_candidates,
 )
 from benchmarks.nas_bench_se.export import read_table, write_table
+from se_search.device import Device, Hardware
 from se_search.errors import SESearchError
 from se_search.execution.batch import list_assignments, train_missing
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.signals import StopSignals
-from se_search.record import Device, Hardware
 from se_search.store.training_log import TrainingLog
 from se_search.training.datasets import prepare_data
 from se_search.training.task import PRELOAD, TrainingTask, probe_hardware

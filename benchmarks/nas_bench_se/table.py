@@ -22,6 +22,7 @@ from benchmarks.nas_bench_se.export import (
 )
 from se_search.candidate import Candidate
 from se_search.errors import SESearchError
+from se_search.space.bound import BoundSpace
 
 TRAINING = ["key", "epochs", "seed"]
 COSTS = ("params", "added_params", "macs", "added_macs")
@@ -188,7 +189,7 @@ class NASBenchSE:
     def _find(self, candidate: str | Candidate) -> Candidate:
         if isinstance(candidate, str):
             candidate = Candidate.parse(candidate, BACKBONE)
-        if candidate not in SPACE.bind(BACKBONE):
+        if candidate not in BoundSpace(SPACE, BACKBONE):
             choices = SPACE.choices
             raise QueryError(
                 f"{candidate} is not in the table's space: {BACKBONE.name} with one integration of "
@@ -202,7 +203,8 @@ class NASBenchSE:
         own = frame[frame.key == candidate.key]
         if own.empty:
             num_trained = frame.key.nunique()
-            return f"the table has {num_trained} of {SPACE.bind(BACKBONE).size} candidates so far"
+            size = BoundSpace(SPACE, BACKBONE).size
+            return f"the table has {num_trained} of {size} candidates so far"
         seeds = own.groupby("epochs").seed.agg(lambda seeds: ", ".join(map(str, sorted(seeds))))
         return "; ".join(
             f"of {epochs} epochs it has seeds {text}" for epochs, text in seeds.items()

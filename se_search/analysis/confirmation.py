@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from se_search.analysis.comparison import Runs, compare
-from se_search.analysis.front_probability import front_probability
-from se_search.analysis.pareto import is_non_dominated
+from se_search.analysis.pareto import front_probability, is_non_dominated
 from se_search.analysis.statistics import pooled_variance
 
 # Why a candidate is trained again.

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from se_search.candidate import Candidate
+from se_search.device import Device
 from se_search.errors import DivergedError, SESearchError
-from se_search.record import Assignment, Device, Evaluation, Failure
+from se_search.record import Assignment, Evaluation, Failure
 
 Result = TypeVar("Result")
 Evaluate = Callable[[Assignment[Candidate], Device], Evaluation]

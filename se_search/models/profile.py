@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from fvcore.nn.jit_handles import elementwise_flop_counter
 
 from se_search.candidate import Backbone, FeatureMap, NativeSE, Part, Site
+from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.own import ask_sites, is_own_name, read_sites
@@ -32,7 +33,6 @@ from se_search.models.sites import (
     native_layers,
 )
 from se_search.models.surgery import locate, se_modules, strip
-from se_search.record import Cost, StageCost
 
 # What fvcore leaves out of an SE block, at one each element of the input or of the output.
 # ReLU stays free, as fvcore has it.

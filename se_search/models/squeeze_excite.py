@@ -1,4 +1,4 @@
-"""Channel attention: the squeeze-and-excitation block, its variants and its kin."""
+"""Channel attention: the squeeze-and-excitation block, its variants and its variants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from se_search.candidate import SE, Gate, Kind, Opening, Squeeze, eca_kernel
+from se_search.candidate import SE, Gate, GateInit, Kind, Squeeze, eca_kernel
 from se_search.seeds import derive_seed
 
 LEAST_VARIANCE = 1e-5  # below it the root's gradient would grow without bound
@@ -88,12 +88,12 @@ class SqueezeExcite(ChannelAttention):
         squeeze: Squeeze = "avg",
         gate: Gate = "sigmoid",
         bias: bool = False,
-        opening: Opening = "half",
+        gate_init: GateInit = "half",
     ) -> None:
         super().__init__()
         self.squeeze = squeeze
         self.gate = gate
-        self.opening = opening
+        self.gate_init = gate_init
         layer: Callable[..., nn.Linear | nn.Conv2d] = (
             partial(nn.Conv2d, kernel_size=1) if squeeze == "none" else nn.Linear
         )
@@ -104,26 +104,26 @@ class SqueezeExcite(ChannelAttention):
     @classmethod
     def of(cls, block: SE, channels: int) -> SqueezeExcite:
         """Return the module that a candidate's block of kind ``se`` stands for."""
-        return cls(channels, block.width, block.squeeze, block.gate, block.bias, block.opening)
+        return cls(channels, block.width, block.squeeze, block.gate, block.bias, block.gate_init)
 
     def gates(self, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``, or to its own shape without a squeeze."""
         z = SQUEEZE_FUNCTIONS[self.squeeze](x)
         s = GATE_FUNCTIONS[self.gate](self.expand(torch.relu(self.reduce(z))))
-        if self.opening == "double":
+        if self.gate_init == "double":
             s = 2 * s
         return s if self.squeeze == "none" else s[:, :, None, None]
 
     def open(self) -> None:
         """Set the last layer's bias so that the gate starts near 1, if it is to be ``open``."""
-        if self.opening == "open":
+        if self.gate_init == "open":
             assert self.expand.bias is not None
             nn.init.constant_(self.expand.bias, OPEN_BIASES[self.gate])
 
     def extra_repr(self) -> str:
         """Say what the two layers below don't."""
-        opening = "" if self.opening == "half" else f", opening={self.opening}"
-        return f"squeeze={self.squeeze}, gate={self.gate}{opening}"
+        gate_init = "" if self.gate_init == "half" else f", gate_init={self.gate_init}"
+        return f"squeeze={self.squeeze}, gate={self.gate}{gate_init}"
 
 
 class EffectiveSqueezeExcite(ChannelAttention):
@@ -170,7 +170,7 @@ class GatherExcite(ChannelAttention):
         return torch.sigmoid(_mean(x))[:, :, None, None]
 
 
-KIN: dict[Kind, Callable[[int], ChannelAttention]] = {
+VARIANTS: dict[Kind, Callable[[int], ChannelAttention]] = {
     "ese": EffectiveSqueezeExcite,
     "eca": EfficientChannelAttention,
     "ge": GatherExcite,
@@ -181,7 +181,7 @@ def make_block(block: SE, channels: int) -> ChannelAttention:
     """Return the module that a candidate's block stands for, with weights yet to be drawn."""
     if block.kind == "se":
         return SqueezeExcite.of(block, channels)
-    return KIN[block.kind](channels)
+    return VARIANTS[block.kind](channels)
 
 
 def initialise(attention: ChannelAttention, site: str, seed: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
-from se_search.report.confirmation import Round, count_readings
+from se_search.store.confirmations import Round, count_readings
 
 UNKNOWN = "The run does not know this"
 SOURCE = (
@@ -53,7 +53,7 @@ def write_checklist(
         records: all trials of the search.
         rounds: the confirmations of the run, the oldest first.
     """
-    study = config["study"]
+    study = config["identity"]
     lines = [f"# Checklist: {study['backbone']['name']} on {study['data']['name']}", "", SOURCE]
     for heading, items in list_items(config, records, rounds).items():
         lines += ["", f"## {heading}", "", *map(str, items)]
@@ -66,7 +66,7 @@ def list_items(
     config: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round] = ()
 ) -> dict[str, list[Item]]:
     """Return the items under their headings; see ``write_checklist``."""
-    study, search = config["study"], config.get("search") or {}
+    study, search = config["identity"], config.get("search") or {}
     return {
         "Code": [
             Item("Code and versions.", _describe_versions(config)),

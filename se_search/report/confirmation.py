@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -22,10 +20,10 @@ from se_search.analysis.confirmation import (
     Confirmed,
     Gain,
 )
-from se_search.errors import RunError
-from se_search.report.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
-from se_search.report.figure import tick_values
-from se_search.store.folder import RunFolder
+from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
+from se_search.report.figures.pareto_front import tick_values
+from se_search.store.confirmations import Round, count_readings
+from se_search.store.run_folder import RunFolder
 
 SEARCH_COLOR: Color = (140, 147, 158)
 VALIDATION_COLOR: Color = (196, 68, 32)
@@ -33,69 +31,6 @@ TEST_COLOR: Color = (52, 92, 160)
 LABEL_WIDTH, PLOT_WIDTH, ROW_HEIGHT = 400, 640, 40
 MARGIN, MARGIN_TOP, MARGIN_BOTTOM = 36, 92, 56
 GAIN_FIELDS = tuple(field.name for field in fields(Gain))
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One confirmation of a run: what was asked for, and what came of it.
-
-    Attributes:
-        started: when, as ISO 8601.
-        asked_for: the candidates in the user's words: ``front``, ``all-credible`` or texts.
-        chosen: those candidates, and the two that are always compared.
-        seeds: of the trainings; no trial of the search has them.
-        epochs: of each training.
-        num_trials: that the search had by then.
-        num_images: of the validation part and of the test part.
-        reads_test: whether it trained anything, and so read the test images.
-        failures: why trainings failed, a line each.
-        seconds: wall time of its trainings, added up.
-        result: None: it has not got so far.
-        command: the command line.
-    """
-
-    started: str
-    asked_for: tuple[str, ...]
-    chosen: tuple[Chosen, ...]
-    seeds: tuple[int, ...]
-    epochs: int
-    num_trials: int
-    num_images: tuple[int, int]
-    reads_test: bool
-    failures: tuple[str, ...] = ()
-    seconds: float = 0.0
-    result: Confirmation | None = None
-    command: tuple[str, ...] = ()
-
-    @property
-    def subject(self) -> tuple[frozenset[str], tuple[int, ...], int]:
-        """What two rounds have in common of which the second only continues the first."""
-        return frozenset(c.key for c in self.chosen), self.seeds, self.epochs
-
-
-def read_rounds(folder: RunFolder) -> list[Round]:
-    """Read all confirmations of a run, the oldest first; empty if there is none.
-
-    Raises:
-        RunError: the file is not one of them.
-    """
-    path = folder.confirmation_file
-    if not path.is_file():
-        return []
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return [_from_plain(row) for row in data["confirmations"]]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as cause:
-        raise RunError(f"{path} can't be read as the confirmations of a run: {cause}") from cause
-
-
-def write_rounds(folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Write ``confirmation.yaml``, whole or not at all."""
-    plain = json.loads(json.dumps({"confirmations": [asdict(each) for each in rounds]}))
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
-    temporary = folder.confirmation_file.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder.confirmation_file)
 
 
 def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]:
@@ -145,11 +80,6 @@ def confirmation_event(folder: RunFolder, rounds: Sequence[Round]) -> dict[str, 
         "test_readings": count_readings(rounds),
         **plain,
     }
-
-
-def count_readings(rounds: Iterable[Round]) -> int:
-    """Return how many of a run's confirmations have read the test images."""
-    return sum(each.reads_test for each in rounds)
 
 
 def confirmation_table(last: Round) -> Table:
@@ -396,31 +326,3 @@ def _flatten(candidate: Confirmed) -> dict[str, object]:
         else:
             row[name] = "; ".join(value) if name == "roles" else value
     return row
-
-
-def _from_plain(row: Mapping[str, Any]) -> Round:
-    result = row["result"]
-    return Round(
-        **dict(row)
-        | {
-            "chosen": tuple(Chosen(**_with_roles(each)) for each in row["chosen"]),
-            "result": None if result is None else _read_result(result),
-            **{name: tuple(row[name]) for name in ("asked_for", "seeds", "num_images")},
-            **{name: tuple(row[name]) for name in ("failures", "command")},
-        }
-    )
-
-
-def _read_result(result: Mapping[str, Any]) -> Confirmation:
-    candidates = []
-    for each in result["candidates"]:
-        gains = {
-            name: None if each[name] is None else Gain(**each[name])
-            for name in ("gain", "test_gain")
-        }
-        candidates.append(Confirmed(**_with_roles(each) | gains))
-    return Confirmation(**dict(result) | {"candidates": tuple(candidates)})
-
-
-def _with_roles(row: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(row) | {"roles": tuple(row["roles"])}

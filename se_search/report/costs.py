@@ -12,7 +12,7 @@ from rich.table import Table
 
 from se_search.candidate import Backbone, Candidate
 from se_search.cost import count_cost
-from se_search.space import BoundSpace
+from se_search.space.bound import BoundSpace
 
 
 def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 from se_search.errors import RunError
-from se_search.store.folder import RunFolder
+from se_search.store.run_folder import RunFolder
 
 HOST = "127.0.0.1"
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from se_search.analysis.effects import ANY_SE, Effect, Effects, analyze_effects
-from se_search.report.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
-from se_search.report.figure import tick_values
-from se_search.store.folder import RunFolder
-from se_search.store.reader import read_records
+from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
+from se_search.report.figures.pareto_front import tick_values
+from se_search.store.run_folder import RunFolder
+from se_search.store.trial_reader import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
 MAIN = "main effects"

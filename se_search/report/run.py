@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from se_search.errors import RunError
 from se_search.record import TrialRecord
-from se_search.report.beliefs import read_credible_front
-from se_search.report.document import FRONT_FIELDS
-from se_search.store.folder import RunFolder
-from se_search.store.reader import read_records
+from se_search.report.run_report import FRONT_FIELDS
+from se_search.store.front_cache import read_posterior_front
+from se_search.store.run_folder import RunFolder
+from se_search.store.trial_reader import read_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +63,8 @@ class Run:
         """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
         import pandas as pd
 
-        study = self.config["study"]
-        credible = read_credible_front(
+        study = self.config["identity"]
+        credible = read_posterior_front(
             self.folder, self.records, study["objectives"], study["epochs"]
         )
         rows = [candidate.flat() for candidate in credible.front]
@@ -79,6 +79,6 @@ class Run:
         path = self.folder.correct_file(number)
         if not path.is_file():
             raise RunError(f"trial {number} has no evaluation at {path}")
-        num_images = self.config["study"]["data"]["validation"]
+        num_images = self.config["identity"]["data"]["validation"]
         bits = np.fromfile(path, dtype=np.uint8)
         return np.unpackbits(bits, count=num_images).astype(np.bool_)

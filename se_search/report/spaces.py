@@ -10,7 +10,8 @@ from rich.table import Table
 from se_search.candidate import Backbone
 from se_search.cost import count_cost
 from se_search.errors import SpaceError
-from se_search.space import BoundSpace, magnitude, read_space, space_names
+from se_search.space.bound import BoundSpace, magnitude
+from se_search.space.schema import read_space, space_names
 
 
 def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
@@ -80,7 +81,7 @@ def _list_size(name: str, backbone: Backbone) -> dict[str, Any]:
         "misfit": None,
     }
     try:
-        bound = space.bind(backbone)
+        bound = BoundSpace(space, backbone)
     except SpaceError as misfit:
         return row | {"misfit": str(misfit)}
     low, high = added_params_range(bound)

@@ -59,7 +59,7 @@ class Staircase:
             kept.append(np.append(edge[begins], edge[-1]))
         return cls(tuple(kept), heights)
 
-    def expected_improvement(self, costs: Array, mean: Array, sd: Array) -> Array:
+    def expected_hypervolume_improvement(self, costs: Array, mean: Array, sd: Array) -> Array:
         """Return the expected hypervolume improvement of candidates, ``(k,)``.
 
         Args:
@@ -76,7 +76,7 @@ class Staircase:
             areas = self._areas(costs[part], at, len(levels))
             for column, level in enumerate(levels):
                 rows = np.flatnonzero(areas[:, column])
-                gain = improvement(mean[part][rows], sd[part][rows], float(level))
+                gain = expected_improvement(mean[part][rows], sd[part][rows], float(level))
                 found[begin + rows] += areas[rows, column] * gain
         return found
 
@@ -97,7 +97,7 @@ class Staircase:
         return np.asarray(np.einsum("klb,kb->kl", partly, widths[1]))
 
 
-def improvement(mean: Array, sd: Array, height: float) -> Array:
+def expected_improvement(mean: Array, sd: Array, height: float) -> Array:
     """Return ``E[max(0, N(mean, sd^2) - height)]`` (Jones et al. 1998, eq. 15)."""
     gap = mean - height
     safe = np.maximum(sd, 1e-12)

@@ -16,24 +16,25 @@ from typing import Generic, Protocol, TypeVar
 import optuna
 
 from se_search.analysis.pareto import summarize
+from se_search.cost import Cost
 from se_search.errors import TooManyFailuresError
 from se_search.record import (
     ENDED_WELL,
     Assignment,
     CandidateT,
     Configuration,
-    Cost,
     Evaluation,
     Failure,
     Rung,
     Stop,
     TrialRecord,
 )
-from se_search.search.candidates import CandidateSpace
+from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Ladder, Promotion
 from se_search.search.samplers import CandidateSampler
-from se_search.space import Choice, Parameter
-from se_search.store.writer import TrialStore
+from se_search.space.bound import Parameter
+from se_search.space.schema import Choice
+from se_search.store.trial_store import TrialStore
 
 TrainedT = TypeVar("TrainedT", bound=Configuration, contravariant=True)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.record import CandidateT
-from se_search.search.candidates import CandidateSpace
+from se_search.search.candidate_space import CandidateSpace
 from se_search.seeds import derive_seed
 
 Codes = NDArray[np.int16]

@@ -16,13 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from se_search.analysis.accuracy_model import Kernel, Posterior, Scale, Trainings, spans_of
-from se_search.analysis.factors import Factors
-from se_search.analysis.front_probability import front_probability, on_front
+from se_search.analysis.pareto import front_probability, on_front
 from se_search.errors import SpaceError
 from se_search.search.acquisition import Staircase
 from se_search.search.pool import Array, Codes, Pool, PoolSource
 from se_search.seeds import derive_seed
+from se_search.surrogate.features import Factors
+from se_search.surrogate.gaussian_process import (
+    Kernel,
+    Posterior,
+    Scale,
+    Trainings,
+    log2_fidelity_gaps,
+)
 
 # On three tables of NAS-Bench-201 1 to 3 do about equally well; 1 gets stuck more often.
 BOLDNESS = 1.5
@@ -158,7 +164,7 @@ class Proposer:
             return Decision(running[np.argmin(counts)], "replicate", None)
         raise SpaceError("the limits leave no candidate of the space")
 
-    def believe(self, history: History) -> tuple[Array, Array]:
+    def estimate(self, history: History) -> tuple[Array, Array]:
         """Return the expected full-budget accuracy of each finished training's candidate.
 
         Returns:
@@ -228,13 +234,13 @@ class Proposer:
     def fit(self, history: History) -> tuple[Pool, Posterior]:
         """Return the pool, and what the model believes of it after the finished trainings."""
         trainings = history.trainings
-        spans = spans_of(history.budgets)
+        fidelity_gaps = log2_fidelity_gaps(history.budgets)
         num_base = _milestone(len(trainings))
         base = trainings.first(num_base)
-        key = (spans, _freeze(base))
+        key = (fidelity_gaps, _freeze(base))
         rows = self.factors.one_hot(trainings.codes)
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, *self._fit_base(base, spans)
+            self._fitted = key, *self._fit_base(base, fidelity_gaps)
         _, pool, posterior = self._fitted
         known = posterior.same_as(rows, trainings.budgets)
         posterior.truncate(max(known, num_base))
@@ -242,10 +248,14 @@ class Proposer:
             posterior.append(rows[number], int(trainings.budgets[number]))
         return pool, posterior
 
-    def _fit_base(self, base: Trainings, spans: tuple[float, ...]) -> tuple[Pool, Posterior]:
+    def _fit_base(
+        self, base: Trainings, fidelity_gaps: tuple[float, ...]
+    ) -> tuple[Pool, Posterior]:
         rows = self.factors.one_hot(base.codes)
-        values = Scale.fit(base, len(spans), self.num_starts).apply(base.accuracies, base.budgets)
-        kernel = Kernel(self.factors, spans).fit(rows, base.budgets, values)
+        values = Scale.fit(base, len(fidelity_gaps), self.num_starts).apply(
+            base.accuracies, base.budgets
+        )
+        kernel = Kernel(self.factors, fidelity_gaps).fit(rows, base.budgets, values)
         pool = self._empty_pool()
         if not self.source.is_whole:
             trained = np.unique(base.codes, axis=0)
@@ -316,7 +326,9 @@ class _Scores:
         """Return the new candidate of the greatest expected improvement, boldly taken."""
         staircase = self._staircase(self.visited)
         sd = np.sqrt(self.variance)
-        scores = staircase.expected_improvement(self.pool.costs, self.mean, BOLDNESS * sd)
+        scores = staircase.expected_hypervolume_improvement(
+            self.pool.costs, self.mean, BOLDNESS * sd
+        )
         scores[self.is_taken] = -np.inf
         best = int(np.argmax(scores))
         if scores[best] > -np.inf and self.proposer.is_allowed(self.pool.codes[best]):
@@ -337,7 +349,9 @@ class _Scores:
         # What has not been trained may hold surprises that the model knows nothing of.
         known = self.variance[number] * (1.0 if self.is_taken[number] else BOLDNESS**2)
         moves = np.array([0.0, known / np.sqrt(known + self.noise), np.sqrt(known)])
-        rises = staircase.expected_improvement(self.pool.costs[at], self.mean[at], moves)
+        rises = staircase.expected_hypervolume_improvement(
+            self.pool.costs[at], self.mean[at], moves
+        )
         held = rises[0] if self.is_taken[number] else 0.0
         return _Worth(number, float(rises[1] - held), float(rises[2] - held))
 

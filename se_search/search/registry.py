@@ -10,9 +10,10 @@ from typing import Any, Generic
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
-from se_search.record import CandidateT, Cost
-from se_search.search.candidates import CandidateSpace
-from se_search.search.pareto import ParetoSampler
+from se_search.cost import Cost
+from se_search.record import CandidateT
+from se_search.search.candidate_space import CandidateSpace
+from se_search.search.exact_cost_sampler import ParetoSampler
 from se_search.search.samplers import (
     CandidateSampler,
     GridSampler,

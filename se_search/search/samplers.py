@@ -20,10 +20,11 @@ from optuna.trial import FrozenTrial
 
 from se_search.errors import SpaceError
 from se_search.record import CandidateT
-from se_search.search.candidates import CandidateSpace
+from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
-from se_search.space import Choice, Parameter
+from se_search.space.bound import Parameter
+from se_search.space.schema import Choice
 
 IsAllowed = Callable[[CandidateT], bool]
 MAX_DRAWS = 20

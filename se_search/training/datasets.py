@@ -448,7 +448,7 @@ def _lock(cache: Path, name: str) -> FileLock:
 
 
 def read_idx_files(spec: ArraySpec, files: Files) -> Arrays:
-    """Decode the four idx files of MNIST and its kin (LeCun, http://yann.lecun.com/exdb/mnist)."""
+    """Decode the four idx files of MNIST and of the sets in its format (LeCun, http://yann.lecun.com/exdb/mnist)."""
     arrays: dict[Part, NDArray[Any]] = {}
     for part, prefix in (("train", "train"), ("test", "t10k")):
         count = spec.num_train if part == "train" else spec.num_test

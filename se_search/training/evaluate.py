@@ -14,9 +14,10 @@ import pytorch_lightning as pl
 import torch
 
 from se_search.candidate import Candidate
+from se_search.device import Device
 from se_search.models.surgery import build
 from se_search.recipe import Recipe
-from se_search.record import Assignment, Device, Evaluation
+from se_search.record import Assignment, Evaluation
 from se_search.seeds import derive_seed
 from se_search.training.classifier import Classifier
 from se_search.training.data import ArrayData, FolderData, make_data

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from se_search.record import Hardware
+from se_search.device import Hardware
 
 FAST_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 

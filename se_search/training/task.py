@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from se_search.candidate import Candidate
+from se_search.device import Device, Hardware
 from se_search.recipe import Recipe
-from se_search.record import Assignment, Device, Evaluation, Hardware
+from se_search.record import Assignment, Evaluation
 from se_search.training.datasets import PreparedData
 
 PRELOAD = ("se_search.training.evaluate",)

@@ -1,0 +1,324 @@
+"""Replays samplers on tables of finished trainings, by the real loop and the real store."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from se_search.benchmark.report import Contest, print_contest, write_contest
+from se_search.benchmark.scores import Replay, Truth
+from se_search.benchmark.table import TableRow, TableSpace, TableTrainings, read_table
+from se_search.errors import RunError, SpaceError
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Assignment, Evaluation, Rung, Stop
+from se_search.run_config import DIRECTIONS
+from se_search.search.loop import Budget, run_search
+from se_search.search.promotion import Promotion, parse_rungs
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.samplers import CandidateSampler
+from se_search.seeds import derive_seed
+from se_search.store.trial_store import TrialStore
+
+OBJECTIVES = ("accuracy", "params")
+CHECKPOINTS = (25, 50, 100, 200)
+# A grid takes the rows in the order of the file: it says more of the file than of a search.
+DEFAULT_SAMPLERS = tuple(name for name in SAMPLERS if name != "grid")
+TIMED = ("before_trial", "infer_relative_search_space", "sample_relative", "after_trial")
+
+_read_once = lru_cache(read_table)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkOptions:
+    """What a user asks for; the fields are the options of ``se-search benchmark samplers``.
+
+    Attributes:
+        trials: full trainings of each run, or as many epochs in shorter ones.
+        promotions: rungs as text; each is tried with each sampler.
+        epochs: of the tables' full trainings; needed where there are rungs.
+    """
+
+    tables: tuple[Path, ...]
+    samplers: tuple[str, ...] = DEFAULT_SAMPLERS
+    trials: int = 200
+    runs: int = 10
+    workers: int = 1
+    seed: int = 0
+    output: Path = Path("samplers")
+    jobs: int = 1
+    promotions: tuple[str, ...] = ("off",)
+    epochs: int | None = None
+    eta: int = 3
+    replicates: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is not to be had."""
+        least = {"trials": 1, "runs": 1, "workers": 1, "seed": 0, "jobs": 1, "eta": 2, "epochs": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise RunError(f"{name} {value} is below {low}")
+        for sampler in self.samplers:
+            if sampler not in SAMPLERS:
+                raise RunError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+        if not self.samplers or len(set(self.samplers)) < len(self.samplers):
+            raise RunError(f"samplers {','.join(self.samplers)!r}: at least one, and none twice")
+        rungs = self.rungs
+        if len(set(rungs.values())) < len(self.promotions) or not rungs:
+            raise RunError(f"promotions {' '.join(self.promotions)!r}: each must be another one")
+
+    @property
+    def rungs(self) -> dict[str, tuple[Rung, ...]]:
+        """The rungs by their text, which ``auto`` has as well."""
+        found = {}
+        for text in self.promotions:
+            if text != "off" and self.epochs is None:
+                raise RunError(
+                    f"promotion {text!r} needs --epochs: how many the tables' full trainings have"
+                )
+            rungs = parse_rungs(text, self.epochs or 1)
+            found["off" if text == "off" else ",".join(map(str, rungs))] = rungs
+        return found
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """After how many trials the runs are scored."""
+        return tuple(sorted({*(c for c in CHECKPOINTS if c < self.trials), self.trials}))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One replay that is to be made: of which sampler, on which table, with which seed.
+
+    Attributes:
+        trials: full trainings, or as many epochs in shorter ones.
+        promotion: the rungs' text.
+        epochs: of a full training.
+    """
+
+    table: Path
+    sampler: str
+    run: int
+    seed: int
+    trials: int
+    workers: int
+    promotion: str = "off"
+    rungs: tuple[Rung, ...] = ()
+    epochs: int = 1
+    eta: int = 3
+    replicates: bool = True
+
+
+def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
+    """Replay samplers on tables, print how they fare and write it to ``options.output``.
+
+    Raises:
+        SESearchError: a table can't be read, or shows no trade between cost and accuracy.
+    """
+    truths = _read_truths(options.tables)
+    for table in options.tables:
+        _check_epochs(table, options)
+    jobs = list_jobs(options)
+    seeds = ", ".join(str(seed) for seed in dict.fromkeys(job.seed for job in jobs))
+    _note(console, f"Seeds of the runs, from --seed {options.seed}: {seeds}")
+    replays: dict[Job, Replay] = {}
+    with _starter(options.jobs) as start:
+        for job, replay in start(jobs):
+            replays[job] = replay
+            share = truths[replay.table].share(replay.rows[replay.full(options.trials)])
+            _note(
+                console,
+                f"{len(replays)} of {len(jobs)}: {replay.table}, {replay.arm}, "
+                f"run {replay.run}: {share:.3f}",
+            )
+    contest = Contest(truths, [replays[job] for job in jobs], options.checkpoints, options.epochs)
+    print_contest(console, contest)
+    paths = write_contest(options.output, contest)
+    _note(console, f"Written: {', '.join(map(str, paths))}")
+    return contest
+
+
+def list_jobs(options: BenchmarkOptions) -> list[Job]:
+    """List the replays, the samplers taking turns; the runs of one number share a seed."""
+    return [
+        Job(
+            *(table, sampler, run, seed, options.trials, options.workers),
+            *(promotion, rungs, options.epochs or 1, options.eta, options.replicates),
+        )
+        for run in range(options.runs)
+        for seed in [derive_seed(options.seed, "benchmark", run) % 2**32]
+        for table in options.tables
+        for sampler in options.samplers
+        for promotion, rungs in options.rungs.items()
+    ]
+
+
+def replay(job: Job) -> Replay:
+    """Search a table and return what was trained, and how long the sampler took."""
+    space = _read_once(job.table)
+    trainings = TableTrainings(space, first_seed=0, seed=job.seed)
+    meter = _Meter(trainings, job.trials * job.epochs)
+    sampler = make_sampler(job.sampler, space, job.seed, job.epochs, job.replicates)
+    seconds = _time_sampler(sampler)
+    # As many as the epochs pay for if all are of the shortest kind.
+    num_trials = meter.limit // min((rung.epochs for rung in job.rungs), default=job.epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        store = TrialStore(
+            Path(folder) / "trials.db", OBJECTIVES, [DIRECTIONS[name] for name in OBJECTIVES]
+        )
+        try:
+            run_search(
+                space=space,
+                store=store,
+                sampler=sampler,
+                executor=SerialExecutor(meter, job.workers),
+                count_cost=space.count_cost,
+                objectives=OBJECTIVES,
+                budget=Budget(
+                    num_trials, job.epochs, first_seed=0, max_failures=1, rungs=job.rungs
+                ),
+                promotion=Promotion(job.eta),
+                stop=meter.is_spent,
+            )
+            records = store.records
+        finally:
+            store.close()
+    epochs = np.array([record.epochs for record in records], np.int64)
+    paid = records[: int(np.sum(np.cumsum(epochs) <= meter.limit))]
+    return Replay(
+        table=space.name,
+        sampler=job.sampler,
+        run=job.run,
+        seed=job.seed,
+        rows=np.array([space.parse(record.candidate).index for record in paid], np.int64),
+        seeds=np.array([record.seed for record in paid], np.int64),
+        accuracies=np.array([record.accuracy for record in paid], np.float64),
+        seconds=np.array([seconds[record.number] for record in paid]),
+        num_repeats=trainings.num_repeats,
+        epochs=epochs[: len(paid)],
+        full_epochs=job.epochs,
+        budget=job.trials,
+        promotion=job.promotion,
+    )
+
+
+class _Meter:
+    """Counts the epochs of the trainings that it looks up."""
+
+    def __init__(self, trainings: TableTrainings, limit: int) -> None:
+        self._trainings = trainings
+        self._spent = 0
+        self.limit = limit
+
+    def __call__(self, assignment: Assignment[TableRow]) -> Evaluation:
+        self._spent += assignment.epochs
+        return self._trainings(assignment)
+
+    def is_spent(self) -> Stop:
+        """Ask the loop to end when the epochs are spent."""
+        return Stop.AFTER_RUNNING if self._spent >= self.limit else Stop.NO
+
+
+def make_sampler(
+    name: str, space: TableSpace, seed: int, epochs: int = 1, replicates: bool = True
+) -> CandidateSampler[TableRow]:
+    """Make a sampler that proposes rows of a table, and no combination that the table lacks."""
+    return SAMPLERS[name](
+        Setup(space, space.__contains__, seed, space.count_cost, OBJECTIVES, epochs, replicates)
+    )
+
+
+def _time_sampler(sampler: CandidateSampler[Any]) -> dict[int, float]:
+    """Let a sampler note its seconds, by trial number, in the dictionary that is returned."""
+    seconds: dict[int, float] = defaultdict(float)
+
+    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(study: Any, trial: Any, *rest: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return method(study, trial, *rest)
+            finally:
+                seconds[trial.number] += time.perf_counter() - started
+
+        return call
+
+    for name in TIMED:
+        setattr(sampler, name, timed(getattr(sampler, name)))
+    return seconds
+
+
+def _read_truths(tables: tuple[Path, ...]) -> dict[str, Truth]:
+    truths: dict[str, Truth] = {}
+    for path in tables:
+        space = _read_once(path)
+        if space.name in truths:
+            raise RunError(f"two tables are named {space.name}; rename one, as {path}")
+        truth = Truth(space.costs, space.mean_accuracies)
+        if truth.whole <= 0:
+            raise SpaceError(
+                f"{path}: no row is cheaper than the dearest and better than the lower quartile, "
+                "so there is no front to find"
+            )
+        truths[space.name] = truth
+    return truths
+
+
+def _check_epochs(path: Path, options: BenchmarkOptions) -> None:
+    """Refuse rungs that a table has no trainings of."""
+    shorter = _read_once(path).shorter
+    if options.epochs is None:
+        return
+    if shorter and max(shorter) >= options.epochs:
+        raise RunError(
+            f"{path} has trainings of {max(shorter)} epochs that are shorter than its full ones, "
+            f"so these have more than --epochs {options.epochs}"
+        )
+    wanted = {rung.epochs for rungs in options.rungs.values() for rung in rungs}
+    for epochs in sorted(wanted - {options.epochs} - set(shorter)):
+        have = ", ".join(map(str, sorted(shorter))) or "no shorter ones"
+        raise RunError(
+            f"{path} has no trainings of {epochs} epochs (columns accuracy_1@{epochs}, ...), "
+            f"but {have}"
+        )
+
+
+@contextmanager
+def _starter(num_jobs: int) -> Iterator[Callable[[list[Job]], Iterator[tuple[Job, Replay]]]]:
+    """Give what makes replays, as they end: here, or in processes of one thread each."""
+    if num_jobs == 1:
+        yield lambda jobs: ((job, replay(job)) for job in jobs)
+        return
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by numpy's libraries as they are imported
+    pool = ProcessPoolExecutor(num_jobs, mp_context=multiprocessing.get_context("spawn"))
+
+    def start(jobs: list[Job]) -> Iterator[tuple[Job, Replay]]:
+        futures = {pool.submit(replay, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+    try:
+        yield start
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _note(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

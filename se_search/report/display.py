@@ -1,0 +1,263 @@
+"""Shows a search while it runs: a display for terminals, lines for logs, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from se_search.record import ENDED_WELL, Stop, TrialRecord
+from se_search.report.confirmation import print_result
+from se_search.report.run_report import (
+    Findings,
+    front_caution,
+    front_table,
+    rungs_caution,
+    rungs_table,
+)
+from se_search.store.run_folder import RunFolder
+
+ENDED = (*ENDED_WELL, "FAIL")
+
+
+class Standing(Protocol):
+    """Where a study stands; the search loop's Progress is one."""
+
+    @property
+    def total(self) -> int: ...  # noqa: D102
+    @property
+    def completed(self) -> int: ...  # noqa: D102
+    @property
+    def failed(self) -> int: ...  # noqa: D102
+    @property
+    def running(self) -> int: ...  # noqa: D102
+    @property
+    def best_accuracy(self) -> float | None: ...  # noqa: D102
+    @property
+    def front_size(self) -> int: ...  # noqa: D102
+    @property
+    def shorter(self) -> int: ...  # noqa: D102
+    @property
+    def changed(self) -> TrialRecord | None: ...  # noqa: D102
+
+
+class Display(Protocol):
+    """What a search is shown on."""
+
+    def note(self, text: str) -> None:
+        """Say what goes on before and after the trials."""
+
+    def update(self, standing: Standing) -> None:
+        """Show where the study stands."""
+
+    def stopping(self, urgency: Stop) -> None:
+        """Say that the search ends early."""
+
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
+        """Show what has been found."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class QuietDisplay:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def update(self, standing: Standing) -> None:
+        """Show nothing."""
+
+    def stopping(self, urgency: Stop) -> None:
+        """Show nothing."""
+
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class JsonDisplay(QuietDisplay):
+    """Prints a JSON object a line: each trial as it ends, and the front at the end."""
+
+    def update(self, standing: Standing) -> None:
+        """Print a trial that has ended."""
+        if standing.changed is not None and standing.changed.state in ENDED:
+            self._print({"event": "trial", **asdict(standing.changed)})
+
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
+        """Print the front."""
+        credible = findings.credible
+        area = credible.hypervolume
+        rungs = {"rungs": [asdict(rung) for rung in findings.rungs]} if findings.rungs else {}
+        self._print(
+            {
+                "event": "end",
+                "run": str(folder.path),
+                "front": [candidate.flat() for candidate in credible.front],
+                "credible_set": [candidate.summary.key for candidate in credible.credible_set],
+                "hypervolume": None if area is None else asdict(area),
+                "reference_accuracy": credible.reference,
+                "without_model": credible.reason,
+                "expected_gain": findings.gain,
+                **rungs,
+            }
+        )
+
+    def _print(self, event: dict[str, Any]) -> None:
+        print(json.dumps(event), flush=True)
+
+
+class PlainDisplay(QuietDisplay):
+    """Prints a line for each trial that ends: for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._clock = _Clock()
+
+    def note(self, text: str) -> None:
+        """Print the text."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def update(self, standing: Standing) -> None:
+        """Print a line if a trial has ended."""
+        self._clock.update(standing)
+        record = standing.changed
+        if record is not None and record.state in ENDED:
+            self.note(f"{_describe(record)} | {_summarize(standing)}{self._clock.time_left()}")
+
+    def stopping(self, urgency: Stop) -> None:
+        """Print what will happen."""
+        self.note(_describe_stop(urgency))
+
+    def finish(self, folder: RunFolder, findings: Findings) -> None:
+        """Print the front as a table, and where everything lies."""
+        print_findings(self._console, findings)
+
+
+class LiveDisplay(PlainDisplay):
+    """Keeps one line at the foot of a terminal up to date, and prints failures above it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task: TaskID | None = None
+
+    def update(self, standing: Standing) -> None:
+        """Move the bar."""
+        self._clock.update(standing)
+        if self._task is None:
+            self._task = self._progress.add_task("", total=standing.total, left="")
+            self._progress.start()
+        self._progress.update(
+            self._task,
+            description=_summarize(standing),
+            total=standing.total,
+            completed=standing.completed + standing.failed,
+            left=self._clock.time_left().removeprefix(", "),
+        )
+        record = standing.changed
+        if record is not None and record.state == "FAIL":
+            self.note(_describe(record))
+
+    def close(self) -> None:
+        """Stop the bar."""
+        self._progress.stop()
+
+
+class _Clock:
+    """Guesses the time left from the trials that have ended since it was made."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._ended_before = 0
+        self._seconds_left: float | None = None
+
+    def update(self, standing: Standing) -> None:
+        ended = standing.completed + standing.failed
+        now = time.monotonic()
+        if self._started is None:
+            self._started, self._ended_before = now, ended
+        elif ended > self._ended_before:
+            pace = (now - self._started) / (ended - self._ended_before)
+            self._seconds_left = pace * (standing.total - ended)
+
+    def time_left(self) -> str:
+        if self._seconds_left is None:
+            return ""
+        minutes, seconds = divmod(round(self._seconds_left), 60)
+        hours, minutes = divmod(minutes, 60)
+        if hours:
+            return f", {hours} h {minutes:02d} min left"
+        return f", {minutes} min {seconds:02d} s left"
+
+
+def print_findings(console: Console, findings: Findings) -> None:
+    """Print the front as a table, what it and the rungs rest on, and where everything lies."""
+    if findings.credible.candidates:
+        console.print(front_table(findings.credible))
+        _print_text(console, front_caution(findings.credible, findings.run))
+    else:
+        console.print("No full training has ended yet, so there is no front.")
+    if findings.rungs:
+        console.print(rungs_table(findings.rungs))
+        _print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
+    if findings.gain is not None:
+        _print_text(console, _describe_gain(findings.gain, findings.tolerance))
+    if findings.rounds:
+        print_result(console, findings.rounds)
+    _print_text(console, f"Written: {', '.join(map(str, findings.files))}")
+
+
+def _describe_gain(gain: float, tolerance: float) -> str:
+    """Say what a further training is worth."""
+    settled = "The front has settled: knowing" if gain < tolerance else "Knowing"
+    return (
+        f"{settled} the most promising candidate exactly would raise the front by "
+        f"{100 * gain:.3f} points of accuracy in the mean over its costs, as the model expects."
+    )
+
+
+def _print_text(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _describe(record: TrialRecord) -> str:
+    # Where all trainings are full ones, their epochs go without saying.
+    facts = [f"seed {record.seed}"]
+    if record.state == "PRUNED":
+        facts.append("1 epoch" if record.epochs == 1 else f"{record.epochs} epochs")
+    if record.promoted:
+        facts.append("promoted")
+    head = f"trial {record.number}: {record.placement} ({', '.join(facts)})"
+    if record.accuracy is None or record.seconds is None:
+        return f"{head} failed: {record.reason}"
+    return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
+
+
+def _summarize(standing: Standing) -> str:
+    best = standing.best_accuracy
+    shorter = f" ({standing.shorter} short)" if standing.shorter else ""
+    return (
+        f"{standing.completed + standing.failed} of {standing.total} trials{shorter}, "
+        f"{standing.running} running, {standing.failed} failed, "
+        f"best {'-' if best is None else f'{100 * best:.2f} %'}, front {standing.front_size}"
+    )
+
+
+def _describe_stop(urgency: Stop) -> str:
+    if urgency == Stop.AFTER_RUNNING:
+        return "Stopping when the running trials have ended; Ctrl-C again stops them now."
+    return "Stopping now; the trials that are broken off will be trained again."

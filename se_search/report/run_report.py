@@ -1,0 +1,316 @@
+"""Writes what a run leaves: its CSV files, pareto.png, and the closing tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from se_search.analysis.pareto import CandidateSummary
+from se_search.analysis.rungs import MIN_COMPARED, Effect, RungFinding, judge_rungs
+from se_search.record import Rung, TrialRecord
+from se_search.report.checklist import write_checklist
+from se_search.report.confirmation import write_confirmation
+from se_search.report.figures.pareto_front import describe_estimate, draw_front
+from se_search.store.confirmations import Round, read_rounds
+from se_search.store.front_cache import read_posterior_front
+from se_search.store.run_folder import RunFolder
+from se_search.store.trial_reader import read_records
+from se_search.surrogate.posterior_front import CREDIBLE, PosteriorCandidate, PosteriorFront
+
+FRONT_FIELDS = (
+    *(field.name for field in fields(CandidateSummary) if field.name != "on_front"),
+    *("estimate", "estimate_sd", "low", "high", "probability_on_front", "on_plain_front"),
+)
+CANDIDATE_FIELDS = (*FRONT_FIELDS, "on_front")
+
+VERDICTS = {True: "earns its place", False: "has not earned its place", None: "too few to judge"}
+RUNG_FIELDS = (
+    *("epochs", "seeds", "candidates", "compared", "tau", "tau_low", "tau_high", "ceiling"),
+    *("tau_star", "earns_its_place", "wrong_signs"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run has found so far.
+
+    Attributes:
+        run: the run's folder.
+        credible: all candidates that have a full training, and what is believed of them.
+        rungs: what is known of each rung below the full training; empty: there are none.
+        full_epochs: of a full training.
+        files: that have been written.
+        gain: by how much the front is expected to rise if the most promising candidate became
+            known: accuracy (0..1), averaged over the logarithm of the cost; None: not known.
+        tolerance: the gain below which the front counts as settled.
+        rounds: the confirmations that the run has had.
+    """
+
+    run: Path
+    credible: PosteriorFront
+    rungs: Sequence[RungFinding]
+    full_epochs: int
+    files: Sequence[Path]
+    gain: float | None = None
+    tolerance: float = 0.0
+    rounds: Sequence[Round] = ()
+
+
+def write_report(folder: RunFolder) -> Findings:
+    """Make a run's tables, figures and checklist anew, with those of rungs and confirmations.
+
+    Raises:
+        RunError: the folder holds no study.
+    """
+    config = folder.read_config()
+    objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
+    records = read_records(folder.database)
+    credible = read_posterior_front(folder, records, objectives, epochs)
+    rungs = judge_rungs(records, list_rungs(config, records))
+    candidates_csv = folder.path / "candidates.csv"
+    write_trials(folder.trials_csv, records)
+    _write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
+    _write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
+    draw_front(folder.pareto_png, records, credible, objectives[1:], title=_title(config))
+    files = [folder.pareto_png, folder.pareto_csv, candidates_csv, folder.trials_csv]
+    if rungs:
+        _write_rows(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
+        files.append(folder.rungs_csv)
+    rounds = read_rounds(folder)
+    files += write_confirmation(folder, rounds)
+    write_checklist(folder.checklist, config, records, rounds)
+    files.append(folder.checklist)
+    return Findings(folder.path, credible, rungs, epochs, files, rounds=rounds)
+
+
+def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
+    """List a run's rungs: those last asked for, and of shorter trainings from before that."""
+    full = Rung(config["identity"]["epochs"], 1)
+    text = config["search"].get("promotion", "off")
+    rungs = [full] if text == "off" else [Rung.parse(part) for part in text.split(",")]
+    known = {rung.epochs for rung in rungs}
+    shorter = {r.epochs for r in records if r.state == "PRUNED"} - known
+    return sorted([*rungs, *(Rung(epochs, 1) for epochs in shorter)])
+
+
+def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
+    """Write a row for each trial; accuracies are shares (0..1), seconds are wall time."""
+    names = [field.name for field in fields(TrialRecord)]
+    _write_rows(path, names, [[getattr(record, name) for name in names] for record in records])
+
+
+def front_table(credible: PosteriorFront) -> Table:
+    """Lay the front out for a terminal, cheapest candidate first."""
+    front = credible.front
+    table = Table(
+        title=f"Pareto front: {len(front)} of {len(credible.candidates)} candidates trained"
+    )
+    table.add_column("SE placement (stage:squeeze width)")
+    for heading in ("estimate %", "mean % (seeds)", "P(front)", "params", "added %", "MACs"):
+        table.add_column(heading, justify="right")
+    for candidate in front:
+        summary = candidate.summary
+        table.add_row(
+            summary.placement,
+            describe_estimate(candidate),
+            f"{100 * summary.accuracy:.2f} ({summary.num_seeds})",
+            _number(candidate.probability_on_front),
+            f"{summary.params:,}",
+            f"{summary.added_params_pct:.2f}",
+            f"{summary.macs:,}",
+        )
+    return table
+
+
+def front_caution(credible: PosteriorFront, run: Path) -> str:
+    """Say what the front rests on, and what may be just as good.
+
+    Args:
+        credible: the front.
+        run: the run's folder, for the command that trains the front again.
+    """
+    lines = [
+        _describe_estimates(credible),
+        _describe_noise(credible),
+        _describe_unlisted(credible),
+        _describe_hypervolume(credible),
+        f"Before you believe a difference of that size: se-search confirm {run} trains the front "
+        "with fresh seeds.",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def rungs_table(rungs: Sequence[RungFinding]) -> Table:
+    """Lay out how well each rung foretells the order after the full training."""
+    table = Table(title="Rungs: do they foretell the order of the candidates after full trainings?")
+    table.add_column("epochs x seeds")
+    for heading in ("candidates", "also in full", "tau-b (95 %)", "ceiling", "tau / ceiling"):
+        table.add_column(heading, justify="right")
+    table.add_column("so far")
+    for finding in rungs:
+        table.add_row(
+            str(finding.rung),
+            str(finding.num_candidates),
+            str(finding.num_compared),
+            _describe_tau(finding),
+            _number(finding.ceiling, "not known"),
+            _number(finding.tau_star),
+            VERDICTS[finding.has_earned_its_place],
+        )
+    return table
+
+
+def rungs_caution(rungs: Sequence[RungFinding], full_epochs: int) -> str:
+    """Say what the table of rungs rests on, and which of them mislead."""
+    lines = [
+        "tau-b is 1 for the same order, 0 for none; noise of seeds alone puts it below the "
+        "ceiling. Candidates with a full training were promoted: a selected, narrower range; "
+        "over all candidates tau would be higher."
+    ]
+    for finding in rungs:
+        if finding.has_earned_its_place is False:
+            lines.append(
+                f"Rung {finding.rung} has not earned its place: by the interval of its tau it may "
+                "sort candidates no better than chance."
+            )
+        lines += [
+            f"Rung {finding.rung} misleads about {wrong.slot}: there SE {_describe(wrong.here)} "
+            f"points, and after {full_epochs} epochs it {_describe(wrong.full)}."
+            for wrong in finding.wrong_signs
+        ]
+    if any(finding.ceiling is None for finding in rungs):
+        lines.append(
+            "A ceiling is not known until candidates have two seeds both at the rung and in full, "
+            f"and at least {MIN_COMPARED} can be compared."
+        )
+    return "\n".join(lines)
+
+
+def _describe_estimates(credible: PosteriorFront) -> str:
+    if credible.reason is not None:
+        known = (
+            "how far they are off is not known"
+            if credible.seed_sd is None
+            else "± is half a 95 % interval, which rests on the seeds alone"
+        )
+        return (
+            f"Estimates are plain means on validation images, as {credible.reason}; {known}.\n"
+            "The best of many looks better than it is."
+        )
+    return (
+        "The best of many looks better than it is. An estimate is a candidate's accuracy on "
+        "validation images without the\nluck of its seeds: a model of all trainings draws a mean "
+        "towards what its parts did elsewhere (shrinkage), the more\nthe fewer seeds it has. ± is "
+        "half a 95 % interval; P(front) is the probability that no other candidate trained\nis as "
+        "good at no higher cost. What a seed does to all candidates alike stays in: fresh seeds "
+        "may shift the level."
+    )
+
+
+def _describe_noise(credible: PosteriorFront) -> str:
+    front = credible.front
+    single = sum(candidate.summary.num_seeds == 1 for candidate in front)
+    if credible.seed_sd is not None:
+        noise = (
+            f"seeds alone move a training by {100 * credible.seed_sd:.2f} points (standard "
+            "deviation)"
+        )
+    elif credible.is_modelled:
+        noise = "how far seeds move a training is the model's guess: no candidate has two"
+    else:
+        noise = "how far seeds move a training is not known yet: no candidate has two"
+    probabilities = [c.probability_on_front for c in front if c.probability_on_front is not None]
+    expected = (
+        f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
+        "true front; differences below the intervals are no ranking.\n"
+        if probabilities
+        else ""
+    )
+    return f"{expected}{single} of the {len(front)} members rest on one seed, and {noise}."
+
+
+def _describe_unlisted(credible: PosteriorFront) -> str:
+    if not credible.is_modelled:
+        return ""
+    count = len(credible.unlisted)
+    if count == 0:
+        return f"No other candidate has a P(front) of {CREDIBLE} or more."
+    others = "1 more candidate has" if count == 1 else f"{count} more candidates have"
+    return (
+        f"{others} a P(front) of {CREDIBLE} or more and {'is' if count == 1 else 'are'} not "
+        "listed here: see candidates.csv."
+    )
+
+
+def _describe_hypervolume(credible: PosteriorFront) -> str:
+    area, plain = credible.hypervolume, credible.plain_hypervolume
+    if area is None or plain is None or credible.reference is None:
+        return ""
+    if len(credible.attainment) > 1:
+        return (
+            f"Hypervolume (costs on logarithmic scales of 0 to 1, accuracy above "
+            f"{100 * credible.reference:.2f} %): {100 * area.median:.3f} points,\n95 % interval "
+            f"{100 * area.low:.3f} to {100 * area.high:.3f}; by plain means {100 * plain:.3f}."
+        )
+    median, low, high, means = (
+        100 * (credible.reference + value) for value in (area.median, area.low, area.high, plain)
+    )
+    return (
+        f"The best accuracy at a cost or less, averaged over the logarithm of the cost "
+        f"(hypervolume): {median:.2f} %,\n95 % interval {low:.2f} to {high:.2f}; "
+        f"by plain means {means:.2f}."
+    )
+
+
+def _describe_tau(finding: RungFinding) -> str:
+    if finding.low is None:
+        return _number(finding.tau)
+    return f"{_number(finding.tau)} ({_number(finding.low)} to {_number(finding.high)})"
+
+
+def _describe(effect: Effect) -> str:
+    word = "gains" if effect.size > 0 else "loses"
+    return f"{word} {100 * abs(effect.size):.2f} ± {100 * effect.error:.2f}"
+
+
+def _number(value: float | None, unknown: str = "-") -> str:
+    return unknown if value is None else f"{value:.2f}"
+
+
+def _rung_row(finding: RungFinding) -> list[object]:
+    return [
+        *(finding.rung.epochs, finding.rung.seeds, finding.num_candidates, finding.num_compared),
+        *(finding.tau, finding.low, finding.high, finding.ceiling, finding.tau_star),
+        finding.has_earned_its_place,
+        " ".join(wrong.slot.replace(" ", "_") for wrong in finding.wrong_signs),
+    ]
+
+
+def _write_candidates(
+    path: Path, names: Sequence[str], candidates: Iterable[PosteriorCandidate]
+) -> None:
+    rows = [candidate.flat() for candidate in candidates]
+    _write_rows(path, names, [[row[name] for name in names] for row in rows])
+
+
+def _title(config: dict[str, Any]) -> str:
+    study = config["identity"]
+    return (
+        f"{study['backbone']['name']} on {study['data']['name']}, {study['epochs']} epochs, "
+        f"space {config['search']['space']}"
+    )
+
+
+def _write_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file, whole or not at all; None becomes an empty field."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    temporary.replace(path)

@@ -1,0 +1,106 @@
+"""Studies: what makes trials comparable, and the refusal to mix those that are not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from se_search.candidate import Backbone
+from se_search.errors import RunError
+from se_search.recipe import Recipe
+from se_search.space.schema import SearchSpace
+
+Direction = Literal["maximize", "minimize"]
+DIRECTIONS: dict[str, Direction] = {
+    "accuracy": "maximize",
+    "params": "minimize",
+    "macs": "minimize",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A space, a backbone, data, a recipe and objectives: trials of one study can be compared.
+
+    Attributes:
+        data: what the data set is and how many of its images train, validate and test.
+        objectives: ``accuracy`` and at least one of ``params`` and ``macs``.
+        epochs: the budget of a full training.
+        seed: the first training seed; the sampler draws from it, too.
+        precision: Lightning's word for the arithmetic that the trainings use.
+        weights: digest of the file of weights that the trainings start from; None: none.
+        freeze_backbone: whether only what is not in that file is trained.
+    """
+
+    space: SearchSpace
+    backbone: Backbone
+    recipe: Recipe
+    data: Mapping[str, Any]
+    objectives: tuple[str, ...]
+    epochs: int
+    seed: int
+    precision: str
+    weights: str | None = None
+    freeze_backbone: bool = False
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """``maximize`` or ``minimize`` for each objective."""
+        return tuple(DIRECTIONS[name] for name in self.objectives)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that two trials must have in common, as plain data."""
+        return {
+            "space": self.space.model_dump(mode="json", exclude={"description"}),
+            "backbone": {
+                "name": self.backbone.name,
+                "in_channels": self.backbone.in_channels,
+                "image_size": self.backbone.image_size,
+                "num_classes": self.backbone.num_classes,
+                "params": sum(part.params for part in self.backbone.parts),
+                "macs": sum(sum(part.macs.values()) for part in self.backbone.parts),
+                "sites": _digest_sites(self.backbone),
+                "weights": self.weights,
+                "frozen": self.freeze_backbone,
+            },
+            "data": dict(self.data),
+            "recipe": self.recipe.model_dump(mode="json", exclude={"description", "epochs"}),
+            "epochs": self.epochs,
+            "objectives": list(self.objectives),
+            "seed": self.seed,
+            "precision": self.precision,
+        }
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits over the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def parse_objectives(text: str) -> tuple[str, ...]:
+    """Read a list as ``accuracy,params``.
+
+    Raises:
+        RunError: an unknown or a repeated name, no accuracy, or no cost.
+    """
+    names = tuple(part.strip() for part in text.split(","))
+    unknown = [name for name in names if name not in DIRECTIONS]
+    if unknown or len(set(names)) < len(names) or "accuracy" not in names or len(names) < 2:
+        raise RunError(
+            f"objectives {text!r}: it takes accuracy and at least one of params and macs, "
+            "as accuracy,params or accuracy,params,macs"
+        )
+    return ("accuracy", *(name for name in names if name != "accuracy"))
+
+
+def _digest_sites(backbone: Backbone) -> str | None:
+    """Return a digest of the sites that a user has named; None where they are found."""
+    if backbone.attach is None:
+        return None
+    named = zip(backbone.sites, backbone.attach, strict=True)
+    sites = [[site.name, sorted(points.items())] for site, points in named]
+    return hashlib.sha256(json.dumps(sites).encode()).hexdigest()[:12]

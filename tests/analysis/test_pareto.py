@@ -1,0 +1,199 @@
+"""The front: against the definition, pair by pair."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.records import front_of, make_record
+
+from se_search.analysis.pareto import is_non_dominated, summarize
+
+COSTS = ("accuracy", "params")
+
+
+def rows(elements):
+    return st.integers(1, 4).flatmap(
+        lambda m: st.lists(st.lists(elements, min_size=m, max_size=m), min_size=1, max_size=14)
+    )
+
+
+def is_beaten(row, other):
+    """Tell whether ``other`` is nowhere worse and somewhere better (Deb et al. 2002)."""
+    pairs = list(zip(other, row, strict=True))
+    return all(theirs <= ours for theirs, ours in pairs) and any(a < b for a, b in pairs)
+
+
+def front_names(records, objectives=COSTS):
+    return [summary.key for summary in front_of(summarize(records, objectives))]
+
+
+@given(
+    rows(st.sampled_from([0.0, 1.0, 2.0, 3.0, math.nan]))
+    | rows(st.sampled_from([-math.inf, 0.0, -0.0, 1e-300, 1.0, math.inf, math.nan]))
+    | rows(st.floats(-1e9, 1e9))
+)
+def test_the_points_that_no_other_beats_are_marked(costs):
+    finite = [row for row in costs if not any(map(math.isnan, row))]
+    expected = [
+        row in finite and not any(is_beaten(row, other) for other in finite) for row in costs
+    ]
+    assert is_non_dominated(np.array(costs)).tolist() == expected
+
+
+def test_marking_leaves_the_costs_as_they_are():
+    costs = np.array([[2.0, 1.0], [1.0, math.nan], [1.0, 1.0]])
+    copy = costs.copy()
+    is_non_dominated(costs)
+    np.testing.assert_array_equal(costs, copy)
+
+
+def test_no_points_have_no_front():
+    assert is_non_dominated(np.empty((0, 2))).tolist() == []
+
+
+def test_the_trials_of_a_candidate_are_pooled_over_seeds():
+    accuracies = (0.5, 0.6, 0.7)
+    records = [make_record("a", accuracy, seed=seed) for seed, accuracy in enumerate(accuracies)]
+    (summary,) = summarize(records, COSTS)
+    assert summary.num_seeds == 3
+    assert summary.accuracy == pytest.approx(0.6)
+    assert summary.accuracy_sd == pytest.approx(0.1)  # n - 1 in the denominator
+    assert summary.loss == pytest.approx(0.4)
+
+
+def test_one_seed_has_no_standard_deviation():
+    (summary,) = summarize([make_record("a", 0.5)], COSTS)
+    assert summary.accuracy_sd is None
+
+
+def test_a_summary_has_the_costs_of_its_trials():
+    (summary,) = summarize([make_record("a", 0.5, params=60, macs=700)], COSTS)
+    assert (summary.params, summary.added_params, summary.added_params_pct) == (60, 10, 20.0)
+    assert (summary.macs, summary.added_macs) == (700, 200)
+
+
+def test_summaries_stand_in_the_order_of_first_training():
+    records = [make_record("b", 0.1), make_record("a", 0.9), make_record("b", 0.2, seed=1)]
+    assert [summary.key for summary in summarize(records, COSTS)] == ["b", "a"]
+
+
+@pytest.mark.parametrize("state", ["FAIL", "RUNNING", "WAITING"])
+def test_a_trial_that_is_not_complete_counts_for_nothing(state):
+    records = [
+        make_record("a", 0.5),
+        make_record("a", 0.9, state=state, seed=1),
+        make_record("b", 0.9, state=state),
+        make_record("c", 0.9, state=state, epochs=400),
+    ]
+    (summary,) = summarize(records, COSTS)
+    assert (summary.key, summary.num_seeds, summary.epochs) == ("a", 1, 4)
+
+
+def test_trials_of_fewer_epochs_count_for_nothing():
+    records = [
+        make_record("a", 0.9, epochs=1),
+        make_record("a", 0.5, epochs=4),
+        make_record("b", 0.9, epochs=3),
+    ]
+    (summary,) = summarize(records, COSTS)
+    assert (summary.key, summary.num_seeds, summary.accuracy) == ("a", 1, 0.5)
+
+
+def test_a_candidate_is_on_the_front_by_its_mean_and_not_by_its_best_seed():
+    lucky = [make_record("lucky", accuracy, seed=seed) for seed, accuracy in enumerate((0.9, 0.5))]
+    steady = [make_record("steady", 0.8)]
+    assert front_names(lucky + steady) == ["steady"]
+
+
+def test_candidates_that_are_equal_in_everything_are_on_the_front_together():
+    assert front_names([make_record("a", 0.5), make_record("b", 0.5)]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "front"),
+    [
+        (("accuracy", "params"), ["few params", "middle", "best"]),
+        (("accuracy", "macs"), ["few macs", "middle", "best"]),
+        (("accuracy", "params", "macs"), ["few params", "few macs", "middle", "best"]),
+        (("macs", "accuracy"), ["few macs", "middle", "best"]),
+    ],
+)
+def test_the_front_is_of_the_objectives_that_are_asked_for(objectives, front):
+    records = [
+        make_record("best", 0.9, params=90, macs=900),
+        make_record("middle", 0.7, params=70, macs=700),
+        make_record("beaten", 0.6, params=80, macs=800),
+        make_record("few macs", 0.5, params=85, macs=100),
+        make_record("few params", 0.5, params=10, macs=950),
+    ]
+    assert sorted(front_names(records, objectives)) == sorted(front)
+
+
+def test_the_front_is_sorted_by_parameters_and_then_by_multiply_adds():
+    records = [
+        make_record("c", 0.9, params=90, macs=300),
+        make_record("b", 0.7, params=70, macs=200),
+        make_record("a", 0.7, params=70, macs=100),
+        make_record("d", 0.95, params=95, macs=50),
+    ]
+    assert front_names(records, ("accuracy", "params")) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("records", [[], [make_record("a", 0.5, state="FAIL")]])
+def test_without_complete_trials_there_is_nothing_to_summarize(records):
+    assert summarize(records, COSTS) == []
+    assert front_of([]) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.integers(0, 4), st.integers(0, 2)), max_size=20
+    )
+)
+def test_the_front_of_any_trials_is_that_of_the_means(trials):
+    costs = dict(zip("abcdef", [50, 50, 60, 70, 80, 80], strict=True))
+    records = [
+        make_record(name, right / 4, params=costs[name], epochs=epochs)
+        for name, right, epochs in trials
+    ]
+    longest = max((epochs for *_, epochs in trials), default=0)
+    right = {}
+    for name, count, epochs in trials:
+        if epochs == longest:
+            right.setdefault(name, []).append(count)
+    points = {name: (-sum(counts) / len(counts), costs[name]) for name, counts in right.items()}
+    expected = {
+        name
+        for name, point in points.items()
+        if not any(is_beaten(point, other) for other in points.values())
+    }
+    assert set(front_names(records)) == expected
+
+
+def test_the_seed_noise_is_pooled_over_candidates_as_in_an_analysis_of_variance():
+    from scipy import stats
+
+    from se_search.analysis.pareto import seed_sd
+
+    groups = {"a": [0.81, 0.83, 0.84], "b": [0.90, 0.91], "c": [0.5]}
+    records = [
+        make_record(key, accuracy, seed=seed)
+        for key, accuracies in groups.items()
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    found = seed_sd(summarize(records, ("accuracy", "params")))
+    residuals = sum(np.var(values) * len(values) for values in groups.values())
+    assert found == pytest.approx((residuals / (6 - 3)) ** 0.5)
+    # scipy's F is between over within mean square: another way to the same number.
+    f = stats.f_oneway(*groups.values()).statistic
+    grand = np.mean([accuracy for values in groups.values() for accuracy in values])
+    between = sum(len(v) * (np.mean(v) - grand) ** 2 for v in groups.values()) / 2
+    assert found == pytest.approx((between / f) ** 0.5)
+
+
+def test_the_seed_noise_is_not_known_without_a_repeat():
+    from se_search.analysis.pareto import seed_sd
+
+    assert seed_sd(summarize([make_record("a", 0.5)], ("accuracy", "params"))) is None

@@ -1,0 +1,296 @@
+"""Tables of finished trainings: as spaces, and as what trainings come to."""
+
+import gzip
+from collections import Counter
+
+import numpy as np
+import pytest
+from support.tables import write_made_up_table, write_table
+
+from se_search.benchmark.replay import make_sampler
+from se_search.benchmark.table import TableRow, TableTrainings, read_table
+from se_search.errors import SpaceError
+from se_search.record import Assignment
+from se_search.search.registry import SAMPLERS
+
+HEADER = "x_kind,x_width,cost,accuracy_1,accuracy_2"
+ROWS = ("none,16,100,0.5,0.6", "se,8,120,0.7,0.8", "se,16,140,0.9,1.0", "eca,8,110,0.25,0.35")
+
+
+@pytest.fixture
+def table(tmp_path):
+    return read_table(write_table(tmp_path / "small.csv", HEADER, *ROWS))
+
+
+@pytest.fixture
+def sparse(tmp_path):
+    """Return a table of 15 of 81 combinations."""
+    path = write_made_up_table(tmp_path / "sparse.csv", keep=lambda values: sum(values) >= 6)
+    return read_table(path)
+
+
+def test_a_tables_rows_are_its_candidates_and_its_columns_its_parameters(table):
+    assert (table.name, table.size, table.num_combinations) == ("small", 4, 6)
+    assert [row.values for row in table] == [("none", 16), ("se", 8), ("se", 16), ("eca", 8)]
+    assert {p.name: p.choices for p in table.parameters} == {
+        "x_kind": ("eca", "none", "se"),
+        "x_width": (8, 16),
+    }
+    assert table.costs.tolist() == [100, 120, 140, 110]
+    assert table.mean_accuracies.tolist() == pytest.approx([0.55, 0.75, 0.95, 0.3])
+
+
+def test_levels_that_are_numbers_are_sorted_by_size(tmp_path):
+    rows = [f"{value},{value}b,1,0.5" for value in (2, 16, 0.5, 8)]
+    table = read_table(write_table(tmp_path / "t.csv", "x_a,x_b,cost,accuracy_1", *rows))
+    assert table.levels == (("0.5", "2", "8", "16"), ("0.5b", "16b", "2b", "8b"))
+
+
+def test_a_column_of_one_level_is_a_slot_and_no_parameter(tmp_path):
+    lines = ("x_a,x_b,cost,accuracy_1", "1,same,1,0.5", "2,same,1,0.5")
+    table = read_table(write_table(tmp_path / "t.csv", *lines))
+    assert table.levels == ((1, 2), ("same",))
+    assert [p.name for p in table.parameters] == ["x_a"]
+    assert table.choose(lambda parameter: 2) == table.candidate_at(1)
+
+
+def test_a_row_is_found_by_its_number_its_text_and_its_parameters(sparse):
+    for index, row in enumerate(sparse):
+        assert sparse.candidate_at(index) == row
+        assert sparse.index_of(row) == index
+        assert sparse.parse(str(row)) == row
+        params = sparse.encode(row)
+        assert sparse.choose(lambda parameter, params=params: params[parameter.name]) == row
+        assert row in sparse
+
+
+def test_the_codes_spell_the_rows(sparse):
+    spelled = [
+        tuple(levels[code] for levels, code in zip(sparse.levels, codes, strict=True))
+        for codes in sparse.codes().tolist()
+    ]
+    assert spelled == [row.values for row in sparse]
+
+
+def test_rows_have_different_keys(sparse):
+    assert len({row.key for row in sparse}) == sparse.size
+
+
+def test_a_combination_that_the_table_lacks_is_not_in_it(table):
+    row = table.choose(lambda parameter: {"x_kind": "eca", "x_width": 16}[parameter.name])
+    assert row == TableRow(None, ("eca", 16))
+    assert row not in table
+    with pytest.raises(SpaceError, match="small has no row of eca 16"):
+        table.index_of(row)
+
+
+@pytest.mark.parametrize("text", ["4: se 8", "none", "-1: se 8", ""])
+def test_a_text_of_no_row_is_refused(table, text):
+    with pytest.raises(SpaceError, match=f"small has no row '{text}'"):
+        table.parse(text)
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_a_number_beyond_the_rows_is_refused(table, index):
+    with pytest.raises(IndexError, match=rf"row {index} is not in 0\.\.3"):
+        table.candidate_at(index)
+
+
+def test_whole_costs_are_kept_as_they_are(table):
+    assert [table.count_cost(row).params for row in table] == [100, 120, 140, 110]
+
+
+def test_other_costs_keep_their_proportions(tmp_path):
+    rows = ("1,0.001234567,0.5", "2,0.002469134,0.5", "3,12345.67,0.5")
+    table = read_table(write_table(tmp_path / "t.csv", "x_a,cost,accuracy_1", *rows))
+    costs = np.array([table.count_cost(row).params for row in table])
+    assert costs / costs[0] == pytest.approx([1, 2, 1e7], rel=1e-8)
+
+
+def test_accuracies_in_per_cent_are_the_same_as_shares(tmp_path, table):
+    rows = ("none,16,100,50,60", "se,8,120,70,80", "se,16,140,90,100.0", "eca,8,110,25,35")
+    per_cent = read_table(write_table(tmp_path / "t.csv", HEADER, *rows))
+    assert per_cent.accuracies == pytest.approx(table.accuracies)
+
+
+def test_words_that_pandas_takes_for_missing_are_levels(tmp_path):
+    rows = ("none,1,0.1", "NA,1,0.1", "None,1,0.1", "null,1,0.1")
+    table = read_table(write_table(tmp_path / "t.csv", "x_a,cost,accuracy_1", *rows))
+    assert table.levels == (("NA", "None", "none", "null"),)
+
+
+def test_a_compressed_table_is_the_same(tmp_path, table):
+    path = tmp_path / "small.csv.gz"
+    path.write_bytes(gzip.compress("\n".join([HEADER, *ROWS]).encode()))
+    again = read_table(path)
+    assert again.name == "small"
+    assert list(again) == list(table)
+    assert again.accuracies.tolist() == table.accuracies.tolist()
+
+
+def test_other_columns_are_not_read(tmp_path):
+    lines = ("order,x_a,cost,latency,accuracy_1", "z,1,1,?,0.1", "z,2,1,?,0.2")
+    assert read_table(write_table(tmp_path / "t.csv", *lines)).columns == ("x_a",)
+
+
+def test_accuracies_after_fewer_epochs_stand_by_epochs_and_seed(tmp_path):
+    lines = (
+        "x_a,cost,accuracy_2@20,accuracy_1@20,accuracy_1@5,accuracy_2@5,accuracy_1,accuracy_2",
+        "1,1,0.22,0.21,0.11,0.12,0.31,0.32",
+        "2,1,,0.41,0.51,,0.61,",
+    )
+    table = read_table(write_table(tmp_path / "t.csv", *lines))
+    assert list(table.shorter) == [5, 20]
+    assert table.shorter[5][0].tolist() == [0.11, 0.12]
+    assert table.shorter[20][0].tolist() == [0.21, 0.22]
+    assert table.shorter[20][1, 0] == 0.41
+    assert np.isnan(table.shorter[20][1, 1])
+    trainings = TableTrainings(table, first_seed=0, seed=3)
+    (full, short) = (
+        [trainings(Assignment(table.candidate_at(0), seed, epochs)).accuracy for seed in (0, 1)]
+        for epochs in (100, 20)
+    )
+    assert sorted(full) == [0.31, 0.32]
+    assert [f - s for f, s in zip(full, short, strict=True)] == pytest.approx([0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["x_a,cost", "1,1", "2,1"], "the columns must be accuracy_1 to accuracy_1, not none"),
+        (["x_a,accuracy_1", "1,0.5", "2,0.5"], "no column cost"),
+        (["cost,accuracy_1", "1,0.5", "2,0.5"], "no column x_"),
+        (["x_a,cost,accuracy_1", "1,1,0.5"], "1 rows leave nothing to choose"),
+        (["x_a,x_a,cost,accuracy_1", "1,1,1,0.5"], "column x_a stands twice"),
+        (
+            ["x_a,cost,accuracy_1,accuracy_3", "1,1,0.5,0.5", "2,1,0.5,0.5"],
+            "must be accuracy_1 to accuracy_2, not accuracy_1, accuracy_3",
+        ),
+        (
+            ["x_a,cost,accuracy_1,accuracy_2,accuracy_2@5", "1,1,0.5,0.5,0.1", "2,1,0.5,0.5,0.1"],
+            "must be accuracy_1@5 to accuracy_2@5, not accuracy_2@5",
+        ),
+        (
+            ["x_a,cost,accuracy", "1,1,0.5", "2,1,0.5"],
+            "column accuracy is neither accuracy_SEED nor accuracy_SEED@EPOCHS",
+        ),
+        (
+            ["x_a,cost,accuracy_1", "1,1,0.5", "2,0,0.5"],
+            "line 3, column cost: '0' is not positive",
+        ),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "2,,0.5"], "line 3, column cost: '' is not positive"),
+        (["x_a,cost,accuracy_1", "1,nan,0.5", "2,1,0.5"], "line 2, column cost: 'nan'"),
+        (["x_a,cost,accuracy_1", "1,inf,0.5", "2,1,0.5"], "line 2, column cost: 'inf'"),
+        (
+            ["x_a,cost,accuracy_1", "1,1,0.5", "2,1,high"],
+            r"line 3, column accuracy_1: 'high' is not in 0\.\.100",
+        ),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "2,1,101"], "line 3, column accuracy_1: '101'"),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "2,1,nan"], "line 3, column accuracy_1: 'nan'"),
+        (
+            ["x_a,cost,accuracy_1,accuracy_2", "1,1,0.5,50", "2,1,0.6,60"],
+            "column accuracy_1 has shares, at most 0.6, and accuracy_2 per cent, up to 60",
+        ),
+        (
+            ["x_a,cost,accuracy_1,accuracy_2", "1,1,0.5,0.5", "2,1,,"],
+            "line 3, column accuracy_1, accuracy_2: no accuracy at all",
+        ),
+        (["x_a,x_b,cost,accuracy_1", "1,1,1,0.5", "1,,1,0.5"], "line 3, column x_b: empty"),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "", "2,1,0.5"], "line 3, column x_a: empty"),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "2,1"], "line 3, column accuracy_1: no accuracy"),
+        (["x_a,cost,accuracy_1", "1,1,0.5", "2,1,0.5,9"], "can't be read: .* line 3"),
+        (
+            ["x_a,x_b,cost,accuracy_1", "1,1,1,0.5", "1,2,1,0.5", "1,1,1,0.5"],
+            "lines 2 and 4 are one configuration: 1 1",
+        ),
+        (
+            ["x_a,cost,accuracy_1,accuracy_1@5", "1,1,0.5,0.1", "2,1,0.5,"],
+            "line 3, column accuracy_1@5: empty, and accuracy_1 is not; a seed has all",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_column_and_value(tmp_path, lines, message):
+    path = write_table(tmp_path / "wrong.csv", *lines)
+    with pytest.raises(SpaceError, match=message) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", None, "can't be read"),
+        ("t.csv", b"", "can't be read"),
+        ("t.csv", b"\xff\xfe\x00\x01", "can't be read"),
+        ("t.csv.gz", b"x_a,cost,accuracy_1\n", "can't be read"),
+        ("t.xlsx", b"", r"is not one of \*.csv, \*.csv.gz, \*.parquet"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SpaceError, match=message):
+        read_table(tmp_path / name)
+
+
+# --- trainings ------------------------------------------------------------------------------
+
+
+def train(trainings, index, seeds, epochs=1):
+    row = trainings.space.candidate_at(index)
+    return [trainings(Assignment(row, seed, epochs)).accuracy for seed in seeds]
+
+
+def test_a_rows_first_seeds_are_its_columns_in_an_order_of_its_own(sparse):
+    trainings = TableTrainings(sparse, first_seed=7, seed=1)
+    orders = Counter()
+    for index in range(sparse.size):
+        found = train(trainings, index, [7, 8, 9])
+        assert sorted(found) == sorted(sparse.accuracies[index])
+        orders[tuple(np.argsort(found).tolist())] += 1
+    assert len(orders) > 2
+    assert trainings.num_repeats == 0
+
+
+def test_a_seed_gives_the_same_training_whenever_it_is_asked_for(sparse):
+    first, second = (TableTrainings(sparse, 0, seed=4) for _ in range(2))
+    forwards = [train(first, index, range(5)) for index in range(sparse.size)]
+    backwards = [train(second, index, [4, 3, 2, 1, 0])[::-1] for index in range(sparse.size)]
+    assert forwards == backwards
+
+
+def test_another_run_sees_another_seed_first(sparse):
+    firsts = {
+        seed: [train(TableTrainings(sparse, 0, seed), index, [0]) for index in range(sparse.size)]
+        for seed in range(2)
+    }
+    assert firsts[0] != firsts[1]
+
+
+def test_seeds_beyond_the_tables_draw_among_its_columns_and_are_counted(table):
+    trainings = TableTrainings(table, first_seed=0, seed=0)
+    found = train(trainings, 1, range(40))
+    assert set(found[:2]) == set(found[2:]) == {0.7, 0.8}
+    assert trainings.num_repeats == 38
+
+
+def test_fields_that_are_empty_are_no_trainings(tmp_path):
+    lines = ("x_a,cost,accuracy_1,accuracy_2,accuracy_3", "1,1,0.1,,0.3", "2,1,0.4,0.5,0.6")
+    table = read_table(write_table(tmp_path / "t.csv", *lines))
+    trainings = TableTrainings(table, first_seed=0, seed=0)
+    assert sorted(train(trainings, 0, [0, 1])) == [0.1, 0.3]
+    assert trainings.num_repeats == 0
+    assert table.mean_accuracies.tolist() == pytest.approx([0.2, 0.5])
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_samplers_propose_rows_that_are_in_the_table(sparse, name):
+    import optuna
+
+    sampler = make_sampler(name, sparse, 0)
+    study = optuna.create_study(sampler=sampler, directions=["maximize", "minimize"])
+    for _ in range(25):
+        trial = study.ask()
+        row = sparse.choose(lambda p, t=trial: t.suggest_categorical(p.name, p.choices))
+        assert row in sparse
+        study.tell(trial, [float(sparse.mean_accuracies[row.index]), float(row.index)])

@@ -1,0 +1,186 @@
+"""The checklist: filled in from the run, or plainly not known."""
+
+import re
+
+import pytest
+from support.records import make_record
+
+from se_search.analysis.confirmation import Chosen, Confirmation, Confirmed
+from se_search.report.checklist import list_items, write_checklist
+from se_search.store.confirmations import Round
+
+CONFIG = {
+    "identity": {
+        "space": {"granularity": "stage"},
+        "backbone": {"name": "tiny", "weights": None, "frozen": False},
+        "data": {
+            "name": "digits",
+            "num_classes": 10,
+            "channels": 1,
+            "image_size": 8,
+            "train": 1150,
+            "validation": 287,
+            "test": 360,
+        },
+        "recipe": {
+            "batch_size": 64,
+            "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
+            "schedule": {"name": "linear"},
+            "label_smoothing": 0.0,
+            "augmentation": {"crop_padding": 2, "flip": False, "resized_crop": None},
+            "split": {"seed": 0},
+        },
+        "epochs": 4,
+        "objectives": ["accuracy", "params"],
+        "seed": 3,
+        "precision": "32-true",
+    },
+    "hash": "0123456789ab",
+    "search": {
+        "space": "stages",
+        "sampler": "pareto",
+        "promotion": "off",
+        "trials": 9,
+        "workers": 2,
+        "threads": 1,
+        "recipe": "quick",
+        "recipe_hash": "ba9876543210",
+        "max_failures": 5,
+    },
+    "versions": {"python": "3.11.9", "torch": "2.9.0"},
+    "hardware": {
+        "accelerator": "cpu",
+        "name": "a CPU",
+        "devices": 1,
+        "cores": 2,
+        "system": "Linux 6 x86_64",
+    },
+    "command": ["se-search", "run", "--data", "folder:my images"],
+}
+RECORDS = [
+    make_record("a", 0.8, seed=3),
+    make_record("a", 0.81, seed=4),
+    make_record("b", 0.82, seed=3),
+    make_record("c", 0.7, seed=3, state="PRUNED", epochs=1),
+    make_record("d", 0.0, seed=3, state="FAIL"),
+]
+COSTS = (100, 0, 0.0, 1000, 0)
+PLAIN = Chosen("tiny", "p", "no SE", ("plain backbone",), *COSTS, None, 0)
+FAILED = Chosen("tiny/e", "e", "all", ("SE everywhere",), *COSTS, None, 0)
+ROUND = Round(
+    started="2026-01-02T03:04:05+00:00",
+    asked_for=("front",),
+    chosen=(PLAIN, FAILED),
+    seeds=(1_000_003, 1_000_004),
+    epochs=4,
+    num_trials=5,
+    num_images=(287, 360),
+    reads_test=True,
+    failures=("all, seed 1000003: out of memory",),
+    seconds=40.0,
+    result=Confirmation(
+        (
+            Confirmed("tiny", "p", "no SE", ("plain backbone",), *COSTS, None, 0, num_seeds=2,
+                      accuracy=0.8, test_accuracy=0.79),
+            Confirmed("tiny/e", "e", "all", ("SE everywhere",), *COSTS, None, 0),
+        ),
+        0.01,
+        0.01,
+        2,
+    ),
+)  # fmt: skip
+
+
+def items(config=CONFIG, records=RECORDS, rounds=()):
+    """Return all items by their questions."""
+    found = list_items(config, records, rounds)
+    return {item.question: item for group in found.values() for item in group}
+
+
+def test_every_line_is_filled_in_or_says_what_the_run_does_not_know(tmp_path):
+    path = tmp_path / "checklist.md"
+    for rounds in ((), (ROUND,)):
+        write_checklist(path, CONFIG, RECORDS, rounds)
+        lines = path.read_text().splitlines()
+        marked = [line for line in lines if line.startswith("- ")]
+        assert len(marked) == len(items())
+        assert all(re.fullmatch(r"- \[[x ]\] \*\*.+\.\*\* .+\.", line) for line in marked)
+        assert "None" not in "".join(marked).replace("None:", "").replace("None was", "")
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Code and versions.", ["python 3.11.9", "torch 2.9.0"]),
+        ("Command line.", ["--data 'folder:my images'"]),
+        ("Training pipeline.", ["ba9876543210", "4 epochs", "crop_padding 2", "batches of 64"]),
+        ("Protocol.", ["0123456789ab"]),
+        ("Data and split.", ["1,150 images train", "287 validate", "360 test"]),
+        ("Weight sharing.", ["None"]),
+        ("Hardware.", ["a CPU", "2 cores"]),
+        ("Failures.", ["1 trial of the search failed"]),
+    ],
+)
+def test_what_the_run_recorded_is_in_its_item(question, words):
+    assert all(word in items()[question].answer for word in words)
+
+
+def test_repeats_are_counted_over_full_trainings():
+    """Two seeds of a and one of b; the short one of c and the failed one of d are none."""
+    assert "2 candidates with 3 full trainings, 1 of them" in items()["Repeats."].answer
+
+
+def test_seeds_of_search_and_confirmation_stand_apart():
+    answer = items(rounds=(ROUND,))["Seeds."].answer
+    assert "trainings of the search 3 to 4 (2 different ones)" in answer
+    assert "1000003 to 1000004 (2 different ones)" in answer
+
+
+def test_the_epochs_of_short_trainings_count_and_those_of_failed_ones_do_not():
+    assert "13 epochs in all" in items()["Budget."].answer
+
+
+def test_the_test_split_is_unread_until_a_confirmation_reads_it():
+    assert "have not been read" in items()["Test split."].answer
+    read = items(rounds=(ROUND,))["Test split."].answer
+    assert "read by 1 confirmation" in read
+    assert "2026-01-02T03:04:05+00:00 (2 candidates x 2 seeds)" in read
+
+
+def test_a_confirmation_that_trained_nothing_has_not_read_the_test_split():
+    from dataclasses import replace
+
+    unread = replace(ROUND, reads_test=False)
+    assert "have not been read" in items(rounds=(unread,))["Test split."].answer
+
+
+def test_baselines_are_those_that_ended_well():
+    assert items()["Baselines."].answer is None
+    answer = items(rounds=(ROUND,))["Baselines."].answer
+    assert "plain backbone" in answer
+    assert "everywhere" not in answer
+
+
+def test_the_search_and_the_confirmation_are_timed_apart():
+    answer = items(rounds=(ROUND,))["Time."].answer
+    assert "Search: 5 s" in answer
+    assert "confirmation: 40 s" in answer
+
+
+def test_what_was_tuned_is_left_to_the_authors():
+    assert items()["What was tuned."].answer is None
+    assert str(items()["What was tuned."]).startswith("- [ ]")
+
+
+def test_a_random_search_is_its_own_baseline():
+    assert items()["Random search."].answer is None
+    config = CONFIG | {"search": CONFIG["search"] | {"sampler": "random"}}
+    assert items(config)["Random search."].answer == "This is one"
+
+
+def test_a_config_that_lacks_parts_leaves_their_items_open():
+    bare = {"identity": CONFIG["identity"]}
+    found = items(bare)
+    for question in ("Code and versions.", "Command line.", "Protocol.", "Hardware."):
+        assert found[question].answer is None
+        assert "does not know" in str(found[question])

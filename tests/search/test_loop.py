@@ -1,0 +1,305 @@
+"""The search loop: exact totals, no training twice, nothing lost when it is broken off."""
+
+import math
+from collections import Counter, defaultdict
+
+import optuna
+import pytest
+from support.records import front_of
+from support.searching import evaluate, evaluation, make_space, open_store, search
+
+from se_search.analysis.pareto import summarize
+from se_search.cost import count_cost
+from se_search.errors import DivergedError, SpaceError, TooManyFailuresError
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Failure, Stop
+from se_search.search.loop import Ending
+from se_search.search.registry import SAMPLERS
+from se_search.search.samplers import GridSampler
+from se_search.store.trial_reader import STUDY_NAME
+
+ALL_SAMPLERS = sorted(SAMPLERS)
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "trials.db"
+
+
+def load_optuna_study(path):
+    return optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_a_study_ends_with_exactly_the_trials_asked_for(database, sampler, workers):
+    records, ending = search(database, 13, sampler=sampler, workers=workers)
+    assert ending == Ending.FINISHED
+    assert [record.number for record in records] == list(range(13))
+    assert {record.state for record in records} == {"COMPLETE"}
+    assert len(load_optuna_study(database).trials) == 13
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_no_training_is_made_twice_and_a_candidate_met_again_takes_its_next_seed(database, sampler):
+    space = make_space({"choices": {"reduction": [4]}})  # 8 candidates for 40 trials
+    records, _ = search(database, 40, space=space, sampler=sampler, workers=2, seed=7)
+    seeds = defaultdict(list)
+    for record in records:
+        seeds[record.key].append(record.seed)
+    assert all(found == list(range(7, 7 + len(found))) for found in seeds.values())
+
+
+def test_a_grid_trains_every_candidate_once_before_it_trains_one_twice(database):
+    space = make_space()
+    records, _ = search(database, 2 * space.size + 1, space=space, sampler="grid")
+    assert [r.candidate for r in records[: space.size]] == [str(c) for c in space]
+    assert Counter(r.seed for r in records) == {0: space.size, 1: space.size, 2: 1}
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_a_continued_study_goes_on_as_an_undisturbed_one(tmp_path, sampler):
+    undisturbed, _ = search(tmp_path / "a.db", 30, sampler=sampler)
+    search(tmp_path / "b.db", 17, sampler=sampler)
+    continued, _ = search(tmp_path / "b.db", 30, sampler=sampler)
+    assert continued == undisturbed
+
+
+def test_another_seed_searches_otherwise(tmp_path):
+    runs = [search(tmp_path / f"{seed}.db", 10, seed=seed)[0] for seed in (0, 1)]
+    assert [r.candidate for r in runs[0]] != [r.candidate for r in runs[1]]
+
+
+def test_a_total_that_has_been_reached_starts_nothing(database):
+    before, _ = search(database, 6)
+    after, ending = search(database, 4, evaluate=None)
+    assert after == before
+    assert ending == Ending.FINISHED
+
+
+def test_a_failed_trial_counts_and_says_why(database):
+    def fail_third(assignment):
+        fail_third.calls += 1
+        if fail_third.calls == 3:
+            raise DivergedError("the loss is nan at epoch 1, step 2 of 9")
+        return evaluate(assignment)
+
+    fail_third.calls = 0
+    records, _ = search(database, 5, evaluate=fail_third)
+    assert [r.state for r in records] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert records[2].reason == "the loss is nan at epoch 1, step 2 of 9"
+    assert records[2].accuracy is None
+
+
+@pytest.mark.parametrize(("accuracy", "loss"), [(math.nan, 1.0), (0.5, math.inf), (-math.inf, 0.1)])
+def test_numbers_that_are_not_finite_make_a_failed_trial(database, accuracy, loss):
+    records, _ = search(database, 1, evaluate=lambda _: evaluation(accuracy, loss))
+    assert records[0].state == "FAIL"
+    assert "not finite" in records[0].reason
+    assert records[0].accuracy is None
+
+
+def test_too_many_failures_in_a_row_stop_the_study_with_the_last_reason(database):
+    def fail(assignment):
+        raise DivergedError(f"no {assignment.seed}")
+
+    with pytest.raises(TooManyFailuresError, match="3 trials in a row failed; the last one: no 0"):
+        search(database, 50, sampler="grid", evaluate=fail, max_failures=3)
+    assert [t.state.name for t in load_optuna_study(database).trials] == ["FAIL"] * 3
+
+
+def test_failures_that_are_not_in_a_row_do_not_stop_the_study(database):
+    def fail_every_other(assignment):
+        fail_every_other.calls += 1
+        if fail_every_other.calls % 2:
+            raise DivergedError("odd")
+        return evaluate(assignment)
+
+    fail_every_other.calls = 0
+    records, _ = search(database, 12, evaluate=fail_every_other, max_failures=2)
+    assert Counter(r.state for r in records) == {"FAIL": 6, "COMPLETE": 6}
+
+
+class StopAfter:
+    """Ask the loop to stop once so many trials have been evaluated."""
+
+    def __init__(self, num_trials, urgency):
+        self.num_trials, self.urgency, self.evaluated = num_trials, urgency, 0
+
+    def evaluate(self, assignment):
+        self.evaluated += 1
+        return evaluate(assignment)
+
+    def __call__(self):
+        return self.urgency if self.evaluated >= self.num_trials else Stop.NO
+
+
+def test_a_gentle_stop_lets_running_trials_end_and_starts_no_other(database):
+    stop = StopAfter(2, Stop.AFTER_RUNNING)
+    records, ending = search(database, 20, evaluate=stop.evaluate, workers=3, stop=stop)
+    assert ending == Ending.STOPPED
+    assert [r.state for r in records] == ["COMPLETE"] * 4  # 2, and 2 that were running by then
+
+
+def test_trials_broken_off_wait_and_are_trained_as_they_were_assigned(tmp_path):
+    stop = StopAfter(2, Stop.NOW)
+    broken, ending = search(
+        tmp_path / "a.db", 9, evaluate=stop.evaluate, workers=3, stop=stop, sampler="grid"
+    )
+    assert ending == Ending.STOPPED
+    assert Counter(r.state for r in broken) == {"COMPLETE": 2, "WAITING": 2}
+    continued, _ = search(tmp_path / "a.db", 9, workers=3, sampler="grid")
+    undisturbed, _ = search(tmp_path / "b.db", 9, workers=3, sampler="grid")
+    assert continued == undisturbed
+
+
+def test_a_coordinator_that_died_leaves_no_trial_running_and_the_total_stays_exact(database):
+    space = make_space()
+    store = open_store(database)
+    store.study.sampler = GridSampler(space, lambda _: True, 0)
+
+    class DeathError(Exception):
+        pass
+
+    def die(assignment):
+        raise DeathError
+
+    with pytest.raises(DeathError):
+        search(database, 5, space=space, sampler="grid", evaluate=die, workers=2)
+    store.close()
+    assert {t.state.name for t in load_optuna_study(database).trials} == {"RUNNING"}
+    records, _ = search(database, 5, space=space, sampler="grid", workers=2)
+    assert [r.candidate for r in records] == [str(space.candidate_at(i)) for i in range(5)]
+    assert {r.state for r in records} == {"COMPLETE"}
+
+
+def test_a_trial_that_was_asked_for_and_never_assigned_is_used_again(database):
+    store = open_store(database)
+    store.study.ask()
+    store.close()
+    records, _ = search(database, 3)
+    assert [r.number for r in records] == [0, 1, 2]
+    assert len(load_optuna_study(database).trials) == 3
+
+
+def test_optuna_is_told_every_objective_in_its_direction(database):
+    objectives = ("accuracy", "params", "macs")
+    records, _ = search(database, 4, objectives=objectives)
+    study = load_optuna_study(database)
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == list(objectives)
+    for record, trial in zip(records, study.trials, strict=True):
+        assert trial.values == [record.accuracy, record.params, record.macs]
+
+
+def test_the_front_is_that_of_optuna_when_every_candidate_has_one_seed(database):
+    space = make_space()
+    records, _ = search(database, space.size, space=space, sampler="grid")
+    ours = {s.candidate for s in front_of(summarize(records, ("accuracy", "params")))}
+    best = load_optuna_study(database).best_trials
+    assert ours == {trial.user_attrs["candidate"] for trial in best}
+
+
+def test_optunas_parameters_spell_the_candidate_that_was_trained(database):
+    space = make_space()
+    records, _ = search(database, 12, space=space, sampler="tpe")
+    for record, trial in zip(records, load_optuna_study(database).trials, strict=True):
+        assert str(space.decode(trial.params)) == record.candidate
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_candidates_beyond_the_limits_are_never_trained(database, sampler):
+    def is_allowed(candidate):
+        return count_cost(candidate).added_params <= 1_000
+
+    space = make_space()
+    records, _ = search(database, 25, space=space, sampler=sampler, is_allowed=is_allowed)
+    assert max(r.added_params for r in records) <= 1_000
+    assert max(count_cost(c).added_params for c in space) > 1_000
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_limits_that_leave_nothing_are_an_error(database, sampler):
+    with pytest.raises(SpaceError, match="limits"):
+        search(database, 3, sampler=sampler, is_allowed=lambda _: False)
+
+
+def test_every_change_is_reported_with_counts_that_add_up(database):
+    seen = []
+    search(database, 6, workers=2, observe=seen.append)
+    assert seen[0].changed is None
+    assert [p.changed.state for p in seen[1:]].count("RUNNING") == 6
+    assert [p.changed.state for p in seen[1:]].count("COMPLETE") == 6
+    assert max(p.running for p in seen) == 2
+    assert (seen[-1].completed, seen[-1].failed, seen[-1].running, seen[-1].total) == (6, 0, 0, 6)
+
+
+def test_the_reported_best_is_the_best_candidate_mean(database):
+    seen = []
+    records, _ = search(database, 20, observe=seen.append)
+    means = defaultdict(list)
+    for record in records:
+        means[record.key].append(record.accuracy)
+    best = max(sum(values) / len(values) for values in means.values())
+    assert seen[-1].best_accuracy == pytest.approx(best, abs=1e-12)
+
+
+def test_evaluations_are_kept_for_complete_trials_alone(database):
+    def fail_first(assignment):
+        fail_first.calls += 1
+        if fail_first.calls == 1:
+            raise DivergedError("first")
+        return evaluate(assignment)
+
+    fail_first.calls = 0
+    kept = []
+    search(database, 3, evaluate=fail_first, keep=lambda number, _: kept.append(number))
+    assert kept == [1, 2]
+
+
+def test_an_executor_may_hand_results_back_in_any_order(database):
+    class LastFirst(SerialExecutor):
+        def wait(self, timeout):
+            self._queue.rotate(1)
+            return super().wait(timeout)
+
+    records, _ = search(database, 9, executor=LastFirst(evaluate, 3))
+    assert [r.number for r in records] == list(range(9))
+    for record in records:
+        assert record.accuracy == int(record.key, 16) % 9973 / 10_000 + record.seed * 1e-6
+
+
+def test_failures_from_an_executor_are_recorded_word_for_word(database):
+    class Deadly(SerialExecutor):
+        def wait(self, timeout):
+            number, _ = self._queue.popleft()
+            return [(number, Failure("the training process was killed by SIGKILL"))]
+
+    with pytest.raises(TooManyFailuresError):
+        search(database, 9, executor=Deadly(evaluate), max_failures=1)
+    (trial,) = load_optuna_study(database).trials
+    assert trial.user_attrs["reason"] == "the training process was killed by SIGKILL"
+
+
+def test_a_search_ends_when_nothing_is_expected_to_change_and_stays_ended(tmp_path):
+    path = tmp_path / "trials.db"
+    records, ending = search(path, 60, sampler="pareto", tolerance=0.005)
+    assert ending == Ending.SETTLED
+    # The start design comes before any expectation.
+    assert 8 < len(records) < 60
+    assert search(path, 60, sampler="pareto", tolerance=0.005) == (records, Ending.SETTLED)
+    more, ending = search(path, len(records) + 2, sampler="pareto", tolerance=1e-9)
+    assert (len(more), ending) == (len(records) + 2, Ending.FINISHED)
+
+
+def test_a_sampler_without_expectations_spends_its_budget(tmp_path):
+    records, ending = search(tmp_path / "trials.db", 12, sampler="random", tolerance=1.0)
+    assert (len(records), ending) == (12, Ending.FINISHED)
+
+
+def test_what_runs_is_awaited_before_a_search_counts_as_settled(tmp_path):
+    records, ending = search(
+        tmp_path / "trials.db", 60, sampler="pareto", tolerance=0.005, workers=3
+    )
+    assert ending == Ending.SETTLED
+    assert {record.state for record in records} == {"COMPLETE"}

@@ -1,0 +1,385 @@
+"""Decisions on small made-up tables: pure, within the limits, and better than chance."""
+
+import numpy as np
+import pytest
+from support.networks import make_backbone
+from support.proposing import EPOCHS, Trial, history_of, look_up, make_proposer, make_table, run
+
+from se_search.analysis.pareto import hypervolume, is_non_dominated
+from se_search.benchmark.scores import Truth
+from se_search.cost import count_cost
+from se_search.errors import SpaceError
+from se_search.search import pool as pool_module
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import SearchSpace
+
+TABLE = make_table()
+NOISY = make_table(noise=0.03, num_seeds=40)
+
+
+def rows_of(decisions):
+    return [tuple(decision.codes.tolist()) for decision in decisions]
+
+
+def numbers_of(space, decisions):
+    rows = space.codes().tolist()
+    return np.array([rows.index(list(row)) for row in rows_of(decisions)])
+
+
+def same(one, other):
+    return one.codes.tolist() == other.codes.tolist() and (one.kind, one.gain) == (
+        other.kind,
+        other.gain,
+    )
+
+
+# --- purity -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_one_that_saw_all_before_decides_as_a_fresh_one_to_the_bit(workers, seed):
+    """Also where trials finish out of order, fail, are short, and others are running."""
+
+    def evaluate(codes, before):
+        return None if sum(codes) == 5 else look_up(NOISY)(codes, before)
+
+    decisions, known = run(
+        make_proposer(NOISY, seed),
+        evaluate,
+        26,
+        workers,
+        seed,
+        epochs=lambda number: 2 if number % 3 == 0 else EPOCHS,
+    )
+    for number in range(0, 26, 2 if seed else 1):
+        fresh = make_proposer(NOISY, seed).decide(history_of(known[number], 3))
+        assert same(fresh, decisions[number]), number
+
+
+def test_what_is_asked_twice_is_answered_alike_whatever_was_asked_in_between():
+    decisions, known = run(make_proposer(NOISY), look_up(NOISY), 24, workers=2)
+    proposer = make_proposer(NOISY)
+    for number in (23, 11, 22, 12, 23, 4, 13):
+        assert same(proposer.decide(history_of(known[number], 3)), decisions[number])
+
+
+def test_trainings_that_take_an_earlier_place_are_not_taken_for_those_that_had_it():
+    """All since the model was last fitted anew: at 60, and not again before 63."""
+    rng = np.random.default_rng(0)
+    codes = [tuple(row) for row in NOISY.codes()[rng.permutation(64)[:62]].tolist()]
+    accuracies = [look_up(NOISY)(row, 0) for row in codes]
+    trials = [Trial(*one) for one in zip(codes, ["finished"] * 62, accuracies, strict=True)]
+    early, late = trials[60], trials[61]
+    proposer = make_proposer(NOISY)
+    for last in ([late], [early, late], [early], [late, early], [Trial(early.codes), late]):
+        history = history_of([*trials[:60], *last], 3)
+        assert same(proposer.decide(history), make_proposer(NOISY).decide(history))
+
+
+def test_a_decision_depends_on_the_seed():
+    first, other = (
+        rows_of(run(make_proposer(TABLE, seed), look_up(TABLE), 8)[0]) for seed in (0, 1)
+    )
+    assert first != other
+
+
+def test_a_huge_space_is_searched_as_a_fresh_one_would(monkeypatch):
+    for name, value in (("MAX_WHOLE", 1_000), ("NUM_DRAWN", 2_000), ("NUM_KEPT", 300)):
+        monkeypatch.setattr(pool_module, name, value)
+    space, decide = make_block_space(8), make_block_proposer
+    decisions, known = run(decide(space), block_accuracy, 40, workers=3)
+    assert decide(space).source.is_whole is False
+    for number in range(15, 40, 4):
+        assert same(decide(space).decide(history_of(known[number], 8)), decisions[number])
+    assert len(set(rows_of(decisions))) >= 38
+
+
+def make_block_space(num_blocks):
+    return BoundSpace(
+        SearchSpace.model_validate({"granularity": "block", "choices": {"reduction": [4, 16]}}),
+        make_backbone([64] * num_blocks),
+    )
+
+
+def make_block_proposer(space):
+    return make_proposer(space, price=lambda _: lambda c: (count_cost(c).params,))
+
+
+def block_accuracy(codes, before):
+    gain = np.array([0.0, 0.02, 0.01])
+    return 0.5 + float(gain[list(codes)] @ np.linspace(-0.3, 1.0, len(codes)))
+
+
+# --- what may be proposed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_no_candidate_comes_twice_but_as_a_replicate(workers):
+    decisions, _ = run(make_proposer(NOISY), look_up(NOISY), 40, workers)
+    seen = set()
+    for decision, row in zip(decisions, rows_of(decisions), strict=True):
+        assert (row in seen) == (decision.kind == "replicate")
+        seen.add(row)
+    assert any(decision.kind == "explore" for decision in decisions)
+
+
+def test_a_running_candidate_is_not_replicated():
+    decisions, known = run(make_proposer(NOISY), look_up(NOISY), 60, workers=3)
+    replicates = [n for n, decision in enumerate(decisions) if decision.kind == "replicate"]
+    assert replicates
+    for number in replicates:
+        running = [trial.codes for trial in known[number] if trial.state == "running"]
+        assert rows_of(decisions)[number] not in running
+
+
+def test_what_failed_is_never_proposed_again():
+    def evaluate(codes, before):
+        return None if codes[0] == 1 else look_up(TABLE)(codes, before)
+
+    rows = rows_of(run(make_proposer(TABLE), evaluate, 64 + 10, workers=2)[0])
+    failed = [row for row in rows if row[0] == 1]
+    assert len(failed) == len(set(failed)) > 0
+
+
+def test_what_is_beyond_the_limits_is_never_proposed():
+    proposer = make_proposer(TABLE, is_allowed=lambda codes: codes.sum() <= 4)
+    decisions, _ = run(proposer, look_up(TABLE), 45)
+    allowed = {tuple(row) for row in TABLE.codes().tolist() if sum(row) <= 4}
+    assert set(rows_of(decisions)) == allowed
+    assert [d.kind for d in decisions].count("replicate") == 45 - len(allowed)
+
+
+def test_limits_that_leave_nothing_are_an_error():
+    proposer = make_proposer(TABLE, is_allowed=lambda codes: False)
+    with pytest.raises(SpaceError, match="leave no candidate"):
+        proposer.decide(history_of([], 3))
+
+
+def test_limits_that_leave_one_candidate_leave_its_replicates():
+    proposer = make_proposer(TABLE, is_allowed=lambda codes: codes.tolist() == [1, 2, 3])
+    decisions, _ = run(proposer, look_up(TABLE), 5)
+    assert set(rows_of(decisions)) == {(1, 2, 3)}
+    assert [decision.kind for decision in decisions] == ["start", *["replicate"] * 4]
+
+
+@pytest.mark.parametrize("workers", [30, 80])
+def test_more_workers_than_the_design_has_candidates_all_get_one(workers):
+    """Nothing has finished: new candidates while there are any, then replicates."""
+    rows = rows_of(run(make_proposer(TABLE), look_up(TABLE), workers, workers)[0])
+    assert len(set(rows)) == min(workers, 64)
+
+
+def test_after_nothing_but_failures_something_new_is_proposed():
+    rows = rows_of(run(make_proposer(TABLE), lambda codes, before: None, 40)[0])
+    assert len(set(rows)) == 40
+
+
+def test_when_everything_has_failed_that_is_an_error():
+    trials = [Trial(tuple(row), "failed") for row in TABLE.codes().tolist()]
+    with pytest.raises(SpaceError, match="leave no candidate"):
+        make_proposer(TABLE).decide(history_of(trials, 3))
+
+
+# --- the start design --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_design_takes_the_cheapest_first_then_one_of_each_stratum_of_cost(seed):
+    proposer = make_proposer(TABLE, seed)
+    decisions, _ = run(proposer, look_up(TABLE), proposer.num_starts + 1)
+    starts = [decision for decision in decisions if decision.kind == "start"]
+    assert len(starts) == proposer.num_starts == 8
+    assert [decision.gain for decision in starts] == [None] * 8
+    costs = TABLE.costs[numbers_of(TABLE, starts)]
+    assert costs[0] == TABLE.costs.min()
+    strata = np.searchsorted(np.sort(TABLE.costs), costs[1:]) * 8 // TABLE.size
+    assert len(set(strata.tolist())) == 7
+
+
+def test_without_a_single_cheapest_candidate_the_design_is_one_of_each_stratum():
+    space = make_table()
+    space.costs[np.argsort(space.costs)[1]] = space.costs.min()
+    decisions, _ = run(make_proposer(space, 3), look_up(space), 8)
+    costs = space.costs[numbers_of(space, decisions)]
+    strata = np.searchsorted(np.sort(space.costs), costs) * 8 // space.size
+    assert sorted(strata.tolist()) == list(range(8))
+
+
+def test_the_design_uses_levels_about_equally_often():
+    def unevenness(rows):
+        counts = [np.bincount(column, minlength=4) for column in np.array(rows).T]
+        return np.std(counts)
+
+    rng = np.random.default_rng(0)
+    codes = TABLE.codes()
+    designed = [
+        unevenness(rows_of(run(make_proposer(TABLE, seed), look_up(TABLE), 8)[0]))
+        for seed in range(8)
+    ]
+    drawn = [unevenness(codes[rng.choice(64, 8, replace=False)]) for _ in range(50)]
+    assert np.mean(designed) < np.mean(drawn) - 0.1
+
+
+# --- how well it does ---------------------------------------------------------------------------
+
+
+def trials_to_share(rows, truth, share):
+    reached = np.flatnonzero(truth.curve(np.asarray(rows)) >= share)
+    return int(reached[0]) + 1 if len(reached) else 1000
+
+
+def test_without_noise_the_whole_hypervolume_is_reached_in_far_fewer_trials_than_at_random():
+    needed, at_random = [], []
+    for seed in range(3):
+        space = make_table(seed=seed)
+        truth = Truth(space.costs, space.mean_accuracies)
+        rows = numbers_of(space, run(make_proposer(space, seed), look_up(space), 40)[0])
+        needed.append(trials_to_share(rows, truth, 1 - 1e-9))
+        order = [np.random.default_rng(s).permutation(64) for s in range(9)]
+        at_random.append(np.median([trials_to_share(o, truth, 1 - 1e-9) for o in order]))
+    assert np.median(needed) < 0.6 * np.median(at_random)
+
+
+def test_with_two_costs_the_front_is_found_in_far_fewer_trials_than_at_random():
+    space = make_table()
+    other = 1e6 * np.exp(np.random.default_rng(5).uniform(0.2, 0.8, (3, 4)).cumsum(axis=1))
+    second = np.prod(other[np.arange(3), space.codes()] / 1e6, axis=1) * 1e6
+
+    def price(space):
+        return lambda row: (int(space.costs[row.index]), int(second[row.index]))
+
+    costs = np.column_stack([space.costs, second.astype(int)])
+    front = set(np.flatnonzero(is_non_dominated(np.column_stack([-space.mean_accuracies, costs]))))
+    decisions, _ = run(make_proposer(space, price=price), look_up(space), 40)
+    found = set(numbers_of(space, decisions))
+    assert 10 < len(front) < 55
+    assert len(front & found) > len(front) * 40 / 64 * 1.2
+
+
+def test_the_gain_falls_as_the_front_becomes_known():
+    decisions, _ = run(make_proposer(TABLE), look_up(TABLE), 40)
+    gains = [decision.gain for decision in decisions if decision.gain is not None]
+    assert all(gain >= 0 for gain in gains)
+    assert np.mean(gains[-5:]) < 0.1 * np.mean(gains[:5])
+
+
+def test_the_gain_is_near_what_the_best_training_adds():
+    """After the start design: within a factor of ten of the true hypervolume's rise."""
+    rises, gains = [], []
+    truth = Truth(TABLE.costs, TABLE.mean_accuracies)
+    for seed in range(3):
+        decisions, _ = run(make_proposer(TABLE, seed), look_up(TABLE), 16)
+        rows = numbers_of(TABLE, decisions)
+        floor = np.quantile(TABLE.mean_accuracies[rows[:8]], 0.25)
+        area = [
+            hypervolume(truth.scaled_costs[rows[:n]], TABLE.mean_accuracies[rows[:n]], (1.0, floor))
+            for n in range(8, 17)
+        ]
+        rises += list(np.diff(area))
+        gains += [decision.gain for decision in decisions[8:]]
+    assert 0.1 < np.sum(rises) / np.sum(gains) < 10
+
+
+# --- replicates ---------------------------------------------------------------------------------
+
+
+def count_kinds(decisions, kind):
+    return sum(decision.kind == kind for decision in decisions)
+
+
+def test_once_all_candidates_are_trained_they_are_trained_again():
+    decisions, _ = run(make_proposer(TABLE), look_up(TABLE), 64 + 20)
+    assert len(set(rows_of(decisions))) == 64
+    assert decisions[-1].kind == "replicate"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_much_noise_undecided_candidates_are_trained_again(seed):
+    assert count_kinds(run(make_proposer(NOISY, seed), look_up(NOISY), 45)[0], "replicate") >= 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_noise_no_candidate_is_trained_again_before_the_front_is_known(seed):
+    space = make_table(seed=seed)
+    truth = Truth(space.costs, space.mean_accuracies)
+    decisions, _ = run(make_proposer(space, seed), look_up(space), 40)
+    until = trials_to_share(numbers_of(space, decisions), truth, 0.99)
+    assert until < 40
+    assert count_kinds(decisions[:until], "replicate") == 0
+
+
+def test_it_is_candidates_near_the_front_that_are_trained_again():
+    decisions, _ = run(make_proposer(NOISY), look_up(NOISY), 60)
+    again = {
+        row for d, row in zip(decisions, rows_of(decisions), strict=True) if d.kind == "replicate"
+    }
+    truth = NOISY.mean_accuracies
+    numbers = [NOISY.codes().tolist().index(list(row)) for row in again]
+    below = [
+        max(0.0, truth[NOISY.costs <= NOISY.costs[number]].max() - truth[number])
+        for number in numbers
+    ]
+    everyone = [
+        truth[NOISY.costs <= cost].max() - own for cost, own in zip(NOISY.costs, truth, strict=True)
+    ]
+    assert np.mean(below) < 0.5 * np.mean(everyone)
+
+
+def test_replicates_leave_four_of_five_trainings_to_new_candidates():
+    """Where seeds move more than choices do, further seeds would take half as many more."""
+    table = make_table(noise=0.3, num_seeds=20)
+    decisions, _ = run(make_proposer(table, seed=1), look_up(table), 50)
+    assert 8 <= count_kinds(decisions, "replicate") <= 10
+
+
+def test_replicates_can_be_refused():
+    decisions, _ = run(make_proposer(NOISY, replicates=False), look_up(NOISY), 64)
+    assert count_kinds(decisions, "replicate") == 0
+    assert len(set(rows_of(decisions))) == 64
+
+
+# --- posterior ------------------------------------------------------------------------------------
+
+
+def test_beliefs_are_near_the_truth_and_pool_what_was_trained():
+    decisions, known = run(make_proposer(NOISY), look_up(NOISY), 50)
+    history = history_of(known[-1], 3)
+    mean, sd = make_proposer(NOISY).estimate(history)
+    truth = NOISY.mean_accuracies[numbers_of(NOISY, decisions[:-1])]
+    above = mean > np.quantile(history.trainings.accuracies[:8], 0.25)
+    error = (mean - truth)[above]
+    assert np.sqrt(np.mean(error**2)) < 0.8 * 0.03
+    assert np.mean(np.abs(error) < 2 * sd[above]) > 0.8
+
+
+def test_beliefs_do_not_depend_on_what_is_running():
+    _, known = run(make_proposer(NOISY), look_up(NOISY), 20)
+    running = [Trial(trial.codes) for trial in known[-1][-6:]]
+    finished = list(known[-1])
+    for without, and_with in zip(
+        make_proposer(NOISY).estimate(history_of(finished, 3)),
+        make_proposer(NOISY).estimate(history_of([*finished, *running], 3)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(without, and_with)
+
+
+def test_what_is_not_in_the_pool_of_a_huge_space_has_a_belief_of_its_own(monkeypatch):
+    """As what was proposed with an earlier pool, and has finished since the model was fitted."""
+    for name, value in (("MAX_WHOLE", 1_000), ("NUM_DRAWN", 400), ("NUM_KEPT", 100)):
+        monkeypatch.setattr(pool_module, name, value)
+    space = make_block_space(8)
+    codes = np.unique(space.draw_codes(41, np.random.default_rng(9)), axis=0)
+    accuracies = np.array([block_accuracy(row, 0) for row in codes])
+    order = np.argsort(accuracies)
+    order = np.append(np.delete(order, 30), order[30])  # a good one last, but not the best
+    codes, accuracies = codes[order], accuracies[order]
+    rows = map(tuple, codes.tolist())
+    trials = [Trial(*one) for one in zip(rows, ["finished"] * 41, accuracies, strict=True)]
+    proposer = make_block_proposer(space)
+    history = history_of(trials, 8)
+    pool, _ = proposer.fit(history)
+    assert pool.find(codes)[-1] == -1
+    mean, _ = proposer.estimate(history)
+    assert mean[-1] == pytest.approx(accuracies[-1], abs=0.005)

@@ -1,0 +1,216 @@
+"""Run folders: names, the lock, the configuration, and the refusal to mix studies."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from se_search.errors import RunBusyError, RunChangedError, RunError
+from se_search.store.run_folder import RunFolder
+
+STUDY = {"epochs": 4, "space": {"granularity": "stage", "sites": "all"}, "seed": 0}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder.named(tmp_path, "a_run")
+    folder.path.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a", "7", "stages_ratio", "2026-11-24_r16.b", "a..b", 64 * "A"])
+def test_a_run_lies_under_its_name(name):
+    assert RunFolder.named(Path("runs"), name).path == Path("runs") / name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "../up", "a/b", "a/../../b", "/tmp", "a\\b", "C:a", "~", "a\0", "\0"),
+        *(".hidden", "-option", "_x", "a b", " a", "a\n", "ä", "Ａ", "٣", "a*", "$a", 65 * "a"),
+    ],
+)
+def test_other_names_are_refused(name):
+    with pytest.raises(RunError) as caught:
+        RunFolder.named(Path("runs"), name)
+    assert str(caught.value).startswith(f"run name {name!r}: it takes up to 64 letters")
+
+
+@given(st.text(max_size=70) | st.text(alphabet="./\\a-_~\0 ", max_size=70))
+@example("..")
+def test_no_name_leads_out_of_the_runs_folder(name):
+    try:
+        path = RunFolder.named(Path("runs"), name).path
+    except RunError:
+        return
+    assert os.path.dirname(os.path.normpath(path)) == "runs"
+    assert os.path.basename(path) == name
+
+
+def test_a_run_is_found_by_its_path_or_by_its_name(folder, tmp_path):
+    folder.write_config({"identity": STUDY})
+    assert RunFolder.existing(folder.path) == folder
+    assert RunFolder.existing(Path("a_run"), runs_dir=tmp_path) == folder
+
+
+def test_a_folder_without_a_configuration_is_no_run(folder, tmp_path):
+    with pytest.raises(RunError, match=r"no run at a_run nor at .*: there is no config\.yaml"):
+        RunFolder.existing(Path("a_run"), runs_dir=tmp_path)
+
+
+def test_everything_of_a_run_lies_in_its_folder(folder):
+    files = [folder.database, folder.config_file, folder.trials_csv, folder.pareto_csv]
+    files += [folder.pareto_png, folder.worker_log, folder.correct_file(7)]
+    assert [file.relative_to(folder.path).as_posix() for file in files] == [
+        "trials.db",
+        "config.yaml",
+        "trials.csv",
+        "pareto.csv",
+        "pareto.png",
+        "worker.log",
+        "correct/00007.bits",
+    ]
+
+
+def test_a_lock_makes_the_folder_with_all_its_parents(tmp_path):
+    folder = RunFolder.named(tmp_path / "far" / "away", "a_run")
+    with folder.lock():
+        assert folder.correct_file(0).parent.is_dir()
+
+
+def test_a_second_lock_is_refused_while_the_first_one_is_held(folder):
+    with folder.lock(), pytest.raises(RunBusyError, match=r"a_run; wait for it, stop it, or"):
+        folder.lock()
+
+
+def test_a_lock_ends_with_its_block(folder):
+    lock = folder.lock()
+    with lock:
+        pass
+    with folder.lock():
+        pass
+
+
+def test_a_lock_ends_with_a_failure_inside_its_block(folder):
+    lock = folder.lock()
+    with pytest.raises(ZeroDivisionError), lock:
+        1 / 0  # noqa: B018  # it is there to fail
+    with folder.lock():
+        pass
+
+
+def test_another_run_can_be_locked_at_the_same_time(folder, tmp_path):
+    with folder.lock(), RunFolder.named(tmp_path, "another").lock():
+        pass
+
+
+def test_another_process_can_not_take_a_locked_run(folder):
+    code = (
+        "import pathlib, sys\n"
+        "from se_search.errors import RunBusyError\n"
+        "from se_search.store.run_folder import RunFolder\n"
+        "try:\n"
+        "    RunFolder(pathlib.Path(sys.argv[1])).lock()\n"
+        "except RunBusyError:\n"
+        "    print('busy')\n"
+    )
+    command = [sys.executable, "-c", code, str(folder.path)]
+    with folder.lock():
+        assert subprocess.check_output(command, text=True) == "busy\n"
+    assert subprocess.check_output(command, text=True) == ""
+
+
+def test_a_folder_that_can_not_be_made_is_a_run_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="can't be made or written to") as caught:
+        RunFolder.named(tmp_path / "file", "a_run").lock()
+    assert not isinstance(caught.value, RunBusyError)
+
+
+def test_a_configuration_is_read_back_as_it_was_written(folder):
+    config = {
+        "identity": STUDY | {"lr": 1e-05, "limits": None, "sites": ["stage2", "yes", "1e3", "07"]},
+        "command": ["se-search", "run", "--data", "Bilder für alle: 画像 #1", "a\nb", "", "~"],
+        "timeout": None,
+        "share": 0.1 + 0.2,
+        "is_found": True,
+    }
+    folder.write_config(config)
+    assert folder.read_config() == config
+    assert list(folder.read_config()) == list(config)
+
+
+def test_a_run_that_has_not_started_has_an_empty_configuration(folder):
+    assert folder.read_config() == {}
+
+
+def test_a_configuration_that_can_not_be_written_leaves_the_old_one(folder):
+    folder.write_config({"identity": STUDY})
+    with pytest.raises(Exception, match="cannot represent"):
+        folder.write_config({"identity": STUDY, "device": object()})
+    assert folder.read_config() == {"identity": STUDY}
+
+
+def test_a_write_that_is_cut_off_leaves_the_old_configuration(folder, monkeypatch):
+    def write_half(path, text, **_):
+        path.write_bytes(text.encode()[: len(text) // 2])
+        raise OSError("no space left")
+
+    folder.write_config({"identity": STUDY})
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(RunError, match=r"config.yaml can't be written: no space left"):
+        folder.write_config({"identity": STUDY | {"epochs": 8}})
+    assert folder.read_config() == {"identity": STUDY}
+
+
+def test_writing_a_configuration_leaves_no_other_file(folder):
+    folder.write_config({"identity": STUDY})
+    assert [path.name for path in folder.path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"study: \xff\xfe", "can't be read"),
+        (b"study: [1", "can't be read"),
+        (b"study: {at: 2026-13-45}", "can't be read"),
+        (b"study: \x00", "can't be read"),
+        (b"study: !!python/object/apply:os.getcwd []", "can't be read"),
+        (b"", "has no 'identity'"),
+        (b"- identity", "has no 'identity'"),
+        (b"hash: abc", "has no 'identity'"),
+        (b"identity: 5", "has no 'identity'"),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, message):
+    folder.config_file.write_bytes(content)
+    with pytest.raises(RunError) as caught:
+        folder.read_config()
+    assert str(caught.value).startswith(str(folder.config_file))
+    assert message in str(caught.value)
+
+
+def test_a_new_run_takes_any_study(folder):
+    folder.refuse_changes(STUDY)
+
+
+def test_a_run_goes_on_as_the_study_that_it_is(folder):
+    folder.write_config({"identity": STUDY})
+    folder.refuse_changes(dict(reversed(STUDY.items())))
+
+
+def test_a_run_does_not_go_on_as_another_study(folder):
+    folder.write_config({"identity": STUDY})
+    changed = STUDY | {"epochs": 8, "space": {"granularity": "block", "sites": "all"}}
+    with pytest.raises(RunChangedError) as caught:
+        folder.refuse_changes(changed)
+    assert str(caught.value).splitlines() == [
+        f"{folder.path} holds another study, and trials of the two can't be compared:",
+        "  epochs: 4 in the run, 8 asked for",
+        '  space.granularity: "stage" in the run, "block" asked for',
+        "Run the command that it was started with, or take another --name.",
+    ]

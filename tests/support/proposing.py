@@ -1,0 +1,110 @@
+"""Decisions one after the other on made-up accuracies, without a study."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from se_search.benchmark.table import TableSpace
+from se_search.search.pool import PoolSource
+from se_search.search.proposer import History, Proposer
+from se_search.surrogate.features import Factors
+from se_search.surrogate.gaussian_process import Trainings
+
+EPOCHS = 8
+
+
+def make_table(num_columns=3, num_levels=4, noise=0.0, num_seeds=1, seed=0):
+    """Return a table where each column's level adds to the accuracy and multiplies the cost.
+
+    What costs more is mostly better, so that the front is long.
+    """
+    rng = np.random.default_rng(seed)
+    rows = list(product("abcdefg"[:num_levels], repeat=num_columns))
+    codes = np.array([["abcdefg".index(level) for level in row] for row in rows])
+    gains = rng.normal(0.03, 0.02, (num_columns, num_levels)).cumsum(axis=1)
+    prices = rng.uniform(0.1, 0.6, (num_columns, num_levels)).cumsum(axis=1)
+    columns = np.arange(num_columns)
+    accuracies = 0.5 + gains[columns, codes].sum(axis=1)
+    costs = 1e6 * np.exp(prices[columns, codes].sum(axis=1))
+    noisy = accuracies[:, None] + rng.normal(0, noise, (len(rows), num_seeds))
+    return TableSpace("made-up", [f"x_{i}" for i in columns], rows, costs.round(), noisy)
+
+
+def price(space):
+    return lambda row: (space.count_cost(row).params,)
+
+
+def make_proposer(space, seed=0, is_allowed=lambda codes: True, price=price, **options):
+    source = PoolSource(space, price(space), seed)
+    return Proposer(Factors(space.describe_levels()), source, is_allowed, seed, **options)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training: ``state`` is running, finished or failed."""
+
+    codes: tuple
+    state: str = "running"
+    accuracy: float = 0.0
+    epochs: int = EPOCHS
+
+
+def history_of(trials, num_slots):
+    """Return the history of trials in their order."""
+    budgets = (*sorted({t.epochs for t in trials if t.state != "failed"} - {EPOCHS}), EPOCHS)
+
+    def codes_of(state):
+        rows = [t.codes for t in trials if t.state == state]
+        return np.array(rows, np.int16).reshape(len(rows), num_slots)
+
+    def positions(state):
+        return np.array([budgets.index(t.epochs) for t in trials if t.state == state], np.int64)
+
+    accuracies = np.array([t.accuracy for t in trials if t.state == "finished"], float)
+    return History(
+        Trainings(codes_of("finished"), positions("finished"), accuracies),
+        budgets,
+        codes_of("running"),
+        positions("running"),
+        codes_of("failed"),
+    )
+
+
+def run(proposer, evaluate, num_trials, workers=1, seed=0, epochs=lambda number: EPOCHS):
+    """Let a proposer decide; with several workers trials finish in random order.
+
+    Args:
+        proposer: what decides.
+        evaluate: from codes and how often they were trained before to an accuracy, or None where
+            the training fails.
+        num_trials: how many decisions.
+        workers: how many trainings run at once.
+        seed: of the order in which they finish.
+        epochs: of each trial, by its number.
+
+    Returns:
+        The decisions, and for each the trials that were known.
+    """
+    rng = np.random.default_rng(seed)
+    num_slots = proposer.factors.num_slots
+    trials, decisions, known = [], [], []
+    for number in range(num_trials):
+        running = [n for n, trial in enumerate(trials) if trial.state == "running"]
+        if len(running) == workers:
+            ended = int(rng.choice(running))
+            own = trials[ended]
+            accuracy = evaluate(own.codes, sum(t.codes == own.codes for t in trials[:ended]))
+            state = "failed" if accuracy is None else "finished"
+            trials[ended] = replace(own, state=state, accuracy=accuracy or 0.0)
+        known.append(tuple(trials))
+        decisions.append(proposer.decide(history_of(trials, num_slots)))
+        trials.append(Trial(tuple(decisions[-1].codes.tolist()), epochs=epochs(number)))
+    return decisions, known
+
+
+def look_up(space):
+    """Return an ``evaluate`` that takes a table's seeds in turn."""
+    numbers = {tuple(row): number for number, row in enumerate(space.codes().tolist())}
+    num_seeds = space.accuracies.shape[1]
+    return lambda codes, before: float(space.accuracies[numbers[codes], before % num_seeds])

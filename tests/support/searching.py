@@ -1,0 +1,77 @@
+"""The real search loop on made-up accuracies: no training, no torch."""
+
+from support.networks import make_backbone
+
+from se_search.cost import count_cost
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Evaluation
+from se_search.run_config import DIRECTIONS
+from se_search.search.loop import Budget, run_search
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import SearchSpace
+from se_search.store.trial_store import TrialStore
+
+OBJECTIVES = ("accuracy", "params")
+STAGES = {"choices": {"reduction": [4, 8]}}
+
+
+def make_space(fields=STAGES, *stages):
+    return BoundSpace(
+        SearchSpace.model_validate(fields), make_backbone(*(stages or ([32], [64], [64])))
+    )
+
+
+def made_up_accuracy(assignment):
+    """Return an accuracy that depends on candidate and seed alone, all different."""
+    return int(assignment.candidate.key, 16) % 9973 / 10_000 + assignment.seed * 1e-6
+
+
+def evaluation(accuracy, loss=0.5):
+    return Evaluation(accuracy, loss, ({"epoch": 1, "accuracy": accuracy},), b"\x80", 1.0)
+
+
+def evaluate(assignment):
+    return evaluation(made_up_accuracy(assignment))
+
+
+def open_store(path, objectives=OBJECTIVES):
+    return TrialStore(path, objectives, [DIRECTIONS[name] for name in objectives])
+
+
+def search(
+    path,
+    num_trials,
+    *,
+    space=None,
+    sampler="random",
+    evaluate=evaluate,
+    workers=1,
+    seed=0,
+    objectives=OBJECTIVES,
+    is_allowed=lambda candidate: True,
+    max_failures=5,
+    rungs=(),
+    **options,
+):
+    """Run the loop on the study at ``path``; return its records and how it ended."""
+    space = space or make_space()
+    store = open_store(path, objectives)
+    try:
+        ending = run_search(
+            space=space,
+            store=store,
+            sampler=SAMPLERS[sampler](
+                Setup(space, is_allowed, seed, count_cost, objectives, epochs=4)
+            ),
+            executor=options.pop("executor", None) or SerialExecutor(evaluate, workers),
+            count_cost=count_cost,
+            objectives=objectives,
+            budget=Budget(
+                num_trials, epochs=4, first_seed=seed, max_failures=max_failures, rungs=rungs
+            ),
+            **options,
+        )
+        return store.records, ending
+    finally:
+        store.close()

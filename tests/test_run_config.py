@@ -1,0 +1,178 @@
+"""Studies: what must be equal for trials to be compared, and how a difference is told."""
+
+import dataclasses
+import hashlib
+import json
+from itertools import permutations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from support.networks import make_backbone
+
+from se_search.errors import RunError
+from se_search.recipe import Recipe
+from se_search.run_config import RunConfig, parse_objectives
+from se_search.seeds import derive_seed
+from se_search.space.schema import SearchSpace, read_space
+from se_search.store.run_folder import compare_identities
+
+RECIPE = {
+    "epochs": 4,
+    "batch_size": 32,
+    "optimizer": {"lr": 0.1},
+    "split": {"validation": 100},
+}
+STUDY = RunConfig(
+    space=read_space("stages"),
+    backbone=make_backbone([8], [16]),
+    recipe=Recipe.model_validate(RECIPE),
+    data={"name": "made_up", "train": 600, "validation": 100},
+    objectives=("accuracy", "params"),
+    epochs=4,
+    seed=0,
+    precision="32-true",
+)
+
+
+def with_fields(model, **fields):
+    return type(model).model_validate(model.model_dump(exclude_none=True) | fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [
+        ("epochs", 5, "epochs: 4 in the run, 5 asked for"),
+        ("seed", 7, "seed: 0 in the run, 7 asked for"),
+        ("precision", "bf16-mixed", 'precision: "32-true" in the run, "bf16-mixed" asked for'),
+        (
+            "objectives",
+            ("accuracy", "macs"),
+            'objectives: ["accuracy", "params"] in the run, ["accuracy", "macs"] asked for',
+        ),
+        ("data", dict(STUDY.data) | {"train": 60}, "data.train: 600 in the run, 60 asked for"),
+        (
+            "data",
+            dict(STUDY.data) | {"test": 9},
+            "data.test: nothing in the run, 9 asked for",
+        ),
+        (
+            "backbone",
+            dataclasses.replace(STUDY.backbone, image_size=24),
+            "backbone.image_size: 12 in the run, 24 asked for",
+        ),
+        (
+            "backbone",
+            dataclasses.replace(STUDY.backbone, num_classes=11),
+            "backbone.num_classes: 10 in the run, 11 asked for",
+        ),
+        (
+            "backbone",
+            make_backbone([8], [16], name="other"),
+            'backbone.name: "tiny" in the run, "other" asked for',
+        ),
+        (
+            "space",
+            with_fields(STUDY.space, granularity="block"),
+            'space.granularity: "stage" in the run, "block" asked for',
+        ),
+        (
+            "space",
+            with_fields(STUDY.space, choices={"reduction": (16, 4)}),
+            "space.choices.reduction: [16] in the run, [16, 4] asked for",
+        ),
+        (
+            "space",
+            with_fields(STUDY.space, limits={"added_params": 0.1}),
+            "space.limits.added_params: null in the run, 0.1 asked for",
+        ),
+        (
+            "recipe",
+            with_fields(STUDY.recipe, optimizer={"lr": 0.2}),
+            "recipe.optimizer.lr: 0.1 in the run, 0.2 asked for",
+        ),
+    ],
+)
+def test_a_change_shows_as_one_line_with_key_and_both_values(field, value, line):
+    other = dataclasses.replace(STUDY, **{field: value})
+    assert compare_identities(STUDY.identity, other.identity) == [line]
+    assert other.hash != STUDY.hash
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("space", with_fields(STUDY.space, description="the same, in other words")),
+        ("recipe", with_fields(STUDY.recipe, description="the same, in other words")),
+        ("recipe", with_fields(STUDY.recipe, epochs=99)),  # the study has the epochs
+        ("data", dict(reversed(STUDY.data.items()))),
+    ],
+)
+def test_what_trains_the_same_is_the_same_study(field, value):
+    other = dataclasses.replace(STUDY, **{field: value})
+    assert compare_identities(STUDY.identity, other.identity) == []
+    assert other.hash == STUDY.hash
+
+
+def test_a_spelled_out_default_is_no_change():
+    other = SearchSpace.model_validate({"sites": "all", "choices": {"reduction": [16]}})
+    assert dataclasses.replace(STUDY, space=other).hash == STUDY.hash
+
+
+def test_the_differences_are_listed_one_below_the_other():
+    other = dataclasses.replace(STUDY, epochs=5, seed=1)
+    assert [line.split(":")[0] for line in compare_identities(STUDY.identity, other.identity)] == [
+        "epochs",
+        "seed",
+    ]
+
+
+def test_what_is_missing_on_either_side_is_a_difference():
+    assert compare_identities({"a": {"b": 1}}, {}) == ["a.b: 1 in the run, nothing asked for"]
+    assert compare_identities({}, {"a": {"b": None}}) == ["a.b: nothing in the run, null asked for"]
+
+
+@pytest.mark.parametrize("write", [yaml.safe_dump, json.dumps])
+def test_an_identity_is_plain_data_that_a_file_gives_back(write):
+    assert yaml.safe_load(write(STUDY.identity)) == STUDY.identity
+
+
+def test_the_hash_is_the_start_of_the_sha256_of_the_sorted_identity():
+    text = json.dumps(STUDY.identity, sort_keys=True)
+    assert STUDY.hash == hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def test_accuracy_is_maximized_and_costs_are_minimized():
+    study = dataclasses.replace(STUDY, objectives=("accuracy", "macs", "params"))
+    assert study.directions == ("maximize", "minimize", "minimize")
+
+
+@pytest.mark.parametrize("names", list(permutations(["accuracy", "params", "macs"])))
+def test_objectives_are_read_with_accuracy_first_and_the_costs_in_their_order(names):
+    costs = tuple(name for name in names if name != "accuracy")
+    assert parse_objectives(" , ".join(names)) == ("accuracy", *costs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "accuracy", "params", "params,macs", "accuracy,", "accuracy,latency"),
+        *("accuracy,params,params", "accuracy,accuracy", "accuracy params", "Accuracy,params"),
+    ],
+)
+def test_other_objectives_are_refused_with_those_that_there_are(text):
+    with pytest.raises(RunError) as caught:
+        parse_objectives(text)
+    assert str(caught.value).startswith(f"objectives {text!r}: ")
+    assert "as accuracy,params or accuracy,params,macs" in str(caught.value)
+
+
+def test_a_seed_is_63_bits_of_the_sha256_of_its_names():
+    # printf %s 3/sampler/17 | sha256sum | cut -c1-16 is c232e47fcb15eaf8
+    assert derive_seed(3, "sampler", 17) == 0xC232E47FCB15EAF8 >> 1
+
+
+@given(st.lists(st.integers(0, 50) | st.sampled_from(["order", "weights"]), min_size=1))
+def test_every_seed_fits_into_63_bits(names):
+    assert 0 <= derive_seed(*names) < 2**63
