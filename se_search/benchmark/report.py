@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -23,6 +22,7 @@ from se_search.benchmark.scores import (
     trials_to_reach,
 )
 from se_search.report.figures.curves import Curve, draw_curves
+from se_search.store.files import write_table
 
 ALL_TABLES = "mean of all tables"
 LEVELS = (0.9, 0.95)
@@ -154,9 +154,9 @@ def write_contest(folder: Path, contest: Contest) -> list[Path]:
         )
     ]
     paths = [folder / name for name in ("samplers.csv", "curves.csv", "samplers.png")]
-    _write_rows(paths[0], names, scores)
+    write_table(paths[0], names, map(_round, scores))
     heading = ["table", "sampler", "promotion", "trials", "epochs", "mean", "low", "high"]
-    _write_rows(paths[1], heading, curves)
+    write_table(paths[1], heading, map(_round, curves))
     num_runs = _num_runs(contest)
     note = (
         f"Mean of {num_runs} runs; the bands are 95 % bootstrap intervals of the mean. "
@@ -286,14 +286,5 @@ def _num_runs(contest: Contest) -> int:
     return len({replay.run for replay in contest.replays})
 
 
-def _write_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows(
-            [round(value, 6) if isinstance(value, float) else value for value in row]
-            for row in rows
-        )
-    temporary.replace(path)
+def _round(row: Sequence[object]) -> list[object]:
+    return [round(value, 6) if isinstance(value, float) else value for value in row]

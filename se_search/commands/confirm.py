@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from se_search.analysis.comparison import Runs
 from se_search.analysis.confirmation import (
@@ -46,6 +45,7 @@ from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.space.schema import SearchSpace
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
+from se_search.store.files import unpack_bits
 from se_search.store.run_folder import RunFolder, compare_identities
 from se_search.store.training_log import Training, TrainingId, TrainingLog, read_log
 from se_search.store.trial_reader import read_records
@@ -463,14 +463,10 @@ def _runs_of(
         key: Runs(
             tuple(training.seed for training in group),
             np.array([training.history[-1][measure] for training in group]),
-            np.array([_unpack(getattr(training, bits), num_images) for training in group]),
+            np.array([unpack_bits(getattr(training, bits), num_images) for training in group]),
         )
         for key, group in groups.items()
     }
-
-
-def _unpack(bits: bytes, num_images: int) -> NDArray[np.bool_]:
-    return np.unpackbits(np.frombuffer(bits, np.uint8), count=num_images).astype(np.bool_)
 
 
 def _recall(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions:

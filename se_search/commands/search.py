@@ -29,6 +29,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import IsAllowed
 from se_search.space.bound import BoundSpace, magnitude
 from se_search.space.schema import Limits, SearchSpace, read_space
+from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_store import TrialStore
 from se_search.training.datasets import DataInfo, describe_data, prepare_data
@@ -241,7 +242,7 @@ def _search(
     store = TrialStore(folder.database, study.objectives, study.directions)
 
     def keep(number: int, evaluation: Evaluation) -> None:
-        folder.correct_file(number).write_bytes(evaluation.correct)
+        write_bytes(folder.correct_file(number), evaluation.correct)
 
     executor = LocalExecutor(task, devices, folder.worker_log, options.timeout)
     sampler = SAMPLERS[options.sampler](

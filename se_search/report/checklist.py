@@ -16,6 +16,7 @@ from typing import Any
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.store.confirmations import Round, count_readings
+from se_search.store.files import write_text
 
 UNKNOWN = "The run does not know this"
 SOURCE = (
@@ -57,9 +58,7 @@ def write_checklist(
     lines = [f"# Checklist: {study['backbone']['name']} on {study['data']['name']}", "", SOURCE]
     for heading, items in list_items(config, records, rounds).items():
         lines += ["", f"## {heading}", "", *map(str, items)]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def list_items(

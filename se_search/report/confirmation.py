@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from se_search.analysis.confirmation import (
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
 from se_search.report.figures.pareto_front import tick_values
 from se_search.store.confirmations import Round, count_readings
+from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
 
 SEARCH_COLOR: Color = (140, 147, 158)
@@ -42,12 +42,7 @@ def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]
     if last is None or last.result is None:
         return []
     rows = [_flatten(candidate) for candidate in last.result.candidates]
-    temporary = folder.confirmation_csv.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(folder.confirmation_csv)
+    write_table(folder.confirmation_csv, list(rows[0]), rows)
     draw_confirmation(folder.confirmation_png, last)
     return [folder.confirmation_png, folder.confirmation_csv, folder.confirmation_file]
 

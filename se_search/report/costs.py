@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from se_search.candidate import Backbone, Candidate
 from se_search.cost import count_cost
 from se_search.space.bound import BoundSpace
+from se_search.store.files import write_table
 
 
 def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -54,18 +54,16 @@ def write_cost_csv(path: Path, bound: BoundSpace) -> None:
         added = [cost.by_stage[stage].added_params for stage in stages]
         return [cost.added_params, cost.added_macs, *added]
 
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["candidate", "params", "added_params", "added_params_pct", "macs", "added_macs"]
-            + [f"added_params_{stage}" for stage in stages]
-        )
-        for candidate, row in zip(bound, bound.add_up(price).tolist(), strict=True):
-            added_params, added_macs, *by_stage = row
-            percent = f"{100 * added_params / plain.params:.4f}"
-            costs = [plain.params + added_params, added_params, percent]
-            costs += [plain.macs + added_macs, added_macs]
-            writer.writerow([candidate, *costs, *by_stage])
+    columns = ["candidate", "params", "added_params", "added_params_pct", "macs", "added_macs"]
+    columns += [f"added_params_{stage}" for stage in stages]
+    rows = []
+    for candidate, row in zip(bound, bound.add_up(price).tolist(), strict=True):
+        added_params, added_macs, *by_stage = row
+        percent = f"{100 * added_params / plain.params:.4f}"
+        costs = [plain.params + added_params, added_params, percent]
+        costs += [plain.macs + added_macs, added_macs]
+        rows.append([str(candidate), *costs, *by_stage])
+    write_table(path, columns, rows)
 
 
 def cost_table(backbone: Backbone, candidates: Sequence[Candidate]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from se_search.analysis.effects import ANY_SE, Effect, Effects, analyze_effects
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
 from se_search.report.figures.pareto_front import tick_values
+from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_reader import read_records
 
@@ -45,12 +45,7 @@ def write_effects(folder: RunFolder) -> Written:
         RunError: the folder holds no study, or too few trials to tell anything.
     """
     effects = analyze_effects(read_records(folder.database))
-    temporary = folder.effects_csv.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=FIELDS)
-        writer.writeheader()
-        writer.writerows(effect_rows(effects))
-    temporary.replace(folder.effects_csv)
+    write_table(folder.effects_csv, FIELDS, effect_rows(effects))
     draw_effects(folder.effects_png, effects, title=f"{folder.path.name}: what SE contributes")
     return Written(effects, (folder.effects_png, folder.effects_csv))
 

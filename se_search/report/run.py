@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from se_search.errors import RunError
 from se_search.record import TrialRecord
 from se_search.report.run_report import FRONT_FIELDS
+from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_reader import read_records
@@ -79,6 +80,4 @@ class Run:
         path = self.folder.correct_file(number)
         if not path.is_file():
             raise RunError(f"trial {number} has no evaluation at {path}")
-        num_images = self.config["identity"]["data"]["validation"]
-        bits = np.fromfile(path, dtype=np.uint8)
-        return np.unpackbits(bits, count=num_images).astype(np.bool_)
+        return read_bits(path, self.config["identity"]["data"]["validation"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.figures.pareto_front import describe_estimate, draw_front
 from se_search.store.confirmations import Round, read_rounds
+from se_search.store.files import write_table
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_reader import read_records
@@ -74,12 +74,12 @@ def write_report(folder: RunFolder) -> Findings:
     rungs = judge_rungs(records, list_rungs(config, records))
     candidates_csv = folder.path / "candidates.csv"
     write_trials(folder.trials_csv, records)
-    _write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
-    _write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
+    write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
+    write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
     draw_front(folder.pareto_png, records, credible, objectives[1:], title=_title(config))
     files = [folder.pareto_png, folder.pareto_csv, candidates_csv, folder.trials_csv]
     if rungs:
-        _write_rows(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
+        write_table(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
         files.append(folder.rungs_csv)
     rounds = read_rounds(folder)
     files += write_confirmation(folder, rounds)
@@ -101,7 +101,14 @@ def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> lis
 def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
     """Write a row for each trial; accuracies are shares (0..1), seconds are wall time."""
     names = [field.name for field in fields(TrialRecord)]
-    _write_rows(path, names, [[getattr(record, name) for name in names] for record in records])
+    write_table(path, names, [[getattr(record, name) for name in names] for record in records])
+
+
+def write_candidates(
+    path: Path, columns: Sequence[str], candidates: Iterable[PosteriorCandidate]
+) -> None:
+    """Write a row for each candidate; accuracies are shares (0..1)."""
+    write_table(path, columns, [candidate.flat() for candidate in candidates])
 
 
 def front_table(credible: PosteriorFront) -> Table:
@@ -291,26 +298,9 @@ def _rung_row(finding: RungFinding) -> list[object]:
     ]
 
 
-def _write_candidates(
-    path: Path, names: Sequence[str], candidates: Iterable[PosteriorCandidate]
-) -> None:
-    rows = [candidate.flat() for candidate in candidates]
-    _write_rows(path, names, [[row[name] for name in names] for row in rows])
-
-
 def _title(config: dict[str, Any]) -> str:
     study = config["identity"]
     return (
         f"{study['backbone']['name']} on {study['data']['name']}, {study['epochs']} epochs, "
         f"space {config['search']['space']}"
     )
-
-
-def _write_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file, whole or not at all; None becomes an empty field."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows(rows)
-    temporary.replace(path)

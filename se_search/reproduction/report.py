@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from se_search.cost import count_cost
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 from se_search.report.figures.forest import Row, draw_forest
 from se_search.reproduction.study_file import PaperFigures, StudyFile
+from se_search.store.files import unpack_bits, write_table, write_text
 from se_search.store.training_log import Environment, Training
 
 MEASURES = {1: "test_accuracy", 5: "test_top5"}
@@ -149,7 +149,7 @@ def write_study(
     _write_csv(folder / "claims.csv", _claim_rows(report))
     if report.costs:
         _write_csv(folder / "costs.csv", _cost_rows(report))
-    (folder / "results.md").write_text(to_markdown(report), encoding="utf-8")
+    write_text(folder / "results.md", to_markdown(report))
     _draw(folder / "results.png", report)
     return report
 
@@ -206,7 +206,7 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
         *_markdown(rows),
         "",
     ]
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_text(path, "\n".join(lines))
 
 
 def study_table(report: StudyReport) -> Table:
@@ -280,10 +280,7 @@ def _common(a: Sequence[Training], b: Sequence[Training]) -> int:
 
 def _runs(trainings: Sequence[Training], top: int, setting: Setting) -> Runs:
     num_test = setting.num_images[2]
-    correct = [
-        np.unpackbits(np.frombuffer(training.test_correct, np.uint8), count=num_test).astype(bool)
-        for training in trainings
-    ]
+    correct = [unpack_bits(training.test_correct, num_test) for training in trainings]
     return Runs(
         seeds=tuple(training.seed for training in trainings),
         accuracies=np.array([training.history[-1][MEASURES[top]] for training in trainings]),
@@ -501,10 +498,7 @@ def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(path, list(rows[0]) if rows else [], rows)
 
 
 def _draw(path: Path, report: StudyReport) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import yaml
-
 from se_search.analysis.confirmation import (
     Chosen,
     Confirmation,
@@ -16,6 +14,7 @@ from se_search.analysis.confirmation import (
     Gain,
 )
 from se_search.errors import RunError
+from se_search.store.files import read_yaml, write_yaml
 from se_search.store.run_folder import RunFolder
 
 
@@ -67,19 +66,15 @@ def read_rounds(folder: RunFolder) -> list[Round]:
     if not path.is_file():
         return []
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return [_from_plain(row) for row in data["confirmations"]]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as cause:
+        return [_from_plain(row) for row in read_yaml(path)["confirmations"]]
+    except (KeyError, TypeError) as cause:
         raise RunError(f"{path} can't be read as the confirmations of a run: {cause}") from cause
 
 
 def write_rounds(folder: RunFolder, rounds: Sequence[Round]) -> None:
     """Write ``confirmation.yaml``, whole or not at all."""
     plain = json.loads(json.dumps({"confirmations": [asdict(each) for each in rounds]}))
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
-    temporary = folder.confirmation_file.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder.confirmation_file)
+    write_yaml(folder.confirmation_file, plain)
 
 
 def count_readings(rounds: Iterable[Round]) -> int:

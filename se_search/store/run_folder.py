@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunChangedError, RunError
+from se_search.store.files import read_yaml, write_yaml
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -150,10 +150,7 @@ class RunFolder:
         """
         if not self.config_file.is_file():
             return {}
-        try:
-            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as cause:  # ValueError: not UTF-8
-            raise RunError(f"{self.config_file} can't be read: {cause}") from cause
+        config = read_yaml(self.config_file)
         if not isinstance(config, dict) or not isinstance(config.get("identity"), dict):
             raise RunError(f"{self.config_file} is no configuration of a run: it has no 'identity'")
         return config
@@ -164,13 +161,7 @@ class RunFolder:
         Raises:
             RunError: it can't be written.
         """
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
-        temporary = self.config_file.with_suffix(".tmp")
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(self.config_file)
-        except OSError as cause:
-            raise RunError(f"{self.config_file} can't be written: {cause}") from cause
+        write_yaml(self.config_file, dict(config))
 
     def refuse_changes(self, identity: Mapping[str, Any]) -> None:
         """Refuse to continue the run as another study than it was started as.

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -19,6 +18,7 @@ from se_search.models.surgery import build
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
 from se_search.seeds import derive_seed
+from se_search.store.files import pack_bits
 from se_search.training.classifier import Classifier
 from se_search.training.data import ArrayData, FolderData, make_data
 from se_search.training.datasets import PreparedData
@@ -77,7 +77,7 @@ def evaluate(
     evaluated = _WithTest(datamodule) if with_test else datamodule
     _fit(classifier, evaluated, make_trainer(recipe, assignment.epochs, device))
     last = classifier.history[-1]
-    correct, *test_correct = (np.packbits(part.numpy()).tobytes() for part in classifier.correct)
+    correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
         accuracy=last["accuracy"],
         loss=last["loss"],

@@ -170,10 +170,10 @@ def test_without_candidates_there_is_no_table(tmp_path):
 
 
 def test_csv_files_have_a_row_a_candidate_and_a_row_a_member(records, credible, tmp_path):
-    from se_search.report.run_report import CANDIDATE_FIELDS, FRONT_FIELDS, _write_candidates
+    from se_search.report.run_report import CANDIDATE_FIELDS, FRONT_FIELDS, write_candidates
 
     path = tmp_path / "candidates.csv"
-    _write_candidates(path, CANDIDATE_FIELDS, credible.candidates)
+    write_candidates(path, CANDIDATE_FIELDS, credible.candidates)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == [c.summary.key for c in credible.candidates]

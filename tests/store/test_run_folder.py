@@ -155,23 +155,6 @@ def test_a_configuration_that_can_not_be_written_leaves_the_old_one(folder):
     assert folder.read_config() == {"identity": STUDY}
 
 
-def test_a_write_that_is_cut_off_leaves_the_old_configuration(folder, monkeypatch):
-    def write_half(path, text, **_):
-        path.write_bytes(text.encode()[: len(text) // 2])
-        raise OSError("no space left")
-
-    folder.write_config({"identity": STUDY})
-    monkeypatch.setattr(Path, "write_text", write_half)
-    with pytest.raises(RunError, match=r"config.yaml can't be written: no space left"):
-        folder.write_config({"identity": STUDY | {"epochs": 8}})
-    assert folder.read_config() == {"identity": STUDY}
-
-
-def test_writing_a_configuration_leaves_no_other_file(folder):
-    folder.write_config({"identity": STUDY})
-    assert [path.name for path in folder.path.iterdir()] == ["config.yaml"]
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

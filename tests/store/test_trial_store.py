@@ -62,14 +62,14 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_that_is_no_study_is_named(tmp_path, content):
     path = tmp_path / "trials.db"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"study\.db can't be read"):
+    with pytest.raises(RunError, match=r"trials\.db can't be read"):
         read_records(path)
 
 
 def test_a_broken_file_can_not_be_written_to_either(tmp_path):
     path = tmp_path / "trials.db"
     path.write_bytes(b"no database at all, but some text" * 100)
-    with pytest.raises(RunError, match=r"study\.db can't be opened"):
+    with pytest.raises(RunError, match=r"trials\.db can't be opened"):
         open_store(path)
 
 
