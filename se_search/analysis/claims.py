@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
@@ -39,6 +39,7 @@ from se_search.analysis.comparison import (
     paired_t_p,
     sign_flip_p,
 )
+from se_search.analysis.statistics import holm
 from se_search.errors import RunError
 
 Kind = Literal["beats", "is not worse than", "equals"]
@@ -247,18 +248,6 @@ def weigh(claim: Claim, differences: Floats) -> Weight:
         _p_inside(claim.region, differences),
         min(_p_inside(region, differences) for region in claim.outside),
     )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values adjusted for their number (Holm 1979), in the order given."""
-    p_values = list(p_values)
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted = [1.0] * len(p_values)
-    reached = 0.0
-    for rank, index in enumerate(order):
-        reached = max(reached, min(1.0, (len(order) - rank) * p_values[index]))
-        adjusted[index] = reached
-    return adjusted
 
 
 def fewest_seeds(num_claims: int = 1, alpha: float = ALPHA) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from se_search.analysis.comparison import Runs, compare
 from se_search.analysis.pareto import front_probability, is_non_dominated
-from se_search.analysis.statistics import pooled_variance
+from se_search.analysis.statistics import pooled_sd
 
 # Why a candidate is trained again.
 FRONT, CREDIBLE, NAMED = "front", "credible", "named"
@@ -194,16 +194,14 @@ def judge_candidates(
 
     return Confirmation(
         tuple(judge(candidate) for candidate in ordered),
-        pooled_seed_sd(runs),
-        pooled_seed_sd(test_runs),
+        _seed_sd(runs),
+        _seed_sd(test_runs),
         sum(len(each.seeds) for each in runs.values()),
     )
 
 
-def pooled_seed_sd(runs: Trained) -> float | None:
-    """Return the standard deviation over seeds, pooled over candidates; None: not known."""
-    variance = pooled_variance([each.accuracies.tolist() for each in runs.values()])
-    return None if variance is None else float(variance) ** 0.5
+def _seed_sd(runs: Trained) -> float | None:
+    return pooled_sd([each.accuracies.tolist() for each in runs.values()])
 
 
 def mean_errors(runs: Trained) -> dict[str, float]:
@@ -211,7 +209,7 @@ def mean_errors(runs: Trained) -> dict[str, float]:
 
     Student's, with the pooled variance and its degrees of freedom.
     """
-    sd = pooled_seed_sd(runs)
+    sd = _seed_sd(runs)
     if sd is None:
         return {}
     from scipy.special import stdtrit  # half a second to import; reading results does without
@@ -248,7 +246,7 @@ def _judge_front(
     paid = np.array([[float(getattr(c, cost)) for cost in costs] for c in trained])
     means = np.array([_mean(runs[key]) for key in keys])
     marks = is_non_dominated(np.column_stack([-means, paid]))
-    sd = pooled_seed_sd(runs)
+    sd = _seed_sd(runs)
     if sd is None:
         return {key: (bool(mark), None) for key, mark in zip(keys, marks, strict=True)}
     rng = np.random.default_rng(seed)

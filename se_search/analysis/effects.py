@@ -36,7 +36,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.analysis.statistics import pooled_variance
+from se_search.analysis.statistics import holm, pooled_variance
 from se_search.errors import RunError
 from se_search.record import TrialRecord
 
@@ -610,13 +610,12 @@ def _estimate(fit: _Fit, term: _Term, data: _Data, costs: _SlotCosts | None) -> 
 
 
 def _correct(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """Add Holm's p-values (1979): the family is all effects that could be estimated."""
-    tested = sorted((e.p, index) for index, e in enumerate(effects) if e.p is not None)
+    """Add Holm's p-values: the family is all effects that could be estimated."""
+    tested = [index for index, effect in enumerate(effects) if effect.p is not None]
+    adjusted = holm([effect.p for effect in effects if effect.p is not None])
     corrected = list(effects)
-    highest = 0.0
-    for rank, (p, index) in enumerate(tested):
-        highest = max(highest, min(1.0, p * (len(tested) - rank)))
-        corrected[index] = replace(corrected[index], p_holm=highest)
+    for index, p in zip(tested, adjusted, strict=True):
+        corrected[index] = replace(corrected[index], p_holm=p)
     return tuple(corrected)
 
 

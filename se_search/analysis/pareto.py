@@ -10,6 +10,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.statistics import pool_variances
 from se_search.record import TrialRecord
 
 
@@ -72,11 +73,9 @@ def seed_sd(summaries: Iterable[CandidateSummary]) -> float | None:
 
     The root of the within-candidate mean square of a one-way analysis of variance.
     """
-    repeated = [(s.num_seeds - 1, s.accuracy_sd) for s in summaries if s.accuracy_sd is not None]
-    degrees = sum(count for count, _ in repeated)
-    if not degrees:
-        return None
-    return float((sum(count * sd**2 for count, sd in repeated) / degrees) ** 0.5)
+    repeated = [(s.num_seeds, s.accuracy_sd**2) for s in summaries if s.accuracy_sd is not None]
+    within = pool_variances([count for count, _ in repeated], [own for _, own in repeated])
+    return None if within is None else within**0.5
 
 
 def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:

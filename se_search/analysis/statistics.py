@@ -1,4 +1,4 @@
-"""Statistics of repeated trainings."""
+"""Statistics of repeated trainings: the variance that seeds cause, and p-values of a family."""
 
 from __future__ import annotations
 
@@ -16,7 +16,45 @@ def pooled_variance(groups: Iterable[Sequence[float]]) -> float | None:
         None if no group has two members.
     """
     repeated = [group for group in groups if len(group) > 1]
-    if not repeated:
+    return pool_variances([len(group) for group in repeated], [variance(g) for g in repeated])
+
+
+def pooled_sd(groups: Iterable[Sequence[float]]) -> float | None:
+    """Return the standard deviation within groups: the root of ``pooled_variance``."""
+    within = pooled_variance(groups)
+    return None if within is None else within**0.5
+
+
+def pool_variances(counts: Sequence[int], variances: Sequence[float]) -> float | None:
+    """Return the mean of groups' variances, each weighted by its degrees of freedom.
+
+    Args:
+        counts: members of each group, at least two.
+        variances: of each group, with ``count - 1`` in the denominator.
+
+    Returns:
+        None if there is no group.
+    """
+    if not counts:
         return None
-    squares = sum((len(group) - 1) * variance(group) for group in repeated)
-    return squares / sum(len(group) - 1 for group in repeated)
+    pairs = zip(counts, variances, strict=True)
+    squares = sum((count - 1) * own for count, own in pairs)
+    return squares / sum(count - 1 for count in counts)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for testing a family of hypotheses (Holm 1979).
+
+    Args:
+        p_values: of all hypotheses of the family.
+
+    Returns:
+        Adjusted p-values, at most 1, in the order of ``p_values``.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [1.0] * len(p_values)
+    reached = 0.0
+    for rank, index in enumerate(order):
+        reached = max(reached, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = reached
+    return adjusted

@@ -11,13 +11,13 @@ from se_search.analysis.claims import (
     Claim,
     Region,
     fewest_seeds,
-    holm,
     judge,
     judge_all,
     power,
     weigh,
 )
 from se_search.analysis.comparison import Runs
+from se_search.analysis.statistics import holm
 from se_search.errors import RunError
 
 BEATS = Claim("A", "beats", "B", 0.2)
@@ -313,24 +313,6 @@ def test_more_seeds_than_anybody_trains_are_said_to_be_more_than_that():
 
 def test_decided_claims_need_no_more_seeds():
     assert judge_points(BEATS, 0.5 + 0.1 * NOISE).seeds_needed is None
-
-
-def test_holm_gives_the_values_of_a_published_example():
-    # R's p.adjust(p, "holm") and statsmodels' multipletests(p, method="holm").
-    p_values = [0.01, 0.04, 0.03, 0.005]
-    assert holm(p_values) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.7, 0.6]) == [1, 1]
-    assert holm([]) == []
-
-
-def test_holm_rejects_what_its_sequence_of_tests_rejects():
-    rng = np.random.default_rng(16)
-    for _ in range(200):
-        p_values = list(np.round(rng.random(6) ** 3, 3))
-        left, rejected = sorted(range(6), key=lambda i: p_values[i]), set()
-        while left and p_values[left[0]] <= 0.05 / len(left):
-            rejected.add(left.pop(0))
-        assert {i for i, p in enumerate(holm(p_values)) if p <= 0.05} == rejected
 
 
 def test_a_family_of_one_has_the_words_of_the_claim_itself():
