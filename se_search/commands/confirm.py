@@ -43,10 +43,10 @@ from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
-from se_search.space.schema import SearchSpace
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
 from se_search.store.files import unpack_bits
 from se_search.store.run_folder import RunFolder, compare_identities
+from se_search.store.run_space import read_recorded_space
 from se_search.store.training_log import Training, TrainingId, TrainingLog, read_log
 from se_search.store.trial_reader import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
@@ -498,22 +498,11 @@ def _recall(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions
 def _recall_study(folder: RunFolder, config: Mapping[str, Any], asked: SearchOptions) -> RunConfig:
     """Describe the run's study anew, as far as it is known before PyTorch has started."""
     recorded = config["identity"]
-    study = describe_study(_read_space(recorded["space"]), read_recorded_recipe(config), asked)
+    study = describe_study(
+        read_recorded_space(recorded["space"]), read_recorded_recipe(config), asked
+    )
     _refuse_changes(folder, recorded, assume_recorded(study, recorded))
     return study
-
-
-def _read_space(recorded: Mapping[str, Any]) -> SearchSpace:
-    """Read a space as a run recorded it; what a network is trained to does not depend on it."""
-    choices = recorded["choices"]
-    # All defaults were recorded, and what is a choice may not stand under block as well.
-    block = {name: v for name, v in recorded["block"].items() if choices.get(name) is None}
-    if choices.get("reduction") is None:
-        block.pop("rounding", None)
-    try:
-        return SearchSpace.model_validate({**recorded, "block": block})
-    except ValueError as cause:
-        raise RunError(f"the run's space is none of this version's: {cause}") from cause
 
 
 def _refuse_changes(folder: RunFolder, recorded: Mapping[str, Any], study: RunConfig) -> None:

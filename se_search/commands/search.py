@@ -31,6 +31,7 @@ from se_search.space.bound import BoundSpace, magnitude
 from se_search.space.schema import Limits, SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import write_backbone
 from se_search.store.trial_store import TrialStore
 from se_search.training.datasets import DataInfo, describe_data, prepare_data
 from se_search.training.task import PRELOAD, FindWeights, TrainingTask, probe_hardware
@@ -130,6 +131,7 @@ def launch(options: SearchOptions, display: Display) -> Outcome:
             display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
         study, task, hardware, devices = prepare(study, options, folder, display.note)
         folder.refuse_changes(study.identity)
+        write_backbone(folder, study.backbone)
         folder.write_config(_make_config(study, options, rungs, hardware, devices))
         return _search(folder, study, bound, task, devices, rungs, options, display)
 

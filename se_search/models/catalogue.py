@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from se_search.candidate import Backbone, FeatureMap, NativeSE, Part, Site
+from se_search.backbone_file import backbone_from_json, backbone_to_json
+from se_search.candidate import Backbone
 from se_search.errors import BackboneError
 from se_search.models.names import IMAGENET, SHAPES, TORCHVISION_NAMES
 
@@ -110,7 +110,7 @@ def write_catalogue(path: Path) -> None:
     """Measure every backbone anew, one line of JSON each."""
     from se_search.models.profile import profile
 
-    rows = [_to_json(profile(name, *shape)) for name, shape in SHAPES.items()]
+    rows = [backbone_to_json(profile(name, *shape)) for name, shape in SHAPES.items()]
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
@@ -118,7 +118,7 @@ def write_catalogue(path: Path) -> None:
 @lru_cache
 def _describe(name: str, in_channels: int, image_size: int, num_classes: int) -> Backbone:
     if (in_channels, image_size, num_classes) == SHAPES.get(name):
-        return _from_json(_read_catalogue()[name])
+        return backbone_from_json(_read_catalogue()[name])
     from se_search.models.profile import profile  # imports torch, which takes seconds
 
     return profile(name, in_channels, image_size, num_classes)
@@ -128,46 +128,6 @@ def _describe(name: str, in_channels: int, image_size: int, num_classes: int) ->
 def _read_catalogue() -> dict[str, Any]:
     rows = json.loads(CATALOGUE.read_text(encoding="utf-8"))
     return {row["name"]: row for row in rows}
-
-
-def _to_json(backbone: Backbone) -> dict[str, Any]:
-    row = {
-        "name": backbone.name,
-        "in_channels": backbone.in_channels,
-        "image_size": backbone.image_size,
-        "num_classes": backbone.num_classes,
-        "parts": {part.name: [part.params, part.macs] for part in backbone.parts},
-        "uncounted": backbone.uncounted,
-        "sites": {
-            site.name: {
-                integration: [feature_map.channels, feature_map.pixels]
-                for integration, feature_map in site.feature_maps.items()
-            }
-            for site in backbone.sites
-        },
-    }
-    native = {site.name: astuple(site.native) for site in backbone.sites if site.native}
-    return row | {"native": native} if native else row
-
-
-def _from_json(row: dict[str, Any]) -> Backbone:
-    sites = []
-    for name, feature_maps in row["sites"].items():
-        stage, block = name.removeprefix("stage").split(".block")
-        maps = {integration: FeatureMap(*sizes) for integration, sizes in feature_maps.items()}
-        native = row["native"].get(name) if "native" in row else None
-        sites.append(
-            Site(int(stage), int(block), maps, native=NativeSE(*native) if native else None)
-        )
-    return Backbone(
-        row["name"],
-        row["in_channels"],
-        row["image_size"],
-        row["num_classes"],
-        tuple(sites),
-        tuple(Part(name, params, macs) for name, (params, macs) in row["parts"].items()),
-        tuple(row["uncounted"]),
-    )
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def backbone_file(self) -> Path:
+        """The backbone as the run described it: sites, channels, costs."""
+        return self.path / "backbone.json"
+
+    @property
     def trials_csv(self) -> Path:
         """A row for each trial."""
         return self.path / "trials.csv"

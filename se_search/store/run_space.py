@@ -1,0 +1,76 @@
+"""The search space of a run as its folder keeps it: which candidates there are, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from se_search.backbone_file import backbone_from_json, backbone_to_json
+from se_search.candidate import Backbone
+from se_search.errors import BackboneError, RunError
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import SearchSpace
+from se_search.store.run_folder import RunFolder
+
+
+def write_backbone(folder: RunFolder, backbone: Backbone) -> None:
+    """Write ``backbone.json``, whole or not at all: sites, channels, costs, a user's own included.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    path = folder.backbone_file
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(json.dumps(backbone_to_json(backbone)) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as cause:
+        raise RunError(f"{path} can't be written: {cause}") from cause
+
+
+def read_backbone(folder: RunFolder, *, allow_code: bool = False) -> Backbone:
+    """Return the backbone that a run's candidates are of, as the run described it.
+
+    Args:
+        folder: the run's.
+        allow_code: whether the user's code may be run to make the network.
+
+    Raises:
+        RunError: ``backbone.json`` is not there, or can't be read.
+    """
+    path = folder.backbone_file
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        return backbone_from_json(row, allow_code=allow_code)
+    except (OSError, ValueError, BackboneError) as cause:
+        raise RunError(f"{path} can't be read: {cause}") from cause
+
+
+def read_space(folder: RunFolder) -> BoundSpace:
+    """Return the space that a run searches, on its backbone.
+
+    Raises:
+        RunError: ``config.yaml`` or ``backbone.json`` is not there, or can't be read.
+    """
+    config = folder.read_config()
+    if not config:
+        raise RunError(f"{folder.path} is no run: there is no config.yaml")
+    return BoundSpace(read_recorded_space(config["identity"]["space"]), read_backbone(folder))
+
+
+def read_recorded_space(recorded: Mapping[str, Any]) -> SearchSpace:
+    """Return the space that a run's identity records.
+
+    Raises:
+        RunError: this version of se-search knows no such space.
+    """
+    choices = recorded["choices"]
+    # The record holds all defaults, and what is a choice may not stand under block as well.
+    block = {name: v for name, v in recorded["block"].items() if choices.get(name) is None}
+    if choices.get("reduction") is None:
+        block.pop("rounding", None)
+    try:
+        return SearchSpace.model_validate({**recorded, "block": block})
+    except ValueError as cause:  # pydantic's is one
+        raise RunError(f"the run's space is none of this version's: {cause}") from cause
