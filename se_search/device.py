@@ -1,4 +1,4 @@
-"""What trainings run on: a device, and the hardware that a machine has."""
+"""Values that describe a device on which one training runs, and a machine's hardware."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a trial trains, and how.
+    """The device on which a trial trains, its threads and its precision.
 
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
-        index: which one of them; 0 for the CPU.
+        index: number of the GPU, from 0; 0 for the CPU.
         threads: CPU threads that the training may use.
-        precision: Lightning's word: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-        num_loaders: processes that read images for it, where they are files; 0: none.
+        precision: in Lightning's words: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        num_loaders: processes that read the images of a folder; 0: the training process does.
     """
 
     accelerator: str
@@ -26,14 +26,14 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What trainings can run on.
+    """The hardware of a machine on which trainings can run.
 
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
-        num_devices: GPUs; 1 for the CPU.
-        num_cores: CPU cores that this process may use.
-        name: the device's model.
-        auto_precision: what the precision ``auto`` means here, in Lightning's words.
+        num_devices: number of GPUs; 1 for the CPU.
+        num_cores: number of CPU cores that this process may use.
+        name: the model of the GPU or CPU.
+        auto_precision: the precision that a recipe's ``auto`` selects, in Lightning's words.
     """
 
     accelerator: str

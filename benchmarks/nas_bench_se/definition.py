@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from se_search.recipe import read_recipe
 from se_search.seeds import derive_seed
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
-from se_search.training.datasets import Part, PreparedData
+from se_search.training.dataset_spec import ARRAY_NAMES
+from se_search.training.datasets import PreparedData
 
 FOLDER = Path(__file__).parent
 LOG = FOLDER / "raw" / "trainings.jsonl"
@@ -114,6 +115,6 @@ def digest_backbone() -> str:
 def digest_arrays(data: PreparedData) -> Mapping[str, str]:
     """Return the SHA-256 of each part's pixels or labels, whatever file they came in."""
     return {
-        part: hashlib.sha256(np.load(data.array_path(part)).tobytes()).hexdigest()
-        for part in get_args(Part)
+        name: hashlib.sha256(np.load(data.array_path(name)).tobytes()).hexdigest()
+        for name in ARRAY_NAMES
     }

@@ -14,25 +14,26 @@ from se_search.errors import DivergedError
 from se_search.models.weights import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
 
-EVALUATED_PARTS = ("", "test_")  # what begins the names of each loader's numbers
+LOADER_PREFIXES = ("", "test_")  # of the names of each loader's numbers in the history
 NUM_LIKELIEST = 5
 
 
 class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skipped by mypy
-    """Trains a network by a recipe, and records how it does on the validation images.
+    """Trains a network by a recipe, and records its accuracy on the validation images.
 
-    A second loader of each validation, if there is one, has the test images.
+    If each validation has a second loader, that loader has the test images.
 
     Args:
         model: maps images ``(n, c, h, w)`` to logits ``(n, classes)``.
         recipe: optimiser, schedule and label smoothing.
-        num_steps: optimiser steps of the whole training; the schedule is fitted to them.
+        num_steps: optimiser steps of the whole training, over which the schedule runs.
 
     Attributes:
-        history: a row for each validation: epoch, train_loss, accuracy, loss, and with more than
-            five classes top5, the share of images whose class is among the five likeliest; with a
-            second loader also test_accuracy, test_loss and test_top5.
-        correct: of the last validation, a ``(images,)`` bool for each loader.
+        history: a row for each validation: epoch, train_loss, accuracy (0..1) and loss; with more
+            than five classes top5, the share of images whose class is among the five likeliest;
+            with a second loader also test_accuracy, test_loss and test_top5.
+        correct: which images the network classified correctly in the last validation, ``(images,)``
+            bool for each loader.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, num_steps: int) -> None:
@@ -45,17 +46,17 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self._epoch = 0
         self._train_loss = math.nan
         self._train_losses: list[Tensor] = []
-        self._eval_losses: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
-        self._eval_correct: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
-        self._eval_top5: list[list[Tensor]] = [[] for _ in EVALUATED_PARTS]
+        self._eval_losses: list[list[Tensor]] = [[] for _ in LOADER_PREFIXES]
+        self._eval_correct: list[list[Tensor]] = [[] for _ in LOADER_PREFIXES]
+        self._eval_top5: list[list[Tensor]] = [[] for _ in LOADER_PREFIXES]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
+        """Map images ``(n, c, h, w)`` to logits ``(n, classes)``."""
         logits: Tensor = self.model(images)
         return logits
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Return the optimiser, and a schedule that is stepped with it."""
+        """Return the optimiser and the schedule, which is advanced after every optimiser step."""
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_factor(self.recipe.schedule, step / self.num_steps)
@@ -66,28 +67,28 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         }
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the mean cross-entropy of a batch, with the recipe's label smoothing."""
         images, labels = batch
         loss = F.cross_entropy(
             self.model(images), labels, label_smoothing=self.recipe.label_smoothing
         )
-        # Kept as tensors: reading a number would make a GPU wait in every step.
+        # Kept as a tensor: reading a number would make the CPU wait for a GPU in every step.
         self._train_losses.append(loss.detach())
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Count the epochs, and keep the batch norms of a frozen backbone as they are."""
+        """Count the epoch, and keep the batch norms of a frozen backbone in evaluation mode."""
         # Lightning's own count has moved on by the time of the last validation.
         self._epoch += 1
         for norm in frozen_norms(self.model):
             norm.eval()
 
     def on_validation_start(self) -> None:
-        """Refuse to go on when the epoch's loss is not finite."""
+        """Average the epoch's losses; raise a DivergedError if one is not finite."""
         self._close_epoch()
 
     def on_train_epoch_end(self) -> None:
-        """Refuse to go on when the epoch's loss is not finite."""
+        """Average the epoch's losses, if no validation did; raise a DivergedError likewise."""
         self._close_epoch()
 
     def _close_epoch(self) -> None:
@@ -106,7 +107,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
     def validation_step(
         self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0
     ) -> None:
-        """Note which images of a batch are right."""
+        """Record which images of a batch are classified correctly, and their losses."""
         images, labels = batch
         logits = self.model(images).float()
         self._eval_losses[dataloader_idx].append(F.cross_entropy(logits, labels, reduction="sum"))
@@ -116,13 +117,13 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
             self._eval_top5[dataloader_idx].append((likeliest == labels[:, None]).any(dim=1))
 
     def on_validation_epoch_end(self) -> None:
-        """Add a row to the history."""
+        """Add a row to the history and set ``correct``."""
         row: dict[str, float] = {"epoch": self._epoch}
         if self._epoch:
             row["train_loss"] = self._train_loss
         self.correct = [torch.cat(batches).cpu() for batches in self._eval_correct if batches]
         for part, correct, losses, top5 in zip(
-            EVALUATED_PARTS, self.correct, self._eval_losses, self._eval_top5, strict=False
+            LOADER_PREFIXES, self.correct, self._eval_losses, self._eval_top5, strict=False
         ):  # not strict: there may be no second loader
             row[f"{part}accuracy"] = float(correct.double().mean())
             row[f"{part}loss"] = float(torch.stack(losses).sum()) / len(correct)
@@ -134,8 +135,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
 
 
 def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
-    """Make the recipe's optimiser over all parameters of a model that are trained."""
-    # Fused into one loop: on a small network the usual one takes a tenth of a CPU's step.
+    """Return the recipe's optimiser over all parameters that require a gradient."""
+    # fused: on a small network the usual optimiser takes a tenth of a step's time on a CPU.
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":
         return torch.optim.AdamW(
@@ -156,7 +157,7 @@ def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer
 
 
 def rate_factor(schedule: Schedule, progress: float) -> float:
-    """Return what the peak learning rate is multiplied by, at a share of the training (0..1)."""
+    """Return the learning rate over its peak after a share ``progress`` (0..1) of the training."""
     if progress < schedule.warmup:
         return progress / schedule.warmup
     if schedule.name == "step":

@@ -1,4 +1,4 @@
-"""Trains one candidate with one seed: the one place that seeds, and that makes a Trainer."""
+"""Trains one candidate with one seed: seeds the generators, and runs a Lightning Trainer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
@@ -19,9 +20,11 @@ from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
 from se_search.seeds import derive_seed
 from se_search.store.files import pack_bits
+from se_search.training.array_data import ArrayData
 from se_search.training.classifier import Classifier
-from se_search.training.data import ArrayData, FolderData, make_data
+from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
+from se_search.training.folder_data import FolderData
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
@@ -35,41 +38,48 @@ def evaluate(
     freeze_backbone: bool = False,
     with_test: bool = False,
 ) -> Evaluation:
-    """Train a candidate and return how it does on the validation images.
+    """Build a candidate, train it, and return its accuracy on the validation images.
 
-    The test images are not read unless that is asked for; then each validation goes on to them,
-    which changes no other number. The same assignment, data, recipe, precision, number of threads
-    and versions give the same numbers, whatever else has been trained before.
+    Equal arguments, number of threads, precision and library versions give equal numbers to the
+    bit, whatever was trained before in this process.
 
     Args:
         assignment: candidate, seed and epochs.
-        data: the data set, prepared.
+        data: the data set.
         recipe: how to train.
         device: where to train.
-        weights: file with weights of the backbone to start from.
-        freeze_backbone: train only what is not in that file.
-        with_test: evaluate the test images, too.
+        weights: file with weights of the backbone to start from; None: all are drawn.
+        freeze_backbone: train only the parameters that are not in that file.
+        with_test: evaluate the test images after each validation, which changes no other number;
+            without it the test images are not read.
 
     Raises:
         DivergedError: the loss is not finite.
+        BackboneError: the weights do not fit the backbone.
     """
     torch.set_num_threads(device.threads)
+    model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
+    return train(model, assignment, data, recipe, device, with_test)
+
+
+def train(
+    model: nn.Module,
+    assignment: Assignment[Candidate],
+    data: PreparedData,
+    recipe: Recipe,
+    device: Device,
+    with_test: bool = False,
+) -> Evaluation:
+    """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-    backbone = assignment.candidate.backbone
-    model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
     model = model.to(memory_format=torch.channels_last)
-    # Dropout and the like draw from the global stream; weights, order and augmentation have
-    # streams of their own, so that equal seeds mean equal draws whatever the network.
+    # Layers such as dropout draw from the global stream. Weights, order and augmentation have
+    # streams of their own, so that equal seeds mean equal draws for every network.
     torch.manual_seed(derive_seed(assignment.seed, "training"))
-    datamodule = make_data(
-        data,
-        recipe,
-        assignment.seed,
-        in_channels=backbone.in_channels,
-        num_workers=device.num_loaders,
-    )
+    in_channels = assignment.candidate.backbone.in_channels
+    datamodule = make_data(data, recipe, assignment.seed, in_channels, device.num_loaders)
     datamodule.setup("fit")
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
     classifier = Classifier(model, recipe, num_steps)
@@ -89,7 +99,7 @@ def evaluate(
 
 
 def make_trainer(recipe: Recipe, epochs: int, device: Device) -> pl.Trainer:
-    """Make a Trainer without logger, bars, checkpoints and checks: they cost 5 % on a CPU."""
+    """Return a Trainer without logger, bars, checkpoints and checks, which cost 5 % on a CPU."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     return pl.Trainer(
         accelerator=LIGHTNING_ACCELERATORS[device.accelerator],
@@ -129,7 +139,7 @@ def _fit(classifier: Classifier, datamodule: pl.LightningDataModule, trainer: pl
     with warnings.catch_warnings():
         # Lightning calls a function of PyTorch by its old name.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        # The batches are already whole, in memory and on the device: no workers are wanted.
+        # Array batches already lie on the device: loader processes would not help.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):

@@ -1,4 +1,4 @@
-"""What trainings can run on here, and in which precision."""
+"""Describes the hardware on which trainings can run: accelerator, cores and fast precision."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import torch
 
 from se_search.device import Hardware
 
-FAST_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+CPU_INFO = Path("/proc/cpuinfo")
+FAST_CPU_FLAGS = ("avx512_bf16", "amx_bf16")  # of a CPU that computes in bfloat16
 
 
-def describe_hardware() -> Hardware:
-    """Return the accelerator that Lightning's ``auto`` would take, and how many there are."""
+def describe_hardware(cpu_info: Path = CPU_INFO) -> Hardware:
+    """Return the accelerator that Lightning's ``auto`` would take, and the machine's cores.
+
+    Args:
+        cpu_info: Linux's list of cores; other systems do not have it.
+    """
     if torch.cuda.is_available():
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Hardware(
@@ -28,12 +33,12 @@ def describe_hardware() -> Hardware:
         name = platform.processor() or "Apple GPU"
         return Hardware("mps", 1, _count_cores(), name, auto_precision="32-true")
     # On a CPU without these instructions bfloat16 is tens of times slower than float32.
-    flags = _read_cpu_info("flags").split()
+    flags = _read_field(cpu_info, "flags").split()
     return Hardware(
         accelerator="cpu",
         num_devices=1,
         num_cores=_count_cores(),
-        name=_read_cpu_info("model name") or platform.processor() or platform.machine(),
+        name=_read_field(cpu_info, "model name") or platform.processor() or platform.machine(),
         auto_precision="bf16-mixed" if any(f in flags for f in FAST_CPU_FLAGS) else "32-true",
     )
 
@@ -45,10 +50,10 @@ def _count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _read_cpu_info(field: str) -> str:
-    """Return a field of the first core in Linux's list; empty where there is no such list."""
+def _read_field(cpu_info: Path, field: str) -> str:
+    """Return a field of the first core in the list; empty if there is no list or no such field."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = cpu_info.read_text().splitlines()
     except OSError:
         return ""
     for line in lines:

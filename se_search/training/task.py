@@ -1,6 +1,6 @@
-"""What a search hands its children: data and a recipe, as a small value that trains when called.
+"""Work for child processes as small values: training, finding weights, probing hardware.
 
-PyTorch is imported when it is called, in the child; the coordinator never loads it.
+Calling a value imports PyTorch; the coordinator only creates the values and never imports it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
 from se_search.training.datasets import PreparedData
 
-PRELOAD = ("se_search.training.evaluate",)
+PRELOAD = ("se_search.training.evaluate",)  # imported once, before children are forked
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,11 @@ class TrainingTask:
     """Trains assignments on one data set by one recipe.
 
     Attributes:
+        data: the data set.
+        recipe: how to train.
         weights: file with weights of the backbone to start from; None: all are drawn.
-        freeze_backbone: train only what is not in that file.
-        with_test: evaluate the test images, too. A search never does.
+        freeze_backbone: train only the parameters that are not in that file.
+        with_test: evaluate the test images after each validation. A search never does.
     """
 
     data: PreparedData
@@ -34,7 +36,7 @@ class TrainingTask:
     with_test: bool = False
 
     def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
-        """Train and validate; see ``evaluate``."""
+        """Train and validate a candidate; see ``evaluate``."""
         from se_search.training.evaluate import evaluate
 
         return evaluate(
@@ -50,20 +52,25 @@ class TrainingTask:
 
 @dataclass(frozen=True, slots=True)
 class FindWeights:
-    """Finds the file of weights that a user asks for; for a child process, as it takes torch."""
+    """Finds the file of weights that a user asks for.
+
+    Attributes:
+        text: path of a file, or ``DEFAULT`` for torchvision's weights.
+        backbone: name of the backbone.
+    """
 
     text: str
     backbone: str
 
     def __call__(self) -> Path:
-        """Return the file; see ``find_weights``."""
+        """Return the path of the file; see ``find_weights``."""
         from se_search.models.weights import find_weights
 
         return find_weights(self.text, self.backbone)
 
 
 def probe_hardware() -> Hardware:
-    """Return what trainings can run on here."""
+    """Return the hardware on which trainings can run; see ``describe_hardware``."""
     from se_search.training.hardware import describe_hardware
 
     return describe_hardware()

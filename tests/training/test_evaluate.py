@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support import data_sets
 from torch.nn import functional as F  # noqa: N812  # its customary name
 
 from se_search.candidate import Candidate
@@ -15,25 +16,13 @@ from se_search.device import Device
 from se_search.errors import DivergedError
 from se_search.models.catalogue import describe_backbone
 from se_search.models.surgery import build
-from se_search.recipe import Recipe, Schedule, read_recipe
 from se_search.record import Assignment
-from se_search.training import hardware
-from se_search.training.classifier import make_optimizer, rate_factor
 from se_search.training.data import make_data
 from se_search.training.datasets import prepare_data
 from se_search.training.evaluate import evaluate
-
-DEVICE = Device("cpu", 0, 1, "32-true")
-BACKBONE = describe_backbone("resnet20_bottleneck", 1, 28, 10)
-PLAIN = Candidate.plain(BACKBONE)
-EVERYWHERE = Candidate.parse("resnet20_bottleneck/all=standard:r16", BACKBONE)
+from se_search.training.evaluate import train as train_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
 
 
 def make_recipe(**changes):
@@ -44,7 +33,18 @@ def make_recipe(**changes):
         "schedule": {"warmup": 0.2},
         "split": {"validation": 200},
     }
-    return Recipe.model_validate(fields | changes)
+    return data_sets.make_recipe(**(fields | changes))
+
+
+DEVICE = Device("cpu", 0, 1, "32-true")
+BACKBONE = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+PLAIN = Candidate.plain(BACKBONE)
+EVERYWHERE = Candidate.parse("resnet20_bottleneck/all=standard:r16", BACKBONE)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
@@ -162,36 +162,6 @@ def test_adamw_trains_too(train, optimizer):
     assert train(epochs=4, optimizer=optimizer).accuracy > 0.5
 
 
-def test_frozen_parameters_are_not_optimised():
-    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
-    model[0].requires_grad_(False)
-    optimizer = make_optimizer(model, make_recipe().optimizer)
-    assert [p.shape for p in optimizer.param_groups[0]["params"]] == [(1, 2), (1,)]
-
-
-@pytest.mark.parametrize(
-    ("schedule", "points"),
-    [
-        ({"name": "linear"}, {0: 1, 0.25: 0.75, 1: 0}),
-        ({"name": "linear", "warmup": 0.5}, {0: 0, 0.25: 0.5, 0.5: 1, 0.75: 0.5, 1: 0}),
-        ({"name": "cosine"}, {0: 1, 0.5: 0.5, 1: 0}),
-        ({"name": "step", "milestones": (0.3, 0.6), "factor": 10}, {0.29: 1, 0.3: 0.1, 0.9: 0.01}),
-    ],
-)
-def test_the_schedule_passes_through_its_points(schedule, points):
-    config = Schedule.model_validate(schedule)
-    for progress, factor in points.items():
-        assert rate_factor(config, progress) == pytest.approx(factor, abs=1e-12)
-
-
-def test_the_papers_recipe_divides_the_rate_after_30_60_and_90_epochs():
-    """Hu et al. 2019, sec. 5.1: 0.6, divided by 10 every 30 epochs, 100 epochs."""
-    recipe = read_recipe("imagenet")
-    rates = [recipe.optimizer.lr * rate_factor(recipe.schedule, e / 100) for e in range(100)]
-    assert recipe.epochs == 100
-    assert rates == pytest.approx([0.6] * 30 + [0.06] * 30 + [0.006] * 30 + [0.0006] * 10)
-
-
 def test_label_smoothing_is_in_the_training_loss_and_not_in_the_validation_loss(train):
     """With so strong smoothing the training loss can't fall below the entropy of its targets."""
     smoothing = 0.5
@@ -201,30 +171,6 @@ def test_label_smoothing_is_in_the_training_loss_and_not_in_the_validation_loss(
     last = train(epochs=6, label_smoothing=smoothing).history[-1]
     assert last["train_loss"] > entropy
     assert last["loss"] < entropy
-
-
-@pytest.mark.parametrize(
-    ("flags", "precision"),
-    [("fpu avx2 f16c", "32-true"), ("avx2 avx512_bf16", "bf16-mixed"), ("amx_bf16", "bf16-mixed")],
-)
-def test_half_precision_is_chosen_only_where_the_cpu_has_it(monkeypatch, flags, precision):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setattr(
-        hardware, "_read_cpu_info", lambda field: flags if field == "flags" else "a CPU"
-    )
-    found = hardware.describe_hardware()
-    assert (found.accelerator, found.auto_precision, found.name) == ("cpu", precision, "a CPU")
-
-
-@pytest.mark.parametrize(("has_bfloat16", "precision"), [(True, "bf16-mixed"), (False, "16-mixed")])
-def test_half_precision_on_a_gpu_is_bfloat16_where_it_has_it(monkeypatch, has_bfloat16, precision):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "a GPU")
-    found = hardware.describe_hardware()
-    assert (found.accelerator, found.num_devices, found.auto_precision) == ("cuda", 3, precision)
 
 
 def test_bfloat16_trains_where_it_is_asked_for(train):
@@ -254,17 +200,13 @@ def test_a_frozen_backbone_without_se_is_validated_and_not_trained(train_frozen)
     assert train_frozen(PLAIN, seed=0).accuracy == train_frozen(PLAIN, seed=5).accuracy
 
 
-def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights, monkeypatch):
-    from se_search.training import evaluate as module
-
-    built = []
-    original = module.build
-    monkeypatch.setattr(module, "build", lambda *a: built.append(original(*a)) or built[-1])
+def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights):
+    model = build(EVERYWHERE, 0, weights, freeze_backbone=True)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     recipe = make_recipe()
     data = prepare_data("digits", None, cache, recipe)
-    evaluate(Assignment(EVERYWHERE, 0, 1), data, recipe, DEVICE, weights, True)
-    trained = built[0].state_dict()
-    fresh = original(EVERYWHERE, 0, weights, True).state_dict()
+    train_network(model, Assignment(EVERYWHERE, 0, 1), data, recipe, DEVICE)
+    trained = model.state_dict()
     for name, tensor in trained.items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -274,16 +216,13 @@ def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights, mo
 @pytest.fixture(scope="module")
 def tested(cache):
     """The training of ``baseline`` with the test images evaluated, and its network."""
-    from se_search.training import evaluate as module
-
-    built = []
-    original = module.build
     recipe = make_recipe()
     data = prepare_data("digits", None, cache, recipe)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "build", lambda *a: built.append(original(*a)) or built[-1])
-        outcome = evaluate(Assignment(EVERYWHERE, 3, 2), data, recipe, DEVICE, with_test=True)
-    return outcome, built[0]
+    model = build(EVERYWHERE, 3)
+    outcome = train_network(
+        model, Assignment(EVERYWHERE, 3, 2), data, recipe, DEVICE, with_test=True
+    )
+    return outcome, model
 
 
 def test_evaluating_the_test_images_changes_no_other_number(tested, baseline):

@@ -1,0 +1,89 @@
+"""Data sets are decoded once, and the cache never holds half an array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.data_sets import IMAGES, NUM_TEST, prepare_fashion, train_images, write_idx_files
+
+from se_search.errors import DataError
+from se_search.recipe import read_recipe
+from se_search.training.dataset_spec import Arrays, DataSetSpec, Files
+from se_search.training.datasets import prepare_data
+
+
+def refuse_to_read(spec: DataSetSpec, files: Files) -> Arrays:
+    raise AssertionError("decoded again")
+
+
+def test_the_second_call_uses_the_first_ones_arrays(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "data")
+    first = prepare_fashion(tmp_path, tmp_path / "data")
+    assert prepare_fashion(tmp_path, tmp_path / "data", read=refuse_to_read) == first
+
+
+def test_changed_files_are_decoded_again(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "data", pack=True)
+    prepare_fashion(tmp_path, tmp_path / "data")
+    written = write_idx_files(tmp_path / "data", pack=True, seed=1)
+    prepared = prepare_fashion(tmp_path, tmp_path / "data")
+    np.testing.assert_array_equal(train_images(prepared)[:, 0], written[IMAGES])
+
+
+@pytest.mark.parametrize("part", ["train_images", "train_labels", "test_images", "test_labels"])
+@pytest.mark.parametrize("keep", [None, 0, 100, -1])
+def test_a_cache_with_a_missing_or_cut_off_array_is_filled_again(
+    tmp_path: Path, part: str, keep: int | None
+) -> None:
+    write_idx_files(tmp_path / "data")
+    path = prepare_fashion(tmp_path, tmp_path / "data").folder / f"{part}.npy"
+    whole = path.read_bytes()
+    path.unlink()
+    if keep is not None:
+        path.write_bytes(whole[:keep])
+    prepare_fashion(tmp_path, tmp_path / "data")
+    assert path.read_bytes() == whole
+
+
+def test_a_decoding_that_breaks_off_leaves_nothing_that_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idx_files(tmp_path / "data")
+    real_save, saved = np.save, []
+
+    def save(file: object, array: NDArray[np.generic]) -> None:
+        saved.append(array)
+        real_save(file, array[: len(array) // 2] if len(saved) == 3 else array)  # type: ignore[call-overload]
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_fashion(tmp_path, tmp_path / "data")
+    monkeypatch.undo()
+    (folder,) = (tmp_path / "cache" / "arrays").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "train_images.npy",
+        "train_labels.npy",
+    ]
+    prepared = prepare_fashion(tmp_path, tmp_path / "data")
+    assert np.load(prepared.array_path("test_images")).shape == (NUM_TEST, 1, 28, 28)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "data")
+    (tmp_path / "cache").write_text("a file stands here")
+    for data_dir, known in ((tmp_path / "data", ()), (None, (tmp_path / "data",)), (None, ())):
+        with pytest.raises(DataError, match=r"cache folder .*cache can't be written.*SE_SEARCH"):
+            prepare_fashion(tmp_path, data_dir, known_folders=known)
+
+
+def test_the_environment_variable_names_the_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SE_SEARCH_CACHE", str(tmp_path / "elsewhere"))
+    prepared = prepare_data("digits", None, None, read_recipe("quick"))
+    assert prepared.folder.is_relative_to(tmp_path / "elsewhere")
