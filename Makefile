@@ -2,7 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint reproduce bench catalogue clean
+.PHONY: run test lint docs reproduce bench catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
@@ -19,6 +19,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs-installed  ## build the site: docs/_build/html/index.html
+	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
+
 bench: $(STAMP)  ## measure overhead, decisions and calibration; hold 2,000 random candidates of all backbones against fvcore
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/proposals.py
@@ -34,5 +37,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/_build

@@ -275,7 +275,7 @@ class Candidate:
 
     @property
     def placement(self) -> str:
-        """The text form without the backbone, short enough for a figure: ``s2:16 s4.1-3:pre64``."""
+        """The short text form for tables and figures, as ``s2:16 s4.1-3:pre64``."""
         texts = []
         for where, block in self._runs():
             text = re.sub(r":(?=\d)", "", str(block).removeprefix("standard:"))

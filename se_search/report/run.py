@@ -43,7 +43,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the run is: study, search, versions, hardware."""
+        """The contents of ``config.yaml``, with versions and hardware."""
         return self.folder.read_config()
 
     @cached_property

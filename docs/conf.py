@@ -1,0 +1,47 @@
+"""Settings of the site: ``make docs`` builds it into ``docs/_build/html``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "se-search"
+author = "the authors of se-search"
+project_copyright = "Apache-2.0"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinxcontrib.typer",
+    "offline",
+    "reference_tables",
+]
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# Types of other projects have no page here, and the build reads nothing from the net.
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|np|NDArray|pandas|pd|torch|nn|optuna|scipy|rich)(\..*)?"),
+    ("py:.*", r"BaseDistribution"),
+    ("py:.*", r"(Path|pathlib\..*|collections\..*|typing\..*|Mapping|Sequence|Callable|Any)"),
+]
+
+html_theme = "furo"
+html_title = "se-search"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"top_of_page_buttons": []}
+pygments_style = "tango"
+pygments_dark_style = "monokai"
