@@ -15,6 +15,7 @@ from typing import Any
 
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
+from se_search.report.format import count
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_text
 
@@ -73,7 +74,7 @@ def list_items(
             Item(
                 "Training pipeline.",
                 f"One for all candidates, recipe `{search.get('recipe', '?')}` with the hash "
-                f"`{search.get('recipe_hash', '?')}` and {_count(study['epochs'], 'epoch')}: "
+                f"`{search.get('recipe_hash', '?')}` and {count(study['epochs'], 'epoch')}: "
                 f"{_describe_recipe(study['recipe'])}. `config.yaml` has all of it",
             ),
             Item(
@@ -117,7 +118,7 @@ def list_items(
                 "Confounding factors.",
                 f"{_describe_hardware(config) or 'Hardware not recorded'}. Precision "
                 f"{study.get('precision', '?')}, "
-                f"{_count(search.get('threads', 1), 'thread')} a training, "
+                f"{count(search.get('threads', 1), 'thread')} a training, "
                 f"{search.get('workers', '?')} at a time",
             ),
         ],
@@ -129,7 +130,7 @@ def list_items(
                 "Settings of the search.",
                 f"Sampler `{search.get('sampler', '?')}`, rungs {search.get('promotion', 'off')}, "
                 f"objectives {', '.join(study['objectives'])}, up to "
-                f"{_count(search.get('max_failures', 0), 'failure')} in a row",
+                f"{count(search.get('max_failures', 0), 'failure')} in a row",
             ),
             Item(
                 "What was tuned.",
@@ -208,17 +209,17 @@ def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Seque
     for record in records:
         if record.state == "COMPLETE" and record.epochs == epochs:
             counts[record.key] = counts.get(record.key, 0) + 1
-    several = sum(count > 1 for count in counts.values())
+    several = sum(trainings > 1 for trainings in counts.values())
     text = (
-        f"{_count(len(counts), 'candidate')} with {_count(sum(counts.values()), 'full training')}, "
+        f"{count(len(counts), 'candidate')} with {count(sum(counts.values()), 'full training')}, "
         f"{several} of them with two seeds or more"
     )
     if not rounds:
         return f"{text}. The front has not been confirmed: `se-search confirm` trains it again"
     last = rounds[-1]
     return (
-        f"{text}. Confirmed: {_count(len(last.chosen), 'candidate')} with "
-        f"{_count(len(last.seeds), 'fresh seed')} each"
+        f"{text}. Confirmed: {count(len(last.chosen), 'candidate')} with "
+        f"{count(len(last.seeds), 'fresh seed')} each"
     )
 
 
@@ -241,17 +242,17 @@ def _list_baselines(
 
 
 def _describe_test(study: Mapping[str, Any], rounds: Sequence[Round]) -> str:
-    number = f"The {study['data']['test']:,} test images"
+    images = f"The {study['data']['test']:,} test images"
     readings = [each for each in rounds if each.reads_test]
     if not readings:
-        return f"{number} have not been read"
+        return f"{images} have not been read"
     times = ", ".join(
-        f"{each.started} ({_count(len(each.chosen), 'candidate')} x "
-        f"{_count(len(each.seeds), 'seed')})"
+        f"{each.started} ({count(len(each.chosen), 'candidate')} x "
+        f"{count(len(each.seeds), 'seed')})"
         for each in readings
     )
     return (
-        f"{number} have been read by {_count(count_readings(rounds), 'confirmation')}, each "
+        f"{images} have been read by {count(count_readings(rounds), 'confirmation')}, each "
         f"time after a training's last epoch: {times}. The search does not read them"
     )
 
@@ -265,7 +266,7 @@ def _describe_budget(
     return (
         f"{search.get('trials', '?')} trials asked for, {len(records)} made: "
         f"{len(ended)} ended well ({shorter} of them shorter than "
-        f"{_count(study['epochs'], 'epoch')}), {epochs:,} epochs in all"
+        f"{count(study['epochs'], 'epoch')}), {epochs:,} epochs in all"
     )
 
 
@@ -283,15 +284,15 @@ def _describe_hardware(config: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"{hardware['name']} ({hardware['accelerator']}, {hardware['cores']} cores, "
-        f"{_count(hardware['devices'], 'device')}), {hardware['system']}"
+        f"{count(hardware['devices'], 'device')}), {hardware['system']}"
     )
 
 
 def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
     failed = sum(record.state == "FAIL" for record in records)
-    text = f"{_count(failed, 'trial')} of the search failed"
+    text = f"{count(failed, 'trial')} of the search failed"
     if rounds:
-        text += f", {_count(len(rounds[-1].failures), 'training')} of the last confirmation"
+        text += f", {count(len(rounds[-1].failures), 'training')} of the last confirmation"
     return text
 
 
@@ -305,7 +306,3 @@ def _span(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"{seeds[0]}"
     return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} different ones)"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

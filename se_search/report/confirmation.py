@@ -11,16 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from se_search.analysis.confirmation import (
-    EVERYWHERE,
-    FRONT,
-    PLAIN,
-    Chosen,
     Confirmation,
     Confirmed,
     Gain,
 )
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
 from se_search.report.figures.pareto_front import tick_values
+from se_search.report.format import count, number, percent, points, role_marks
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
@@ -81,21 +78,21 @@ def confirmation_table(last: Round) -> Table:
     """Lay a confirmation out for a terminal, cheapest candidate first."""
     assert last.result is not None
     table = Table(
-        title=f"Confirmation: trained again with {_count(len(last.seeds), 'fresh seed')} "
-        f"(from {last.seeds[0]:,}), {_count(last.epochs, 'epoch')} each"
+        title=f"Confirmation: trained again with {count(len(last.seeds), 'fresh seed')} "
+        f"(from {last.seeds[0]:,}), {count(last.epochs, 'epoch')} each"
     )
     table.add_column("SE (stage:squeeze width)")
     for heading in ("search (n)", "fresh (n)", "too good", "test", "test - no SE", "p", "front?"):
         table.add_column(heading, justify="right")
     for candidate in last.result.candidates:
         table.add_row(
-            f"{candidate.placement}{_mark(candidate)}",
-            _with_count(candidate.search_accuracy, candidate.search_seeds),
-            _with_count(candidate.accuracy, candidate.num_seeds, candidate.error),
-            _points(candidate.optimism),
-            _percent(candidate.test_accuracy, candidate.test_error),
+            f"{candidate.placement}{role_marks(candidate.roles)}",
+            _with_seeds(candidate.search_accuracy, candidate.search_seeds),
+            _with_seeds(candidate.accuracy, candidate.num_seeds, candidate.error),
+            points(candidate.optimism),
+            percent(candidate.test_accuracy, candidate.test_error),
             _describe_gain(candidate.test_gain),
-            "-" if candidate.test_gain is None else _number(candidate.test_gain.p, ".3f"),
+            "-" if candidate.test_gain is None else number(candidate.test_gain.p, ".3f"),
             _describe_place(candidate),
         )
     return table
@@ -141,7 +138,8 @@ def draw_confirmation(path: Path, last: Round) -> None:
     canvas.text((left + right) / 2, bottom + 38, "accuracy, %", "mm", size=13)
     for index, candidate in enumerate(shown):
         y = MARGIN_TOP + ROW_HEIGHT * (index + 0.5)
-        text = f"{candidate.placement}{_mark(candidate)}   {candidate.added_params_pct:+.2f}%"
+        name = f"{candidate.placement}{role_marks(candidate.roles)}"
+        text = f"{name}   {candidate.added_params_pct:+.2f}%"
         canvas.text(MARGIN, y, shorten(text, 12, LABEL_WIDTH - 24), "lm", size=12)
         _draw_row(canvas, candidate, y, x_of)
     canvas.save(path)
@@ -151,7 +149,7 @@ def _draw_legend(canvas: Canvas, num_seeds: int) -> None:
     x = float(MARGIN)
     for color, text in (
         (SEARCH_COLOR, "search, validation images"),
-        (VALIDATION_COLOR, f"{_count(num_seeds, 'fresh seed')}, validation images"),
+        (VALIDATION_COLOR, f"{count(num_seeds, 'fresh seed')}, validation images"),
         (TEST_COLOR, "the same, test images"),
     ):
         canvas.dot(x + 4, 50, 4, color)
@@ -233,20 +231,20 @@ def _describe_intervals(result: Confirmation, num_seeds: int) -> list[str]:
         f"{100 * result.seed_sd:.2f} points on validation and {100 * result.test_seed_sd:.2f} on "
         "test images, standard deviations pooled over all candidates here). Differences to the "
         "plain backbone are paired by seed; p is by sign flips, which with "
-        f"{_count(num_seeds, 'seed')} is never below {2 / 2**num_seeds:.2g}."
+        f"{count(num_seeds, 'seed')} is never below {2 / 2**num_seeds:.2g}."
     ]
 
 
 def _describe_test(rounds: Sequence[Round]) -> str:
-    count = count_readings(rounds)
+    readings = count_readings(rounds)
     num_test = f"{rounds[-1].num_images[1]:,} test images"
-    if count <= 1:
+    if readings <= 1:
         return (
             f"The {num_test} were read by this confirmation for the first time, after the last "
             "epoch of each training."
         )
     return (
-        f"The {num_test} have been read by {count} confirmations of this run: whoever chooses "
+        f"The {num_test} have been read by {readings} confirmations of this run: whoever chooses "
         "between candidates by them has used them up, and needs other images to report."
     )
 
@@ -256,30 +254,21 @@ def _describe_failures(last: Round) -> list[str]:
     missing = len(last.seeds) * len(last.chosen) - last.result.num_trainings
     lines = []
     if last.failures:
-        lines.append(f"{_count(len(last.failures), 'training')} failed: {last.failures[-1]}")
+        lines.append(f"{count(len(last.failures), 'training')} failed: {last.failures[-1]}")
     if missing:
         lines.append(
-            f"{_count(missing, 'training')} of {len(last.seeds) * len(last.chosen)} missing; "
+            f"{count(missing, 'training')} of {len(last.seeds) * len(last.chosen)} missing; "
             "the same command trains them."
         )
     return lines
-
-
-def _mark(candidate: Chosen) -> str:
-    marks = "".join(
-        mark
-        for role, mark in ((FRONT, "*"), (PLAIN, "b"), (EVERYWHERE, "e"))
-        if role in candidate.roles
-    )
-    return f" {marks}" if marks else ""
 
 
 def _describe_gain(gain: Gain | None) -> str:
     if gain is None:
         return "-"
     if gain.low is None or gain.high is None:
-        return f"{100 * gain.mean:+.2f}"
-    return f"{100 * gain.mean:+.2f} ± {100 * (gain.high - gain.low) / 2:.2f}"
+        return points(gain.mean)
+    return points(gain.mean, (gain.high - gain.low) / 2)
 
 
 def _describe_place(candidate: Confirmed) -> str:
@@ -290,25 +279,8 @@ def _describe_place(candidate: Confirmed) -> str:
     return word if share is None else f"{word} {share:.2f}"
 
 
-def _with_count(value: float | None, count: int, error: float | None = None) -> str:
-    return "-" if value is None else f"{_percent(value, error)} ({count})"
-
-
-def _percent(value: float | None, error: float | None = None) -> str:
-    spread = "" if error is None else f" ± {100 * error:.2f}"
-    return "-" if value is None else f"{100 * value:.2f}{spread}"
-
-
-def _points(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.2f}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def _with_seeds(share: float | None, num_seeds: int, error: float | None = None) -> str:
+    return percent(share) if share is None else f"{percent(share, error)} ({num_seeds})"
 
 
 def _flatten(candidate: Confirmed) -> dict[str, object]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from se_search.analysis.effects import ANY_SE, Effect, Effects, analyze_effects
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
 from se_search.report.figures.pareto_front import tick_values
+from se_search.report.format import interval, number
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_reader import read_records
@@ -115,8 +116,8 @@ def main_table(main: Sequence[Effect]) -> Table:
             _p(effect),
             str(effect.num_candidates),
             str(effect.num_trainings),
-            _number(effect.cost_pct, ".2f"),
-            _number(effect.gain_per_pct, "+.3f"),
+            number(effect.cost_pct, ".2f"),
+            number(effect.gain_per_pct, "+.3f"),
         )
         slot = effect.slot
     return table
@@ -224,8 +225,8 @@ def draw_effects(path: Path, effects: Effects, title: str) -> None:
     canvas.line([(x_of(0), MARGIN_TOP), (x_of(0), bottom)], INK)
     for offset, heading in COLUMNS:
         canvas.text(right + offset, MARGIN_TOP - 12, heading, "lm", size=11, color=GREY)
-    for number, line in enumerate(lines):
-        y = MARGIN_TOP + ROW_HEIGHT * (number + 0.5)
+    for index, line in enumerate(lines):
+        y = MARGIN_TOP + ROW_HEIGHT * (index + 0.5)
         if isinstance(line, str):
             canvas.text(MARGIN, y, line, "lm", size=13)
             continue
@@ -282,9 +283,9 @@ def _heading(family: str) -> str:
 
 
 def _tested(effects: Sequence[Effect], name: str) -> str:
-    number = sum(effect.gain is not None for effect in effects)
+    tested = sum(effect.gain is not None for effect in effects)
     holding = sum(effect.holds for effect in effects)
-    return f"{number} {name} tested, {holding} marked"
+    return f"{tested} {name} tested, {holding} marked"
 
 
 def _name(effect: Effect) -> str:
@@ -299,7 +300,9 @@ def _name(effect: Effect) -> str:
 def _interval(effect: Effect) -> str:
     if effect.gain is None:
         return f"not known: {effect.reason}" if "cost" in effect.kind else "not known"
-    return f"{effect.gain:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})"
+    assert effect.low is not None
+    assert effect.high is not None
+    return f"{effect.gain:+.2f} ({interval(effect.low, effect.high)})"
 
 
 def _p(effect: Effect) -> str:
@@ -309,15 +312,10 @@ def _p(effect: Effect) -> str:
     return f"{text} {'*' if effect.holds else ' '}"
 
 
-def _number(value: float | None, how: str) -> str:
-    return "-" if value is None else format(value, how)
-
-
 def _side_texts(effect: Effect) -> tuple[str, str, str, str]:
-    interval = "not known" if effect.gain is None else _interval(effect)
     return (
-        interval,
-        _number(effect.cost_pct, ".2f"),
-        _number(effect.gain_per_pct, "+.3f"),
+        "not known" if effect.gain is None else _interval(effect),
+        number(effect.cost_pct, ".2f"),
+        number(effect.gain_per_pct, "+.3f"),
         str(effect.num_trainings),
     )

@@ -15,6 +15,7 @@ from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.figures.pareto_front import describe_estimate, draw_front
+from se_search.report.format import interval, number, percent
 from se_search.store.confirmations import Round, read_rounds
 from se_search.store.files import write_table
 from se_search.store.front_cache import read_posterior_front
@@ -125,8 +126,8 @@ def front_table(credible: PosteriorFront) -> Table:
         table.add_row(
             summary.placement,
             describe_estimate(candidate),
-            f"{100 * summary.accuracy:.2f} ({summary.num_seeds})",
-            _number(candidate.probability_on_front),
+            f"{percent(summary.accuracy)} ({summary.num_seeds})",
+            number(candidate.probability_on_front),
             f"{summary.params:,}",
             f"{summary.added_params_pct:.2f}",
             f"{summary.macs:,}",
@@ -165,8 +166,8 @@ def rungs_table(rungs: Sequence[RungFinding]) -> Table:
             str(finding.num_candidates),
             str(finding.num_compared),
             _describe_tau(finding),
-            _number(finding.ceiling, "not known"),
-            _number(finding.tau_star),
+            number(finding.ceiling, unknown="not known"),
+            number(finding.tau_star),
             VERDICTS[finding.has_earned_its_place],
         )
     return table
@@ -275,18 +276,14 @@ def _describe_hypervolume(credible: PosteriorFront) -> str:
 
 
 def _describe_tau(finding: RungFinding) -> str:
-    if finding.low is None:
-        return _number(finding.tau)
-    return f"{_number(finding.tau)} ({_number(finding.low)} to {_number(finding.high)})"
+    if finding.low is None or finding.high is None:
+        return number(finding.tau)
+    return f"{number(finding.tau)} ({interval(finding.low, finding.high, '.2f')})"
 
 
 def _describe(effect: Effect) -> str:
     word = "gains" if effect.size > 0 else "loses"
     return f"{word} {100 * abs(effect.size):.2f} ± {100 * effect.error:.2f}"
-
-
-def _number(value: float | None, unknown: str = "-") -> str:
-    return unknown if value is None else f"{value:.2f}"
 
 
 def _rung_row(finding: RungFinding) -> list[object]:

@@ -17,6 +17,7 @@ from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 from se_search.report.figures.forest import Row, draw_forest
+from se_search.report.format import interval, number, percent, points
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 from se_search.store.files import unpack_bits, write_table, write_text
 from se_search.store.training_log import Environment, Training
@@ -332,13 +333,11 @@ def _candidate_rows(report: StudyReport) -> list[dict[str, Any]]:
                 "seeds": len(result.seeds),
                 "top-1 error %": _error(result.top1),
                 "top-5 error %": _error(result.top5),
-                "gain over baseline": _signed(against.difference) if against else "",
+                "gain over baseline": points(against.difference) if against else "",
                 "95 % interval": _interval(against) if against else "",
-                "validation %": ""
-                if result.validation is None
-                else f"{100 * result.validation:.2f}",
-                "paper: top-1 error %": _optional(paper.top1_error),
-                "paper: top-5 error %": _optional(paper.top5_error),
+                "validation %": percent(result.validation, unknown=""),
+                "paper: top-1 error %": number(paper.top1_error, unknown=""),
+                "paper: top-5 error %": number(paper.top5_error, unknown=""),
                 "paper: params": paper.params or "",
             }
         )
@@ -353,7 +352,7 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
             {
                 "claim": str(verdict.claim),
                 "paper": _paper_difference(verdict.claim, report.protocol),
-                "ours": _signed(comparison.difference),
+                "ours": points(comparison.difference),
                 "95 % interval": _interval(comparison),
                 "seeds": len(comparison.seeds),
                 "verdict": verdict.word,
@@ -361,7 +360,7 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
                 "p supported": f"{verdict.p_support:.4f}",
                 "p refuted": f"{verdict.p_refute:.4f}",
                 "seeds needed": _needed(verdict.seeds_needed),
-                "rho": "" if comparison.rho is None else f"{comparison.rho:.2f}",
+                "rho": number(comparison.rho, unknown=""),
                 "population interval": _population(comparison),
             }
         )
@@ -448,8 +447,7 @@ def _paper_gap(claim: Claim, protocol: StudyFile) -> float | None:
 
 
 def _paper_difference(claim: Claim, protocol: StudyFile) -> str:
-    gap = _paper_gap(claim, protocol)
-    return "" if gap is None else f"{gap:+.2f}"
+    return number(_paper_gap(claim, protocol), "+.2f", unknown="")
 
 
 def _error(accuracies: Sequence[float]) -> str:
@@ -460,33 +458,21 @@ def _error(accuracies: Sequence[float]) -> str:
     return f"{statistics.fmean(errors):.2f}{spread}"
 
 
-def _signed(difference: float) -> str:
-    return f"{100 * difference:+.2f}"
-
-
 def _needed(seeds: int | None) -> str:
     if seeds is None:
         return ""
     return f"over {MAX_SEEDS}" if seeds > MAX_SEEDS else str(seeds)
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
-
-
-def _optional(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
 def _interval(comparison: Comparison) -> str:
-    return f"{100 * comparison.interval.low:+.2f} to {100 * comparison.interval.high:+.2f}"
+    return interval(100 * comparison.interval.low, 100 * comparison.interval.high)
 
 
 def _population(comparison: Comparison) -> str:
     if comparison.population is None:
         return ""
     low, high = comparison.population
-    return f"{100 * low:+.2f} to {100 * high:+.2f}"
+    return interval(100 * low, 100 * high)
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:

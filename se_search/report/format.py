@@ -1,0 +1,45 @@
+"""Formats the numbers of reports, in tables and in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
+
+UNKNOWN = "-"
+ROLE_MARKS = {FRONT: "*", PLAIN: "b", EVERYWHERE: "e"}
+
+
+def number(value: float | None, form: str = ".2f", unknown: str = UNKNOWN) -> str:
+    """Format a number by a format specification of Python; None becomes ``unknown``."""
+    return unknown if value is None else format(value, form)
+
+
+def percent(share: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:
+    """Format a share (0..1) in per cent, without the sign: ``93.12`` or ``93.12 ± 0.21``."""
+    return unknown if share is None else f"{100 * share:.2f}{_spread(error)}"
+
+
+def points(difference: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:
+    """Format a difference of shares in points: ``+0.31`` or ``+0.31 ± 0.12``."""
+    return unknown if difference is None else f"{100 * difference:+.2f}{_spread(error)}"
+
+
+def interval(low: float, high: float, form: str = "+.2f") -> str:
+    """Format an interval by its ends, in their own unit: ``-0.10 to +0.42``."""
+    return f"{low:{form}} to {high:{form}}"
+
+
+def count(number: int, noun: str) -> str:
+    """Format a count with its noun: ``1 epoch``, ``3 epochs``, ``1,000 epochs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def role_marks(roles: Collection[str]) -> str:
+    """Return a confirmed candidate's marks after a space: * front, b plain, e SE everywhere."""
+    marks = "".join(mark for role, mark in ROLE_MARKS.items() if role in roles)
+    return f" {marks}" if marks else ""
+
+
+def _spread(error: float | None) -> str:
+    return "" if error is None else f" ± {100 * error:.2f}"
