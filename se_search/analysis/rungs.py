@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,38 +10,33 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.effect_model import ANY_SE
+from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
+from se_search.analysis.slots import Slot, read_slots
 from se_search.analysis.statistics import pooled_variance
+from se_search.candidate import Candidate
 from se_search.record import ENDED_WELL, Rung, TrialRecord
+from se_search.space.bound import BoundSpace
 
-Floats = NDArray[np.float64]
 MIN_COMPARED = 5  # four candidates are in one order by chance once in 24 times
 NUM_RESAMPLES = 2_000
 CONFIDENCE = 0.95
-SIGNIFICANT = 2.0
-ANY_SE = "any SE"
-TOKEN = re.compile(r"s(\d+)(?:\.(\d+)(?:-(\d+))?)?:")
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What carrying SE in a slot adds to accuracy, with its standard error."""
-
-    size: float
-    error: float
-
-    @property
-    def sign(self) -> int:
-        """-1 or 1 where the effect is more than two standard errors; else 0."""
-        return int(np.sign(self.size)) if abs(self.size) > SIGNIFICANT * self.error else 0
+SIGNIFICANT = 2.0  # standard errors from which on an effect has a sign
 
 
 @dataclass(frozen=True, slots=True)
 class WrongSign:
-    """A slot in which SE helps after a rung's epochs and harms after the full ones, or v.v."""
+    """A slot whose SE helps after a rung's epochs and harms after the full ones, or vice versa.
+
+    Attributes:
+        slot: its name, or ``any SE``.
+        here: what SE adds to the accuracy (0..1) after the rung's epochs.
+        full: what SE adds to the accuracy after full trainings.
+    """
 
     slot: str
-    here: Effect
-    full: Effect
+    here: Contrast
+    full: Contrast
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +44,16 @@ class RungFinding:
     """What is known of a rung below the full training.
 
     Attributes:
-        num_candidates: that have finished it.
-        num_compared: those of them with a full training, which the rest is about.
+        num_candidates: candidates that have finished the rung.
+        num_compared: candidates that have finished the rung and have a full training; all other
+            numbers are about these.
         tau: Kendall's tau-b between the mean over the rung's seeds and the mean over all full
             trainings (for a rung of full epochs: those beyond its own seeds); None: fewer than
             two candidates, or all equal.
-        low: of the 95 % bootstrap interval over candidates; None: too few candidates.
-        high: of the same.
-        ceiling: the tau that is to be expected of two such noisy numbers with one true order;
-            None: not known, as no candidate has two seeds here, or none has in full.
+        low: lower end of the 95 % bootstrap interval over candidates; None: too few candidates.
+        high: upper end of that interval.
+        ceiling: the tau to be expected of two numbers as noisy as these if the true orders were
+            one; None: not known, as no candidate has two seeds at the rung, or none has in full.
         wrong_signs: slots that would mislead the search.
     """
 
@@ -82,20 +77,33 @@ class RungFinding:
         return None if self.low is None else self.low > 0
 
 
-def judge_rungs(records: Sequence[TrialRecord], rungs: Sequence[Rung]) -> list[RungFinding]:
-    """Judge each rung below the last one, which is of full trainings, on a study's trials."""
+def judge_rungs(
+    records: Sequence[TrialRecord], rungs: Sequence[Rung], space: BoundSpace
+) -> list[RungFinding]:
+    """Judge each rung below the last one, which is of full trainings, on a run's trials.
+
+    Args:
+        records: trials in any state.
+        rungs: ascending.
+        space: that the candidates are of.
+
+    Raises:
+        SpaceError: a candidate is not in the space.
+    """
+    if len(rungs) < 2:
+        return []
     trained = _group(records)
     full_epochs = rungs[-1].epochs
-    full_effects = find_effects(trained, full_epochs)
+    signs = _Signs.of(trained, space)
+    full_signs = signs.after(full_epochs)
     findings = []
     for rung in rungs[:-1]:
         wrong = []
         if rung.epochs < full_epochs:
-            here = find_effects(trained, rung.epochs)
             wrong = [
-                WrongSign(slot, effect, full_effects[slot])
-                for slot, effect in here.items()
-                if slot in full_effects and effect.sign * full_effects[slot].sign < 0
+                WrongSign(slot, contrast, full_signs[slot])
+                for slot, contrast in signs.after(rung.epochs).items()
+                if slot in full_signs and _sign(contrast) * _sign(full_signs[slot]) < 0
             ]
         findings.append(_judge(rung, trained, full_epochs, tuple(wrong)))
     return findings
@@ -121,23 +129,19 @@ def noise_ceiling(reliability: float, other: float) -> float:
 class _Trained:
     """The accuracies of one candidate: by number of epochs, in the order of their seeds."""
 
-    placement: str
+    text: str
     accuracies: Mapping[int, list[float]]
-
-    def mean(self, epochs: int) -> float | None:
-        values = self.accuracies.get(epochs)
-        return sum(values) / len(values) if values else None
 
 
 def _group(records: Iterable[TrialRecord]) -> list[_Trained]:
     groups: dict[str, dict[int, list[float]]] = {}
-    placements = {}
+    texts = {}
     for record in sorted(records, key=lambda record: record.seed):
         if record.state in ENDED_WELL and record.accuracy is not None:
-            placements[record.key] = record.placement
+            texts[record.key] = record.candidate
             by_epochs = groups.setdefault(record.key, defaultdict(list))
             by_epochs[record.epochs].append(record.accuracy)
-    return [_Trained(placements[key], groups[key]) for key in sorted(groups)]
+    return [_Trained(texts[key], groups[key]) for key in sorted(groups)]
 
 
 def _judge(
@@ -208,79 +212,70 @@ def _means(groups: Sequence[Sequence[float]]) -> Floats:
     return np.array([np.mean(group) for group in groups])
 
 
-def find_effects(trained: Sequence[_Trained], epochs: int) -> dict[str, Effect]:
-    """Return what SE adds in each slot, by least squares over candidates' means.
+def _sign(contrast: Contrast) -> int:
+    """Return -1 or 1 where a contrast is more than two standard errors from 0; else 0."""
+    if abs(contrast.value) <= SIGNIFICANT * contrast.error:
+        return 0
+    return int(np.sign(contrast.value))
 
-    A slot is a stage, or a block where candidates differ within a stage. Slots whose effect can't
-    be told from others' are left out. ``any SE`` is the mean of all that carry SE less the plain
-    network's, where that has been trained.
+
+@dataclass(frozen=True)
+class _Signs:
+    """Finds what SE adds in each slot after some number of epochs.
+
+    Attributes:
+        trained: ``n`` candidates.
+        slots: in which these candidates differ.
+        plain: text of the plain network.
     """
-    means = {t.placement: mean for t in trained if (mean := t.mean(epochs)) is not None}
-    placements = list(means)
-    names, presence = _presence(placements)
-    accuracies = np.array([means[placement] for placement in placements])
-    effects = _least_squares(names, presence, accuracies)
-    plain = [t for t in trained if not TOKEN.search(t.placement) and t.accuracies.get(epochs)]
-    others = np.array([means[p] for p in placements if TOKEN.search(p)])
-    if plain and len(others) >= MIN_COMPARED:
-        seed_variance = _seed_variance(trained, epochs)
-        spread = float(np.var(others, ddof=1))
-        # Without a second seed anywhere the plain network is as uncertain as any candidate.
-        noise = spread if seed_variance is None else seed_variance
-        values = plain[0].accuracies[epochs]
-        error = math.sqrt(noise / len(values) + spread / len(others))
-        effects[ANY_SE] = Effect(float(others.mean() - np.mean(values)), error)
-    return effects
+
+    trained: Sequence[_Trained]
+    slots: Sequence[Slot]
+    plain: str
+
+    @classmethod
+    def of(cls, trained: Sequence[_Trained], space: BoundSpace) -> _Signs:
+        slots = read_slots(space, [one.text for one in trained]) if trained else []
+        return cls(trained, slots, str(Candidate.plain(space.backbone)))
+
+    def after(self, epochs: int) -> dict[str, Contrast]:
+        """Return what SE adds in each slot, by least squares over candidates' means.
+
+        A slot whose effect can't be told from others' is left out. ``any SE`` is the mean of all
+        that carry SE less the plain network's, where the plain network has been trained.
+        """
+        has = np.array([bool(one.accuracies.get(epochs)) for one in self.trained], bool)
+        own = [one for one in self.trained if one.accuracies.get(epochs)]
+        means = Means(
+            _means([one.accuracies[epochs] for one in own]),
+            np.array([float(len(one.accuracies[epochs])) for one in own]),
+            _seed_variance(self.trained, epochs),
+        )
+        carries = {slot.name: slot.carries[has] for slot in self.slots}
+        varied = {name: column for name, column in carries.items() if len(set(column.tolist())) > 1}
+        found = _fit_slots(varied, means)
+        is_plain = np.array([one.text == self.plain for one in own], bool)
+        others = means.values[~is_plain]
+        if is_plain.any() and len(others) >= MIN_COMPARED:
+            found[ANY_SE] = _compare_with_plain(means, is_plain)
+        return found
 
 
-def _presence(placements: Sequence[str]) -> tuple[list[str], Floats]:
-    """Return the names of the slots, and ``(n, slots)``: 1 where a candidate carries SE."""
-    carried = [_parse_placement(placement) for placement in placements]
-    blocks: dict[int, set[int]] = defaultdict(set)
-    for stages in carried:
-        for stage, own in stages.items():
-            blocks[stage].update(own or ())
-    # None: all of a stage in which no candidate differs from block to block.
-    slots: list[tuple[int, int | None]] = []
-    for stage, named in sorted(blocks.items()):
-        slots += [(stage, block) for block in sorted(named)] or [(stage, None)]
-    names = [f"s{stage}" if block is None else f"s{stage}.{block}" for stage, block in slots]
-    rows = [[float(_carries(stages, *slot)) for slot in slots] for stages in carried]
-    return names, np.array(rows, np.float64).reshape(len(placements), len(slots))
-
-
-def _carries(stages: Mapping[int, set[int] | None], stage: int, block: int | None) -> bool:
-    own = stages.get(stage, set())
-    return own is None or block in own
-
-
-def _parse_placement(placement: str) -> dict[int, set[int] | None]:
-    """Return the blocks that carry SE, by stage; None: all of them."""
-    found: dict[int, set[int] | None] = {}
-    for stage, first, last in TOKEN.findall(placement):
-        if not first:
-            found[int(stage)] = None
-            continue
-        own = found.setdefault(int(stage), set())
-        if own is not None:
-            own.update(range(int(first), int(last or first) + 1))
-    return found
-
-
-def _least_squares(names: Sequence[str], presence: Floats, accuracies: Floats) -> dict[str, Effect]:
-    varies = np.flatnonzero(np.ptp(presence, axis=0) > 0) if len(presence) else np.array([], int)
-    design = np.column_stack([np.ones(len(presence)), presence[:, varies]])
-    freedom = len(design) - int(np.linalg.matrix_rank(design)) if len(design) else 0
-    if not len(varies) or freedom < MIN_COMPARED:
+def _fit_slots(carries: Mapping[str, NDArray[np.bool_]], means: Means) -> dict[str, Contrast]:
+    design = np.column_stack([np.ones(len(means.values)), *carries.values()])
+    if not carries or len(design) - rank(design) < MIN_COMPARED:
         return {}
-    inverse = np.linalg.pinv(design)
-    coefficients = inverse @ accuracies
-    residuals = accuracies - design @ coefficients
-    errors = np.sqrt(np.sum(inverse**2, axis=1) * float(residuals @ residuals) / freedom)
-    # A coefficient is determined if its unit vector lies in the row space of the design.
-    determined = np.isclose(np.diag(inverse @ design), 1.0)
-    return {
-        names[slot]: Effect(float(coefficients[index]), float(errors[index]))
-        for index, slot in enumerate(varies.tolist(), start=1)
-        if determined[index]
-    }
+    fitted = fit(design, means)
+    weights = np.eye(design.shape[1])[1:]
+    found = {name: fitted.contrast(own) for name, own in zip(carries, weights, strict=True)}
+    return {name: contrast for name, contrast in found.items() if contrast is not None}
+
+
+def _compare_with_plain(means: Means, is_plain: NDArray[np.bool_]) -> Contrast:
+    others = means.values[~is_plain]
+    spread = float(np.var(others, ddof=1))
+    # Without a second seed anywhere the plain network is as uncertain as any candidate.
+    noise = spread if means.seed_variance is None else means.seed_variance
+    error = math.sqrt(noise / float(means.counts[is_plain][0]) + spread / len(others))
+    difference = float(others.mean() - means.values[is_plain][0])
+    return Contrast(difference, error, len(others) - 1)

@@ -10,12 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from se_search.analysis.effects import ANY_SE, Effect, Effects, analyze_effects
+from se_search.analysis.effect_model import ANY_SE
+from se_search.analysis.effects import Effect, Effects, analyze_effects
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
 from se_search.report.figures.pareto_front import tick_values
 from se_search.report.format import interval, number
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
 from se_search.store.trial_reader import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
@@ -45,7 +47,7 @@ def write_effects(folder: RunFolder) -> Written:
     Raises:
         RunError: the folder holds no study, or too few trials to tell anything.
     """
-    effects = analyze_effects(read_records(folder.database))
+    effects = analyze_effects(read_records(folder.database), read_space(folder))
     write_table(folder.effects_csv, FIELDS, effect_rows(effects))
     draw_effects(folder.effects_png, effects, title=f"{folder.path.name}: what SE contributes")
     return Written(effects, (folder.effects_png, folder.effects_csv))

@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
+from se_search.analysis.least_squares import Contrast
 from se_search.analysis.pareto import CandidateSummary
-from se_search.analysis.rungs import MIN_COMPARED, Effect, RungFinding, judge_rungs
+from se_search.analysis.rungs import MIN_COMPARED, RungFinding, judge_rungs
 from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
@@ -20,6 +21,7 @@ from se_search.store.confirmations import Round, read_rounds
 from se_search.store.files import write_table
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
 from se_search.store.trial_reader import read_records
 from se_search.surrogate.posterior_front import CREDIBLE, PosteriorCandidate, PosteriorFront
 
@@ -72,7 +74,8 @@ def write_report(folder: RunFolder) -> Findings:
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
     records = read_records(folder.database)
     credible = read_posterior_front(folder, records, objectives, epochs)
-    rungs = judge_rungs(records, list_rungs(config, records))
+    space = read_space(folder)
+    rungs = judge_rungs(records, list_rungs(config, records), space)
     candidates_csv = folder.path / "candidates.csv"
     write_trials(folder.trials_csv, records)
     write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
@@ -281,9 +284,9 @@ def _describe_tau(finding: RungFinding) -> str:
     return f"{number(finding.tau)} ({interval(finding.low, finding.high, '.2f')})"
 
 
-def _describe(effect: Effect) -> str:
-    word = "gains" if effect.size > 0 else "loses"
-    return f"{word} {100 * abs(effect.size):.2f} ± {100 * effect.error:.2f}"
+def _describe(effect: Contrast) -> str:
+    word = "gains" if effect.value > 0 else "loses"
+    return f"{word} {100 * abs(effect.value):.2f} ± {100 * effect.error:.2f}"
 
 
 def _rung_row(finding: RungFinding) -> list[object]:

@@ -11,6 +11,7 @@ from se_search.candidate import Backbone
 from se_search.errors import BackboneError, RunError
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
+from se_search.store.files import write_text
 from se_search.store.run_folder import RunFolder
 
 
@@ -20,13 +21,7 @@ def write_backbone(folder: RunFolder, backbone: Backbone) -> None:
     Raises:
         RunError: it can't be written.
     """
-    path = folder.backbone_file
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(json.dumps(backbone_to_json(backbone)) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as cause:
-        raise RunError(f"{path} can't be written: {cause}") from cause
+    write_text(folder.backbone_file, json.dumps(backbone_to_json(backbone)) + "\n")
 
 
 def read_backbone(folder: RunFolder, *, allow_code: bool = False) -> Backbone:

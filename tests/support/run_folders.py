@@ -1,7 +1,14 @@
 """Run folders without a search: the record of a space and a backbone, and made-up trials."""
 
+from dataclasses import asdict
+
+import optuna
+from optuna.trial import TrialState
+
+from se_search.run_config import DIRECTIONS
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
+from se_search.store.trial_store import TrialStore
 
 
 def begin_run(path, space, **identity):
@@ -18,3 +25,20 @@ def begin_run(path, space, **identity):
     folder.write_config({"identity": {"space": recorded, **identity}})
     write_backbone(folder, space.backbone)
     return folder
+
+
+def store_trials(folder, records, objectives=("accuracy", "params")):
+    """Write trials that have ended well into a run's storage; numbers are given anew, in order."""
+    store = TrialStore(folder.database, objectives, [DIRECTIONS[name] for name in objectives])
+    try:
+        for record in records:
+            is_full = record.state == "COMPLETE"
+            store.study.add_trial(
+                optuna.trial.create_trial(
+                    state=TrialState[record.state],
+                    values=[getattr(record, name) for name in objectives] if is_full else None,
+                    user_attrs=asdict(record),
+                )
+            )
+    finally:
+        store.close()
