@@ -576,6 +576,7 @@ def _describe(
 
 
 def _bind(space: str, backbone: Backbone) -> BoundSpace:
+    from se_search.space.bound import BoundSpace
     from se_search.space.schema import read_space
 
     return BoundSpace(read_space(space), backbone)

@@ -19,11 +19,11 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class Optimizer(StrictModel):
     """Stochastic gradient descent with momentum, or AdamW (then ``momentum`` is its beta 1)."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adamw"] = Field("sgd", description="sgd with momentum, or adamw")
     lr: float = Field(gt=0, description="peak learning rate, for the recipe's batch size")
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    nesterov: bool = False
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, beta 1 of adamw")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay, on all parameters")
+    nesterov: bool = Field(False, description="whether sgd's momentum is Nesterov's")
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> Optimizer:
@@ -38,7 +38,9 @@ class Schedule(StrictModel):
     After the warm-up ``linear`` and ``cosine`` fall to 0, ``step`` is divided at the milestones.
     """
 
-    name: Literal["linear", "cosine", "step"] = "linear"
+    name: Literal["linear", "cosine", "step"] = Field(
+        "linear", description="shape of the learning rate after the warm-up"
+    )
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the training that ramps up")
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="step: shares of the training after which the rate is divided"
@@ -81,12 +83,14 @@ class Split(StrictModel):
 class Recipe(StrictModel):
     """How a candidate is trained. Two trials can be compared only if their recipes are equal."""
 
-    description: str = ""
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
+    description: str = Field("", description="what the recipe is for, in a sentence")
+    epochs: int = Field(ge=1, description="length of a full training; --epochs changes it")
+    batch_size: int = Field(ge=2, description="images of a step")
     optimizer: Optimizer
     schedule: Schedule = Schedule()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes"
+    )
     augmentation: Augmentation = Augmentation()
     split: Split
     image_size: int | None = Field(

@@ -27,8 +27,8 @@ class BackboneTable(SphinxDirective):
     """``{backbone-table}``: a table of the backbones that are measured."""
 
     columns: ClassVar[tuple[str, ...]] = (
-        *("backbone", "images", "sites", "stages", "parameters", "MACs"),
-        *("added by SE everywhere", "integrations"),
+        *("backbone", "pixels", "sites", "stages", "parameters", "MACs"),
+        "SE everywhere adds",
     )
 
     def run(self) -> list[nodes.Node]:

@@ -60,7 +60,7 @@ def lay_out(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def backbone_rows() -> list[tuple[str, ...]]:
-    """List the measured backbones: images, sites, costs, and what SE on every site adds."""
+    """List the measured backbones: image size, sites, costs, and what SE on every site adds."""
     rows = []
     for name in BACKBONE_NAMES:
         backbone = describe_backbone(name, *default_shape(name))
@@ -69,13 +69,12 @@ def backbone_rows() -> list[tuple[str, ...]]:
         everywhere = count_cost(_with_se_everywhere(backbone))
         row = (
             f"`{name}`",
-            f"{backbone.image_size} px, {backbone.num_classes:,} classes",
+            str(backbone.image_size),
             str(len(backbone.sites)),
             f"{stages[0]} to {stages[-1]}",
             f"{plain.params:,}",
             f"{plain.macs:,}",
             f"{everywhere.added_params:,} ({everywhere.added_params_pct:.2f} %)",
-            ", ".join(backbone.sites[0].feature_maps),
         )
         rows.append(row)
     return rows
@@ -117,7 +116,17 @@ def _read_object(schema: Mapping[str, Any], defs: Mapping[str, Any], prefix: str
         rows.append(Row(key, allowed, default, meaning.replace("\n", " ").strip()))
         if is_section:
             rows += _read_object(inner, defs, f"{key}.")
+        for named in _read_named(field, defs):
+            rows += _read_object(named, defs, f"{key}.NAME.")
     return rows
+
+
+def _read_named(field: Mapping[str, Any], defs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what stands under each name of a mapping by names, if that has keys of its own."""
+    values = [*field.get("patternProperties", {}).values(), field.get("additionalProperties")]
+    return [
+        _resolve(value, defs) for value in values if isinstance(value, dict) and "$ref" in value
+    ]
 
 
 def _resolve(field: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -142,6 +151,8 @@ def _allowed(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
         )
     if field.get("type") == "array":
         return f"a list, each {_allowed(field['items'], defs)}"
+    if field.get("type") == "object":
+        return "a mapping by names"
     if field.get("type") == "boolean":
         return "`true`, `false`"
     names = {"integer": "a whole number", "number": "a number", "string": "text"}
