@@ -51,8 +51,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the table of this folder
 
 from benchmarks.nas_bench_se.table import NASBenchSE, QueryError
-from se_search.analysis.claims import ALPHA, Claim, weigh
+from se_search.analysis.claims import Claim
 from se_search.analysis.pareto import front_probability, is_non_dominated
+from se_search.analysis.power import ALPHA
+from se_search.analysis.verdicts import p_values_of
 from se_search.benchmark.table import TableSpace, read_table
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale
 from se_search.search.pool import PoolSource
@@ -562,7 +564,7 @@ def false_verdicts(
     rng = np.random.default_rng(derive_seed("claim", str(claim), num_pairs, seed))
     a, b = (rng.choice(own, (count, num_pairs)) for own in noise)
     differences = (difference + a - b) / POINTS
-    share = float(np.mean([weigh(claim, row).p_support <= ALPHA for row in differences]))
+    share = float(np.mean([p_values_of(claim, row).support <= ALPHA for row in differences]))
     return share, math.sqrt(max(share * (1 - share), 1 / count) / count)
 
 

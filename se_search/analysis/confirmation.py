@@ -1,4 +1,4 @@
-"""Judges what a search has found by trainings with seeds that the search never had."""
+"""Judges a search's candidates by fresh trainings: with seeds that the search never used."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from se_search.analysis.comparison import Runs, compare
+from se_search.analysis.comparison import compare
 from se_search.analysis.pareto import front_probability, is_non_dominated
-from se_search.analysis.statistics import pooled_sd
+from se_search.analysis.replicates import Replicates, paired_differences
+from se_search.analysis.statistics import pooled_sd, t_quantile
 
 # Why a candidate is trained again.
 FRONT, CREDIBLE, NAMED = "front", "credible", "named"
@@ -18,23 +19,23 @@ PLAIN, EVERYWHERE = "plain backbone", "SE everywhere"
 
 NUM_DRAWS = 20_000
 
-Trained = Mapping[str, Runs]
-"""The fresh trainings of each candidate that has some, by its key."""
+Trained = Mapping[str, Replicates]
+"""The fresh trainings of each candidate that has any, by the candidate's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A candidate that is trained again, as the search had left it when it was chosen.
+    """A candidate that is to be trained again, as the search stood when it was chosen.
 
     Attributes:
         candidate: the text form.
         roles: why it was chosen, at least one of ``front``, ``credible``, ``named``,
             ``plain backbone`` and ``SE everywhere``.
-        search_accuracy: mean over the search's full trainings, on validation images; None: the
-            search has none of it.
-        search_seeds: how many those are.
-        search_estimate: what the search's model made of it, without the luck of its seeds; None:
-            not known.
+        search_accuracy: mean validation accuracy over the search's full trainings of it; None:
+            the search has no full training of it.
+        search_seeds: number of the search's full trainings of it.
+        search_estimate: posterior mean of its true accuracy under the search's model; None: there
+            is no model, or the search has no full training of it.
     """
 
     candidate: str
@@ -53,16 +54,18 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much more accurate a candidate is than the plain backbone, over their common seeds.
+    """By how much a candidate is more accurate than the plain backbone, in shares (0..1).
 
     Attributes:
-        mean: of the differences; with one common seed, all the rest is None.
-        low: lower end of its 95 % interval on these images, by Student's paired t.
-        high: upper end.
-        p: of no difference, by sign flips, two-sided.
-        detectable: the true difference that so many seeds find in 80 % of the cases.
-        population_low: lower end of the 95 % interval on new images of the same kind.
-        population_high: upper end.
+        mean: mean difference over the seeds that both have; with one such seed, all other
+            attributes are None.
+        low: lower end of the mean's 95 % interval on these images, by Student's paired t.
+        high: upper end of the mean's 95 % interval on these images.
+        p: two-sided p-value of no difference, by sign flips.
+        detectable: the true difference that this number of seeds finds in 80 % of cases.
+        population_low: lower end of the mean's 95 % interval on new images of this kind; None:
+            it is not known which images were right.
+        population_high: upper end of the mean's 95 % interval on new images of this kind.
     """
 
     mean: float
@@ -79,18 +82,19 @@ class Confirmed(Chosen):
     """A candidate after its trainings with fresh seeds; accuracies are shares (0..1).
 
     Attributes:
-        num_seeds: trainings that ended well; if there are none, all that follows is None.
-        accuracy: their mean on validation images.
-        error: half the width of its 95 % interval; None: no candidate has two trainings.
-        test_accuracy: their mean on test images.
-        test_error: as error.
-        optimism: by how much the search's mean is above ``accuracy``.
-        gain: over the plain backbone on validation images, with equal seeds; None: not known, or
-            it is the plain backbone.
-        test_gain: the same on test images.
-        on_front: whether no other confirmed candidate beats its mean at no higher costs.
-        front_probability: how likely that is of the means over infinitely many seeds; None: as
-            error.
+        num_seeds: number of trainings that ended well; at 0 nothing below is known.
+        accuracy: mean accuracy on validation images.
+        error: half the width of the 95 % interval of ``accuracy``; None: no candidate has two
+            trainings.
+        test_accuracy: mean accuracy on test images.
+        test_error: half the width of the 95 % interval of ``test_accuracy``.
+        optimism: the search's mean minus ``accuracy``; None: the search has no full training.
+        gain: over the plain backbone on validation images, with equal seeds; None: the two share
+            no seed, or this is the plain backbone.
+        test_gain: over the plain backbone on test images, with equal seeds.
+        on_front: whether no other confirmed candidate dominates it, by their means.
+        front_probability: probability that no other confirmed candidate dominates it, by means
+            over infinitely many seeds; None: no candidate has two trainings.
     """
 
     num_seeds: int = 0
@@ -107,14 +111,14 @@ class Confirmed(Chosen):
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What fresh trainings say of a search's candidates.
+    """The fresh trainings of a search's candidates, summarised; accuracies are shares (0..1).
 
     Attributes:
         candidates: cheapest first.
         seed_sd: standard deviation of validation accuracy over seeds, pooled over the candidates;
             None: no candidate has two trainings.
-        test_seed_sd: the same of test accuracy.
-        num_trainings: those that the numbers rest on.
+        test_seed_sd: standard deviation of test accuracy over seeds, pooled over the candidates.
+        num_trainings: number of trainings that the numbers rest on.
     """
 
     candidates: tuple[Confirmed, ...]
@@ -129,12 +133,12 @@ class Confirmation:
 
     @property
     def mean_optimism(self) -> float | None:
-        """By how much the members' accuracies were too good in the search, on average."""
+        """The mean ``optimism`` of the members; None: there are no members."""
         return _mean_or_none([c.optimism for c in self.members if c.optimism is not None])
 
     @property
     def mean_estimate_error(self) -> float | None:
-        """By how much the model's estimates of the members were too high, on average."""
+        """The members' mean of model estimate minus ``accuracy``; None: there is no model."""
         return _mean_or_none(
             [
                 c.search_estimate - c.accuracy
@@ -151,91 +155,87 @@ def judge_candidates(
     costs: Sequence[str],
     seed: int = 0,
 ) -> Confirmation:
-    """Set candidates beside their fresh trainings.
+    """Summarise candidates by their fresh trainings.
 
     The intervals of the means are Student's, with the variance over seeds pooled over all
-    candidates: a handful of seeds of one candidate says too little of it.
+    candidates: a handful of seeds of one candidate determines its own variance too poorly.
 
     Args:
         chosen: the candidates.
-        validation: of the fresh trainings.
-        test: of the same trainings.
-        costs: ``params`` and/or ``macs``: what the front is about, besides accuracy.
+        validation: the fresh trainings by validation accuracy.
+        test: the fresh trainings by test accuracy.
+        costs: ``params`` and/or ``macs``, the objectives of the front besides accuracy.
         seed: of the draws behind ``front_probability``.
     """
     ordered = sorted(chosen, key=lambda c: (c.params, c.macs))
     trained = [c for c in ordered if c.key in validation]
-    runs = {c.key: validation[c.key] for c in trained}
-    test_runs = {c.key: test[c.key] for c in trained}
+    fresh = {c.key: validation[c.key] for c in trained}
+    fresh_test = {c.key: test[c.key] for c in trained}
     plain = next((c.key for c in trained if PLAIN in c.roles), None)
-    errors, test_errors = mean_errors(runs), mean_errors(test_runs)
-    places = _judge_front(trained, runs, costs, seed)
+    errors, test_errors = mean_errors(fresh), mean_errors(fresh_test)
+    places = _judge_front(trained, fresh, costs, seed)
 
     def judge(candidate: Chosen) -> Confirmed:
         key = candidate.key
-        if key not in runs:
+        if key not in fresh:
             return Confirmed(**_fields(candidate))
-        accuracy = _mean(runs[key])
+        accuracy = fresh[key].mean
         found = candidate.search_accuracy
         on_front, probability = places[key]
         return Confirmed(
             **_fields(candidate),
-            num_seeds=len(runs[key].seeds),
+            num_seeds=len(fresh[key].seeds),
             accuracy=accuracy,
             error=errors.get(key),
-            test_accuracy=_mean(test_runs[key]),
+            test_accuracy=fresh_test[key].mean,
             test_error=test_errors.get(key),
             optimism=None if found is None else found - accuracy,
-            gain=_gain_over(plain, key, runs),
-            test_gain=_gain_over(plain, key, test_runs),
+            gain=_gain_over(plain, key, fresh),
+            test_gain=_gain_over(plain, key, fresh_test),
             on_front=on_front,
             front_probability=probability,
         )
 
     return Confirmation(
         tuple(judge(candidate) for candidate in ordered),
-        _seed_sd(runs),
-        _seed_sd(test_runs),
-        sum(len(each.seeds) for each in runs.values()),
+        _seed_sd(fresh),
+        _seed_sd(fresh_test),
+        sum(len(each.seeds) for each in fresh.values()),
     )
 
 
-def _seed_sd(runs: Trained) -> float | None:
-    return pooled_sd([each.accuracies.tolist() for each in runs.values()])
+def _seed_sd(fresh: Trained) -> float | None:
+    return pooled_sd([each.accuracies.tolist() for each in fresh.values()])
 
 
-def mean_errors(runs: Trained) -> dict[str, float]:
-    """Return half the width of the 95 % interval of each candidate's mean; empty: not known.
+def mean_errors(fresh: Trained) -> dict[str, float]:
+    """Return half the width of the 95 % interval of each candidate's mean, by key.
 
-    Student's, with the pooled variance and its degrees of freedom.
+    Student's interval, with the pooled variance and its degrees of freedom. Empty where no
+    candidate has two trainings.
     """
-    sd = _seed_sd(runs)
+    sd = _seed_sd(fresh)
     if sd is None:
         return {}
-    from scipy.special import stdtrit  # half a second to import; reading results does without
-
-    quantile = float(stdtrit(_degrees(runs), 0.975))
-    return {key: quantile * sd / len(each.seeds) ** 0.5 for key, each in runs.items()}
+    quantile = t_quantile(0.975, _degrees(fresh))
+    return {key: quantile * sd / len(each.seeds) ** 0.5 for key, each in fresh.items()}
 
 
-def _gain_over(plain: str | None, key: str, runs: Trained) -> Gain | None:
+def _gain_over(plain: str | None, key: str, fresh: Trained) -> Gain | None:
     if plain is None or plain == key:
         return None
-    common = sorted(set(runs[key].seeds) & set(runs[plain].seeds))
-    if not common:
-        return None
-    if len(common) == 1:
-        values = [dict(zip(r.seeds, r.accuracies, strict=True)) for r in (runs[key], runs[plain])]
-        return Gain(float(values[0][common[0]] - values[1][common[0]]))
-    found = compare(runs[key], runs[plain])
+    differences = paired_differences(fresh[key], fresh[plain])
+    if len(differences) < 2:
+        return Gain(float(differences[0])) if len(differences) else None
+    found = compare(fresh[key], fresh[plain])
     population = found.population or (None, None)
     return Gain(found.difference, *found.interval, found.p_value, found.detectable, *population)
 
 
 def _judge_front(
-    trained: Sequence[Chosen], runs: Trained, costs: Sequence[str], seed: int
+    trained: Sequence[Chosen], fresh: Trained, costs: Sequence[str], seed: int
 ) -> dict[str, tuple[bool, float | None]]:
-    """Return whether each candidate is on the front of the means, and how likely by their error.
+    """Return whether each candidate is on the front of the means, and the probability of it.
 
     The draws are from the means' posterior under a flat prior and one unknown variance, which is
     a multivariate t distribution (Gelman et al., Bayesian Data Analysis, sec. 3.2).
@@ -244,15 +244,15 @@ def _judge_front(
         return {}
     keys = [candidate.key for candidate in trained]
     paid = np.array([[float(getattr(c, cost)) for cost in costs] for c in trained])
-    means = np.array([_mean(runs[key]) for key in keys])
+    means = np.array([fresh[key].mean for key in keys])
     marks = is_non_dominated(np.column_stack([-means, paid]))
-    sd = _seed_sd(runs)
+    sd = _seed_sd(fresh)
     if sd is None:
         return {key: (bool(mark), None) for key, mark in zip(keys, marks, strict=True)}
     rng = np.random.default_rng(seed)
-    degrees = _degrees(runs)
+    degrees = _degrees(fresh)
     sds = sd * np.sqrt(degrees / rng.chisquare(degrees, size=(NUM_DRAWS, 1)))
-    reach = np.array([len(runs[key].seeds) ** -0.5 for key in keys])
+    reach = np.array([len(fresh[key].seeds) ** -0.5 for key in keys])
     draws = means + sds * reach * rng.standard_normal((NUM_DRAWS, len(keys)))
     shares = front_probability(paid, draws)
     return {
@@ -261,12 +261,8 @@ def _judge_front(
     }
 
 
-def _degrees(runs: Trained) -> int:
-    return sum(len(each.seeds) - 1 for each in runs.values())
-
-
-def _mean(runs: Runs) -> float:
-    return float(runs.accuracies.mean())
+def _degrees(fresh: Trained) -> int:
+    return sum(len(each.seeds) - 1 for each in fresh.values())
 
 
 def _mean_or_none(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""The Pareto front: which candidates no other one beats in accuracy and in every cost."""
+"""The Pareto front: the candidates that no other one dominates in accuracy and costs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ class CandidateSummary:
     """All complete trials of one candidate at one budget, pooled over seeds.
 
     Attributes:
-        accuracy: mean over the seeds; with one seed it is one draw of a noisy number.
+        candidate: the text form.
+        epochs: the budget of the pooled trials.
+        accuracy: mean over the seeds, 0..1; with one seed it is one draw of a noisy number.
         accuracy_sd: standard deviation over the seeds; None for one seed.
         loss: mean over the seeds.
-        num_seeds: how many trainings there are.
+        num_seeds: number of trials.
+        added_params_pct: added parameters in per cent of the plain backbone's.
         on_front: whether no other candidate's summary dominates this one.
     """
 
@@ -45,14 +48,14 @@ class CandidateSummary:
 def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list[CandidateSummary]:
     """Pool the complete trials of each candidate and mark the front.
 
-    Only trials of the largest budget of epochs count: shorter ones can't be compared with them.
+    Only trials of the largest budget of epochs count: a shorter training has another accuracy.
 
     Args:
         records: trials in any state.
         objectives: ``accuracy``, and the costs that are minimised.
 
     Returns:
-        One summary a candidate, in the order in which they were first trained.
+        One summary a candidate, in the order of the candidates' first counted trials.
     """
     complete = [record for record in records if record.state == "COMPLETE"]
     epochs = max((record.epochs for record in complete), default=0)
@@ -69,9 +72,10 @@ def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list
 
 
 def seed_sd(summaries: Iterable[CandidateSummary]) -> float | None:
-    """Return the standard deviation of accuracy over seeds, pooled; None if it is not known.
+    """Return the standard deviation of accuracy over seeds, pooled over the candidates.
 
-    The root of the within-candidate mean square of a one-way analysis of variance.
+    Returns:
+        None if no candidate has two trials.
     """
     repeated = [(s.num_seeds, s.accuracy_sd**2) for s in summaries if s.accuracy_sd is not None]
     within = pool_variances([count for count, _ in repeated], [own for _, own in repeated])
@@ -82,16 +86,70 @@ def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates (Deb et al. 2002, sec. III-A).
 
     Args:
-        costs: ``(n, m)``; every objective is minimised. Equal points don't dominate each other.
+        costs: ``(n, m)``; every objective is minimised. Equal points do not dominate each other.
             A point with a NaN is never on the front.
     """
     marks = np.asarray(~np.isnan(costs).any(axis=1))
     if marks.any():
-        # Ranks dominate as the values do, and moocore 0.3 reads infinities as marks of its own: it
-        # calls beaten points non-dominated, or crashes the process.
+        # Ranks have the dominance relations of the values. moocore 0.3 gives infinities a meaning
+        # of its own: it calls dominated points non-dominated, or crashes the process.
         ranks = [np.unique(column, return_inverse=True)[1] for column in costs[marks].T]
         marks[marks] = moocore.is_nondominated(np.array(ranks, float).T, keep_weakly=True)
     return marks
+
+
+def front_probability(
+    costs: NDArray[np.float64], samples: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of the draws in which each candidate is non-dominated.
+
+    Args:
+        costs: ``(n, m)``, minimised, exact.
+        samples: ``(draws, n)`` accuracies, maximised; each row is one joint draw.
+
+    Returns:
+        ``(n,)`` shares, 0..1.
+    """
+    return np.asarray(on_front(costs, samples).mean(axis=0))
+
+
+def on_front(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark in each draw the candidates that no other one dominates, ``(draws, n)``.
+
+    Accuracies are draws of a continuous quantity: ties between them have no defined result.
+
+    Args:
+        costs: ``(n, m)``, minimised, exact.
+        samples: ``(draws, n)`` accuracies, maximised.
+    """
+    if costs.shape[1] == 1:
+        return _on_staircase(costs[:, 0], samples)
+    no_dearer = np.asarray((costs[:, None, :] <= costs[None, :, :]).all(axis=2))
+    np.fill_diagonal(no_dearer, val=False)
+    marks: NDArray[np.bool_] = np.ones(samples.shape, bool)
+    for member, rivals in enumerate(no_dearer.T):
+        if rivals.any():
+            marks[:, member] = samples[:, rivals].max(axis=1) < samples[:, member]
+    return marks
+
+
+def hypervolume(
+    costs: NDArray[np.float64],
+    accuracies: NDArray[np.float64],
+    reference: tuple[float, float],
+) -> float:
+    """Return the area between a reference point and the staircase of the points, exactly.
+
+    Args:
+        costs: ``(n,)``, minimised.
+        accuracies: ``(n,)``, maximised.
+        reference: a cost and an accuracy; a point that is not better in both adds nothing.
+    """
+    cost, accuracy = reference
+    counts = (costs < cost) & (accuracies > accuracy)
+    order = np.argsort(costs[counts], kind="stable")
+    steps = np.maximum.accumulate(accuracies[counts][order]) - accuracy
+    return float(np.diff(costs[counts][order], append=cost) @ steps)
 
 
 def _objective_costs(
@@ -125,61 +183,11 @@ def _pool(group: Sequence[TrialRecord]) -> CandidateSummary:
     )
 
 
-def front_probability(
-    costs: NDArray[np.float64], samples: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the share of the draws in which each candidate is non-dominated.
-
-    Args:
-        costs: ``(n, m)``, minimised, exact.
-        samples: ``(draws, n)`` accuracies, maximised; each row is drawn jointly.
-
-    Returns:
-        ``(n,)`` shares, 0..1.
-    """
-    return np.asarray(on_front(costs, samples).mean(axis=0))
-
-
-def on_front(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark in each draw the candidates that no other one dominates, ``(draws, n)``.
-
-    As accuracies are draws of a continuous quantity, ties in them don't matter.
-    """
-    if costs.shape[1] == 1:
-        return _on_staircase(costs[:, 0], samples)
-    no_dearer = np.asarray((costs[:, None, :] <= costs[None, :, :]).all(axis=2))
-    np.fill_diagonal(no_dearer, val=False)
-    marks: NDArray[np.bool_] = np.ones(samples.shape, bool)
-    for member, rivals in enumerate(no_dearer.T):
-        if rivals.any():
-            marks[:, member] = samples[:, rivals].max(axis=1) < samples[:, member]
-    return marks
-
-
 def _on_staircase(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArray[np.bool_]:
     _, group = np.unique(costs, return_inverse=True)
-    # The best of each cost, then the best of that cost or a lower one.
+    # The best accuracy at each cost, then the best at that cost or any lower one.
     best = np.full((len(samples), int(group.max()) + 1), -np.inf)
     for member, own in enumerate(group):
         np.maximum(best[:, own], samples[:, member], out=best[:, own])
     reach = np.maximum.accumulate(best, axis=1)
     return np.asarray(samples >= reach[:, group])
-
-
-def hypervolume(
-    costs: NDArray[np.float64],
-    accuracies: NDArray[np.float64],
-    reference: tuple[float, float],
-) -> float:
-    """Return the area between a reference point and the staircase of the points, exactly.
-
-    Args:
-        costs: ``(n,)``, minimised.
-        accuracies: ``(n,)``, maximised.
-        reference: a cost and an accuracy; points that do not beat both contribute nothing.
-    """
-    cost, accuracy = reference
-    counts = (costs < cost) & (accuracies > accuracy)
-    order = np.argsort(costs[counts], kind="stable")
-    steps = np.maximum.accumulate(accuracies[counts][order]) - accuracy
-    return float(np.diff(costs[counts][order], append=cost) @ steps)

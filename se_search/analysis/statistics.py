@@ -58,3 +58,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (len(order) - rank) * p_values[index]))
         adjusted[index] = reached
     return adjusted
+
+
+def t_quantile(share: float, degrees: int) -> float:
+    """Return the value below which a share of Student's t distribution lies."""
+    from scipy.special import stdtrit  # half a second to import; reading results does without
+
+    return float(stdtrit(degrees, share))

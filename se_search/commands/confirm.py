@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from se_search.analysis.comparison import Runs
 from se_search.analysis.confirmation import (
     CREDIBLE,
     EVERYWHERE,
@@ -44,7 +41,7 @@ from se_search.report.confirmation import write_confirmation
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
-from se_search.store.files import unpack_bits
+from se_search.store.replicates import replicates_by_key
 from se_search.store.run_folder import RunFolder, compare_identities
 from se_search.store.run_space import read_recorded_space
 from se_search.store.training_log import Training, TrainingId, TrainingLog, read_log
@@ -432,8 +429,8 @@ def _close_round(
     }
     result = judge_candidates(
         last.chosen,
-        _runs_of(trainings.values(), "accuracy", last.num_images[0]),
-        _runs_of(trainings.values(), "test_accuracy", last.num_images[1]),
+        replicates_by_key(trainings.values(), "accuracy", last.num_images[0]),
+        replicates_by_key(trainings.values(), "test_accuracy", last.num_images[1]),
         study.objectives[1:],
     )
     return replace(
@@ -449,24 +446,6 @@ def _finished(folder: RunFolder) -> dict[TrainingId, Training]:
     path = folder.confirmation_log
     contents = read_log(path) if path.is_file() else None
     return {training.id: training for training in contents.trainings} if contents else {}
-
-
-def _runs_of(
-    trainings: Iterable[Training], measure: Literal["accuracy", "test_accuracy"], num_images: int
-) -> dict[str, Runs]:
-    """Return the trainings of each candidate, by its key."""
-    groups: dict[str, list[Training]] = {}
-    for training in sorted(trainings, key=lambda t: t.seed):
-        groups.setdefault(training.key, []).append(training)
-    bits = "correct" if measure == "accuracy" else "test_correct"
-    return {
-        key: Runs(
-            tuple(training.seed for training in group),
-            np.array([training.history[-1][measure] for training in group]),
-            np.array([unpack_bits(getattr(training, bits), num_images) for training in group]),
-        )
-        for key, group in groups.items()
-    }
 
 
 def _recall(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions:

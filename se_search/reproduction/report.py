@@ -1,150 +1,33 @@
-"""Writes what came of a study: candidates beside the paper's figures, claims with verdicts."""
+"""Writes the results of a study: claims with verdicts, candidates beside the paper's figures."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
-from se_search.analysis.claims import MAX_SEEDS, Claim, Verdict, judge_all
-from se_search.analysis.comparison import Comparison, Runs, compare
-from se_search.candidate import Candidate
-from se_search.cost import count_cost
-from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
+from se_search.analysis.claims import Claim
+from se_search.analysis.comparison import Comparison
+from se_search.analysis.power import MAX_SEEDS
+from se_search.analysis.verdicts import Verdict
 from se_search.report.figures.forest import Row, draw_forest
 from se_search.report.format import interval, number, percent, points
+from se_search.reproduction.judge import StudyReport
 from se_search.reproduction.study_file import PaperFigures, StudyFile
-from se_search.store.files import unpack_bits, write_table, write_text
-from se_search.store.training_log import Environment, Training
+from se_search.store.files import write_table, write_text
 
-MEASURES = {1: "test_accuracy", 5: "test_top5"}
+CLAIM_HEADINGS = ("claim", "paper", "ours", "95 % interval", "seeds", "verdict", "family")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How the trainings of a study were made.
+def write_results(report: StudyReport) -> None:
+    """Write candidates.csv, claims.csv, costs.csv, results.md and results.png into its folder.
 
-    Attributes:
-        seeds: that each candidate is to be trained with.
-        num_images: that train, validate and test.
+    costs.csv is written where the study asks for costs.
     """
-
-    name: str
-    scale: str
-    backbone: str
-    data: str
-    epochs: int
-    recipe_hash: str
-    seeds: tuple[int, ...]
-    num_images: tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateResult:
-    """What is known of one candidate; accuracies are those of the test images, 0..1.
-
-    Attributes:
-        validation: mean accuracy on the validation images.
-        top1: per seed; top5: the same, or empty if there are no more than five classes.
-        against_baseline: top-1, paired by seed; None: it is the baseline, or for lack of seeds.
-    """
-
-    name: str
-    candidate: str
-    placement: str
-    params: int
-    added_params: int
-    added_params_pct: float
-    macs: int
-    seeds: tuple[int, ...]
-    validation: float | None
-    top1: tuple[float, ...]
-    top5: tuple[float, ...]
-    against_baseline: Comparison | None
-    paper: PaperFigures | None
-
-
-@dataclass(frozen=True, slots=True)
-class CostRow:
-    """What SE adds to one backbone."""
-
-    backbone: str
-    name: str
-    params: int
-    added_params: int
-    added_params_pct: float
-    last_stage_share: float
-
-
-@dataclass(frozen=True, slots=True)
-class StudyReport:
-    """What came of a study.
-
-    Attributes:
-        verdicts: a claim each; those whose candidates have fewer than two common seeds are left
-            out and stand in ``unjudged``.
-        num_missing: trainings that the study still lacks.
-        folder: of the files.
-    """
-
-    setting: Setting
-    protocol: StudyFile
-    candidates: tuple[CandidateResult, ...]
-    verdicts: tuple[Verdict, ...]
-    unjudged: tuple[str, ...]
-    costs: tuple[CostRow, ...]
-    num_missing: int
-    seconds: float
-    environments: tuple[Environment, ...]
-    folder: Path
-
-
-def write_study(
-    folder: Path,
-    setting: Setting,
-    protocol: StudyFile,
-    claims: Sequence[Claim],
-    candidates: Mapping[str, Candidate],
-    trainings: Sequence[Training],
-    environments: Sequence[Environment],
-) -> StudyReport:
-    """Judge a study's claims, and write candidates.csv, claims.csv, results.md and results.png.
-
-    Args:
-        folder: of the files; it is made.
-        setting: how the trainings were made.
-        protocol: what the study asks.
-        claims: of the candidates.
-        candidates: by their names in the study.
-        trainings: of these candidates, with these seeds and epochs.
-        environments: what trainings of their log ran on.
-    """
-    by_key: dict[str, list[Training]] = {}
-    for training in sorted(trainings, key=lambda training: training.seed):
-        by_key.setdefault(training.key, []).append(training)
-    own = {name: by_key.get(candidate.key, []) for name, candidate in candidates.items()}
-    results = tuple(
-        _summarize(name, candidates[name], own, protocol, setting) for name in candidates
-    )
-    verdicts, unjudged = _judge(claims, own, setting)
-    used = sorted({training.environment for training in trainings})
-    report = StudyReport(
-        setting=setting,
-        protocol=protocol,
-        candidates=results,
-        verdicts=verdicts,
-        unjudged=unjudged,
-        costs=_count_costs(protocol),
-        num_missing=len({c.key for c in candidates.values()}) * len(setting.seeds) - len(trainings),
-        seconds=sum(training.seconds for training in trainings),
-        environments=tuple(environments[number] for number in used),
-        folder=folder,
-    )
+    folder = report.folder
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder / "candidates.csv", _candidate_rows(report))
     _write_csv(folder / "claims.csv", _claim_rows(report))
@@ -152,16 +35,15 @@ def write_study(
         _write_csv(folder / "costs.csv", _cost_rows(report))
     write_text(folder / "results.md", to_markdown(report))
     _draw(folder / "results.png", report)
-    return report
 
 
 def to_markdown(report: StudyReport) -> str:
     """Return the results as a page."""
-    setting, protocol = report.setting, report.protocol
+    setting, study_file = report.setting, report.study_file
     lines = [
-        f"# {protocol.title}: results at {setting.scale} scale",
+        f"# {study_file.title}: results at {setting.scale} scale",
         "",
-        protocol.question,
+        study_file.question,
         "",
         *_describe_setting(report),
         "",
@@ -169,10 +51,10 @@ def to_markdown(report: StudyReport) -> str:
     if report.costs:
         lines += ["## Parameters", "", *_markdown(_cost_rows(report)), ""]
     lines += ["## Claims", "", *_markdown(_claim_rows(report)), ""]
-    lines += [f"- {_say(verdict, protocol)}" for verdict in report.verdicts]
+    lines += [f"- {_say(verdict, study_file)}" for verdict in report.verdicts]
     lines += [f"- {text}: not judged, for lack of trainings." for text in report.unjudged]
     lines += ["", _describe_power(report), "", "## Candidates", ""]
-    lines += [*_markdown(_candidate_rows(report)), "", f"Paper: {protocol.paper.source}.", ""]
+    lines += [*_markdown(_candidate_rows(report)), "", f"Paper: {study_file.paper.source}.", ""]
     lines += ["![Gains over the baseline](results.png)", ""]
     return "\n".join(lines)
 
@@ -212,7 +94,7 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
 
 def study_table(report: StudyReport) -> Table:
     """Lay the claims out for a terminal."""
-    table = Table(title=f"{report.protocol.title} ({report.setting.scale})")
+    table = Table(title=f"{report.study_file.title} ({report.setting.scale})")
     for name in CLAIM_HEADINGS:
         table.add_column(
             name, justify="left" if name in ("claim", "verdict", "family") else "right"
@@ -225,97 +107,6 @@ def study_table(report: StudyReport) -> Table:
 def closing_lines(report: StudyReport) -> list[str]:
     """Return what a reader of the table must know."""
     return [*_describe_setting(report), _describe_power(report)]
-
-
-CLAIM_HEADINGS = ("claim", "paper", "ours", "95 % interval", "seeds", "verdict", "family")
-
-
-def _summarize(
-    name: str,
-    candidate: Candidate,
-    own: Mapping[str, Sequence[Training]],
-    protocol: StudyFile,
-    setting: Setting,
-) -> CandidateResult:
-    cost = count_cost(candidate)
-    trainings = own[name]
-    baseline = own[protocol.baseline]
-    comparison = None
-    if name != protocol.baseline and _common(trainings, baseline) > 1:
-        comparison = compare(_runs(trainings, 1, setting), _runs(baseline, 1, setting))
-    return CandidateResult(
-        name=name,
-        candidate=str(candidate),
-        placement=candidate.placement,
-        params=cost.params,
-        added_params=cost.added_params,
-        added_params_pct=cost.added_params_pct,
-        macs=cost.macs,
-        seeds=tuple(training.seed for training in trainings),
-        validation=statistics.fmean(t.history[-1]["accuracy"] for t in trainings)
-        if trainings
-        else None,
-        top1=tuple(training.history[-1]["test_accuracy"] for training in trainings),
-        top5=tuple(t.history[-1]["test_top5"] for t in trainings if "test_top5" in t.history[-1]),
-        against_baseline=comparison,
-        paper=protocol.paper.figures.get(name),
-    )
-
-
-def _judge(
-    claims: Sequence[Claim], own: Mapping[str, Sequence[Training]], setting: Setting
-) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
-    judged, unjudged = [], []
-    for claim in claims:
-        a, b = own[claim.a], own[claim.b]
-        if _common(a, b) < 2:
-            unjudged.append(str(claim))
-        else:
-            judged.append((claim, _runs(a, claim.top, setting), _runs(b, claim.top, setting)))
-    return tuple(judge_all(judged)), tuple(unjudged)
-
-
-def _common(a: Sequence[Training], b: Sequence[Training]) -> int:
-    return len({training.seed for training in a} & {training.seed for training in b})
-
-
-def _runs(trainings: Sequence[Training], top: int, setting: Setting) -> Runs:
-    num_test = setting.num_images[2]
-    correct = [unpack_bits(training.test_correct, num_test) for training in trainings]
-    return Runs(
-        seeds=tuple(training.seed for training in trainings),
-        accuracies=np.array([training.history[-1][MEASURES[top]] for training in trainings]),
-        correct=np.array(correct) if top == 1 else None,
-    )
-
-
-def _count_costs(protocol: StudyFile) -> tuple[CostRow, ...]:
-    if protocol.costs is None:
-        return ()
-    rows = []
-    for name in protocol.costs.backbones:
-        channels, image_size, num_classes = default_shape(name)
-        backbone = describe_backbone(
-            name,
-            backbone_in_channels(name, channels, allow_code=False),
-            image_size,
-            num_classes,
-            allow_code=False,
-        )
-        last = f"stage{backbone.stages[-1]}"
-        for title, text in protocol.costs.candidates.items():
-            cost = count_cost(Candidate.parse(f"{name}/{text.format(last=last)}", backbone))
-            rows.append(
-                CostRow(
-                    backbone=name,
-                    name=title,
-                    params=cost.params,
-                    added_params=cost.added_params,
-                    added_params_pct=cost.added_params_pct,
-                    last_stage_share=cost.by_stage[last].added_params / cost.added_params,
-                )
-            )
-    return tuple(rows)
 
 
 def _candidate_rows(report: StudyReport) -> list[dict[str, Any]]:
@@ -351,14 +142,14 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
         rows.append(
             {
                 "claim": str(verdict.claim),
-                "paper": _paper_difference(verdict.claim, report.protocol),
+                "paper": _paper_difference(verdict.claim, report.study_file),
                 "ours": points(comparison.difference),
                 "95 % interval": _interval(comparison),
                 "seeds": len(comparison.seeds),
-                "verdict": verdict.word,
-                "family": verdict.word_family,
-                "p supported": f"{verdict.p_support:.4f}",
-                "p refuted": f"{verdict.p_refute:.4f}",
+                "verdict": verdict.outcome,
+                "family": verdict.family_outcome,
+                "p supported": f"{verdict.p.support:.4f}",
+                "p refuted": f"{verdict.p.refute:.4f}",
                 "seeds needed": _needed(verdict.seeds_needed),
                 "rho": number(comparison.rho, unknown=""),
                 "population interval": _population(comparison),
@@ -419,10 +210,10 @@ def _describe_power(report: StudyReport) -> str:
     )
 
 
-def _say(verdict: Verdict, protocol: StudyFile) -> str:
+def _say(verdict: Verdict, study_file: StudyFile) -> str:
     """Set a claim's verdict beside what the paper's figures say of it."""
     claim = verdict.claim
-    gap = _paper_gap(claim, protocol)
+    gap = _paper_gap(claim, study_file)
     if gap is None:
         said = "the paper has no figures for it"
     else:
@@ -432,22 +223,22 @@ def _say(verdict: Verdict, protocol: StudyFile) -> str:
         "supported": "here it is supported",
         "refuted": "here it is refuted",
         "undecided": "here it stays undecided",
-    }[verdict.word]
-    return f"**{claim}**: {said}; {outcome}. {verdict.words}"
+    }[verdict.outcome]
+    return f"**{claim}**: {said}; {outcome}. {verdict.sentence}"
 
 
-def _paper_gap(claim: Claim, protocol: StudyFile) -> float | None:
+def _paper_gap(claim: Claim, study_file: StudyFile) -> float | None:
     """Return by how many points A is better than B in the paper."""
     errors = []
     for name in (claim.a, claim.b):
-        figures = protocol.paper.figures.get(name, PaperFigures())
+        figures = study_file.paper.figures.get(name, PaperFigures())
         errors.append(figures.top1_error if claim.top == 1 else figures.top5_error)
     first, second = errors
     return None if first is None or second is None else second - first
 
 
-def _paper_difference(claim: Claim, protocol: StudyFile) -> str:
-    return number(_paper_gap(claim, protocol), "+.2f", unknown="")
+def _paper_difference(claim: Claim, study_file: StudyFile) -> str:
+    return number(_paper_gap(claim, study_file), "+.2f", unknown="")
 
 
 def _error(accuracies: Sequence[float]) -> str:
@@ -489,8 +280,8 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw(path: Path, report: StudyReport) -> None:
     """Draw each candidate's gain over the baseline, and the paper's beside it."""
-    paper = report.protocol.paper.figures
-    base = paper.get(report.protocol.baseline, PaperFigures()).top1_error
+    paper = report.study_file.paper.figures
+    base = paper.get(report.study_file.baseline, PaperFigures()).top1_error
     rows = []
     for result in report.candidates:
         against = result.against_baseline
@@ -511,8 +302,8 @@ def _draw(path: Path, report: StudyReport) -> None:
     draw_forest(
         path,
         rows,
-        title=report.protocol.title,
-        subtitle=f"gain over {report.protocol.baseline} in points of top-1 accuracy; "
+        title=report.study_file.title,
+        subtitle=f"gain over {report.study_file.baseline} in points of top-1 accuracy; "
         f"dots: {setting.backbone} on {setting.data}, {len(setting.seeds)} seeds, 95 % intervals; "
-        f"crosses: {report.protocol.paper.network} in the paper",
+        f"crosses: {report.study_file.paper.network} in the paper",
     )

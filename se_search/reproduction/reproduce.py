@@ -25,7 +25,8 @@ from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe
 from se_search.record import Assignment
-from se_search.reproduction.report import Setting, StudyReport, write_study, write_summary
+from se_search.reproduction.judge import Setting, StudyReport, judge_study
+from se_search.reproduction.report import write_results, write_summary
 from se_search.reproduction.study_file import (
     StudyFile,
     find_study,
@@ -246,7 +247,7 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         num_images=(plan.info.num_used, plan.info.num_validation, plan.info.num_test),
     )
     folder = store / plan.name / plan.scale_name
-    return write_study(
+    report = judge_study(
         folder,
         setting,
         plan.protocol,
@@ -255,6 +256,8 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         trainings,
         contents.environments,
     )
+    write_results(report)
+    return report
 
 
 def _list_names(options: ReproduceOptions) -> list[str]:

@@ -1,6 +1,5 @@
 """Comparisons of two candidates, against scipy, brute force and simulated tables."""
 
-import itertools
 import math
 import subprocess
 import sys
@@ -10,14 +9,8 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr
 
-from se_search.analysis.comparison import (
-    Runs,
-    compare,
-    paired_differences,
-    paired_t_p,
-    population_interval,
-    sign_flip_p,
-)
+from se_search.analysis.comparison import compare, population_interval
+from se_search.analysis.replicates import Replicates
 from se_search.errors import RunError
 
 A = np.array([0.912, 0.915, 0.910, 0.917, 0.913, 0.916])
@@ -25,12 +18,14 @@ B = np.array([0.910, 0.911, 0.911, 0.912, 0.910, 0.913])
 IMAGES = 200
 
 
-def runs(accuracies, seeds=None, correct=None):
-    return Runs(tuple(seeds or range(len(accuracies))), np.asarray(accuracies, float), correct)
+def seeded(accuracies, seeds=None, correct=None):
+    return Replicates(
+        tuple(seeds or range(len(accuracies))), np.asarray(accuracies, float), correct
+    )
 
 
 def of_bits(correct):
-    return runs(correct.mean(axis=1), correct=correct)
+    return seeded(correct.mean(axis=1), correct=correct)
 
 
 def crossed_bits(rng, num_seeds, seed_sd, image_sd, gap):
@@ -52,87 +47,45 @@ def crossed_truth(seed_sd, image_sd, gap):
 
 def test_the_interval_and_p_of_t_are_scipys():
     found = stats.ttest_rel(A, B)
-    comparison = compare(runs(A), runs(B))
+    comparison = compare(seeded(A), seeded(B))
     assert comparison.difference == pytest.approx((A - B).mean())
     assert comparison.sd == pytest.approx(np.std(A - B, ddof=1))
     assert comparison.p_t == pytest.approx(found.pvalue)
     assert comparison.interval == pytest.approx(tuple(found.confidence_interval(0.95)))
-    ninety = compare(runs(A), runs(B), confidence=0.9)
+    ninety = compare(seeded(A), seeded(B), confidence=0.9)
     assert ninety.interval == pytest.approx(tuple(found.confidence_interval(0.9)))
 
 
-@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
-def test_one_sided_p_of_t_is_scipys(alternative):
-    found = stats.ttest_1samp(A - B - 0.002, 0, alternative=alternative)
-    assert paired_t_p(A - B - 0.002, alternative) == pytest.approx(found.pvalue)
-
-
-@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
-@pytest.mark.parametrize("n", [2, 3, 6, 9])
-def test_the_sign_flip_p_counts_all_patterns(n, alternative):
-    # Whole numbers make ties, which count as reached.
-    differences = np.random.default_rng(n).integers(-3, 5, n) / 1000
-    sums = [
-        sum(sign * round(1000 * x) for sign, x in zip(signs, differences, strict=True))
-        for signs in itertools.product([1, -1], repeat=n)
-    ]
-    observed = round(1000 * float(differences.sum()))
-    reached = {
-        "greater": [s >= observed for s in sums],
-        "less": [s <= observed for s in sums],
-        "two-sided": [abs(s) >= abs(observed) for s in sums],
-    }[alternative]
-    assert sign_flip_p(differences, alternative) == np.mean(reached)
-
-
-def test_the_sign_flip_p_is_that_of_scipys_permutation_test():
-    differences = np.random.default_rng(3).normal(0.5, 1, 8)
-    found = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
+def test_the_p_of_many_pairs_is_never_0():
+    assert compare(seeded(np.full(40, 0.9)), seeded(np.full(40, 0.8))).p_value == pytest.approx(
+        2**-16
     )
-    assert sign_flip_p(differences) == pytest.approx(found.pvalue)
-
-
-def test_drawn_sign_flips_agree_with_all_of_them():
-    differences = np.random.default_rng(4).normal(0.35, 1, 17)
-    signs = 1 - 2 * (np.arange(2**17)[:, None] >> np.arange(17) & 1)
-    counted = (np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9).mean()
-    drawn = sign_flip_p(differences, seed=1)
-    assert drawn == pytest.approx(counted, abs=4 * math.sqrt(counted / 2**16))
-    assert drawn == sign_flip_p(differences, seed=1)
-    assert drawn != sign_flip_p(differences, seed=2)
-
-
-def test_the_p_of_drawn_sign_flips_is_never_0():
-    assert sign_flip_p(np.full(40, 0.01), "greater") == pytest.approx(2**-16)
-    assert compare(runs(np.full(40, 0.9)), runs(np.full(40, 0.8))).p_value == pytest.approx(2**-16)
 
 
 def test_fewer_than_six_pairs_cannot_be_significant_however_large_the_difference():
     for n in range(2, 7):
-        comparison = compare(runs(A[:n] + 0.05), runs(B[:n]))
+        comparison = compare(seeded(A[:n] + 0.05), seeded(B[:n]))
         assert comparison.p_value == comparison.smallest_p == 2 / 2**n
         assert comparison.can_be_significant == (n == 6)
 
 
 def test_only_seeds_that_both_have_are_compared_and_each_with_its_own():
-    a = runs([0.5, 0.9, 0.7], [8, 2, 5])
-    b = runs([0.1, 0.6, 0.3, 0.2], [5, 8, 9, 2])
+    a = seeded([0.5, 0.9, 0.7], [8, 2, 5])
+    b = seeded([0.1, 0.6, 0.3, 0.2], [5, 8, 9, 2])
     assert compare(a, b).seeds == (2, 5, 8)
-    assert paired_differences(a, b) == pytest.approx([0.9 - 0.2, 0.7 - 0.1, 0.5 - 0.6])
 
 
 def test_bits_are_paired_by_seed_too():
     rng = np.random.default_rng(0)
     bits = rng.random((3, 50)) < 0.8
     order = [2, 0, 1]
-    a = Runs((0, 1, 2), bits.mean(axis=1), bits)
-    b = Runs((2, 0, 1), bits[order].mean(axis=1), bits[order])
+    a = Replicates((0, 1, 2), bits.mean(axis=1), bits)
+    b = Replicates((2, 0, 1), bits[order].mean(axis=1), bits[order])
     assert compare(a, b).population == (0, 0)
 
 
 def test_the_comparison_with_a_and_b_exchanged_is_the_mirror_image():
-    there, back = compare(runs(A), runs(B)), compare(runs(B), runs(A))
+    there, back = compare(seeded(A), seeded(B)), compare(seeded(B), seeded(A))
     assert back.difference == -there.difference
     assert back.p_value == there.p_value
     assert back.p_better == pytest.approx(1 - there.p_better)
@@ -140,24 +93,24 @@ def test_the_comparison_with_a_and_b_exchanged_is_the_mirror_image():
 
 
 def test_p_better_is_the_share_of_pairs_with_ties_half():
-    comparison = compare(runs([0.9, 0.8, 0.7, 0.6]), runs([0.8, 0.8, 0.6, 0.7]))
+    comparison = compare(seeded([0.9, 0.8, 0.7, 0.6]), seeded([0.8, 0.8, 0.6, 0.7]))
     assert comparison.p_better == (2 + 0.5) / 4
 
 
 def test_accuracies_that_differ_by_the_same_number_of_images_are_the_same_difference():
     # 0.912 - 0.911 and 0.812 - 0.811 differ in their last digits.
     a, b = np.array([9120, 8120, 7120, 3]) / 10_000, np.array([9110, 8110, 7110, 3]) / 10_000
-    comparison = compare(runs(a[:3]), runs(b[:3]))
+    comparison = compare(seeded(a[:3]), seeded(b[:3]))
     assert comparison.sd == 0
     assert comparison.bootstrap is None
     assert comparison.interval == (comparison.difference, comparison.difference)
     assert comparison.detectable == 0
     assert comparison.p_t == 0
-    assert compare(runs(a), runs(b)).p_better == 3.5 / 4
+    assert compare(seeded(a), seeded(b)).p_better == 3.5 / 4
 
 
 def test_equal_accuracies_are_no_difference_at_all():
-    comparison = compare(runs(A), runs(A))
+    comparison = compare(seeded(A), seeded(A))
     assert (comparison.difference, comparison.p_value, comparison.p_t) == (0, 1, 1)
     assert comparison.bootstrap is None
     assert comparison.p_better == 0.5
@@ -165,14 +118,14 @@ def test_equal_accuracies_are_no_difference_at_all():
 
 
 def test_rho_is_the_correlation_of_the_pairs_and_unknown_where_there_is_none():
-    assert compare(runs(A), runs(B)).rho == pytest.approx(stats.pearsonr(A, B).statistic)
-    assert compare(runs(A[:2]), runs(B[:2])).rho is None
-    assert compare(runs(A), runs(np.full(6, 0.9))).rho is None
+    assert compare(seeded(A), seeded(B)).rho == pytest.approx(stats.pearsonr(A, B).statistic)
+    assert compare(seeded(A[:2]), seeded(B[:2])).rho is None
+    assert compare(seeded(A), seeded(np.full(6, 0.9))).rho is None
 
 
 def test_the_bca_interval_is_near_that_of_t_for_many_normal_differences():
     rng = np.random.default_rng(5)
-    comparison = compare(runs(0.5 + 0.01 * rng.normal(size=100)), runs(np.full(100, 0.49)))
+    comparison = compare(seeded(0.5 + 0.01 * rng.normal(size=100)), seeded(np.full(100, 0.49)))
     width = comparison.interval.high - comparison.interval.low
     assert comparison.bootstrap == pytest.approx(comparison.interval, abs=0.05 * width)
 
@@ -183,13 +136,13 @@ def test_the_detectable_difference_is_that_of_published_sample_sizes(effect, n):
     def detectable(count):
         noise = np.random.default_rng(0).normal(size=count)
         noise = 0.01 * (noise - noise.mean()) / noise.std(ddof=1)
-        return compare(runs(0.5 + noise), runs(np.full(count, 0.5))).detectable / 0.01
+        return compare(seeded(0.5 + noise), seeded(np.full(count, 0.5))).detectable / 0.01
 
     assert detectable(n) <= effect < detectable(n - 1)
 
 
 def test_the_detectable_difference_is_found_in_80_percent_of_simulated_experiments():
-    comparison = compare(runs(A), runs(B))
+    comparison = compare(seeded(A), seeded(B))
     rng = np.random.default_rng(6)
     simulated = rng.normal(comparison.detectable, comparison.sd, (20_000, comparison.n))
     found = stats.ttest_1samp(simulated, 0, axis=1).pvalue <= 0.05
@@ -241,7 +194,7 @@ def test_the_population_interval_is_wider_than_that_of_these_images_if_images_ma
 
 def test_without_bits_of_both_there_is_no_population_interval():
     bits = np.random.default_rng(0).random((4, 30)) < 0.5
-    assert compare(of_bits(bits), runs(A[:4])).population is None
+    assert compare(of_bits(bits), seeded(A[:4])).population is None
 
 
 def test_the_same_seed_of_resampling_gives_the_same_numbers():
@@ -253,7 +206,7 @@ def test_the_same_seed_of_resampling_gives_the_same_numbers():
 
 def test_fewer_than_two_common_seeds_are_refused_by_name():
     with pytest.raises(RunError, match=r"\[0, 1\] and B \[1, 2\]: in common \[1\]; at least 2"):
-        compare(runs([0.1, 0.2]), runs([0.1, 0.2], [1, 2]))
+        compare(seeded([0.1, 0.2]), seeded([0.1, 0.2], [1, 2]))
 
 
 def test_other_images_are_refused():
@@ -261,25 +214,7 @@ def test_other_images_are_refused():
         compare(of_bits(np.ones((2, 30), bool)), of_bits(np.ones((2, 31), bool)))
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        (((1, 2, 1), np.array([0.1, 0.2, 0.3])), r"seeds \[1\] stand twice"),
-        (((1, 2), np.array([0.1])), r"shape \(1,\) for 2 seeds"),
-        (((1, 2), np.array([91.2, 90.0])), "not all shares, 0 to 1"),
-        (((1, 2), np.array([0.1, math.nan])), "not all shares, 0 to 1"),
-        (((1, 2), np.zeros(2), np.zeros((3, 5), bool)), r"bool of shape \(3, 5\) for 2 seeds"),
-        (((1, 2), np.zeros(2), np.zeros((2, 5))), "float64 of shape"),
-        (((1, 2), np.zeros(2), np.zeros((2, 0), bool)), "no images"),
-        (((1, 2), np.array([0.0, 0.5]), np.zeros((2, 5), bool)), "0.000000 where.* is 0.500000"),
-    ],
-)
-def test_parts_that_do_not_fit_are_refused(fields, message):
-    with pytest.raises(RunError, match=message):
-        Runs(*fields)
-
-
 def test_importing_comparisons_and_claims_imports_no_scipy():
-    code = "import se_search.analysis.claims, sys; print('scipy' in sys.modules)"
+    code = "import se_search.analysis.verdicts, sys; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,6 +1,5 @@
 """Studies carried out: what is trained, shared, judged and written."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from se_search.analysis.comparison import Runs, compare
 from se_search.device import Hardware
 from se_search.errors import StudyFileError
 from se_search.execution.serial import SerialExecutor
@@ -132,50 +130,6 @@ def test_another_recipe_has_trainings_of_its_own(folder, trained):
     assert len(trained) == 2 * 3 * 2
 
 
-def test_claims_are_judged_by_the_test_images_of_the_trainings(folder, trained):
-    ((report,), _) = reproduce(options(folder, "one"), note)
-    plan = make_plan(str(folder / "one"), options(folder, "one"))
-    accuracies = {
-        name: np.array(
-            [
-                np.mean(right_images(a, 360))
-                for a in sorted(trained, key=lambda a: a.seed)
-                if a.candidate == candidate
-            ]
-        )
-        for name, candidate in plan.candidates.items()
-    }
-    expected = compare(Runs(plan.seeds, accuracies["all"]), Runs(plan.seeds, accuracies["none"]))
-    first = report.verdicts[0].comparison
-    assert first.difference == pytest.approx(expected.difference)
-    assert first.interval == pytest.approx(expected.interval)
-    assert [verdict.word for verdict in report.verdicts] == [
-        "supported",
-        "refuted",
-        "supported",
-        "supported",
-    ]
-
-
-def test_files_have_the_figures_of_the_paper_beside_ours(folder, trained):
-    ((report,), _) = reproduce(options(folder, "one"), note)
-    where = folder / "store" / "one" / "desk"
-    assert report.folder == where
-    with (where / "claims.csv").open(newline="") as file:
-        claims = list(csv.DictReader(file))
-    assert [row["paper"] for row in claims] == ["+1.00", "-1.00", "", "+1.00"]
-    with (where / "candidates.csv").open(newline="") as file:
-        candidates = {row["candidate"]: row for row in csv.DictReader(file)}
-    assert candidates["all"]["paper: top-1 error %"] == "9.00"
-    assert candidates["first"]["seeds"] == "6"
-    page = (where / "results.md").read_text()
-    assert "by the paper's figures (+1.00) it holds; here it is supported" in page
-    assert "by the paper's figures (-1.00) it does not hold; here it is refuted" in page
-    equal = "**all equals none within 30**: by the paper's figures (+1.00) it holds"
-    assert equal in page
-    assert (where / "results.png").read_bytes().startswith(b"\x89PNG")
-
-
 def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained):
     reproduce(options(folder, "one"), note)
     assert not (folder / "store" / "desk.md").exists()
@@ -208,18 +162,6 @@ def test_imagenet_must_be_told_where_it_is():
 def test_a_scale_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(StudyFileError, match="'moon' is not one of desk, paper"):
         make_plan("gate", ReproduceOptions(names=("gate",), scale="moon"))
-
-
-def test_the_costs_of_dropping_the_last_stage_are_those_of_the_paper(folder, trained, monkeypatch):
-    """9.841 % and 3.686 % of 25,557,032 parameters; with biases 9.903 % and 3.723 %."""
-    study = (folder / "one" / "study.yaml").read_text()
-    shipped = make_plan("drop_last_stage", ReproduceOptions(names=())).protocol.costs
-    lines = [f"    {name}: {text}" for name, text in shipped.candidates.items()]
-    costs = ["costs:", "  backbones: [resnet50]", "  candidates:", *lines]
-    (folder / "one" / "study.yaml").write_text("\n".join([study, *costs]))
-    ((report,), _) = reproduce(options(folder, "one", seeds=2), note)
-    shares = [round(row.added_params_pct, 3) for row in report.costs]
-    assert shares == [9.841, 3.686, 9.903, 3.723]
 
 
 def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):

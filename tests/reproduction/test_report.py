@@ -1,0 +1,103 @@
+"""The files of a study: the paper's figures beside ours, verdicts, and what is missing."""
+
+import csv
+
+import pytest
+from support.studies import judge_made_up, study_file
+
+from se_search.reproduction.report import (
+    closing_lines,
+    study_table,
+    to_markdown,
+    write_results,
+    write_summary,
+)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    report = judge_made_up(tmp_path_factory.mktemp("store") / "one" / "desk")
+    write_results(report)
+    return report
+
+
+def read(report, name):
+    with (report.folder / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_claims_have_the_papers_difference_where_it_has_both_figures(report):
+    assert [row["paper"] for row in read(report, "claims.csv")] == ["+1.00", "-1.00", "", "+1.00"]
+
+
+def test_claims_have_our_difference_in_points(report):
+    differences = [100 * verdict.comparison.difference for verdict in report.verdicts]
+    found = [float(row["ours"]) for row in read(report, "claims.csv")]
+    assert found == pytest.approx(differences, abs=0.005)
+
+
+def test_candidates_have_errors_in_per_cent_and_the_papers(report):
+    row = read(report, "candidates.csv")[1]
+    mean = 100 - 100 * sum(report.candidates[1].top1) / 6
+    assert float(row["top-1 error %"].split(" ± ")[0]) == pytest.approx(mean, abs=0.005)
+    assert (row["paper: top-1 error %"], row["paper: top-5 error %"]) == ("9.00", "1.00")
+    assert row["seeds"] == "6"
+
+
+def test_a_figure_that_the_paper_lacks_is_left_empty(report):
+    row = read(report, "candidates.csv")[2]
+    assert (row["paper: top-1 error %"], row["paper: params"]) == ("", "")
+
+
+def test_the_page_says_of_each_claim_whether_it_holds_in_the_paper_and_here(report):
+    page = (report.folder / "results.md").read_text(encoding="utf-8")
+    assert "by the paper's figures (+1.00) it holds; here it is supported" in page
+    assert "by the paper's figures (-1.00) it does not hold; here it is refuted" in page
+    assert "**all equals none within 30 in top-5**: the paper has no figures for it" in page
+
+
+def test_a_figure_is_drawn(report):
+    assert (report.folder / "results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_costs_are_written_only_where_the_study_asks_for_them(report, tmp_path):
+    assert not (report.folder / "costs.csv").exists()
+    costs = {"backbones": ["resnet20_bottleneck"], "candidates": {"all": "all=standard:r16"}}
+    with_costs = judge_made_up(tmp_path, file=study_file(costs=costs))
+    write_results(with_costs)
+    (row,) = read(with_costs, "costs.csv")
+    assert int(row["added"]) == with_costs.costs[0].added_params
+
+
+def test_the_page_counts_the_trainings_that_are_missing(tmp_path):
+    report = judge_made_up(tmp_path, seeds=range(2), wanted=range(6))
+    assert "12 trainings are missing" in to_markdown(report)
+
+
+def test_the_page_names_the_claims_that_are_not_judged(tmp_path):
+    page = to_markdown(judge_made_up(tmp_path, seeds=[0]))
+    assert "all beats none: not judged" in page
+    assert "No claim could be judged." in page
+
+
+def test_the_page_names_versions_and_hardware(report):
+    line = next(line for line in to_markdown(report).splitlines() if "Made with" in line)
+    assert "torch 1.0" in line
+    assert "Python 3.12.1" in line
+    assert "a CPU" in line
+
+
+def test_the_terminals_table_has_a_row_a_claim(report):
+    assert study_table(report).row_count == len(report.verdicts)
+
+
+def test_the_closing_lines_give_the_detectable_differences(report):
+    gaps = [100 * v.comparison.detectable for v in report.verdicts if v.claim.top == 1]
+    assert f"{min(gaps):.2f} to {max(gaps):.2f} points" in closing_lines(report)[-1]
+
+
+def test_the_summary_has_the_claims_of_all_studies_beside_the_paper(report, tmp_path):
+    write_summary(tmp_path / "desk.md", [report, report])
+    page = (tmp_path / "desk.md").read_text(encoding="utf-8")
+    assert "8 claims: 6 supported, 2 refuted, 0 undecided" in page
+    assert page.count("| [one](one/desk/results.md) | all beats none | +1.00 |") == 2
