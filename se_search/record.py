@@ -121,6 +121,32 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search has come.
+
+    Attributes:
+        total: trials that the run is to have.
+        completed: trainings that ended well, of any length.
+        failed: trainings that failed.
+        running: trainings that run now.
+        best_accuracy: highest mean accuracy of a candidate over its full trainings, 0..1; None: no
+            full training has ended.
+        front_size: candidates on the Pareto front of these means.
+        shorter: completed trainings that were shorter than a full one.
+        changed: the trial that began or ended just now; None: none has yet.
+    """
+
+    total: int
+    completed: int
+    failed: int
+    running: int
+    best_accuracy: float | None
+    front_size: int
+    shorter: int = 0
+    changed: TrialRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a training handed nothing back."""
 

@@ -361,7 +361,7 @@ def test_a_study_that_only_fails_stops_and_says_why(call, home, tmp_path):
         1,
         expect=5,
     )
-    assert "2 trials in a row failed; the last one: the loss is" in outcome.stderr
+    assert "2 trainings in a row failed; the last one: the loss is" in outcome.stderr
     assert states(home, "wild") == ["FAIL"] * 2
 
 

@@ -11,14 +11,12 @@ it was stopped. Ctrl-C lets the running trainings end, a second one kills them.
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from benchmarks.nas_bench_se.definition import (
+    BACKBONE,
     DATA,
     FOLDER,
     LOG,
@@ -27,20 +25,11 @@ from benchmarks.nas_bench_se.definition import (
     list_candidates,
 )
 from benchmarks.nas_bench_se.export import read_table, write_table
-from se_search.device import Device, Hardware
 from se_search.errors import SESearchError
-from se_search.execution.batch import list_assignments, train_missing
-from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.missing import list_assignments, train_missing
+from se_search.execution.session import SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.store.training_log import TrainingLog
-from se_search.training.datasets import prepare_data
-from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
-
-DEVICE = Device("cpu", 0, threads=1, precision="32-true")
-VERSIONED = ("torch", "torchvision", "pytorch-lightning", "numpy", "se-search")
-# Children run this script's imports again: the server has them already, and as they were at the
-# start, whatever is edited meanwhile.
-PRELOADED = (*PRELOAD, "benchmarks.nas_bench_se.make")
 
 
 def main() -> int:
@@ -58,44 +47,38 @@ def main() -> int:
     return 128 + signal if signal else 0
 
 
-def describe_environment(hardware: Hardware, num_workers: int) -> dict[str, Any]:
-    """Return what trainings run on, as plain data."""
-    return {
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in VERSIONED},
-        "recipe_hash": RECIPE.hash,  # as this version of se-search computes it
-        "hardware": hardware.name,
-        "cores": hardware.num_cores,
-        "system": f"{platform.system()} {platform.machine()}",
-        "accelerator": DEVICE.accelerator,
-        "threads": DEVICE.threads,
-        "precision": DEVICE.precision,
-        "workers": num_workers,
-    }
-
-
 def _train(options: argparse.Namespace) -> int | None:
-    """Train, and return the signal that ended it before its time."""
+    """Train what is missing; return the signal that stopped it, if any."""
     candidates = list_candidates()[: options.candidates]
     assignments = list_assignments(candidates, range(options.seeds), options.epochs)
-    data = prepare_data(DATA, None, None, RECIPE)
-    identity = describe_table(data)
     published = read_table(options.folder)
     options.log.parent.mkdir(parents=True, exist_ok=True)
-    worker_log = options.log.with_name("worker.log")
-    warm_up(PRELOADED, DEVICE.threads)
-    hardware = call_in_child(probe_hardware, worker_log)
-    environment = describe_environment(hardware, options.workers)
-    task = TrainingTask(data, RECIPE, with_test=True)
-    executor = LocalExecutor(task, [DEVICE] * options.workers, worker_log)
+    request = SessionRequest(
+        data=DATA,
+        recipe=RECIPE,
+        backbone=BACKBONE.name,
+        worker_log=options.log.with_name("worker.log"),
+        workers=options.workers,
+        accelerator="cpu",
+        # Children run this script's imports again: the server has them already, and as they were
+        # at the start, whatever is edited meanwhile.
+        preload=("benchmarks.nas_bench_se.make",),
+    )
+    session = open_session(request, _note)
+    identity = describe_table(session.task.data)
+    # As this version of se-search computes it.
+    environment = {**session.environment, "recipe_hash": RECIPE.hash}
     with (
         TrainingLog(options.log, identity, environment, options.mix_environments, published) as log,
-        StopSignals(lambda urgency: _note(f"stopping: {urgency.name}")) as stop,
+        StopSignals(_note) as stop,
     ):
-        try:
-            train_missing(assignments, log, executor, stop, _note)
-        finally:
-            executor.kill()
+        train_missing(
+            assignments,
+            log,
+            session.executor(with_test=True),
+            stop=stop,
+            observe=lambda ended: _note(str(ended)),
+        )
     return stop.number
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from se_search.benchmark.options import BenchmarkOptions
 from se_search.benchmark.report import Contest, print_contest, write_contest
 from se_search.benchmark.scores import Replay, Truth
 from se_search.benchmark.table import TableRow, TableSpace, TableTrainings, read_table
@@ -26,77 +27,16 @@ from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, Stop
 from se_search.run_config import DIRECTIONS
 from se_search.search.loop import Budget, run_search
-from se_search.search.promotion import Promotion, parse_rungs
+from se_search.search.promotion import Promotion
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import CandidateSampler
 from se_search.seeds import derive_seed
 from se_search.store.trial_store import TrialStore
 
 OBJECTIVES = ("accuracy", "params")
-CHECKPOINTS = (25, 50, 100, 200)
-# A grid takes the rows in the order of the file: it says more of the file than of a search.
-DEFAULT_SAMPLERS = tuple(name for name in SAMPLERS if name != "grid")
 TIMED = ("before_trial", "infer_relative_search_space", "sample_relative", "after_trial")
 
 _read_once = lru_cache(read_table)
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkOptions:
-    """What a user asks for; the fields are the options of ``se-search benchmark samplers``.
-
-    Attributes:
-        trials: full trainings of each run, or as many epochs in shorter ones.
-        promotions: rungs as text; each is tried with each sampler.
-        epochs: of the tables' full trainings; needed where there are rungs.
-    """
-
-    tables: tuple[Path, ...]
-    samplers: tuple[str, ...] = DEFAULT_SAMPLERS
-    trials: int = 200
-    runs: int = 10
-    workers: int = 1
-    seed: int = 0
-    output: Path = Path("samplers")
-    jobs: int = 1
-    promotions: tuple[str, ...] = ("off",)
-    epochs: int | None = None
-    eta: int = 3
-    replicates: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what is not to be had."""
-        least = {"trials": 1, "runs": 1, "workers": 1, "seed": 0, "jobs": 1, "eta": 2, "epochs": 1}
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise RunError(f"{name} {value} is below {low}")
-        for sampler in self.samplers:
-            if sampler not in SAMPLERS:
-                raise RunError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
-        if not self.samplers or len(set(self.samplers)) < len(self.samplers):
-            raise RunError(f"samplers {','.join(self.samplers)!r}: at least one, and none twice")
-        rungs = self.rungs
-        if len(set(rungs.values())) < len(self.promotions) or not rungs:
-            raise RunError(f"promotions {' '.join(self.promotions)!r}: each must be another one")
-
-    @property
-    def rungs(self) -> dict[str, tuple[Rung, ...]]:
-        """The rungs by their text, which ``auto`` has as well."""
-        found = {}
-        for text in self.promotions:
-            if text != "off" and self.epochs is None:
-                raise RunError(
-                    f"promotion {text!r} needs --epochs: how many the tables' full trainings have"
-                )
-            rungs = parse_rungs(text, self.epochs or 1)
-            found["off" if text == "off" else ",".join(map(str, rungs))] = rungs
-        return found
-
-    @property
-    def checkpoints(self) -> tuple[int, ...]:
-        """After how many trials the runs are scored."""
-        return tuple(sorted({*(c for c in CHECKPOINTS if c < self.trials), self.trials}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +96,12 @@ def list_jobs(options: BenchmarkOptions) -> list[Job]:
     return [
         Job(
             *(table, sampler, run, seed, options.trials, options.workers),
-            *(promotion, rungs, options.epochs or 1, options.eta, options.replicates),
+            *(promotion, rungs, options.epochs or 1, options.eta, options.replicate),
         )
         for run in range(options.runs)
         for seed in [derive_seed(options.seed, "benchmark", run) % 2**32]
         for table in options.tables
-        for sampler in options.samplers
+        for sampler in options.sampler_names
         for promotion, rungs in options.rungs.items()
     ]
 

@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into a request that the search loop reads between two steps."""
+"""Turns Ctrl-C and SIGTERM into a request to stop, which ``drive`` reads between two steps."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from se_search.record import Stop
 
 
 class StopSignals:
-    """While entered: one Ctrl-C lets running trials end, a second one or SIGTERM kills them.
+    """While entered: one Ctrl-C lets running trainings end; a second one or SIGTERM kills them.
 
     Args:
-        announce: told of each signal: how urgent the stop now is.
+        note: told in a sentence what each signal causes.
 
     Attributes:
-        number: the last signal that came; None: none did.
+        number: number of the last signal that came; None: none did.
     """
 
-    def __init__(self, announce: Callable[[Stop], None]) -> None:
-        self._announce = announce
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
         self._urgency = Stop.NO
         self._before: dict[int, Any] = {}
         self.number: int | None = None
 
     def __call__(self) -> Stop:
-        """Return how urgently the loop is asked to end."""
+        """Return how urgent the stop is that has been asked for."""
         return self._urgency
 
     def __enter__(self) -> StopSignals:
@@ -48,4 +48,10 @@ class StopSignals:
         self.number = number
         is_urgent = number == signal.SIGTERM or self._urgency != Stop.NO
         self._urgency = Stop.NOW if is_urgent else Stop.AFTER_RUNNING
-        self._announce(self._urgency)
+        self._note(_describe_stop(self._urgency))
+
+
+def _describe_stop(urgency: Stop) -> str:
+    if urgency == Stop.AFTER_RUNNING:
+        return "Stopping when the running trainings have ended; Ctrl-C again stops them now."
+    return "Stopping now; the trainings that are broken off will be made again."

@@ -7,11 +7,12 @@ import time
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from se_search.record import ENDED_WELL, Stop, TrialRecord
+from se_search.record import ENDED_WELL, Progress, TrialRecord
 from se_search.report.confirmation import print_result
+from se_search.report.console import make_console
 from se_search.report.run_report import (
     Findings,
     front_caution,
@@ -24,38 +25,14 @@ from se_search.store.run_folder import RunFolder
 ENDED = (*ENDED_WELL, "FAIL")
 
 
-class Standing(Protocol):
-    """Where a study stands; the search loop's Progress is one."""
-
-    @property
-    def total(self) -> int: ...  # noqa: D102
-    @property
-    def completed(self) -> int: ...  # noqa: D102
-    @property
-    def failed(self) -> int: ...  # noqa: D102
-    @property
-    def running(self) -> int: ...  # noqa: D102
-    @property
-    def best_accuracy(self) -> float | None: ...  # noqa: D102
-    @property
-    def front_size(self) -> int: ...  # noqa: D102
-    @property
-    def shorter(self) -> int: ...  # noqa: D102
-    @property
-    def changed(self) -> TrialRecord | None: ...  # noqa: D102
-
-
 class Display(Protocol):
     """What a search is shown on."""
 
     def note(self, text: str) -> None:
-        """Say what goes on before and after the trials."""
+        """Show a sentence about what goes on besides the trials."""
 
-    def update(self, standing: Standing) -> None:
-        """Show where the study stands."""
-
-    def stopping(self, urgency: Stop) -> None:
-        """Say that the search ends early."""
+    def update(self, progress: Progress) -> None:
+        """Show how far the search has come."""
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Show what has been found."""
@@ -70,10 +47,7 @@ class QuietDisplay:
     def note(self, text: str) -> None:
         """Show nothing."""
 
-    def update(self, standing: Standing) -> None:
-        """Show nothing."""
-
-    def stopping(self, urgency: Stop) -> None:
+    def update(self, progress: Progress) -> None:
         """Show nothing."""
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
@@ -86,10 +60,10 @@ class QuietDisplay:
 class JsonDisplay(QuietDisplay):
     """Prints a JSON object a line: each trial as it ends, and the front at the end."""
 
-    def update(self, standing: Standing) -> None:
+    def update(self, progress: Progress) -> None:
         """Print a trial that has ended."""
-        if standing.changed is not None and standing.changed.state in ENDED:
-            self._print({"event": "trial", **asdict(standing.changed)})
+        if progress.changed is not None and progress.changed.state in ENDED:
+            self._print({"event": "trial", **asdict(progress.changed)})
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front."""
@@ -125,16 +99,12 @@ class PlainDisplay(QuietDisplay):
         """Print the text."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def update(self, standing: Standing) -> None:
+    def update(self, progress: Progress) -> None:
         """Print a line if a trial has ended."""
-        self._clock.update(standing)
-        record = standing.changed
+        self._clock.update(progress)
+        record = progress.changed
         if record is not None and record.state in ENDED:
-            self.note(f"{_describe(record)} | {_summarize(standing)}{self._clock.time_left()}")
-
-    def stopping(self, urgency: Stop) -> None:
-        """Print what will happen."""
-        self.note(_describe_stop(urgency))
+            self.note(f"{_describe(record)} | {_summarize(progress)}{self._clock.time_left()}")
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front as a table, and where everything lies."""
@@ -146,35 +116,45 @@ class LiveDisplay(PlainDisplay):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+        self._bar = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(bar_width=24),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._task: TaskID | None = None
+        self._task: bars.TaskID | None = None
 
-    def update(self, standing: Standing) -> None:
+    def update(self, progress: Progress) -> None:
         """Move the bar."""
-        self._clock.update(standing)
+        self._clock.update(progress)
         if self._task is None:
-            self._task = self._progress.add_task("", total=standing.total, left="")
-            self._progress.start()
-        self._progress.update(
+            self._task = self._bar.add_task("", total=progress.total, left="")
+            self._bar.start()
+        self._bar.update(
             self._task,
-            description=_summarize(standing),
-            total=standing.total,
-            completed=standing.completed + standing.failed,
+            description=_summarize(progress),
+            total=progress.total,
+            completed=progress.completed + progress.failed,
             left=self._clock.time_left().removeprefix(", "),
         )
-        record = standing.changed
+        record = progress.changed
         if record is not None and record.state == "FAIL":
             self.note(_describe(record))
 
     def close(self) -> None:
         """Stop the bar."""
-        self._progress.stop()
+        self._bar.stop()
+
+
+def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
+    """Return the display for the options ``--quiet`` and ``--json``, and for where output goes."""
+    if as_json:
+        return JsonDisplay()
+    if quiet:
+        return QuietDisplay()
+    console = make_console()
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
 class _Clock:
@@ -185,14 +165,14 @@ class _Clock:
         self._ended_before = 0
         self._seconds_left: float | None = None
 
-    def update(self, standing: Standing) -> None:
-        ended = standing.completed + standing.failed
+    def update(self, progress: Progress) -> None:
+        ended = progress.completed + progress.failed
         now = time.monotonic()
         if self._started is None:
             self._started, self._ended_before = now, ended
         elif ended > self._ended_before:
             pace = (now - self._started) / (ended - self._ended_before)
-            self._seconds_left = pace * (standing.total - ended)
+            self._seconds_left = pace * (progress.total - ended)
 
     def time_left(self) -> str:
         if self._seconds_left is None:
@@ -247,17 +227,11 @@ def _describe(record: TrialRecord) -> str:
     return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
 
 
-def _summarize(standing: Standing) -> str:
-    best = standing.best_accuracy
-    shorter = f" ({standing.shorter} short)" if standing.shorter else ""
+def _summarize(progress: Progress) -> str:
+    best = progress.best_accuracy
+    shorter = f" ({progress.shorter} short)" if progress.shorter else ""
     return (
-        f"{standing.completed + standing.failed} of {standing.total} trials{shorter}, "
-        f"{standing.running} running, {standing.failed} failed, "
-        f"best {'-' if best is None else f'{100 * best:.2f} %'}, front {standing.front_size}"
+        f"{progress.completed + progress.failed} of {progress.total} trials{shorter}, "
+        f"{progress.running} running, {progress.failed} failed, "
+        f"best {'-' if best is None else f'{100 * best:.2f} %'}, front {progress.front_size}"
     )
-
-
-def _describe_stop(urgency: Stop) -> str:
-    if urgency == Stop.AFTER_RUNNING:
-        return "Stopping when the running trials have ended; Ctrl-C again stops them now."
-    return "Stopping now; the trials that are broken off will be trained again."

@@ -1,10 +1,11 @@
 """Promotion: which candidates get longer trainings, or more of them, asynchronously (MO-ASHA).
 
-A rung is a number of epochs and of seeds. Whoever finishes one is ranked among all that have, and
-the best share may climb to the next; nobody waits for a rung to fill. Successive halving made
-asynchronous is Li et al. 2020 (ASHA), several objectives by non-dominated sorting Schmucker et
-al. 2021 (arXiv 2106.12639). Here costs are exact and known before the first training, so that
-accuracy alone is uncertain, and only a difference beyond the noise of seeds counts.
+A rung is a number of epochs and a number of seeds. A candidate that finishes a rung is ranked among
+all candidates that have finished it, and the best share may climb to the next rung; no candidate
+waits for a rung to fill. Asynchronous successive halving is Li et al. 2020 (ASHA); Schmucker et al.
+2021 (arXiv 2106.12639) extend it to several objectives by non-dominated sorting. Here costs are
+exact and known before the first training, so that accuracy alone is uncertain, and only a
+difference beyond the noise of seeds counts.
 """
 
 from __future__ import annotations
@@ -24,32 +25,33 @@ from se_search.analysis.statistics import pooled_variance
 from se_search.errors import RunError
 from se_search.record import ENDED_WELL, Rung, TrialRecord
 
-Training = tuple[int, int]  # epochs, seed
+EpochsSeed = tuple[int, int]  # what a training of a candidate takes
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An accuracy after the full budget, as far as it is known.
+    """An estimate of a candidate's accuracy after a full training.
 
     Attributes:
-        accuracy: share, 0..1; only differences between candidates of one rung matter.
-        sd: standard error of ``accuracy``; 0 where nothing is known of it.
+        accuracy: share of the validation images, 0..1; only differences between candidates of one
+            rung matter.
+        sd: standard error of ``accuracy``; 0 where it is not known.
     """
 
     accuracy: float
     sd: float
 
 
-# From all trials of a study, in any state, to estimates by the candidates' keys.
+# From all trials of a run, in any state, to estimates by the candidates' keys.
 Scorer = Callable[[Sequence[TrialRecord]], Mapping[str, Estimate]]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Contender:
     """A candidate that has finished a rung.
 
     Attributes:
-        costs: what it costs, each to be minimised; exact.
+        costs: its exact costs; each is minimised.
         is_promoted: whether it has begun a training beyond the rung.
     """
 
@@ -64,11 +66,11 @@ class Promotion:
     """How candidates are chosen for the next rung.
 
     Attributes:
-        eta: the best ``1 / eta`` of those that have finished a rung may climb.
+        eta: the best ``1 / eta`` of the candidates that have finished a rung may climb.
         z: the noise band of two candidates is ``z`` standard errors of their difference.
-        score: estimates accuracies from all trials; candidates that it leaves out stay where
-            they are. None: the sampler's estimates if it makes any, else the mean accuracy at
-            the rung itself, see ``score_at``.
+        score: estimates accuracies from all trials; a candidate without an estimate is not
+            promoted. None: the sampler's estimates if it makes any, else the mean accuracy at the
+            rung itself, see ``score_at``.
     """
 
     eta: int = 3
@@ -76,18 +78,19 @@ class Promotion:
     score: Scorer | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a share that would promote everybody."""
+        """Refuse a share that would promote every candidate."""
         if self.eta < 2:
-            raise RunError(f"eta {self.eta} is below 2: everybody would be promoted")
+            raise RunError(f"eta {self.eta} is below 2: every candidate would be promoted")
 
 
 def parse_rungs(text: str, epochs: int) -> tuple[Rung, ...]:
     """Read ``off``, ``auto`` or rungs of epochs x seeds, as ``1x1,2x1,4x1,4x3``.
 
-    ``off`` is one full training; ``auto`` a quarter, half and all of the epochs, with one seed.
+    ``off`` is one full training; ``auto`` is a quarter, half and all of the epochs, with one seed.
 
     Raises:
-        RunError: it is none of these, not ascending, or does not end at the full budget.
+        RunError: the text is neither of the words nor a list of rungs, the rungs do not ascend, or
+            the last one is not the full training.
     """
     if text == "off":
         return (Rung(epochs, 1),)
@@ -99,7 +102,7 @@ def parse_rungs(text: str, epochs: int) -> tuple[Rung, ...]:
         if upper <= lower:
             raise RunError(
                 f"promotion {text!r}: {upper} after {lower}; epochs must ascend, and seeds where "
-                "the epochs are the same"
+                "the epochs are equal"
             )
     if rungs[-1].epochs != epochs:
         raise RunError(
@@ -119,24 +122,24 @@ def _parse_rung(part: str, text: str) -> Rung:
         ) from cause
 
 
-def promotable(standings: Iterable[Standing], eta: int = 3, z: float = 1.0) -> list[str]:
-    """Return the keys of those that may climb now and have not yet, best first.
+def promotable(contenders: Iterable[Contender], eta: int = 3, z: float = 1.0) -> list[str]:
+    """Return the keys of the contenders that may climb now and have not yet, best first.
 
-    One candidate beats another if it is no costlier in any cost and more accurate by more than
+    One contender beats another if it is no costlier in any cost and more accurate by more than
     the noise band, ``z * sqrt(sd1^2 + sd2^2)``; with one seed sd and K seeds each that is
     ``z * sd * sqrt(2 / K)``. Without a band this is Pareto dominance. Non-dominated sorting (Deb
-    et al. 2002) makes fronts of it. Of n candidates the first ``ceil(n / eta)`` may climb: front
-    by front; inside a front those first that none of its members beats when the band is left
-    out; inside those the ones with the largest gap around them (crowding distance, over ranks
-    among all n, so that neither units nor scales of costs matter).
+    et al. 2002, sec. III-A) peels fronts by this relation. Of n contenders the first
+    ``ceil(n / eta)`` may climb: front by front; inside a front the members first that no other
+    member beats when the band is left out; among equals the one with the largest gap around it
+    (crowding distance over ranks among all n, so that neither units nor scales of costs matter).
 
-    Over this quota goes whom noise alone keeps out: of the front that the quota cuts, each one
-    that is no costlier, in any cost, than a member that is in, and less accurate by no more than
-    their noise band.
+    A contender that noise alone keeps out climbs beyond this quota: in the front that the quota
+    cuts, each contender that is no costlier, in any cost, than a member inside the quota, and less
+    accurate than that member by no more than their noise band.
 
-    The result depends on the set of standings, not on their order.
+    The result depends on the set of contenders, not on their order.
     """
-    ordered = sorted(standings, key=lambda standing: standing.key)
+    ordered = sorted(contenders, key=lambda contender: contender.key)
     if not ordered:
         return []
     field = _Field(ordered, z)
@@ -145,27 +148,28 @@ def promotable(standings: Iterable[Standing], eta: int = 3, z: float = 1.0) -> l
 
 
 class _Field:
-    """All who have finished a rung, by position."""
+    """The contenders of a rung, by position."""
 
-    def __init__(self, standings: Sequence[Standing], z: float) -> None:
-        self.accuracies = np.array([s.estimate.accuracy for s in standings], np.float64)
-        errors = np.array([s.estimate.sd for s in standings], np.float64)
-        self.costs = np.array([s.costs for s in standings], np.float64).reshape(len(standings), -1)
+    def __init__(self, contenders: Sequence[Contender], z: float) -> None:
+        self.accuracies = np.array([c.estimate.accuracy for c in contenders], np.float64)
+        errors = np.array([c.estimate.sd for c in contenders], np.float64)
+        costs = np.array([c.costs for c in contenders], np.float64)
+        self.costs = costs.reshape(len(contenders), -1)
         self.bands = z * np.hypot(errors[:, None], errors[None, :])
 
     @cached_property
     def is_no_costlier(self) -> NDArray[np.bool_]:
-        """``(n, n)``: whether the first costs no more than the second, in any cost."""
+        """``(n, n)``: whether the row's contender costs no more than the column's, in any cost."""
         return np.asarray((self.costs[:, None] <= self.costs[None, :]).all(axis=2))
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
-        """``(n, 1 + num_costs)``: how many candidates have a lower value."""
+        """``(n, 1 + num_costs)``: how many contenders have a lower value."""
         columns = np.column_stack([self.accuracies, self.costs]).T
         return np.array([np.searchsorted(np.sort(c), c) for c in columns]).T
 
     def best(self, quota: int) -> list[int]:
-        """Return the positions of the best, in order: the quota, and whom noise keeps out."""
+        """Return the positions that may climb, best first: the quota, then those within noise."""
         fronts = peel(self._beats(self.bands))
         plain = peel(self._beats(np.zeros_like(self.bands)))
         gaps = np.zeros(len(fronts))
@@ -183,7 +187,7 @@ class _Field:
         ]
 
     def _beats(self, bands: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return ``(n, n)``: whether the first beats the second, with these bands."""
+        """Return ``(n, n)``: whether the row's contender beats the column's, with these bands."""
         lead = self.accuracies[:, None] - (self.accuracies[None, :] + bands)
         is_cheaper = ~self.is_no_costlier.T  # somewhere, given that it is no costlier anywhere
         return np.asarray(self.is_no_costlier & ((lead > 0) | ((lead == 0) & is_cheaper)))
@@ -195,10 +199,10 @@ class _Field:
 
 
 def peel(beats: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the front of each: 0 for those whom nobody beats, 1 for the next, ...
+    """Return the front of each member: 0 if none beats it, 1 if only members of front 0 do, ...
 
     Args:
-        beats: ``(n, n)``: whether the first beats the second; without cycles.
+        beats: ``(n, n)``: whether the row's member beats the column's; without cycles.
     """
     fronts = np.full(len(beats), -1, np.int64)
     left = np.ones(len(beats), np.bool_)
@@ -210,7 +214,7 @@ def peel(beats: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def crowding(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the gap around each point: infinite at either end of an objective (Deb et al. 2002).
+    """Return each point's crowding distance; infinite at the ends (Deb et al. 2002, sec. III-B).
 
     Args:
         ranks: ``(n, m)``, whole numbers.
@@ -224,10 +228,10 @@ def crowding(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def score_at(rung: Rung) -> Scorer:
-    """Return a scorer of mean accuracies after a rung's epochs.
+    """Return a scorer: the mean accuracy of each candidate after a rung's epochs.
 
-    Their standard errors come from the standard deviation over seeds: pooled over the candidates
-    at these epochs, or at all epochs if no candidate has two seeds there; 0 if none has anywhere.
+    Standard errors come from the standard deviation over seeds, pooled over the candidates at the
+    rung's epochs; if no candidate has two seeds there, pooled over all epochs; else they are 0.
     """
 
     def score(records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:
@@ -255,11 +259,11 @@ def _accuracies(records: Iterable[TrialRecord]) -> dict[tuple[str, int], list[fl
 
 @dataclass(frozen=True)
 class Ladder:
-    """The rungs of a study, and what each asks of a candidate.
+    """The rungs of a search, and the trainings that each asks of a candidate.
 
     Attributes:
         rungs: ascending; the last one is of full trainings.
-        first_seed: of each candidate's first training.
+        first_seed: seed of each candidate's first training.
     """
 
     rungs: tuple[Rung, ...]
@@ -267,21 +271,21 @@ class Ladder:
 
     @property
     def full_epochs(self) -> int:
-        """The budget of a full training."""
+        """Epochs of a full training."""
         return self.rungs[-1].epochs
 
     @cached_property
-    def trainings(self) -> list[list[Training]]:
-        """All that each rung asks for."""
+    def trainings(self) -> list[list[EpochsSeed]]:
+        """All trainings that each rung asks for."""
         return [
             [(rung.epochs, self.first_seed + index) for index in range(rung.seeds)]
             for rung in self.rungs
         ]
 
     @cached_property
-    def new_trainings(self) -> list[list[Training]]:
-        """What each rung asks for and none below it."""
-        below: set[Training] = set()
+    def new_trainings(self) -> list[list[EpochsSeed]]:
+        """The trainings that each rung asks for and no lower rung does."""
+        below: set[EpochsSeed] = set()
         new = []
         for asked in self.trainings:
             new.append([training for training in asked if training not in below])
@@ -289,16 +293,19 @@ class Ladder:
         return new
 
     def level(self, own: Iterable[TrialRecord]) -> int:
-        """Return the highest rung that a candidate has finished, by its trials; -1: none."""
+        """Return the index of the highest rung that a candidate's trials finish; -1: none."""
         ended = {(record.epochs, record.seed) for record in own if record.state in ENDED_WELL}
         levels = range(len(self.rungs))
         return max((k for k in levels if ended.issuperset(self.trainings[k])), default=-1)
 
-    def next_training(self, own: Sequence[TrialRecord]) -> Training:
-        """Return what a candidate that is proposed (again) trains, by its trials so far.
+    def next_training(self, own: Sequence[TrialRecord]) -> EpochsSeed:
+        """Return the next training of a candidate that the sampler proposes (again).
 
-        That is the first training of the rungs above its own that it has not begun; if there is
-        none, a further seed of the full budget.
+        It is the first training of the rungs above the candidate's own that has not begun; if there
+        is none, a full training with a further seed.
+
+        Args:
+            own: the candidate's trials so far.
         """
         taken = {(record.epochs, record.seed) for record in own}
         for asked in self.trainings[self.level(own) + 1 :]:
@@ -310,14 +317,14 @@ class Ladder:
 
     def next_promotion(
         self, records: Sequence[TrialRecord], costs: Sequence[str], promotion: Promotion
-    ) -> tuple[str, Training] | None:
-        """Return who is to be promoted, as the text form, and its training; None: nobody.
+    ) -> tuple[str, EpochsSeed] | None:
+        """Return the text of the candidate that is promoted next, and its training; None: none is.
 
         A rung that a candidate has begun comes first, until it is finished or one of its
-        trainings has failed; then the best of the highest rung that has anybody to promote.
+        trainings has failed; then the best contender of the highest rung that has one to promote.
 
         Args:
-            records: all trials of the study; trainings that run or wait count as begun.
+            records: all trials of the run; trainings that run or wait count as begun.
             costs: the fields of the records that are minimised.
             promotion: how to choose.
         """
@@ -339,8 +346,8 @@ class Ladder:
                 return own[0].candidate, next(missing)
         return None
 
-    def _begun(self, own: Sequence[TrialRecord]) -> Training | None:
-        """Return the next training of the rung that a candidate is on its way to, if it is."""
+    def _begun(self, own: Sequence[TrialRecord]) -> EpochsSeed | None:
+        """Return the next training of a rung that a candidate has begun and not finished."""
         level = self.level(own) + 1
         if level == len(self.rungs):
             return None
@@ -359,7 +366,7 @@ class Ladder:
         costs: Sequence[str],
         promotion: Promotion,
     ) -> list[str]:
-        """Return the keys of those that may climb from a rung, best first."""
+        """Return the keys of the candidates that may climb from a rung, best first."""
         beyond = {training for new in self.new_trainings[level + 1 :] for training in new}
         finished = {
             key: any((record.epochs, record.seed) in beyond for record in own)
@@ -369,8 +376,8 @@ class Ladder:
         if all(finished.values()):
             return []
         estimates = (promotion.score or score_at(self.rungs[level]))(records)
-        standings = [
-            Standing(
+        contenders = [
+            Contender(
                 key=key,
                 estimate=estimates[key],
                 costs=tuple(float(getattr(groups[key][0], name)) for name in costs),
@@ -379,7 +386,7 @@ class Ladder:
             for key, is_promoted in finished.items()
             if key in estimates
         ]
-        return promotable(standings, promotion.eta, promotion.z)
+        return promotable(contenders, promotion.eta, promotion.z)
 
     def _has_finished(self, own: Iterable[TrialRecord], level: int) -> bool:
         ended = {(record.epochs, record.seed) for record in own if record.state in ENDED_WELL}

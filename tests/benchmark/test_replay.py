@@ -3,6 +3,7 @@
 import csv
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from rich.console import Console
 from support.tables import write_made_up_table, write_table
 from typer.testing import CliRunner
 
-from se_search.benchmark.replay import BenchmarkOptions, Job, benchmark_samplers, list_jobs, replay
+from se_search.benchmark.options import BenchmarkOptions
+from se_search.benchmark.replay import Job, benchmark_samplers, list_jobs, replay
 from se_search.benchmark.table import read_table
 from se_search.cli import app
 from se_search.errors import RunError, SpaceError
@@ -86,19 +88,27 @@ def test_the_samplers_own_seconds_are_noted_for_each_trial(path):
 
 
 def test_samplers_take_turns_and_share_the_seeds_of_their_runs(path):
-    jobs = list_jobs(BenchmarkOptions((path,), samplers=("tpe", "random"), runs=3))
+    options = BenchmarkOptions(tables=(path,), samplers="tpe,random", runs=3)
+    jobs = list_jobs(options)
     assert [(job.run, job.sampler) for job in jobs] == [
         (run, sampler) for run in range(3) for sampler in ("tpe", "random")
     ]
     assert len({job.seed for job in jobs}) == 3
-    assert jobs != list_jobs(BenchmarkOptions((path,), samplers=("tpe", "random"), runs=3, seed=1))
+    assert jobs != list_jobs(replace(options, seed=1))
 
 
 def test_processes_side_by_side_find_what_one_finds(path, tmp_path):
     console = Console(quiet=True)
     contests = [
         benchmark_samplers(
-            BenchmarkOptions((path,), ("random",), 8, 2, output=tmp_path / str(jobs), jobs=jobs),
+            BenchmarkOptions(
+                tables=(path,),
+                samplers="random",
+                trials=8,
+                runs=2,
+                output=tmp_path / str(jobs),
+                jobs=jobs,
+            ),
             console,
         )
         for jobs in (1, 2)
@@ -112,7 +122,7 @@ def test_processes_side_by_side_find_what_one_finds(path, tmp_path):
     [(12, (12,)), (50, (25, 50)), (60, (25, 50, 60)), (200, (25, 50, 100, 200))],
 )
 def test_runs_are_scored_at_the_checkpoints_that_they_reach_and_at_their_end(trials, checkpoints):
-    assert BenchmarkOptions((), trials=trials).checkpoints == checkpoints
+    assert BenchmarkOptions(tables=(), trials=trials).checkpoints == checkpoints
 
 
 def test_all_samplers_but_the_grid_are_compared(finished):
@@ -247,7 +257,10 @@ def test_a_replay_with_rungs_looks_up_shorter_trainings_and_keeps_to_its_epochs(
 def test_short_trainings_that_sort_well_save_epochs(tmp_path):
     path = write_made_up_table(tmp_path / "t.csv", num_columns=5, shorter=(1,), noise=0.001)
     options = BenchmarkOptions(
-        *((path,), ("random",), 25, 8),
+        tables=(path,),
+        samplers="random",
+        trials=25,
+        runs=8,
         output=tmp_path / "out",
         promotions=("off", "1x1,9x1"),
         epochs=9,

@@ -16,7 +16,7 @@ from benchmarks.nas_bench_se.table import NASBenchSE, QueryError
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import CandidateError, DivergedError, RunError, TooManyFailuresError
-from se_search.execution.batch import list_assignments, train_missing
+from se_search.execution.missing import list_assignments, train_missing
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation, Stop
 from se_search.store.training_log import TrainingLog, read_log
@@ -85,7 +85,7 @@ def train(path):
         assignments = list_assignments(list_candidates()[:candidates], range(seeds), epochs)
         with TrainingLog(path, identity, environment, **options) as log:
             executor = SerialExecutor(note_and_evaluate, workers)
-            train_missing(assignments, log, executor, stop, lambda text: None)
+            train_missing(assignments, log, executor, stop=stop)
         return trained
 
     return run

@@ -15,20 +15,15 @@ import yaml
 from rich.console import Console
 from support.commands import RUN, read_rows
 from support.networks import make_backbone
+from support.sessions import MadeUpSessions
 
-import se_search.commands.confirm as confirm_module
 from se_search.candidate import Candidate, FeatureMap, Site
-from se_search.commands.confirm import (
-    ConfirmOptions,
-    choose_candidates,
-    confirm,
-    fresh_seeds,
-    read_recorded_recipe,
-    se_everywhere,
-)
-from se_search.commands.search import SearchOptions, _make_config, describe_study
+from se_search.commands.confirm import confirm
+from se_search.commands.confirm_candidates import choose_candidates, fresh_seeds, se_everywhere
+from se_search.commands.options import ConfirmOptions, SearchOptions
+from se_search.commands.recorded_run import read_recorded_recipe
+from se_search.commands.search import search
 from se_search.cost import count_cost
-from se_search.device import Device, Hardware
 from se_search.errors import (
     CandidateError,
     DataError,
@@ -37,27 +32,17 @@ from se_search.errors import (
     RunError,
     TooManyFailuresError,
 )
-from se_search.execution.serial import SerialExecutor
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
-from se_search.record import Evaluation, Rung
+from se_search.record import Evaluation
 from se_search.report.confirmation import confirmation_sentences, print_confirmation
-from se_search.search.loop import Budget, run_search
-from se_search.search.registry import SAMPLERS, Setup
-from se_search.space.bound import BoundSpace
-from se_search.space.schema import read_space
+from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import write_backbone
 from se_search.store.training_log import read_log
 from se_search.store.trial_reader import read_records
-from se_search.store.trial_store import TrialStore
 from se_search.surrogate.posterior_front import fit_front
-from se_search.training.task import TrainingTask
 
-HARDWARE = Hardware("cpu", 1, 2, "a CPU", "32-true")
-DEVICE = Device("cpu", 0, 1, "32-true")
-OPTIONS = SearchOptions(space="stages", data="digits", epochs=1)
 NUM_VALIDATION, NUM_TEST = 287, 360
 
 
@@ -85,27 +70,16 @@ def evaluate_made_up(assignment):
 
 def search_into(path, num_trials):
     """Make a run of made-up trials on digits."""
-    run = RunFolder(path)
-    study = describe_study(read_space("stages"), read_recipe("quick"), OPTIONS)
-    study = replace(study, precision="32-true")
-    space = BoundSpace(study.space, study.backbone)
-    with run.lock():
-        write_backbone(run, study.backbone)
-        run.write_config(_make_config(study, OPTIONS, (Rung(1, 1),), HARDWARE, [DEVICE]))
-    store = TrialStore(run.database, study.objectives, study.directions)
-    run_search(
-        space=space,
-        store=store,
-        sampler=SAMPLERS["random"](
-            Setup(space, lambda _: True, 0, count_cost, study.objectives, epochs=1)
-        ),
-        executor=SerialExecutor(evaluate_made_up),
-        count_cost=count_cost,
-        objectives=study.objectives,
-        budget=Budget(num_trials, 1, 0, 5),
+    options = SearchOptions(
+        space="stages",
+        data="digits",
+        epochs=1,
+        sampler="random",
+        trials=num_trials,
+        name=path.name,
+        runs_dir=path.parent,
     )
-    store.close()
-    return run
+    return search(options, QuietDisplay(), MadeUpSessions(evaluate_made_up)).folder
 
 
 @pytest.fixture(scope="module")
@@ -119,30 +93,18 @@ def folder(template, tmp_path):
 
 
 @pytest.fixture
-def train(folder, monkeypatch):
+def train(folder):
     """Confirm with made-up trainings; return the outcome, what was trained, and what was said."""
 
-    def run(evaluate=evaluate_made_up, recipe=None, **options):
-        trained, notes, ended = [], [], []
-
-        def prepare(study, asked, folder, note):
-            task = TrainingTask(None, study.recipe)
-            return replace(study, precision="32-true"), task, HARDWARE, [DEVICE]
-
-        def make_executor(task, devices, log, timeout):
-            def note_and_evaluate(assignment):
-                trained.append((assignment.candidate.placement, assignment.seed))
-                tasks.append(task)
-                return evaluate(assignment)
-
-            return SerialExecutor(note_and_evaluate)
-
-        tasks = []
-        monkeypatch.setattr(confirm_module, "prepare", prepare)
-        monkeypatch.setattr(confirm_module, "LocalExecutor", make_executor)
-        outcome = confirm(folder, ConfirmOptions(**options), notes.append, ended.append)
+    def run(evaluate=evaluate_made_up, **options):
+        sessions, notes, ended = MadeUpSessions(evaluate), [], []
+        outcome = confirm(folder, ConfirmOptions(**options), notes.append, ended.append, sessions)
         return SimpleNamespace(
-            outcome=outcome, trained=trained, notes=notes, ended=ended, tasks=tasks
+            outcome=outcome,
+            trained=[(a.candidate.placement, a.seed) for a in sessions.trained],
+            notes=notes,
+            ended=ended,
+            tasks=sessions.tasks,
         )
 
     return run
@@ -251,9 +213,9 @@ def test_what_is_no_longer_the_same_is_named_and_nothing_is_trained(
 
 
 def test_each_training_evaluates_once_after_its_last_epoch(train):
-    for task in train(seeds=1).tasks:
-        assert task.with_test
-        assert task.recipe.validate_every == 0
+    (task,) = train(seeds=1).tasks
+    assert task.with_test
+    assert task.recipe.validate_every == 0
 
 
 def test_it_is_on_disk_that_the_test_images_are_read_before_they_are(folder, train):
@@ -285,13 +247,12 @@ def test_what_has_been_trained_needs_no_further_reading(folder, train):
     assert {c.num_seeds for c in rounds[-1].result.candidates} == {1}
 
 
-def test_what_is_not_to_be_had_leaves_no_trace_of_a_reading(folder, train, monkeypatch):
-    def find_nothing(*_):
+def test_a_session_that_can_not_be_opened_leaves_no_trace_of_a_reading(folder, train):
+    def find_nothing(request, note):
         raise DataError("the data set is not there")
 
-    monkeypatch.setattr(confirm_module, "prepare", find_nothing)
     with pytest.raises(DataError):
-        confirm(folder, ConfirmOptions())
+        confirm(folder, ConfirmOptions(), open_session=find_nothing)
     assert read_rounds(folder) == []
     assert not any("read before" in note for note in train(seeds=1).notes)
 

@@ -1,19 +1,22 @@
 """Studies carried out: what is trained, shared, judged and written."""
 
+import math
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.sessions import MadeUpSessions
 
-from se_search.device import Hardware
-from se_search.errors import StudyFileError
-from se_search.execution.serial import SerialExecutor
+from se_search.errors import StudyFileError, TooManyFailuresError
 from se_search.record import Evaluation
-from se_search.reproduction import reproduce as module
-from se_search.reproduction.reproduce import ReproduceOptions, make_plan, reproduce
+from se_search.reproduction.options import ReproduceOptions
+from se_search.reproduction.plan import make_plan
+from se_search.reproduction.reproduce import reproduce
 from se_search.store.training_log import read_log
 
 COMMAND = str(Path(sys.executable).with_name("se-search"))
@@ -60,35 +63,40 @@ def right_images(assignment, num_test):
     return rng.random(num_test) < share
 
 
-@pytest.fixture
-def trained(monkeypatch, cache_dir):
-    """Make trainings up, and return those that were asked for."""
-    asked = []
-
-    def evaluate(assignment):
-        asked.append(assignment)
-        right = right_images(assignment, 360)
-        row = {
-            "epoch": assignment.epochs,
-            "accuracy": 0.5,
-            "loss": 1.0,
-            "test_accuracy": float(right.mean()),
-            "test_loss": 1.0,
-            "test_top5": 0.99,
-        }
-        bits = np.packbits(right).tobytes()
-        return Evaluation(0.5, 1.0, (row,), bits, 0.1, test_correct=bits)
-
-    monkeypatch.setattr(module, "LocalExecutor", lambda *rest: SerialExecutor(evaluate))
-    monkeypatch.setattr(module, "warm_up", lambda *rest: None)
-    hardware = Hardware("cpu", 1, 2, "a CPU", "32-true")
-    monkeypatch.setattr(module, "call_in_child", lambda *rest: hardware)
-    return asked
+def evaluate(assignment):
+    """Make a training up."""
+    right = right_images(assignment, 360)
+    row = {
+        "epoch": assignment.epochs,
+        "accuracy": 0.5,
+        "loss": 1.0,
+        "test_accuracy": float(right.mean()),
+        "test_loss": 1.0,
+        "test_top5": 0.99,
+    }
+    bits = np.packbits(right).tobytes()
+    return Evaluation(0.5, 1.0, (row,), bits, 0.1, test_correct=bits)
 
 
 @pytest.fixture
-def cache_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("SE_SEARCH_CACHE", str(tmp_path / "cache"))
+def sessions():
+    return MadeUpSessions(evaluate)
+
+
+@pytest.fixture
+def trained(sessions):
+    """The assignments that were trained."""
+    return sessions.trained
+
+
+@pytest.fixture
+def carry_out(folder, sessions):
+    """Reproduce studies of the folder with made-up trainings."""
+
+    def run(*names, **changes):
+        return reproduce(options(folder, *names, **changes), lambda _: None, sessions)
+
+    return run
 
 
 def options(folder, *names, **changes):
@@ -97,14 +105,10 @@ def options(folder, *names, **changes):
     )
 
 
-def note(text):
-    pass
-
-
-def test_studies_share_the_trainings_that_they_have_in_common(folder, trained):
-    reproduce(options(folder, "one"), note)
+def test_studies_share_the_trainings_that_they_have_in_common(folder, trained, carry_out):
+    carry_out("one")
     assert len(trained) == 3 * 6
-    reports, signal = reproduce(options(folder, "one", "two"), note)
+    reports, signal = carry_out("one", "two")
     assert len(trained) == 4 * 6
     assert len({(a.candidate.key, a.seed) for a in trained}) == 4 * 6
     assert signal is None
@@ -112,46 +116,81 @@ def test_studies_share_the_trainings_that_they_have_in_common(folder, trained):
     assert len(list((folder / "store").glob("*.jsonl"))) == 1
 
 
-def test_all_candidates_are_trained_with_one_seed_before_the_next(folder, trained):
-    reproduce(options(folder, "one", "two", seeds=3), note)
+def test_all_candidates_are_trained_with_one_seed_before_the_next(folder, trained, carry_out):
+    carry_out("one", "two", seeds=3)
     assert [a.seed for a in trained] == [0] * 4 + [1] * 4 + [2] * 4
 
 
-def test_more_seeds_go_on_with_the_same_trainings(folder, trained):
-    reproduce(options(folder, "one", seeds=2), note)
-    reproduce(options(folder, "one", seeds=4), note)
+def test_more_seeds_go_on_with_the_same_trainings(folder, trained, carry_out):
+    carry_out("one", seeds=2)
+    carry_out("one", seeds=4)
     assert [a.seed for a in trained] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
 
 
-def test_another_recipe_has_trainings_of_its_own(folder, trained):
-    reproduce(options(folder, "one", seeds=2), note)
+def test_another_recipe_has_trainings_of_its_own(folder, trained, carry_out):
+    carry_out("one", seeds=2)
     (folder / "one" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
-    reproduce(options(folder, "one", seeds=2), note)
+    carry_out("one", seeds=2)
     assert len(trained) == 2 * 3 * 2
 
 
-def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained):
-    reproduce(options(folder, "one"), note)
+def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained, carry_out):
+    carry_out("one")
     assert not (folder / "store" / "desk.md").exists()
-    reproduce(options(folder, "one", "two"), note)
+    carry_out("one", "two")
     page = (folder / "store" / "desk.md").read_text()
     assert "8 claims: 6 supported, 2 refuted, 0 undecided" in page
     line = "| [two](two/desk/results.md) | all beats none | +1.00 |"
     assert page.count(line) == 1
 
 
-def test_results_can_be_made_again_without_training(folder, trained):
-    reproduce(options(folder, "one", seeds=2), note)
+def test_results_can_be_made_again_without_training(folder, trained, carry_out):
+    carry_out("one", seeds=2)
     num_trained = len(trained)
-    ((report,), _) = reproduce(options(folder, "one", train=False), note)
+    ((report,), _) = carry_out("one", train=False)
     assert len(trained) == num_trained
     assert report.num_missing == 3 * 4
     assert "12 trainings are missing" in (report.folder / "results.md").read_text()
 
 
-def test_without_any_training_there_is_nothing_to_report(folder, cache_dir):
+def test_without_any_training_there_is_nothing_to_report(carry_out):
     with pytest.raises(StudyFileError, match="no trainings of one yet"):
-        reproduce(options(folder, "one", train=False), note)
+        carry_out("one", train=False)
+
+
+def test_an_accuracy_that_is_not_finite_is_a_failure_and_never_judged(folder, sessions):
+    def diverge(assignment):
+        return replace(evaluate(assignment), loss=math.nan)
+
+    notes = []
+    with pytest.raises(TooManyFailuresError, match="3 trainings in a row failed; .*not finite"):
+        reproduce(options(folder, "one"), notes.append, MadeUpSessions(diverge))
+    assert sum("failed: accuracy 0.5, loss nan: not finite" in text for text in notes) == 3
+    assert read_log(next((folder / "store").glob("*.jsonl"))).trainings == ()
+
+
+def test_a_stopped_study_is_reported_and_continued_where_it_was(folder, sessions, carry_out):
+    def interrupt_fourth(assignment):
+        if len(stopping.trained) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(assignment)
+
+    stopping = MadeUpSessions(interrupt_fourth)
+    (report,), number = reproduce(options(folder, "one"), lambda _: None, stopping)
+    assert number == signal.SIGINT
+    assert report.num_missing == 3 * 6 - 4
+    carry_out("one")
+    assert len(sessions.trained) == 3 * 6 - 4
+
+
+def test_a_session_is_opened_for_what_the_study_and_the_user_ask_for(folder, sessions, carry_out):
+    carry_out("one", workers=3, threads=2, timeout=9.0, accelerator="cpu")
+    (request,) = sessions.requests
+    assert (request.data, request.recipe.epochs) == ("digits", 1)
+    assert (request.workers, request.threads, request.timeout) == (3, 2, 9.0)
+    assert request.accelerator == "cpu"
+    (task,) = sessions.tasks
+    assert task.with_test
 
 
 def test_imagenet_must_be_told_where_it_is():

@@ -8,7 +8,7 @@ from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import StudyFileError
 from se_search.models.catalogue import describe_backbone
-from se_search.reproduction.reproduce import parse_candidates, parse_claims
+from se_search.reproduction.plan import parse_candidates, parse_claims
 from se_search.reproduction.study_file import (
     find_study,
     read_scale_recipe,

@@ -103,7 +103,9 @@ def test_too_many_failures_in_a_row_stop_the_study_with_the_last_reason(database
     def fail(assignment):
         raise DivergedError(f"no {assignment.seed}")
 
-    with pytest.raises(TooManyFailuresError, match="3 trials in a row failed; the last one: no 0"):
+    with pytest.raises(
+        TooManyFailuresError, match="3 trainings in a row failed; the last one: no 0"
+    ):
         search(database, 50, sampler="grid", evaluate=fail, max_failures=3)
     assert [t.state.name for t in load_optuna_study(database).trials] == ["FAIL"] * 3
 

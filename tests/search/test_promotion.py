@@ -17,10 +17,10 @@ from se_search.analysis.pareto import summarize
 from se_search.errors import DivergedError, RunError
 from se_search.record import Rung, Stop
 from se_search.search.promotion import (
+    Contender,
     Estimate,
     Ladder,
     Promotion,
-    Standing,
     parse_rungs,
     promotable,
     score_at,
@@ -41,7 +41,7 @@ def make_fields(sds):
     entry = st.tuples(accuracies, sds, costs, st.booleans())
     return st.lists(entry, min_size=1, max_size=14).map(
         lambda entries: [
-            Standing(f"{index:02}", Estimate(accuracy, sd), prices, promoted)
+            Contender(f"{index:02}", Estimate(accuracy, sd), prices, promoted)
             for index, (accuracy, sd, prices, promoted) in enumerate(entries)
         ]
     )
@@ -52,9 +52,9 @@ exact_fields = make_fields(st.just(0.0))
 etas = st.integers(2, 4)
 
 
-def climbers(standings, eta, z=1.0):
+def climbers(contenders, eta, z=1.0):
     """Return all that are among the best, whether or not they have been promoted."""
-    return promotable([replace(s, is_promoted=False) for s in standings], eta, z)
+    return promotable([replace(s, is_promoted=False) for s in contenders], eta, z)
 
 
 def band(one, other, z=1.0):
@@ -69,9 +69,9 @@ def beats(one, other, z=1.0):
     return no_worse and (lead > 0 or any(a < b for a, b in pairs))
 
 
-def sort_by_brute_force(standings, z):
+def sort_by_brute_force(contenders, z):
     """Return the front of each key, by the definition."""
-    fronts, left = {}, list(standings)
+    fronts, left = {}, list(contenders)
     while left:
         first = [s for s in left if not any(beats(other, s, z) for other in left)]
         fronts |= {s.key: len(set(fronts.values())) for s in first}
@@ -80,41 +80,43 @@ def sort_by_brute_force(standings, z):
 
 
 @given(noisy_fields, etas)
-def test_a_newcomer_that_beats_everybody_is_always_promoted_and_first(standings, eta):
-    newcomer = Standing("new", Estimate(2.0, 0.0), (0.0, 0.0))
-    assert promotable([*standings, newcomer], eta)[0] == "new"
+def test_a_newcomer_that_beats_everybody_is_always_promoted_and_first(contenders, eta):
+    newcomer = Contender("new", Estimate(2.0, 0.0), (0.0, 0.0))
+    assert promotable([*contenders, newcomer], eta)[0] == "new"
 
 
 @given(noisy_fields, etas, st.randoms())
-def test_the_order_of_the_standings_changes_nothing(standings, eta, random):
-    shuffled = list(standings)
+def test_the_order_of_the_standings_changes_nothing(contenders, eta, random):
+    shuffled = list(contenders)
     random.shuffle(shuffled)
-    assert promotable(shuffled, eta) == promotable(standings, eta)
+    assert promotable(shuffled, eta) == promotable(contenders, eta)
 
 
 @given(noisy_fields, etas)
-def test_units_and_scales_of_costs_change_nothing(standings, eta):
+def test_units_and_scales_of_costs_change_nothing(contenders, eta):
     other = [
-        replace(s, costs=(1e6 * math.exp(s.costs[0]), -1 / s.costs[1] ** 3)) for s in standings
+        replace(s, costs=(1e6 * math.exp(s.costs[0]), -1 / s.costs[1] ** 3)) for s in contenders
     ]
-    assert promotable(other, eta) == promotable(standings, eta)
+    assert promotable(other, eta) == promotable(contenders, eta)
 
 
 @given(noisy_fields, etas)
-def test_one_whom_all_others_beat_beyond_noise_never_climbs_while_places_are_scarce(standings, eta):
-    last = Standing("last", Estimate(-9.0, 0.0), (99.0, 99.0))
-    field = [*standings, last]
+def test_one_whom_all_others_beat_beyond_noise_never_climbs_while_places_are_scarce(
+    contenders, eta
+):
+    last = Contender("last", Estimate(-9.0, 0.0), (99.0, 99.0))
+    field = [*contenders, last]
     if math.ceil(len(field) / eta) < len(field):
         assert "last" not in climbers(field, eta)
 
 
 @given(exact_fields, etas)
-def test_without_noise_the_quota_is_filled_by_non_dominated_sorting(standings, eta):
+def test_without_noise_the_quota_is_filled_by_non_dominated_sorting(contenders, eta):
     """Brute force: nobody in has a later front than somebody out; twins of one in may go over."""
-    fronts = sort_by_brute_force(standings, z=0.0)
-    best = climbers(standings, eta)
-    quota = math.ceil(len(standings) / eta)
-    values = {s.key: (s.estimate.accuracy, s.costs) for s in standings}
+    fronts = sort_by_brute_force(contenders, z=0.0)
+    best = climbers(contenders, eta)
+    quota = math.ceil(len(contenders) / eta)
+    values = {s.key: (s.estimate.accuracy, s.costs) for s in contenders}
     assert [fronts[key] for key in best] == sorted(fronts[key] for key in best)
     assert sorted(fronts[key] for key in best[:quota]) == sorted(fronts.values())[:quota]
     assert all(values[key] in [values[k] for k in best[:quota]] for key in best[quota:])
@@ -122,11 +124,11 @@ def test_without_noise_the_quota_is_filled_by_non_dominated_sorting(standings, e
 
 @given(noisy_fields, etas)
 def test_with_noise_the_quota_is_filled_front_by_front_and_only_the_last_one_goes_over(
-    standings, eta
+    contenders, eta
 ):
-    fronts = sort_by_brute_force(standings, z=1.0)
-    best = climbers(standings, eta)
-    quota = math.ceil(len(standings) / eta)
+    fronts = sort_by_brute_force(contenders, z=1.0)
+    best = climbers(contenders, eta)
+    quota = math.ceil(len(contenders) / eta)
     assert len(best) >= quota
     assert sorted(fronts[key] for key in best[:quota]) == sorted(fronts.values())[:quota]
     assert {fronts[key] for key in best[quota:]} <= {fronts[best[quota - 1]]}
@@ -134,13 +136,13 @@ def test_with_noise_the_quota_is_filled_front_by_front_and_only_the_last_one_goe
 
 @given(noisy_fields, etas)
 def test_nobody_is_left_behind_for_a_member_of_its_front_that_it_can_not_be_told_from(
-    standings, eta
+    contenders, eta
 ):
-    fronts = sort_by_brute_force(standings, z=1.0)
-    best = climbers(standings, eta)
-    inside = best[: math.ceil(len(standings) / eta)]
-    for one in standings:
-        for other in standings:
+    fronts = sort_by_brute_force(contenders, z=1.0)
+    best = climbers(contenders, eta)
+    inside = best[: math.ceil(len(contenders) / eta)]
+    for one in contenders:
+        for other in contenders:
             is_equal = (
                 fronts[one.key] == fronts[other.key]
                 and all(a <= b for a, b in zip(one.costs, other.costs, strict=True))
@@ -151,10 +153,10 @@ def test_nobody_is_left_behind_for_a_member_of_its_front_that_it_can_not_be_told
 
 
 @given(noisy_fields, etas)
-def test_those_that_have_been_promoted_count_and_are_not_promoted_again(standings, eta):
-    promoted = {s.key for s in standings if s.is_promoted}
-    best = climbers(standings, eta)
-    assert promotable(standings, eta) == [key for key in best if key not in promoted]
+def test_those_that_have_been_promoted_count_and_are_not_promoted_again(contenders, eta):
+    promoted = {s.key for s in contenders if s.is_promoted}
+    best = climbers(contenders, eta)
+    assert promotable(contenders, eta) == [key for key in best if key not in promoted]
 
 
 def test_inside_a_front_the_ends_come_first_and_then_the_largest_gap_in_ranks():
@@ -163,17 +165,17 @@ def test_inside_a_front_the_ends_come_first_and_then_the_largest_gap_in_ranks():
     front["f"] = (1e6, 0.9)
     # Candidates that are beaten stand between d, e and f.
     beaten = {f"x{i}": (9e4 + 10 + i, 0.49 - i / 100) for i in range(1, 7)}
-    standings = [
-        Standing(key, Estimate(accuracy, 0.0), (float(cost),))
+    contenders = [
+        Contender(key, Estimate(accuracy, 0.0), (float(cost),))
         for key, (cost, accuracy) in {**front, **beaten}.items()
     ]
-    assert len(standings) == 11
-    assert climbers(standings, 3) == ["a", "f", "e", "d"]
+    assert len(contenders) == 11
+    assert climbers(contenders, 3) == ["a", "f", "e", "d"]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_ties_within_the_band_go_over_the_quota(order):
-    field = [Standing(str(i), Estimate(0.5 + i / 100, 0.01), (7.0,)) for i in range(3)]
+    field = [Contender(str(i), Estimate(0.5 + i / 100, 0.01), (7.0,)) for i in range(3)]
     shuffled = [field[i] for i in order]
     assert promotable(shuffled, eta=3, z=1.0) == ["2", "1"]  # 1 is within 0.0141 of 2; 0 is not
     assert promotable(shuffled, eta=3, z=2.0) == ["2", "1", "0"]

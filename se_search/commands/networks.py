@@ -1,0 +1,176 @@
+"""The commands about networks and spaces, ``cost``, ``show`` and ``spaces``: they train nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from se_search.errors import SESearchError
+from se_search.execution.options import AllowCode, Sites
+from se_search.report.console import make_console
+
+if TYPE_CHECKING:
+    from se_search.candidate import Backbone
+    from se_search.space.bound import BoundSpace
+
+SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
+SpaceArgument = Annotated[
+    str, typer.Argument(help="name of a shipped space, or path of a YAML file")
+]
+BackboneOption = Annotated[
+    str,
+    typer.Option(help="as resnet50; one of torchvision, timm or the paper, or module:callable"),
+]
+ImageSizeOption = Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")]
+ClassesOption = Annotated[int | None, typer.Option(help="default: 10 or 1000")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+MAX_ROWS = 1_000  # of a table that is printed
+
+
+def add_network_commands(app: typer.Typer) -> None:
+    """Add ``cost``, ``show`` and ``spaces`` to a command line."""
+    app.command("cost")(print_costs)
+    app.command("show")(show_candidate)
+    spaces = typer.Typer(
+        help="The search spaces that come with se-search.", invoke_without_command=True
+    )
+    spaces.callback()(list_spaces)
+    spaces.command("show")(print_space)
+    spaces.command("schema")(print_schema)
+    app.add_typer(spaces, name="spaces")
+
+
+def print_costs(
+    backbone: BackboneOption = "resnet20_bottleneck",
+    space: SpaceOption = "stages",
+    candidate: Annotated[
+        str | None,
+        typer.Option(help="price this one, as resnet50/all=standard:r16/stage5=none"),
+    ] = None,
+    image_size: ImageSizeOption = None,
+    classes: ClassesOption = None,
+    sites: Sites = None,
+    allow_code: AllowCode = False,
+    csv: Annotated[Path | None, typer.Option(help="file that takes the whole space")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the candidates of a space cost, without training anything."""
+    from se_search.candidate import Candidate
+    from se_search.report.costs import cost_rows, cost_table, write_cost_csv
+    from se_search.report.figures.placement import placement_table
+
+    described = _describe(backbone, image_size, classes, sites, allow_code)
+    if candidate is not None:
+        candidates = [Candidate.parse(candidate, described)]
+    else:
+        bound = _bind(space, described)
+        if csv is not None:
+            write_cost_csv(csv, bound)
+            make_console().print(f"Written: {csv}, {bound.size:,} candidates", highlight=False)
+            return
+        if bound.size > MAX_ROWS and not as_json:
+            raise SESearchError(
+                f"{bound.size:,} candidates are too many for a table, which has at most "
+                f"{MAX_ROWS:,} rows; --csv FILE takes them all"
+            )
+        candidates = list(bound)
+    if as_json:
+        print(json.dumps(cost_rows(candidates), indent=1))
+        return
+    console = make_console()
+    console.print(cost_table(described, candidates))
+    if candidate is not None:
+        console.print(placement_table(candidates[0]))
+
+
+def show_candidate(
+    candidate: Annotated[
+        str, typer.Argument(help="as resnet50/all=standard:r16/stage5=none; quotes keep it whole")
+    ],
+    output: Annotated[Path, typer.Option(help="PNG that is written")] = Path("candidate.png"),
+    image_size: ImageSizeOption = None,
+    classes: ClassesOption = None,
+    sites: Sites = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
+    from se_search.candidate import Candidate
+    from se_search.report.figures.placement import draw_placement, headline, placement_table
+
+    name = candidate.split("/")[0]
+    described = _describe(name, image_size, classes, sites, allow_code)
+    parsed = Candidate.parse(candidate, described)
+    console = make_console()
+    console.print(headline(parsed), highlight=False, soft_wrap=True)
+    console.print(placement_table(parsed))
+    draw_placement(output, parsed)
+    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+
+
+def list_spaces(
+    context: typer.Context,
+    backbone: BackboneOption = "resnet20_bottleneck",
+    sites: Sites = None,
+    allow_code: AllowCode = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the spaces with their sizes and the range of what their candidates cost."""
+    if context.invoked_subcommand is not None:
+        return
+    from se_search.report.spaces import list_sizes, sizes_table
+
+    rows = list_sizes(_describe(backbone, None, None, sites, allow_code))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        make_console().print(sizes_table(rows, backbone))
+
+
+def print_space(
+    name: SpaceArgument,
+    backbone: BackboneOption = "resnet20_bottleneck",
+    sites: Sites = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Print a space's sites and choices on a backbone."""
+    from se_search.report.spaces import show_space
+
+    described = _describe(backbone, None, None, sites, allow_code)
+    show_space(make_console(), name, _bind(name, described))
+
+
+def print_schema() -> None:
+    """Print the JSON Schema of a space file, for editors."""
+    from se_search.space.schema import space_schema
+
+    print(space_schema(), end="")
+
+
+def _describe(
+    name: str,
+    image_size: int | None,
+    num_classes: int | None,
+    sites: Path | None,
+    allow_code: bool,
+) -> Backbone:
+    from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
+
+    channels, default_size, default_classes = default_shape(name)
+    return describe_backbone(
+        name,
+        backbone_in_channels(name, channels, allow_code=allow_code),
+        image_size or default_size,
+        num_classes or default_classes,
+        allow_code=allow_code,
+        sites=sites,
+    )
+
+
+def _bind(space: str, backbone: Backbone) -> BoundSpace:
+    from se_search.space.bound import BoundSpace
+    from se_search.space.schema import read_space
+
+    return BoundSpace(read_space(space), backbone)

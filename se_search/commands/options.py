@@ -1,0 +1,153 @@
+"""The options of ``se-search run`` and ``se-search confirm``, with their help and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from se_search.errors import RunError
+from se_search.execution.options import (
+    Accelerator,
+    AllowCode,
+    DataDir,
+    Sites,
+    Threads,
+    Timeout,
+    Workers,
+)
+from se_search.options import AtLeast, Positive, check_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What a search takes: the options of ``se-search run``.
+
+    Raises:
+        RunError: a number is below its limit, or two options contradict each other.
+    """
+
+    space: Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")] = (
+        "stages_ratio"
+    )
+    trials: Annotated[
+        int, typer.Option(help="trials that the run is to have, earlier commands' included"),
+        AtLeast(1),
+    ] = 200  # fmt: skip
+    backbone: Annotated[
+        str,
+        typer.Option(help="as resnet50; one of torchvision, timm or the paper, or module:callable"),
+    ] = "resnet20_bottleneck"
+    data: Annotated[
+        str,
+        typer.Option(help="fashion_mnist, cifar10, cifar100, digits, folder:PATH or imagenet:PATH"),
+    ] = "fashion_mnist"
+    data_dir: DataDir = None
+    recipe: Annotated[str, typer.Option(help="quick, cifar, imagenet, or path of a YAML file")] = (
+        "quick"
+    )
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="instead of the recipe's; the schedule is fitted to it"),
+        AtLeast(1),
+    ] = None
+    objectives: Annotated[str, typer.Option(help="accuracy with params and/or macs")] = (
+        "accuracy,params"
+    )
+    sampler: Annotated[str, typer.Option(help="pareto, tpe, nsga2, random or grid")] = "pareto"
+    promotion: Annotated[
+        str,
+        typer.Option(
+            help="rungs of epochs x seeds that the best climb, as 1x1,2x1,4x1; off, or auto"
+        ),
+    ] = "off"
+    eta: Annotated[
+        int, typer.Option(help="one candidate in ETA is promoted to the next rung"), AtLeast(2)
+    ] = 3
+    replicate: Annotated[
+        bool,
+        typer.Option(
+            help="whether pareto trains candidates that it is undecided about with further seeds"
+        ),
+    ] = True
+    stop_when_settled: Annotated[
+        bool,
+        typer.Option(
+            "--stop-when-settled",
+            help="end when no further training is expected to raise the front by TOLERANCE",
+        ),
+    ] = False
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="points of accuracy, averaged over the front's costs, for --stop-when-settled"
+        ),
+        Positive(),
+    ] = 0.01
+    seed: Annotated[
+        int, typer.Option(help="of the sampler, and of each candidate's first training"), AtLeast(0)
+    ] = 0
+    workers: Workers = None
+    threads: Threads = 1
+    accelerator: Accelerator = "auto"
+    timeout: Timeout = None
+    max_failures: Annotated[
+        int,
+        typer.Option(help="stop when this many trials in a row have failed"),
+        AtLeast(1),
+    ] = 5
+    weights: Annotated[
+        str | None,
+        typer.Option(help="file to start the backbone from (.pth, .safetensors), or DEFAULT"),
+    ] = None
+    freeze_backbone: Annotated[
+        bool, typer.Option("--freeze-backbone", help="train only what is not in the weights")
+    ] = False
+    sites: Sites = None
+    allow_code: AllowCode = False
+    name: Annotated[str | None, typer.Option(help="name of the run; default: the space's")] = None
+    runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs")
+
+    def __post_init__(self) -> None:
+        """Check each number, and that somebody trains a frozen backbone."""
+        check_options(self)
+        if self.freeze_backbone and self.weights is None:
+            raise RunError("a frozen backbone needs --weights: nobody would train it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmOptions:
+    """What a confirmation takes: the options of ``se-search confirm``.
+
+    Raises:
+        RunError: a number is below its limit.
+    """
+
+    seeds: Annotated[
+        int,
+        typer.Option(help="trainings of each candidate, with seeds that no trial had"),
+        AtLeast(1),
+    ] = 5
+    candidates: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            help="front, all-credible, or one as resnet50/stage2=standard:r16; repeatable"
+        ),
+    ] = ("front",)
+    workers: Workers = None
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads of each training; default: the run's"),
+        AtLeast(1),
+    ] = None
+    timeout: Timeout = None
+    data_dir: Annotated[
+        Path | None, typer.Option(help="folder that holds the data set; default: the run's")
+    ] = None
+    allow_code: AllowCode = False
+
+    def __post_init__(self) -> None:
+        """Check each number."""
+        check_options(self)

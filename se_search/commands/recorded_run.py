@@ -1,0 +1,102 @@
+"""Reads a finished run back: the options, the space and the recipe that it was made by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from se_search.commands.options import ConfirmOptions, SearchOptions
+from se_search.commands.search import assume_recorded, describe_run
+from se_search.errors import RecipeError, RunError
+from se_search.recipe import Recipe
+from se_search.run_config import RunConfig
+from se_search.store.run_folder import RunFolder, compare_identities
+from se_search.store.run_space import read_recorded_space
+
+
+def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions:
+    """Return the options of the run, except for how its candidates are to be trained now.
+
+    Args:
+        config: the run's ``config.yaml``.
+        options: how they are to be trained now.
+
+    Raises:
+        RunError: the configuration does not say how the run was made.
+    """
+    identity, search = config["identity"], config.get("search")
+    if not isinstance(search, dict):
+        raise RunError("config.yaml does not say how the run was made: it has no 'search'")
+    data_dir = search.get("data_dir")
+    return SearchOptions(
+        space=search["space"],
+        backbone=identity["backbone"]["name"],
+        data=identity["data"]["name"],
+        data_dir=options.data_dir or (Path(data_dir) if data_dir else None),
+        recipe=search["recipe"],
+        epochs=identity["epochs"],
+        objectives=",".join(identity["objectives"]),
+        seed=identity["seed"],
+        workers=options.workers,
+        threads=options.threads or search.get("threads", 1),
+        accelerator=search.get("accelerator", "auto"),
+        timeout=options.timeout,
+        allow_code=options.allow_code,
+        sites=Path(search["sites"]) if search.get("sites") else None,
+        weights=search.get("weights"),
+        freeze_backbone=identity["backbone"].get("frozen", False),
+    )
+
+
+def describe_recorded_run(
+    folder: RunFolder, config: Mapping[str, Any], options: SearchOptions
+) -> RunConfig:
+    """Describe the run anew, as far as it is known before PyTorch has started.
+
+    Raises:
+        RunError: something is not as the run recorded it.
+        SESearchError: the data or the backbone are not there.
+    """
+    recorded = config["identity"]
+    run = describe_run(
+        read_recorded_space(recorded["space"]), read_recorded_recipe(config), options
+    )
+    refuse_differences(folder, recorded, assume_recorded(run, recorded))
+    return run
+
+
+def read_recorded_recipe(config: Mapping[str, Any]) -> Recipe:
+    """Return the recipe as the run recorded it: the file that it came from may have changed.
+
+    Raises:
+        RecipeError: this version of se-search reads the recipe differently.
+    """
+    recorded = config["identity"]
+    try:
+        recipe = Recipe.model_validate({**recorded["recipe"], "epochs": recorded["epochs"]})
+    except ValueError as cause:  # pydantic's is one
+        raise RecipeError(
+            f"this version of se-search can't read the run's recipe: {cause}"
+        ) from cause
+    before = config["search"].get("recipe_hash", recipe.hash)
+    if recipe.hash != before:
+        raise RecipeError(
+            f"the run's recipe was {before} and reads as {recipe.hash} here: this version of "
+            "se-search trains otherwise than the one that ran it"
+        )
+    return recipe
+
+
+def refuse_differences(folder: RunFolder, recorded: Mapping[str, Any], run: RunConfig) -> None:
+    """Refuse to train a run's candidates otherwise than the run did.
+
+    Raises:
+        RunError: the identities differ; the message has a line for each difference.
+    """
+    differences = compare_identities(recorded, run.identity)
+    if differences:
+        lines = "\n".join(f"  {line}" for line in differences)
+        raise RunError(
+            f"{folder.path} can't be confirmed, for what it was made with has changed:\n{lines}"
+        )

@@ -1,0 +1,151 @@
+"""Trains the assignments of a list that a log of trainings does not have yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from se_search.candidate import Candidate
+from se_search.execution.drive import drive
+from se_search.execution.executor import Executor
+from se_search.record import Assignment, Evaluation, Failure, Stop
+from se_search.store.training_log import Training, TrainingId, TrainingLog
+
+MAX_FAILURES = 3  # in a row
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTraining:
+    """A training that has ended; a failed one has a reason, and neither accuracy nor seconds.
+
+    Attributes:
+        done: how many of the ``total`` trainings of the list are in the log now.
+        total: how many trainings the list has.
+        candidate: its text form.
+        placement: where it carries SE, for people.
+        accuracy: share of the validation images that are right, 0..1.
+        seconds: wall time.
+        reason: why it failed.
+    """
+
+    done: int
+    total: int
+    candidate: str
+    placement: str
+    epochs: int
+    seed: int
+    accuracy: float | None = None
+    seconds: float | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        head = f"{self.done} of {self.total}: {self.placement} (seed {self.seed:,})"
+        if self.accuracy is None or self.seconds is None:
+            return f"{head} failed: {self.reason}"
+        return f"{head} {100 * self.accuracy:.2f} % in {self.seconds:.1f} s"
+
+
+def list_assignments(
+    candidates: Sequence[Candidate], seeds: Sequence[int], epochs: int
+) -> list[Assignment[Candidate]]:
+    """Return the assignments in order: all candidates with one seed, then with the next."""
+    return [Assignment(candidate, seed, epochs) for seed in seeds for candidate in candidates]
+
+
+def id_of(assignment: Assignment[Candidate]) -> TrainingId:
+    """Return the identity under which a log keeps the training of an assignment."""
+    return assignment.candidate.key, assignment.epochs, assignment.seed
+
+
+def train_missing(
+    assignments: Sequence[Assignment[Candidate]],
+    log: TrainingLog,
+    executor: Executor[Candidate],
+    *,
+    stop: Callable[[], Stop] = lambda: Stop.NO,
+    observe: Callable[[EndedTraining], None] = lambda _: None,
+) -> None:
+    """Train the assignments that the log does not have, in order, until all are done or a stop.
+
+    Failed trainings are not in the log: the next call makes them again.
+
+    Args:
+        assignments: the whole list.
+        log: entered; takes each training as it ends.
+        executor: trains, and evaluates the test images.
+        stop: asked before each start, and at least every half second.
+        observe: told of each training that ends.
+
+    Raises:
+        TooManyFailuresError: three trainings in a row failed.
+    """
+    drive(
+        _MissingTrainings(assignments, log, observe), executor, max_failures=MAX_FAILURES, stop=stop
+    )
+
+
+class _MissingTrainings:
+    """The assignments that a log does not have, as work for ``drive``."""
+
+    def __init__(
+        self,
+        assignments: Sequence[Assignment[Candidate]],
+        log: TrainingLog,
+        observe: Callable[[EndedTraining], None],
+    ) -> None:
+        missing = [assignment for assignment in assignments if id_of(assignment) not in log.done]
+        self._log = log
+        self._observe = observe
+        self._total = len(assignments)
+        self._num_done = len(assignments) - len(missing)
+        self._waiting = iter(enumerate(missing))
+        self._running: dict[int, Assignment[Candidate]] = {}
+
+    def begin(self) -> tuple[int, Assignment[Candidate]] | None:
+        begun = next(self._waiting, None)
+        if begun is not None:
+            self._running[begun[0]] = begun[1]
+        return begun
+
+    def end(self, number: int, outcome: Evaluation | Failure) -> None:
+        assignment = self._running.pop(number)
+        accuracy, seconds, reason = None, None, None
+        if isinstance(outcome, Failure):
+            reason = outcome.reason
+        else:
+            self._log.append(_make_training(assignment, outcome, self._log.environment))
+            self._num_done += 1
+            accuracy, seconds = outcome.accuracy, outcome.seconds
+        self._observe(
+            EndedTraining(
+                self._num_done,
+                self._total,
+                str(assignment.candidate),
+                assignment.candidate.placement,
+                assignment.epochs,
+                assignment.seed,
+                accuracy,
+                seconds,
+                reason,
+            )
+        )
+
+    def release(self, number: int) -> None:
+        del self._running[number]
+
+
+def _make_training(
+    assignment: Assignment[Candidate], outcome: Evaluation, environment: int
+) -> Training:
+    assert outcome.test_correct is not None
+    return Training(
+        key=assignment.candidate.key,
+        candidate=str(assignment.candidate),
+        epochs=assignment.epochs,
+        seed=assignment.seed,
+        environment=environment,
+        history=outcome.history,
+        correct=outcome.correct,
+        test_correct=outcome.test_correct,
+        seconds=outcome.seconds,
+    )

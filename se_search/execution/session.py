@@ -1,0 +1,166 @@
+"""The session: finds the data, the weights and the devices that a command's trainings need.
+
+Commands are handed ``open_session``; a test hands in a function that returns a Session whose
+executor makes trainings up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from se_search.candidate import Candidate
+from se_search.device import Device, Hardware
+from se_search.errors import RunError
+from se_search.execution.environment import describe_environment
+from se_search.execution.executor import Executor
+from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.recipe import Recipe
+from se_search.training.datasets import prepare_data
+from se_search.training.task import PRELOAD, FindWeights, TrainingTask, probe_hardware
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a command's trainings need.
+
+    Attributes:
+        data: name of the data set, as ``fashion_mnist`` or ``folder:PATH``.
+        backbone: name of the network whose weights are looked for.
+        worker_log: file that takes what trainings print, and the tracebacks of failed ones.
+        data_dir: folder that holds the data set; None: the usual ones.
+        weights: what the backbone starts from, a file or ``DEFAULT``; None: all are drawn.
+        freeze_backbone: whether only what is not in the weights is trained.
+        workers: trainings at a time; None: a GPU each, or ``threads`` CPU cores each.
+        threads: CPU threads of each training.
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        timeout: seconds after which a training is killed; None: never.
+        preload: modules that the server of the trainings imports besides PyTorch and Lightning.
+    """
+
+    data: str
+    recipe: Recipe
+    backbone: str
+    worker_log: Path
+    data_dir: Path | None = None
+    weights: str | None = None
+    freeze_backbone: bool = False
+    workers: int | None = None
+    threads: int = 1
+    accelerator: str = "auto"
+    timeout: float | None = None
+    preload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All that trainings need, found and ready.
+
+    Attributes:
+        task: trains on the data by the recipe, from the weights.
+        hardware: what the machine has.
+        devices: what trainings run on, one each at a time; at least one.
+        weights_digest: twelve hexadecimal digits over the file of weights; None: there is none.
+        make_executor: returns what trains by a task on the devices.
+    """
+
+    task: TrainingTask
+    hardware: Hardware
+    devices: tuple[Device, ...]
+    weights_digest: str | None
+    make_executor: Callable[[TrainingTask], Executor[Candidate]]
+
+    @property
+    def precision(self) -> str:
+        """Lightning's word for the arithmetic of the trainings, as ``32-true``."""
+        return self.devices[0].precision
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What could change the numbers of a training, as plain data."""
+        return describe_environment(self.hardware, self.devices)
+
+    def executor(
+        self, *, with_test: bool = False, validate_every: int | None = None
+    ) -> Executor[Candidate]:
+        """Return what trains; nothing is started before the first assignment is submitted.
+
+        Args:
+            with_test: whether the test images are evaluated along with the validation images.
+            validate_every: epochs between two evaluations, 0: one after the last epoch; None: the
+                recipe's.
+        """
+        recipe = self.task.recipe
+        if validate_every is not None:
+            recipe = recipe.model_copy(update={"validate_every": validate_every})
+        return self.make_executor(replace(self.task, recipe=recipe, with_test=with_test))
+
+
+OpenSession = Callable[[SessionRequest, Note], Session]
+
+
+def open_session(request: SessionRequest, note: Note) -> Session:
+    """Find what trainings need on this machine, and start the server that they are forked from.
+
+    Args:
+        request: what they need.
+        note: told where the data lies.
+
+    Raises:
+        SESearchError: the data, the weights or the accelerator are not there.
+    """
+    prepared = prepare_data(request.data, request.data_dir, None, request.recipe)
+    note(f"Data: {prepared.source}. Starting PyTorch ...")
+    warm_up((*PRELOAD, *request.preload), request.threads)
+    hardware = call_in_child(probe_hardware, request.worker_log)
+    devices = choose_devices(hardware, request)
+    weights = _find_weights(request)
+    return Session(
+        task=TrainingTask(prepared, request.recipe, weights, request.freeze_backbone),
+        hardware=hardware,
+        devices=tuple(devices),
+        weights_digest=None if weights is None else _digest(weights),
+        make_executor=lambda task: LocalExecutor(
+            task, devices, request.worker_log, request.timeout
+        ),
+    )
+
+
+def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
+    """Choose what trainings run on: a GPU each, or ``threads`` CPU cores each.
+
+    Raises:
+        RunError: the accelerator that was asked for is not there.
+    """
+    accelerator = hardware.accelerator if request.accelerator == "auto" else request.accelerator
+    if accelerator not in (hardware.accelerator, "cpu"):
+        raise RunError(f"accelerator {accelerator!r} is not there; {hardware.accelerator!r} is")
+    is_found = accelerator == hardware.accelerator
+    is_auto = request.recipe.precision == "auto"
+    precision = hardware.auto_precision if is_found and is_auto else "32-true"
+    if accelerator == "cpu":
+        num_workers = request.workers or max(1, hardware.num_cores // request.threads)
+        return [Device("cpu", 0, request.threads, precision) for _ in range(num_workers)]
+    num_workers = request.workers or hardware.num_devices
+    num_loaders = max(0, hardware.num_cores // num_workers - 1)
+    return [
+        Device(accelerator, index % hardware.num_devices, request.threads, precision, num_loaders)
+        for index in range(num_workers)
+    ]
+
+
+def _find_weights(request: SessionRequest) -> Path | None:
+    if request.weights is None:
+        return None
+    find = FindWeights(request.weights, request.backbone)
+    return call_in_child(find, request.worker_log).absolute()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

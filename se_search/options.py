@@ -1,0 +1,118 @@
+"""Declares a command's options once: fields of a frozen dataclass, with their help and limits.
+
+``check_options`` refuses values beyond the limits, and ``takes_options`` gives a typer command a
+parameter for each field. Only typer is imported, so that ``se-search --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+from se_search.errors import RunError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """The lowest number that an option takes."""
+
+    low: int
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a RunError if the value is lower."""
+        if value < self.low:
+            raise RunError(f"{name} {value} is below {self.low}")
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """An option that takes numbers above zero."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a RunError if the value is zero, negative or not a number."""
+        if not value > 0:
+            raise RunError(f"{name} {value} is not positive")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The words that an option takes."""
+
+    words: tuple[str, ...]
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a RunError if the value is another word."""
+        if value not in self.words:
+            raise RunError(f"{name} {value!r} is not one of {', '.join(self.words)}")
+
+
+def check_options(options: DataclassInstance) -> None:
+    """Check each field that has a limit; None stands for an option that was not given.
+
+    Raises:
+        RunError: a value is beyond the limit of its field.
+    """
+    for name, annotation in get_type_hints(type(options), include_extras=True).items():
+        value = getattr(options, name)
+        for limit in getattr(annotation, "__metadata__", ()):
+            if isinstance(limit, AtLeast | Positive | OneOf) and value is not None:
+                limit.check(name, value)
+
+
+def takes_options(
+    kind: type[DataclassInstance],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that replaces a command's parameter ``options`` by the fields of ``kind``.
+
+    The command is called with an instance of ``kind``; its other parameters follow the fields.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        names = [field.name for field in fields(kind)]
+
+        @functools.wraps(function)
+        def command(**values: Any) -> None:
+            given = {name: _freeze(values.pop(name)) for name in names}
+            function(options=kind(**given), **values)
+
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        others = [each.replace(kind=each.KEYWORD_ONLY) for each in own if each.name != "options"]
+        signature = inspect.Signature([*_list_parameters(kind), *others])
+        command.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
+        return command
+
+    return decorate
+
+
+def _list_parameters(kind: type[DataclassInstance]) -> list[inspect.Parameter]:
+    annotations = get_type_hints(kind, include_extras=True)
+    parameters = []
+    for field in fields(kind):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        parameters.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=list(default) if isinstance(default, tuple) else default,
+                annotation=_with_lists(annotations[field.name]),
+            )
+        )
+    return parameters
+
+
+def _with_lists(annotation: Any) -> Any:
+    """Return the annotation with ``list[X]`` for ``tuple[X, ...]``: typer's repeatable option."""
+    inner, *metadata = get_args(annotation)
+    if get_origin(inner) is not tuple:
+        return annotation
+    return Annotated[list[get_args(inner)[0]], *metadata]  # type: ignore[misc]  # made at run time
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,63 @@
+"""The options of ``se-search reproduce``, with their help and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from se_search.execution.options import Accelerator, DataDir, Threads, Timeout, Workers
+from se_search.options import AtLeast, check_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproduceOptions:
+    """What carrying out studies takes: the options of ``se-search reproduce``.
+
+    Raises:
+        RunError: a number is below its limit.
+    """
+
+    names: Annotated[
+        tuple[str, ...],
+        typer.Argument(help="studies, by name or folder; all: every shipped one"),
+    ]
+    scale: Annotated[
+        str, typer.Option(help="desk (Fashion-MNIST, a CPU) or paper (ImageNet, GPUs)")
+    ] = "desk"
+    data: Annotated[str | None, typer.Option(help="instead of the scale's, as imagenet:PATH")] = (
+        None
+    )
+    data_dir: DataDir = None
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="seeds of each candidate; default: the scale's"),
+        AtLeast(2),
+    ] = None
+    store: Annotated[
+        Path,
+        typer.Option(help="folder of trainings and results; studies: the ones that were landed"),
+    ] = Path("runs/studies")
+    train: Annotated[
+        bool,
+        typer.Option(
+            help="whether missing trainings are made; if not, the finished ones are judged"
+        ),
+    ] = True
+    workers: Workers = None
+    threads: Threads = 1
+    accelerator: Accelerator = "auto"
+    timeout: Timeout = None
+    mix_environments: Annotated[
+        bool,
+        typer.Option(
+            "--mix-environments",
+            help="continue trainings that were made on other hardware or with other versions",
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Check each number."""
+        check_options(self)

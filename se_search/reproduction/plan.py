@@ -1,0 +1,155 @@
+"""Plans a study at one scale: its candidates, seeds and recipe, and the log of its trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from se_search.analysis.claims import Claim
+from se_search.candidate import Backbone, Candidate
+from se_search.errors import SESearchError, StudyFileError
+from se_search.execution.missing import list_assignments
+from se_search.models.catalogue import backbone_in_channels, describe_backbone
+from se_search.recipe import Recipe
+from se_search.record import Assignment
+from se_search.reproduction.options import ReproduceOptions
+from se_search.reproduction.study_file import StudyFile, find_study, read_scale_recipe, read_study
+from se_search.training.datasets import DataInfo, describe_data
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One study at one scale.
+
+    Attributes:
+        name: of the study's folder.
+        study: the content of its ``study.yaml``.
+        claims: about its candidates.
+        info: sizes of the data set.
+        data: name of the data set, as options have it.
+        candidates: by their names in the study.
+        seeds: that each candidate is trained with.
+        log: file of the trainings; several plans may share it.
+    """
+
+    name: str
+    study: StudyFile
+    claims: tuple[Claim, ...]
+    scale_name: str
+    recipe: Recipe
+    info: DataInfo
+    data: str
+    candidates: Mapping[str, Candidate]
+    seeds: tuple[int, ...]
+    epochs: int
+    log: Path
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone of all candidates."""
+        return next(iter(self.candidates.values())).backbone
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the trainings of the log have in common, as plain data."""
+        return {
+            "format": FORMAT,
+            "backbone": {
+                "name": self.backbone.name,
+                "in_channels": self.backbone.in_channels,
+                "image_size": self.backbone.image_size,
+                "num_classes": self.backbone.num_classes,
+                "params": sum(part.params for part in self.backbone.parts),
+                "macs": sum(sum(part.macs.values()) for part in self.backbone.parts),
+            },
+            "data": {
+                "name": self.info.name,
+                "train": self.info.num_used,
+                "validation": self.info.num_validation,
+                "test": self.info.num_test,
+            },
+            "recipe": self.recipe.model_dump(mode="json", exclude={"description", "epochs"}),
+        }
+
+    @property
+    def assignments(self) -> list[Assignment[Candidate]]:
+        """All trainings that the study needs; each candidate's come in the order of the seeds."""
+        return list_assignments(list(self.candidates.values()), self.seeds, self.epochs)
+
+
+def make_plan(name: str, options: ReproduceOptions) -> Plan:
+    """Plan a study, by its name or its folder.
+
+    Raises:
+        SESearchError: the study, its scale, its data or a candidate is not there.
+    """
+    file = find_study(name)
+    study = read_study(file)
+    if options.scale not in study.scales:
+        raise StudyFileError(
+            f"{file}: scale {options.scale!r} is not one of {', '.join(study.scales)}"
+        )
+    scale = study.scales[options.scale]
+    recipe = read_scale_recipe(scale, file.parent)
+    data = options.data or scale.data
+    if data == "imagenet":
+        raise StudyFileError(
+            f"{file}: the scale {options.scale!r} needs ImageNet: --data imagenet:PATH"
+        )
+    info = describe_data(data, recipe)
+    backbone = describe_backbone(
+        scale.backbone,
+        in_channels=backbone_in_channels(scale.backbone, info.channels, allow_code=False),
+        image_size=info.image_size,
+        num_classes=info.num_classes,
+        allow_code=False,
+    )
+    return Plan(
+        name=file.parent.name,
+        study=study,
+        claims=parse_claims(study, file),
+        scale_name=options.scale,
+        recipe=recipe,
+        info=info,
+        data=data,
+        candidates=parse_candidates(study, backbone),
+        seeds=tuple(range(options.seeds or scale.seeds)),
+        epochs=scale.epochs or recipe.epochs,
+        log=options.store / f"{backbone.name}-{info.name}-{recipe.hash}.jsonl",
+    )
+
+
+def parse_candidates(study: StudyFile, backbone: Backbone) -> dict[str, Candidate]:
+    """Return a study's candidates on a backbone, by their names."""
+    return {
+        name: Candidate.parse(f"{backbone.name}/{text}", backbone)
+        for name, text in study.candidates.items()
+    }
+
+
+def parse_claims(study: StudyFile, file: Path) -> tuple[Claim, ...]:
+    """Read a study's claims.
+
+    Args:
+        study: the content of ``study.yaml``.
+        file: where it lies, for messages.
+
+    Raises:
+        StudyFileError: a claim can't be read, or is about something else than a candidate.
+    """
+    claims = []
+    for text in study.claims:
+        try:
+            claim = Claim.parse(text)
+        except SESearchError as cause:
+            raise StudyFileError(f"{file}: {cause}") from cause
+        for name in (claim.a, claim.b):
+            if name not in study.candidates:
+                known = ", ".join(study.candidates)
+                raise StudyFileError(f"{file}: claim {text!r}: {name!r} is not one of {known}")
+        claims.append(claim)
+    return tuple(claims)

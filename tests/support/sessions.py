@@ -1,0 +1,42 @@
+"""A session that finds no data and trains nothing: its trainings are made up."""
+
+from se_search.device import Device, Hardware
+from se_search.execution.serial import SerialExecutor
+from se_search.execution.session import Session
+from se_search.training.task import TrainingTask
+
+HARDWARE = Hardware("cpu", 1, 2, "a CPU", "32-true")
+DEVICE = Device("cpu", 0, 1, "32-true")
+
+
+class MadeUpSessions:
+    """Takes the place of ``open_session``, and notes what it is asked for.
+
+    Args:
+        evaluate: from an assignment to its Evaluation.
+        num_workers: how many trainings may wait at once.
+
+    Attributes:
+        requests: what sessions were opened for.
+        tasks: what executors were made of.
+        trained: the assignments, in the order in which they were evaluated.
+    """
+
+    def __init__(self, evaluate, num_workers=1):
+        self._evaluate = evaluate
+        self._num_workers = num_workers
+        self.requests, self.tasks, self.trained = [], [], []
+
+    def __call__(self, request, note):
+        self.requests.append(request)
+        task = TrainingTask(None, request.recipe)
+        return Session(task, HARDWARE, (DEVICE,) * self._num_workers, None, self._make_executor)
+
+    def _make_executor(self, task):
+        self.tasks.append(task)
+
+        def note_and_evaluate(assignment):
+            self.trained.append(assignment)
+            return self._evaluate(assignment)
+
+        return SerialExecutor(note_and_evaluate, self._num_workers)
