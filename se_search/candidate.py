@@ -1,4 +1,4 @@
-"""Candidates: which SE block each site of a backbone carries, as frozen values."""
+"""Backbones, their sites, and candidates (which SE block each site carries), as frozen values."""
 
 from __future__ import annotations
 
@@ -24,11 +24,23 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SQUEEZES: tuple[Squeeze, ...] = get_args(Squeeze)
 GATES: tuple[Gate, ...] = get_args(Gate)
 GATE_INITS: tuple[GateInit, ...] = get_args(GateInit)
+# The words behind a width in the text form, each with the field of SE that it sets.
+MODIFIERS: Mapping[str, str] = {
+    **dict.fromkeys(SQUEEZES, "squeeze"),
+    **dict.fromkeys(GATES, "gate"),
+    **dict.fromkeys(GATE_INITS, "gate_init"),
+    "bias": "bias",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
-    """The feature map that an SE block gates: its channels, and height x width in pixels."""
+    """The feature map that an SE block gates.
+
+    Attributes:
+        channels: number of channels.
+        pixels: height times width.
+    """
 
     channels: int
     pixels: int
@@ -36,14 +48,14 @@ class FeatureMap:
 
 @dataclass(frozen=True, slots=True)
 class NativeSE:
-    """The SE block that a network came with at a site, as far as its cost goes.
+    """The SE block that a network came with at a site, described by what determines its cost.
 
     Attributes:
-        width: its own squeeze width; a block of this width is the network's own.
+        width: its squeeze width. A ``native`` block of this width is the network's own block.
         bias: whether its two layers have biases.
-        squeeze_operator: ``mean`` or ``adaptive_avg_pool2d``, as fvcore calls it.
-        excite_operator: ``conv`` or ``linear``.
-        gate_operator: ``sigmoid`` or ``hardsigmoid``.
+        squeeze_operator: fvcore's name of its pooling, ``mean`` or ``adaptive_avg_pool2d``.
+        excite_operator: fvcore's name of its two layers, ``conv`` or ``linear``.
+        gate_operator: fvcore's name of its gate, ``sigmoid`` or ``hardsigmoid``.
     """
 
     width: int
@@ -55,13 +67,15 @@ class NativeSE:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place of a backbone that can carry an SE block (paper's numbering: first stage is 2).
+    """One place of a backbone that can carry an SE block, with stages numbered as in the paper.
 
     Attributes:
-        stage: 2 for conv2_x (torchvision's ``layer1``), and so on.
+        stage: 2 for conv2_x (torchvision's ``layer1``), 3 for conv3_x, and so on.
         block: 1 for the first block of its stage.
-        feature_maps: what an SE block would gate, for each integration possible here.
-        native: the SE block that the network came with here; then ``native`` is an integration.
+        feature_maps: the feature map that an SE block gates, for each integration that is possible
+            at the site.
+        native: the SE block that the network came with at the site; None: it had none. If there
+            is one, ``native`` is a possible integration.
     """
 
     stage: int
@@ -75,7 +89,11 @@ class Site:
         return f"stage{self.stage}.block{self.block}"
 
     def feature_map(self, integration: Integration) -> FeatureMap:
-        """Return what an SE block with this integration gates; CandidateError if it can't."""
+        """Return the feature map that an SE block with this integration gates.
+
+        Raises:
+            CandidateError: the integration is not possible at the site.
+        """
         if integration not in self.feature_maps:
             allowed = ", ".join(self.feature_maps)
             raise CandidateError(
@@ -86,11 +104,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a stretch of the plain backbone costs: the stem, one stage, or the head.
+    """What one part of the plain backbone costs: the stem, a stage, or the head.
 
     Attributes:
+        name: ``stem``, ``stage2``, ..., ``head``.
         params: number of parameters.
-        macs: multiply-adds for one image, by operator, as fvcore counts them.
+        macs: multiply-adds for one image, for each operator, as fvcore counts them.
     """
 
     name: str
@@ -100,19 +119,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A network without SE as the search sees it: its sites, and what it costs.
+    """A network without SE, described by its sites and its cost; ``describe_backbone`` makes it.
 
     Attributes:
         name: ``resnet20_bottleneck``, ``resnet50``, ...
-        in_channels: channels of the images that it takes.
+        in_channels: number of channels of the images that it takes.
         image_size: height and width in pixels for which the MACs hold.
-        num_classes: width of the last layer.
+        num_classes: output width of the last layer.
         sites: in forward order.
         parts: stem, stages and head, in forward order.
-        uncounted: operators that fvcore met and did not count.
-        allow_code: whether it is a user's own code, which may be run to make it.
-        attach: where SE goes at each site, as path and side (``before`` or ``after``) for each
-            integration, if a user has named the sites; None: they are found by inspection.
+        uncounted: operators that fvcore does not count and that the network runs.
+        allow_code: whether the network is a user's own code, and the user has allowed to run it.
+        attach: for each site and integration the path of a module and the side (``before`` or
+            ``after``) on which SE goes, if a user has named the sites; None: the sites are found
+            by inspecting the network.
     """
 
     name: str
@@ -135,26 +155,32 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SE:
-    """One squeeze-and-excitation block (Hu et al. 2019, eq. 2-4), or one of its variants.
+    """A squeeze-and-excitation block (Hu et al. 2019, eq. 2-4), or one of its variants.
 
-    Variants are of the block with two layers; its variants and ``native`` blocks have none.
+    Squeeze, gate, bias and initial gate can be chosen for kind ``se`` only: the variants (``ese``,
+    ``eca``, ``ge``) and ``native`` blocks have fixed designs.
 
     Attributes:
-        integration: where it sits in its residual unit (fig. 5; ``inner``: SE_3x3, table 15).
-            ``rectified`` is standard after a ReLU of its own, which the paper does not have and
-            several implementations do; ``native`` is in place of the block that a network came
-            with, and of that block's design.
-        width: output width of the first fully connected layer; 0 for its variants, which have none.
-        squeeze: how the feature map becomes one number a channel (table 11). ``avgmax`` is the
-            average of both, ``std`` the standard deviation over the pixels; with ``none`` every
-            pixel is gated by itself (NoSqueeze, table 16).
+        integration: position in the residual unit: ``standard``, ``pre``, ``post``, ``identity``
+            (fig. 5) or ``inner`` (SE_3x3, table 15). ``rectified`` is ``standard`` with a ReLU in
+            front, which several implementations have and the paper does not. ``native`` replaces
+            the block that a network came with by one of the same design.
+        width: squeeze width, the output width of the first fully connected layer; 0 for the
+            variants, which have no such layer.
+        squeeze: pooling of the feature map to one number a channel (table 11). ``avgmax`` is the
+            mean of ``avg`` and ``max``, ``std`` the standard deviation over the pixels. With
+            ``none`` every pixel has its own gates (NoSqueeze, table 16).
         gate: non-linearity of the gate (table 12).
-        bias: whether the two fully connected layers have biases (the paper's equations have none).
-        gate_init: where the gate starts: about ``half``; ``open``, near 1, by the bias of the last
-            layer; or ``double``, at twice a half, because the gate is twice the non-linearity.
-        kind: ``se``, or ``ese`` (one layer without a bottleneck, Lee & Park 2020), ``eca`` (a
-            convolution over the channels, Wang et al. 2020), ``ge`` (the sigmoid of the mean
-            without any parameters, theta-minus of Hu et al. 2018).
+        bias: whether the two fully connected layers have biases; the paper's equations have none.
+        gate_init: value of the gate before training. ``half``: as the layers' weights make it,
+            near 0.5 for a sigmoid. ``open``: near 1, by the bias of the last layer. ``double``:
+            near 1, because the gate is multiplied by 2.
+        kind: ``se``, or one of its variants: ``ese`` (one layer without a bottleneck, Lee & Park
+            2020), ``eca`` (a convolution over the channels, Wang et al. 2020), ``ge`` (the sigmoid
+            of the mean, without parameters; theta-minus of Hu et al. 2018).
+
+    Raises:
+        CandidateError: a value is not allowed, or two values can't go together.
     """
 
     integration: Integration
@@ -166,7 +192,7 @@ class SE:
     kind: Kind = "se"
 
     def __post_init__(self) -> None:
-        """Refuse what is no such block."""
+        """Check the values."""
         for name, value, allowed in (
             ("integration", self.integration, INTEGRATIONS),
             ("squeeze", self.squeeze, SQUEEZES),
@@ -179,22 +205,24 @@ class SE:
         if self.kind == "se" and self.width < 1:
             raise CandidateError(f"squeeze width {self.width} is not a positive integer")
         if self.kind != "se":
-            self._check_variant()
-        elif self.integration == "native" and self.variants:
+            self._check_fixed_design()
+        elif self.integration == "native" and self.modifiers:
             raise CandidateError(
-                f"a native block is of its network's own design: it takes no {self.variants[0]}"
+                f"a native block has its network's own design: it takes no {self.modifiers[0]}"
             )
         if self.gate_init == "open" and not self.bias:
-            raise CandidateError("gate_init 'open' is set by the last layer's bias: it needs bias")
+            raise CandidateError(
+                "gate_init 'open' is set by the last layer's bias, so it needs bias"
+            )
         if self.gate_init == "double" and self.gate not in ("sigmoid", "hard_sigmoid"):
             raise CandidateError(
-                f"gate_init 'double' is for a gate that starts at a half (sigmoid, hard_sigmoid), "
+                f"gate_init 'double' is for a gate that starts at 0.5 (sigmoid, hard_sigmoid), "
                 f"not {self.gate!r}"
             )
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """How it differs from the usual block, in the words of the text form."""
+    def modifiers(self) -> tuple[str, ...]:
+        """The words of the text form for all values that are not the defaults, as ``("max",)``."""
         return (
             *([self.squeeze] if self.squeeze != "avg" else []),
             *([self.gate] if self.gate != "sigmoid" else []),
@@ -204,18 +232,18 @@ class SE:
 
     def __str__(self) -> str:
         what = self.width if self.kind == "se" else self.kind
-        return "+".join([f"{self.integration}:{what}", *self.variants])
+        return "+".join([f"{self.integration}:{what}", *self.modifiers])
 
-    def _check_variant(self) -> None:
+    def _check_fixed_design(self) -> None:
         if self.width != 0:
             raise CandidateError(f"kind {self.kind!r} has no squeeze width, so not {self.width}")
-        if self.variants:
+        if self.modifiers:
             raise CandidateError(
-                f"kind {self.kind!r} has a design of its own: it takes no {self.variants[0]}"
+                f"kind {self.kind!r} has a fixed design: it takes no {self.modifiers[0]}"
             )
         if self.integration == "native":
             raise CandidateError(
-                f"a native block is of its network's own design, not of kind {self.kind!r}"
+                f"a native block has its network's own design, not that of kind {self.kind!r}"
             )
 
 
@@ -223,15 +251,33 @@ class SE:
 class Candidate:
     """A backbone and the SE block at each of its sites (None: no SE there).
 
-    The text form lists what carries SE, as ``resnet50/stage2=standard:16/stage4.block1-3=pre:64``
-    (the number is the squeeze width); a plain backbone is its bare name.
+    Candidates that are equal, hash equally, or have equal text forms are the same network. The
+    text form lists the sites that carry SE with integration and squeeze width, as
+    ``resnet50/stage2=standard:16/stage4.block1-3=pre:64``; a plain backbone is its bare name.
+
+    Attributes:
+        backbone: the network without SE.
+        blocks: for each site of the backbone, in its order, the SE block or None.
+
+    Raises:
+        CandidateError: the number of blocks is not that of the sites, or a site can't have the
+            integration of its block.
+
+    Example:
+        >>> from se_search.models.catalogue import describe_backbone
+        >>> backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+        >>> candidate = Candidate.parse("resnet20_bottleneck/all=standard:r16", backbone)
+        >>> print(candidate)
+        resnet20_bottleneck/stage2=standard:2/stage3=standard:4/stage4=standard:8/stage5=standard:16
+        >>> candidate.blocks[0].width
+        2
     """
 
     backbone: Backbone
     blocks: tuple[SE | None, ...]
 
     def __post_init__(self) -> None:
-        """Refuse blocks that do not fit the sites."""
+        """Check that the blocks fit the sites."""
         if len(self.blocks) != len(self.backbone.sites):
             raise CandidateError(
                 f"{self.backbone.name} has {len(self.backbone.sites)} sites, not {len(self.blocks)}"
@@ -247,14 +293,27 @@ class Candidate:
 
     @classmethod
     def parse(cls, text: str, backbone: Backbone) -> Candidate:
-        """Read the text form.
+        """Read a candidate from its text form, ``BACKBONE/SITES=BLOCK/SITES=BLOCK...``.
 
-        Besides what ``str`` writes it takes ``all`` as a place, ``none`` as a block, and for a
-        width ``r16`` (a reduction ratio) or ``original`` (the network's own); what comes later
-        overrides what came before, as in ``resnet50/all=standard:r16/stage5=none``.
+        SITES is ``all``, ``stage2``, ``stage2.block1`` or ``stage2.block1-3``. BLOCK is
+        ``INTEGRATION:WIDTH`` with modifiers behind it (``standard:16+max+bias``), or ``none``. The
+        width is a number, ``r16`` (a reduction ratio), ``original`` (the network's own width), or
+        a variant of SE (``ese``, ``eca``, ``ge``). A later setting overrides an earlier one, as in
+        ``resnet50/all=standard:r16/stage5=none``.
+
+        Args:
+            text: the text form; it need not be the canonical one that ``str`` returns.
+            backbone: the backbone whose name the text begins with.
 
         Raises:
-            CandidateError: it names another backbone, a site that is not there, or no SE block.
+            CandidateError: the text names another backbone or a site that the backbone does not
+                have, or BLOCK is not a block that is possible at the site.
+
+        Example:
+            >>> from se_search.models.catalogue import describe_backbone
+            >>> backbone = describe_backbone("resnet50", 3, 224, 1000)
+            >>> print(Candidate.parse("resnet50/all=standard:r16+max/stage5=none", backbone))
+            resnet50/stage2=standard:16+max/stage3=standard:32+max/stage4=standard:64+max
         """
         name, *settings = text.strip().split("/")
         if name != backbone.name:
@@ -270,7 +329,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Twelve hexadecimal digits that name this network, the same on every machine."""
+        """Twelve hexadecimal digits that identify the network: a hash of the text form."""
         return hashlib.sha256(str(self).encode()).hexdigest()[:12]
 
     @property
@@ -288,7 +347,7 @@ class Candidate:
         )
 
     def _runs(self) -> Iterator[tuple[str, SE]]:
-        """Yield ``stage2`` or ``stage2.block1-3`` with the block that all of it carries."""
+        """Yield names such as ``stage2.block1-3`` with the block that all their sites carry."""
         pairs = list(zip(self.backbone.sites, self.blocks, strict=True))
         for stage, in_stage in groupby(pairs, key=lambda pair: pair[0].stage):
             members = list(in_stage)
@@ -306,7 +365,7 @@ class Candidate:
 
 
 def find_sites(where: str, backbone: Backbone) -> list[int]:
-    """Return the indices of the sites that ``all``, ``stage2`` or ``stage2.block1-3`` names.
+    """Return the positions of the sites that ``all``, ``stage2`` or ``stage2.block1-3`` names.
 
     Raises:
         CandidateError: the backbone has no such site.
@@ -328,15 +387,15 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
     names = ", ".join(dict.fromkeys(f"stage{site.stage}" for site in backbone.sites))
     raise CandidateError(
         f"{backbone.name} has no site {where!r}; it has {names} and their blocks, "
-        f"as {backbone.sites[0].name} or {backbone.sites[0].name}-2, and all"
+        f"such as {backbone.sites[0].name} or {backbone.sites[0].name}-2, and all"
     )
 
 
 def squeeze_width(channels: int, reduction: int, rounding: Rounding = "floor") -> int:
     """Return the squeeze width for a reduction ratio: ``channels // reduction``, at least 1.
 
-    With ``multiple_of_8`` the nearest one, a half up and at least 8 (timm's ``make_divisible``
-    with ``round_limit=0``, as its ``SEModule`` has it).
+    With ``multiple_of_8`` the quotient is rounded to the nearest multiple of 8, halves upwards, and
+    is at least 8 (``make_divisible`` with ``round_limit=0``, as in timm's ``SEModule``).
     """
     if rounding == "multiple_of_8":
         return 8 * max(1, (channels + 4 * reduction) // (8 * reduction))
@@ -346,8 +405,8 @@ def squeeze_width(channels: int, reduction: int, rounding: Rounding = "floor") -
 def eca_kernel(channels: int) -> int:
     """Return the kernel size of ECA: odd, near ``(log2(channels) + 1) / 2``, at least 3.
 
-    Wang et al. 2020 with gamma = 2 and b = 1; which odd one, and the least, as in timm's
-    ``EcaModule``.
+    The formula is that of Wang et al. 2020 (gamma = 2, b = 1). The rounding to an odd number and
+    the minimum are those of timm's ``EcaModule``.
     """
     size = int((math.log2(channels) + 1) / 2)
     return max(size if size % 2 else size + 1, 3)
@@ -373,27 +432,27 @@ def _parse_block(text: str, site: Site) -> SE | None:
         width = squeeze_width(site.feature_map(integration).channels, width)
     if word == "original":
         width = _original_width(text, integration, site)
-    fields = _parse_variants(text, rest.split("+")[1:])
+    fields = _parse_modifiers(text, rest.split("+")[1:])
     if word in KINDS:
         fields["kind"] = word
     return SE(integration, width, **fields)
 
 
 def _original_width(text: str, integration: str, site: Site) -> int:
-    if integration != "native" or site.native is None:
-        raise CandidateError(f"{text!r}: {site.name} came without an SE block of that integration")
+    if site.native is None:
+        raise CandidateError(f"{text!r}: {site.name} came without an SE block")
+    if integration != "native":
+        raise CandidateError(f"{text!r}: only the integration native has an original width")
     return site.native.width
 
 
-def _parse_variants(text: str, variants: Sequence[str]) -> dict[str, Any]:
+def _parse_modifiers(text: str, modifiers: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for variant in variants:
-        known = {"squeeze": SQUEEZES, "gate": GATES, "gate_init": GATE_INITS, "bias": ("bias",)}
-        names = [name for name, values in known.items() if variant in values]
-        if not names:
-            allowed = ", ".join(value for values in known.values() for value in values)
-            raise CandidateError(f"{text!r}: variant {variant!r} is not one of {allowed}")
-        if names[0] in fields:
-            raise CandidateError(f"{text!r}: {names[0]} is given twice")
-        fields[names[0]] = True if variant == "bias" else variant
+    for modifier in modifiers:
+        if modifier not in MODIFIERS:
+            raise CandidateError(f"{text!r}: {modifier!r} is not one of {', '.join(MODIFIERS)}")
+        name = MODIFIERS[modifier]
+        if name in fields:
+            raise CandidateError(f"{text!r}: {name} is given twice")
+        fields[name] = True if modifier == "bias" else modifier
     return fields

@@ -15,7 +15,7 @@ MAX_BYTES = 1_000_000
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses keys that it does not know, and numbers that are not finite."""
+    """A frozen pydantic model that refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -28,8 +28,9 @@ def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Mod
 
     Args:
         path: the file.
-        model: what it must fit.
-        error: the class that is raised for whatever is wrong with the file.
+        model: class of the model that is returned.
+        error: class of the exception that is raised if the file can't be read or does not fit the
+            model; its message names the file, the line and the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -39,12 +40,19 @@ def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Mod
 
 
 def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: str) -> Model:
-    """Read YAML text into a model; ``name`` stands for the file in errors."""
+    """Read YAML text into a model; see ``read_yaml``.
+
+    Args:
+        text: the content of a file.
+        model: class of the model that is returned.
+        error: class of the exception that is raised if the text does not fit the model.
+        name: name of the file in the messages of errors.
+    """
     if len(text) > MAX_BYTES:
         raise error(f"{name} has {len(text)} characters; at most {MAX_BYTES} are read")
     try:
-        # Neither is ever needed here. A nest of aliases can fill the memory, and a tag on a value
-        # that does not fit it (!!bool maybe) makes PyYAML raise whatever comes.
+        # No file needs aliases or tags. Nested aliases can fill the memory, and a tag on a value
+        # that does not fit it (!!bool maybe) makes PyYAML raise exceptions of any class.
         for token in yaml.scan(text):
             if isinstance(token, yaml.AliasToken | yaml.TagToken):
                 line = token.start_mark.line + 1
@@ -64,7 +72,12 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
 
 
 def find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
-    """Return the 1-based line of the innermost part of ``location`` that a file has."""
+    """Return the line, from 1, of the innermost key of ``location`` that is in a file.
+
+    Args:
+        node: the file as PyYAML composes it.
+        location: keys and list positions from the outermost to the innermost.
+    """
     line = node.start_mark.line + 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
@@ -110,15 +123,13 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _refuse_duplicate_keys(node: yaml.Node, error: type[SESearchError], name: str) -> None:
-    """PyYAML keeps the last of two equal keys without a word; a user means one of them."""
+    """Raise ``error`` if a mapping has a key twice; PyYAML would silently keep the last value."""
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.value in seen:
-                raise error(
-                    f"{name}:{line}: key {key.value!r} stands on line {seen[key.value]} too"
-                )
+                raise error(f"{name}:{line}: key {key.value!r} is on line {seen[key.value]} too")
             seen[key.value] = line
             _refuse_duplicate_keys(value, error, name)
     elif isinstance(node, yaml.SequenceNode):

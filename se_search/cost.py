@@ -1,4 +1,4 @@
-"""What a candidate costs: a closed form that equals fvcore's count."""
+"""Costs of candidates before any training: a closed form that equals fvcore's count."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from se_search.candidate import SE, Backbone, Candidate, FeatureMap, Kind, NativeSE, eca_kernel
 from se_search.space.bound import BoundSpace
 
-# Squeezes by the operators that read the whole feature map, and those that follow on a number a
-# channel; gates by theirs. fvcore counts a ReLU and a clamp as nothing.
+# For each squeeze the operators that read the whole feature map, and those that follow on one
+# number a channel; for each gate its operator. A ReLU and a clamp cost nothing, as in fvcore.
 SQUEEZE_OPERATORS = {
     "avg": ("mean",),
     "max": ("amax",),
@@ -27,7 +27,14 @@ GATE_OPERATORS = {"sigmoid": "sigmoid", "hard_sigmoid": "hardsigmoid", "tanh": "
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
-    """What one stage (or the stem, or the head) costs, and how much of it is SE."""
+    """What one stage, the stem or the head costs.
+
+    Attributes:
+        params: number of parameters, SE blocks included.
+        added_params: parameters of the SE blocks.
+        macs: multiply-adds for one image, SE blocks included.
+        added_macs: multiply-adds of the SE blocks.
+    """
 
     params: int
     added_params: int
@@ -37,17 +44,17 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a candidate costs; exact, and known before any training.
+    """What a candidate costs; ``count_cost`` makes it.
 
     Attributes:
-        params: all parameters.
-        added_params: those of the SE blocks.
-        macs: multiply-adds for one image, with every operator that fvcore counts, and the
-            pooling, gates and scaling of the SE blocks at one each element.
-        added_macs: those of the SE blocks.
-        by_stage: the same for the stem, each stage and the head, in forward order.
-        by_operator: ``macs`` by operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
-        uncounted: operators that are not in ``macs``.
+        params: number of parameters, SE blocks included.
+        added_params: parameters of the SE blocks.
+        macs: multiply-adds for one image, SE blocks included: every operator that fvcore counts,
+            and one for each element in pooling, gates and scaling of the SE blocks.
+        added_macs: multiply-adds of the SE blocks.
+        by_stage: costs of the stem, each stage and the head, in forward order.
+        by_operator: ``macs`` of each operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
+        uncounted: operators that the network runs and that ``macs`` leaves out.
     """
 
     params: int
@@ -60,18 +67,18 @@ class Cost:
 
     @property
     def added_params_pct(self) -> float:
-        """Added parameters in per cent of the plain backbone's."""
+        """Parameters of the SE blocks in per cent of the plain backbone's parameters."""
         return 100.0 * self.added_params / (self.params - self.added_params)
 
     @property
     def added_macs_pct(self) -> float:
-        """Added multiply-adds in per cent of the plain backbone's."""
+        """Multiply-adds of the SE blocks in per cent of the plain backbone's multiply-adds."""
         return 100.0 * self.added_macs / (self.macs - self.added_macs)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockCost:
-    """What one SE block adds: parameters, and multiply-adds in all and by operator."""
+    """What an SE block costs: parameters, and multiply-adds in total and for each operator."""
 
     params: int
     macs: int
@@ -80,15 +87,16 @@ class BlockCost:
 
 @lru_cache(maxsize=65536)
 def count_block(block: SE, feature_map: FeatureMap, native: NativeSE | None = None) -> BlockCost:
-    """Count what a block adds where it gates such a feature map.
+    """Return what an SE block costs on a feature map.
 
     The squeeze and the scaling cost one multiply-add an element, the gate one a channel, a ReLU
-    nothing.
+    none.
 
     Args:
-        block: the block.
-        feature_map: what it gates.
-        native: the SE block that the network came with there, for an integration ``native``.
+        block: the SE block.
+        feature_map: the feature map that it gates.
+        native: the SE block that the network came with at the site; needed for the integration
+            ``native``.
     """
     channels, elements = feature_map.channels, feature_map.channels * feature_map.pixels
     if block.integration == "native":
@@ -100,7 +108,19 @@ def count_block(block: SE, feature_map: FeatureMap, native: NativeSE | None = No
 
 
 def count_cost(candidate: Candidate) -> Cost:
-    """Count what a candidate costs; exact, as ``se_search.models.profile.trace_cost`` counts it."""
+    """Return what a candidate costs, exactly as a trace of the built network counts it.
+
+    No network is built, and PyTorch is not imported.
+
+    Example:
+        >>> from se_search.models.catalogue import describe_backbone
+        >>> backbone = describe_backbone("resnet50", 3, 224, 1000)
+        >>> cost = count_cost(Candidate.parse("resnet50/all=standard:r16", backbone))
+        >>> cost.added_params
+        2514944
+        >>> round(cost.added_params_pct, 1)
+        9.8
+    """
     backbone = candidate.backbone
     plain = _count_plain(backbone)
     by_operator = dict(plain.by_operator)
@@ -139,22 +159,32 @@ def count_cost(candidate: Candidate) -> Cost:
 
 
 def count_space(space: BoundSpace) -> NDArray[np.int64]:
-    """Count what every candidate of a space adds; ``(size, 2)``: parameters and multiply-adds.
+    """Return what every candidate of a space adds to the plain backbone.
 
-    The candidates come in the order of their numbers, as ``space.candidate_at`` has them. A
-    hundred thousand take less than a second, because the slots are counted, not the candidates;
-    the whole of it must fit into memory.
+    A hundred thousand candidates take less than a second, because only the levels of each slot
+    are counted, and the rest are sums. All candidates must fit into memory.
+
+    Returns:
+        ``(size, 2)``: parameters and multiply-adds of the SE blocks, in the order of
+        ``space.candidate_at``.
+
+    Example:
+        >>> from se_search.models.catalogue import describe_backbone
+        >>> from se_search.space.schema import read_space
+        >>> backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+        >>> count_space(BoundSpace(read_space("stages"), backbone)).shape
+        (16, 2)
     """
 
     def count_added(candidate: Candidate) -> tuple[int, int]:
         cost = count_cost(candidate)
         return cost.added_params, cost.added_macs
 
-    return space.add_up(count_added)
+    return space.price_codes(space.codes(), count_added)
 
 
 def _count_se(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
-    """Count ``2 * C * w`` parameters (Hu et al. 2019, eq. 5), and ``w + C`` more with biases."""
+    """Count ``2 C w`` parameters (Hu et al. 2019, eq. 5), and ``w + C`` more with biases."""
     # Without a squeeze both layers and the gate work at every pixel.
     gates = elements if block.squeeze == "none" else channels
     operators = dict.fromkeys(SQUEEZE_OPERATORS[block.squeeze], elements)

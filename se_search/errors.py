@@ -1,57 +1,61 @@
-"""What a user can cause: one exception class for each kind of mistake."""
+"""Exceptions for mistakes that a user can correct, one class for each kind."""
 
 
 class SESearchError(Exception):
-    """A mistake that the user can mend; its text names the thing, the value and what is allowed."""
+    """A mistake that the user can correct; the message names thing, value and allowed values.
+
+    Attributes:
+        exit_code: exit status of the command line.
+    """
 
     exit_code = 2
 
 
 class CandidateError(SESearchError):
-    """A candidate that can't be read, or that does not fit its backbone."""
+    """A candidate can't be read, or does not fit its backbone."""
 
 
 class BackboneError(SESearchError):
-    """A backbone that is not known, or in which no sites can be found."""
+    """A backbone is not known, has no sites, or does not fit images, weights or classes."""
 
 
 class SpaceError(SESearchError):
-    """A search space file that can't be read, or that does not fit its backbone."""
+    """A search space can't be read, or does not fit its backbone."""
 
 
 class RecipeError(SESearchError):
-    """A recipe that can't be read, or that asks for something impossible."""
+    """A recipe can't be read, or does not fit its data set."""
 
 
 class DataError(SESearchError):
-    """A data set that is missing, partial or corrupt."""
+    """A data set is unknown, missing, incomplete or corrupt."""
 
 
 class RunError(SESearchError):
-    """A run folder that can't be read or written."""
+    """A run's folder can't be read or written."""
 
 
 class StudyFileError(SESearchError):
-    """A study.yaml that can't be read, or that asks for something impossible."""
+    """A study file can't be read, or asks for something impossible."""
 
 
 class RunBusyError(RunError):
-    """Another process is working on this run."""
+    """Another process is using the run's folder."""
 
     exit_code = 3
 
 
 class RunChangedError(RunError):
-    """The run on disk was started with another space, backbone, recipe or objective."""
+    """The run's folder was made with another space, backbone, recipe, data set or objective."""
 
     exit_code = 4
 
 
 class TooManyFailuresError(SESearchError):
-    """Trial after trial failed, so the study stopped."""
+    """Too many trials in succession failed, so the search stopped."""
 
     exit_code = 5
 
 
 class DivergedError(SESearchError):
-    """A training's loss or accuracy is not finite: the trial fails, the study goes on."""
+    """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""

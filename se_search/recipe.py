@@ -1,4 +1,4 @@
-"""Recipes: everything that fixes how a candidate is trained, as frozen, hashed values."""
+"""Recipes: all that determines how a candidate is trained, as frozen values with a hash."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Optimizer(StrictModel):
-    """Stochastic gradient descent with momentum, or AdamW (then ``momentum`` is its beta 1)."""
+    """Stochastic gradient descent with momentum, or AdamW."""
 
-    name: Literal["sgd", "adamw"] = Field("sgd", description="sgd with momentum, or adamw")
+    name: Literal["sgd", "adamw"] = Field(
+        "sgd", description="sgd: stochastic gradient descent; adamw: AdamW"
+    )
     lr: float = Field(gt=0, description="peak learning rate, for the recipe's batch size")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, beta 1 of adamw")
-    weight_decay: float = Field(0.0, ge=0, description="weight decay, on all parameters")
-    nesterov: bool = Field(False, description="whether sgd's momentum is Nesterov's")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, or beta 1 of adamw")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay of all trained parameters")
+    nesterov: bool = Field(False, description="whether the momentum of sgd is Nesterov's")
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> Optimizer:
@@ -33,24 +35,30 @@ class Optimizer(StrictModel):
 
 
 class Schedule(StrictModel):
-    """The learning rate over the training, in shares of it, so that it fits any number of epochs.
+    """The learning rate over a training.
 
-    After the warm-up ``linear`` and ``cosine`` fall to 0, ``step`` is divided at the milestones.
+    Times are shares of the training (0..1), so that a schedule fits any number of epochs.
     """
 
     name: Literal["linear", "cosine", "step"] = Field(
-        "linear", description="shape of the learning rate after the warm-up"
+        "linear",
+        description="linear and cosine: the rate falls to 0 after the warm-up; step: it is divided "
+        "at the milestones",
     )
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of the training that ramps up")
+    warmup: float = Field(
+        0.0, ge=0, lt=1, description="share of the training in which the rate rises from 0 to lr"
+    )
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="step: shares of the training after which the rate is divided"
+        (), description="step only: shares of the training after which the rate is divided"
     )
-    factor: float = Field(10.0, gt=1, description="step: what the rate is divided by")
+    factor: float = Field(
+        10.0, gt=1, description="step only: the number by which the rate is divided"
+    )
 
     @model_validator(mode="after")
     def _check_milestones(self) -> Schedule:
         if (self.name == "step") != bool(self.milestones):
-            raise ValueError("milestones belong to the schedule 'step', and it needs some")
+            raise ValueError("milestones are for the schedule 'step', which needs at least one")
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must ascend")
         return self
@@ -59,53 +67,92 @@ class Schedule(StrictModel):
 class Augmentation(StrictModel):
     """Random changes of the training images."""
 
-    crop_padding: int = Field(0, ge=0, description="zero padding in pixels before a random crop")
-    flip: bool = Field(False, description="mirror every other image, left to right")
+    crop_padding: int = Field(
+        0, ge=0, description="pixels of zeros added on each side before a random crop; 0: no crop"
+    )
+    flip: bool = Field(
+        False,
+        description="mirror half of the images left to right: of small images the other half in "
+        "each epoch (alternating flip), of folders at random",
+    )
     resized_crop: tuple[Fraction, Fraction] | None = Field(
-        None, description="folders of images: least and largest share of the area that is cropped"
+        None,
+        description="folders of images only: smallest and largest share of the area that a random "
+        "crop keeps before it is resized; null: the whole image is resized",
     )
 
     @model_validator(mode="after")
     def _check_crop(self) -> Augmentation:
         if self.resized_crop is not None and self.resized_crop[0] > self.resized_crop[1]:
-            raise ValueError("resized_crop: the least share comes first")
+            raise ValueError("resized_crop: the smallest share comes first")
         return self
 
 
 class Split(StrictModel):
-    """Which images train and which validate; the data set's own test part is kept for the end."""
+    """Which images of the training part train, and which validate.
 
-    validation: int = Field(ge=1, description="images taken from the training part to validate on")
-    fraction: Fraction = Field(1.0, description="share of the remaining images that trains")
-    seed: int = Field(0, ge=0, description="of the permutation that draws both")
+    The data set's own test part is not split: it is read once, at the end of a study.
+    """
+
+    validation: int = Field(
+        ge=1,
+        description="number of images of the training part that validate; at most a fifth of them",
+    )
+    fraction: Fraction = Field(
+        1.0,
+        description="share of the remaining images that trains; ignored if the training part has "
+        "fewer than 10,000 images",
+    )
+    seed: int = Field(0, ge=0, description="seed of the permutation that draws both")
 
 
 class Recipe(StrictModel):
-    """How a candidate is trained. Two trials can be compared only if their recipes are equal."""
+    """How a candidate is trained; the content of a recipe file, which ``read_recipe`` reads.
 
-    description: str = Field("", description="what the recipe is for, in a sentence")
-    epochs: int = Field(ge=1, description="length of a full training; --epochs changes it")
-    batch_size: int = Field(ge=2, description="images of a step")
-    optimizer: Optimizer
-    schedule: Schedule = Schedule()
+    Two trials can be compared only if the hashes of their recipes are equal.
+
+    Example:
+        >>> recipe = Recipe(
+        ...     epochs=4, batch_size=128, optimizer={"lr": 0.4}, split={"validation": 10_000}
+        ... )
+        >>> recipe.schedule.name
+        'linear'
+        >>> recipe.hash == recipe.model_copy(update={"epochs": 8}).hash
+        True
+    """
+
+    description: str = Field("", description="what the recipe is for, in one line")
+    epochs: int = Field(ge=1, description="epochs of a full training")
+    batch_size: int = Field(ge=2, description="images in a batch of the training")
+    optimizer: Optimizer = Field(description="optimiser and its learning rate")
+    schedule: Schedule = Field(Schedule(), description="the learning rate over the training")
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the target spread over all classes"
+        0.0, ge=0, lt=1, description="label smoothing of the training loss (Szegedy et al. 2016)"
     )
-    augmentation: Augmentation = Augmentation()
-    split: Split
+    augmentation: Augmentation = Field(
+        Augmentation(), description="random changes of the training images"
+    )
+    split: Split = Field(description="which images train, and which validate")
     image_size: int | None = Field(
-        None, ge=8, description="folders of images: height and width in pixels"
+        None,
+        ge=8,
+        description="height and width in pixels; needed for folders of images (imagenet: 224 if "
+        "not given), while small images have a fixed size",
     )
     validate_every: int = Field(
-        1, ge=0, description="epochs between validations; 0: after the last epoch only"
+        1,
+        ge=0,
+        description="epochs between validations; the last epoch is always followed by one, and 0 "
+        "means by that one only",
     )
     precision: Literal["auto", "float32"] = Field(
-        "auto", description="auto: bfloat16 or float16 where the hardware has it"
+        "auto",
+        description="auto: bfloat16 or float16 where the hardware computes in it, else float32",
     )
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits over everything but the description and the epochs."""
+        """Twelve hexadecimal digits that depend on all fields except description and epochs."""
         fields = self.model_dump(mode="json", exclude={"description", "epochs"})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -116,10 +163,14 @@ def recipe_names() -> list[str]:
 
 
 def read_recipe(name_or_path: str) -> Recipe:
-    """Read a recipe that comes with the package, by name, or a file of the user's, by path.
+    """Read a recipe by the name of one that comes with the package, or by a file's path.
 
     Raises:
-        RecipeError: no such recipe, or something in it is wrong.
+        RecipeError: there is no such recipe, or the file is wrong; the message names line and key.
+
+    Example:
+        >>> read_recipe("imagenet").optimizer.lr
+        0.6
     """
     if name_or_path in recipe_names():
         return read_yaml(_folder() / f"{name_or_path}.yaml", Recipe, RecipeError)

@@ -1,4 +1,4 @@
-"""What passes between the layers: costs, what is to be trained, and what came of it."""
+"""Values that pass between the layers: assignments, evaluations, failures and trial records."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from enum import IntEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
-ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: a short training
+ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: fewer epochs than a full one
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rung:
-    """A stage of evaluation: a candidate has finished it with ``seeds`` trainings of ``epochs``."""
+    """A level of evaluation, which a candidate passes with enough trainings of enough epochs.
+
+    Attributes:
+        epochs: epochs of each training.
+        seeds: number of trainings, each with its own seed.
+    """
 
     epochs: int
     seeds: int
 
     @classmethod
     def parse(cls, text: str) -> Rung:
-        """Read ``4x3``: 4 epochs, 3 seeds.
+        """Read a rung from ``EPOCHSxSEEDS``: ``4x3`` is 4 epochs and 3 seeds.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text has another form.
         """
         match = re.fullmatch(r"\s*([1-9]\d*)x([1-9]\d*)\s*", text)
         if match is None:
@@ -36,18 +41,18 @@ class Rung:
 
 
 class Configuration(Protocol):
-    """What can be searched for: a candidate, or a row of a table of finished trainings.
+    """A member of a search space: a candidate, or a row of a table of finished trainings.
 
-    Its text, ``str(configuration)``, is what the store keeps and a space parses.
+    Its text, ``str(configuration)``, is stored with a trial, and the space's ``parse`` reads it.
     """
 
     @property
     def key(self) -> str:
-        """A short name that no other one of the space has, the same on every machine."""
+        """A short name that is unique in the space and does not depend on the machine."""
 
     @property
     def placement(self) -> str:
-        """The text form without what all of the space have in common, for people."""
+        """A short text for tables and figures, without the parts that all of the space share."""
 
     def __str__(self) -> str: ...
 
@@ -58,7 +63,13 @@ CandidateT_co = TypeVar("CandidateT_co", bound=Configuration, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Assignment(Generic[CandidateT_co]):
-    """What one trial trains: a candidate, with a seed, for a number of epochs."""
+    """What one trial trains.
+
+    Attributes:
+        candidate: the network.
+        seed: of the initial weights, the order of the images and their augmentation.
+        epochs: length of the training.
+    """
 
     candidate: CandidateT_co
     seed: int
@@ -67,16 +78,17 @@ class Assignment(Generic[CandidateT_co]):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a training hands back.
+    """The result of a training.
 
     Attributes:
-        accuracy: share of the validation images that are right after the last epoch, 0..1.
-        loss: mean cross-entropy over them, without label smoothing.
-        history: a row for each validation: epoch, train_loss, accuracy, loss.
-        correct: one bit an image (``numpy.packbits``), 1 where the network is right.
+        accuracy: share of the validation images classified correctly after the last epoch, 0..1.
+        loss: mean cross-entropy over the validation images, without label smoothing.
+        history: a row for each validation: epoch, train_loss, accuracy, loss; with more than five
+            classes top5; if the test images were read, test_accuracy and test_loss.
+        correct: one bit for each validation image (``numpy.packbits``), 1 if it is classified
+            correctly after the last epoch.
         seconds: wall time of the training and its validations.
-        test_correct: the same for the test images; None: they were not read. If they were, the
-            rows of the history also have test_accuracy and test_loss.
+        test_correct: one bit for each test image, like ``correct``; None: they were not read.
     """
 
     accuracy: float
@@ -89,16 +101,28 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial as it stands in the store; what is not known yet is None.
+    """A trial as the store has it; fields of results that are not known yet are None.
 
     Attributes:
-        number: 0 for the study's first trial.
-        state: PRUNED is a training that ended well and was shorter than a full one.
-        candidate: the text form.
-        added_params_pct: in per cent of the plain backbone.
-        seconds: wall time of the training.
+        number: position in the run, from 0.
+        state: COMPLETE: a full training ended; PRUNED: a training of fewer epochs ended; FAIL:
+            it failed; RUNNING and WAITING: it has not ended.
+        candidate: text form of the candidate.
+        key: short name of the candidate, unique in the space.
+        placement: short text of the candidate for tables and figures.
+        seed: seed of the training.
+        epochs: epochs of the training.
+        accuracy: share of the validation images classified correctly after the last epoch, 0..1.
+        loss: mean cross-entropy over the validation images.
+        params: number of parameters, SE blocks included.
+        added_params: parameters of the SE blocks.
+        added_params_pct: parameters of the SE blocks in per cent of the plain backbone's.
+        macs: multiply-adds for one image, SE blocks included.
+        added_macs: multiply-adds of the SE blocks.
+        seconds: wall time of the training and its validations.
         reason: why the trial failed.
-        promoted: whether the candidate was promoted to this training, not proposed by the sampler.
+        promoted: whether the candidate was promoted to this training by the rungs; otherwise the
+            sampler proposed it.
     """
 
     number: int
@@ -148,13 +172,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a training handed nothing back."""
+    """Returned in place of an evaluation if a training failed.
+
+    Attributes:
+        reason: why, in one line.
+    """
 
     reason: str
 
 
 class Stop(IntEnum):
-    """How urgently a search is asked to end."""
+    """How soon a search is to end: not, when the running trainings have ended, or at once."""
 
     NO = 0
     AFTER_RUNNING = 1

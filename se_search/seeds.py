@@ -1,4 +1,4 @@
-"""Derives the seed of each stream of random numbers from what the stream is for."""
+"""Derives seeds of independent streams of random numbers from the names of their purposes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import hashlib
 
 
 def derive_seed(*names: object) -> int:
-    """Return a seed of 63 bits that depends on these names alone, the same on every machine."""
+    """Return a seed of 63 bits that is a function of the names alone, on every machine."""
     text = "/".join(str(name) for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

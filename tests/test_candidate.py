@@ -238,10 +238,10 @@ def test_a_place_that_is_not_there_is_named_with_the_stages_that_are(where):
         ),
         ("tiny/stage2=pre:2+biased", "'biased'", "avg, max, avgmax, std, none, sigmoid"),
         ("tiny/stage2=pre:2+open", "'open'", "it needs bias"),
-        ("tiny/stage2=pre:2+double+tanh", "'double'", "a half (sigmoid, hard_sigmoid), not 'tanh'"),
+        ("tiny/stage2=pre:2+double+tanh", "'double'", "0.5 (sigmoid, hard_sigmoid), not 'tanh'"),
         ("tiny/stage2=pre:eca+max", "'eca'", "takes no max"),
         ("tiny/stage2=native:2+max", "native", "takes no max"),
-        ("tiny/stage2=native:ge", "native", "not of kind 'ge'"),
+        ("tiny/stage2=native:ge", "native", "not that of kind 'ge'"),
         ("tiny/stage2", "'stage2'", "SITE=BLOCK"),
         ("tiny/", "''", "SITE=BLOCK"),
         ("tiny//stage2=pre:2", "''", "SITE=BLOCK"),
@@ -322,7 +322,7 @@ def test_whatever_stands_behind_the_backbones_name_is_a_candidate_or_a_candidate
         ({"kind": "cbam", "width": 0}, "kind 'cbam'", "se, ese, eca, ge"),
         ({"kind": "eca"}, "kind 'eca'", "no squeeze width"),
         ({"kind": "ese", "width": 0, "bias": True}, "kind 'ese'", "takes no bias"),
-        ({"kind": "ge", "width": 0, "integration": "native"}, "native", "not of kind 'ge'"),
+        ({"kind": "ge", "width": 0, "integration": "native"}, "native", "not that of kind 'ge'"),
         ({"integration": "native", "gate": "tanh"}, "native", "takes no tanh"),
     ],
 )
@@ -364,7 +364,7 @@ def test_the_values_are_frozen(value, field):
 
 
 @pytest.mark.parametrize(
-    ("variants", "field"),
+    ("modifiers", "field"),
     [
         ("avg+max", "squeeze"),
         ("tanh+relu", "gate"),
@@ -372,9 +372,9 @@ def test_the_values_are_frozen(value, field):
         ("half+double", "gate_init"),
     ],
 )
-def test_a_variant_that_is_given_twice_is_refused(variants, field):
+def test_a_modifier_that_is_given_twice_is_refused(modifiers, field):
     with pytest.raises(CandidateError, match=f"{field} is given twice"):
-        Candidate.parse(f"tiny/stage2=pre:2+{variants}", make_backbone([32]))
+        Candidate.parse(f"tiny/stage2=pre:2+{modifiers}", make_backbone([32]))
 
 
 def test_original_is_the_width_that_the_network_came_with():

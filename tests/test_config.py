@@ -99,7 +99,7 @@ def test_an_unknown_key_is_named_with_the_keys_of_its_place(text, line, key, all
 )
 def test_a_key_that_stands_twice_is_refused_with_both_lines(text, line, first):
     assert refusal(text).startswith(f"cart.yaml:{line}: key ")
-    assert refusal(text).endswith(f"stands on line {first} too")
+    assert refusal(text).endswith(f"is on line {first} too")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- load\n", "load", "5", "null", "---\n"])

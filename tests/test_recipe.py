@@ -144,12 +144,12 @@ def test_a_recipe_is_frozen_and_hashable():
 @pytest.mark.parametrize("name", ["linear", "cosine"])
 def test_milestones_belong_to_the_step_schedule(name):
     fields = FIELDS | {"schedule": {"name": name, "milestones": [0.5]}}
-    with pytest.raises(ValidationError, match="milestones belong to the schedule 'step'"):
+    with pytest.raises(ValidationError, match="milestones are for the schedule 'step'"):
         Recipe.model_validate(fields)
 
 
 def test_the_step_schedule_needs_milestones():
-    assert "and it needs some" in refusal(schedule__milestones=[])
+    assert "which needs at least one" in refusal(schedule__milestones=[])
 
 
 @pytest.mark.parametrize("milestones", [[0.6, 0.3], [0.3, 0.3], [0.2, 0.9, 0.5]])

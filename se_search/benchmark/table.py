@@ -22,7 +22,7 @@ from se_search.cost import Cost
 from se_search.errors import SpaceError
 from se_search.record import Assignment, Evaluation
 from se_search.seeds import derive_seed
-from se_search.space.bound import Parameter
+from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 from se_search.surrogate.features import columns_to_factors
 

@@ -57,7 +57,8 @@ def write_cost_csv(path: Path, bound: BoundSpace) -> None:
     columns = ["candidate", "params", "added_params", "added_params_pct", "macs", "added_macs"]
     columns += [f"added_params_{stage}" for stage in stages]
     rows = []
-    for candidate, row in zip(bound, bound.add_up(price).tolist(), strict=True):
+    prices = bound.price_codes(bound.codes(), price)
+    for candidate, row in zip(bound, prices.tolist(), strict=True):
         added_params, added_macs, *by_stage = row
         percent = f"{100 * added_params / plain.params:.4f}"
         costs = [plain.params + added_params, added_params, percent]

@@ -65,8 +65,8 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
 
 def added_params_range(bound: BoundSpace) -> tuple[int, int]:
     """Return the fewest and the most parameters that a candidate of the space adds."""
-    extremes = [bound.extreme(lambda c: count_cost(c).added_params, pick) for pick in (min, max)]
-    return extremes[0], extremes[1]
+    low, high = bound.price_extremes(lambda candidate: (count_cost(candidate).added_params,))
+    return int(low[0]), int(high[0])
 
 
 def _list_size(name: str, backbone: Backbone) -> dict[str, Any]:

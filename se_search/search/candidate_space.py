@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.record import CandidateT
-from se_search.space.bound import Parameter
+from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 
 

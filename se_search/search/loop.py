@@ -32,7 +32,7 @@ from se_search.record import (
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Ladder, Promotion
 from se_search.search.samplers import CandidateSampler
-from se_search.space.bound import Parameter
+from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 from se_search.store.trial_store import TrialStore
 

@@ -23,7 +23,7 @@ from se_search.record import CandidateT
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
-from se_search.space.bound import Parameter
+from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 
 IsAllowed = Callable[[CandidateT], bool]

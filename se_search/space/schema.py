@@ -1,4 +1,4 @@
-"""The format of a search space file, which a YAML file of the user's must fit."""
+"""The format of a search space file (YAML): models that check it, and functions that read it."""
 
 from __future__ import annotations
 
@@ -52,31 +52,46 @@ def _check_width(value: object) -> object:
     raise ValueError("must be a positive integer, or original")
 
 
-# Checked beforehand because pydantic would report a miss once for each of the two types.
+# Checked beforehand because pydantic would report a wrong value once for each of the two types.
 Width = Annotated[Positive | Literal["original"], BeforeValidator(_check_width)]
 
 
 class Choices(StrictModel):
-    """What each site may carry: every combination of these, and nothing if ``none``."""
+    """What each site may carry: every combination of the listed values, and no SE if ``none``."""
 
     none: bool = Field(True, description="whether a site may carry no SE")
-    integration: tuple[Integration, ...] = ("standard",)
+    integration: tuple[Integration, ...] = Field(
+        ("standard",),
+        description="positions of SE in a residual unit: standard, pre, post, identity (Hu et al. "
+        "2019, fig. 5), inner (SE_3x3, table 15), rectified (standard behind a ReLU), native (in "
+        "place of the network's own block)",
+    )
     kind: tuple[Kind, ...] = Field(
-        ("se",), description="se, or its variants, which have neither a width nor variants"
+        ("se",),
+        description="se, or its variants ese, eca and ge, which have no width and a fixed design",
     )
     reduction: tuple[Positive, ...] | None = Field(
-        None, description="ratios r: the squeeze width is channels // r, at least 1"
+        None, description="reduction ratios r: the squeeze width is channels // r, at least 1"
     )
     width: tuple[Width, ...] | None = Field(
         None,
-        description="squeeze widths as they are; original is that of the block that the network "
-        "came with",
+        description="squeeze widths; original is the width of the block that the network came with",
     )
-    rounding: tuple[Rounding, ...] | None = None
-    squeeze: tuple[Squeeze, ...] | None = None
-    gate: tuple[Gate, ...] | None = None
-    bias: tuple[bool, ...] | None = None
-    gate_init: tuple[GateInit, ...] | None = None
+    rounding: tuple[Rounding, ...] | None = Field(
+        None, description="how a reduction becomes a width: floor, multiple_of_8 (as in timm)"
+    )
+    squeeze: tuple[Squeeze, ...] | None = Field(
+        None, description="poolings to one number a channel: avg, max, avgmax, std, none"
+    )
+    gate: tuple[Gate, ...] | None = Field(
+        None, description="non-linearities of the gate: sigmoid, hard_sigmoid, tanh, relu"
+    )
+    bias: tuple[bool, ...] | None = Field(
+        None, description="whether the two fully connected layers have biases"
+    )
+    gate_init: tuple[GateInit, ...] | None = Field(
+        None, description="value of the gate before training: half, open (near 1), double"
+    )
 
     @field_validator("integration", "kind", "reduction", "width", *BLOCK_AXES)
     @classmethod
@@ -96,44 +111,68 @@ class Choices(StrictModel):
 
 
 class Block(StrictModel):
-    """What all SE blocks have in common, where ``choices`` does not list it."""
+    """Properties of all SE blocks that ``choices`` does not list."""
 
     rounding: Rounding = Field(
-        "floor", description="how a reduction becomes a width: multiple_of_8 as timm does it"
+        "floor",
+        description="how a reduction becomes a width: floor, or multiple_of_8 (as in timm)",
     )
-    squeeze: Squeeze = "avg"
-    gate: Gate = "sigmoid"
-    bias: bool = False
+    squeeze: Squeeze = Field(
+        "avg",
+        description="pooling to one number a channel: avg, max, avgmax (the mean of both), std "
+        "(standard deviation), none (each pixel has its own gates)",
+    )
+    gate: Gate = Field("sigmoid", description="non-linearity of the gate")
+    bias: bool = Field(False, description="whether the two fully connected layers have biases")
     gate_init: GateInit = Field(
-        "half", description="where the gate starts: half, open (near 1, by a bias) or double"
+        "half",
+        description="value of the gate before training: half (0.5 for a sigmoid), open (near 1, "
+        "by the last layer's bias), double (near 1: the gate is multiplied by 2)",
     )
 
 
 class Limits(StrictModel):
-    """Costs beyond which a candidate is never trained."""
+    """Greatest costs: a candidate beyond one of them is never trained."""
 
-    added_params: float | None = Field(None, gt=0, description="share of the plain parameters")
-    added_macs: float | None = Field(None, gt=0, description="share of the plain multiply-adds")
-    params: int | None = Field(None, gt=0)
-    macs: int | None = Field(None, gt=0)
+    added_params: float | None = Field(
+        None, gt=0, description="parameters of the SE blocks, as a share of the plain network's"
+    )
+    added_macs: float | None = Field(
+        None, gt=0, description="multiply-adds of the SE blocks, as a share of the plain network's"
+    )
+    params: int | None = Field(None, gt=0, description="all parameters of the network")
+    macs: int | None = Field(None, gt=0, description="all multiply-adds for one image")
 
 
 class SearchSpace(StrictModel):
-    """Which sites may carry SE blocks, and which blocks."""
+    """Which sites may carry SE blocks, and which blocks; the content of a space file.
 
-    description: str = ""
+    ``read_space`` reads it from a file. Bound to a backbone (``BoundSpace``) it is a set of
+    candidates.
+
+    Example:
+        >>> space = SearchSpace(granularity="stage", choices={"reduction": [4, 16]})
+        >>> space.choices.integration
+        ('standard',)
+    """
+
+    description: str = Field("", description="what the space asks, in one line")
     granularity: Literal["network", "stage", "block"] = Field(
-        "stage", description="what gets a choice of its own"
+        "stage",
+        description="which sites share a choice: all of the network, those of a stage, or none "
+        "(each block has its own)",
     )
     sites: Literal["all", "native"] | tuple[str, ...] = Field(
         "all",
-        description="all, native (where the network came with SE), or a list as "
-        "[stage5, stage4.block1-2]; the others carry no SE",
+        description="sites that may carry SE: all, native (where the network came with SE), or a "
+        "list such as [stage5, stage4.block1-2]",
     )
-    choices: Choices
-    shared: tuple[Axis, ...] = Field((), description="axes drawn once for the whole network")
-    block: Block = Block()
-    limits: Limits = Limits()
+    choices: Choices = Field(description="what each site may carry")
+    shared: tuple[Axis, ...] = Field(
+        (), description="choices that are drawn once for the whole network, such as [integration]"
+    )
+    block: Block = Field(Block(), description="properties of all SE blocks")
+    limits: Limits = Field(Limits(), description="costs beyond which no candidate is trained")
 
     @model_validator(mode="after")
     def _check_axes(self) -> SearchSpace:
@@ -146,7 +185,7 @@ class SearchSpace(StrictModel):
         if self.choices.reduction is None and (
             self.choices.rounding is not None or "rounding" in self.block.model_fields_set
         ):
-            raise ValueError("rounding is of a reduction, and choices lists none")
+            raise ValueError("rounding needs a reduction, and choices lists none")
         return self
 
     @model_validator(mode="after")
@@ -157,14 +196,14 @@ class SearchSpace(StrictModel):
             try:
                 SE(width=int(combination["kind"] == "se"), **combination)  # type: ignore[arg-type]  # checked on reading
             except CandidateError as cause:
-                raise ValueError(f"the choices combine to what is no block: {cause}") from cause
+                raise ValueError(f"some of the choices can't be combined: {cause}") from cause
         return self
 
     @property
     def axes(self) -> dict[str, tuple[Choice, ...]]:
         """The values of each axis, in the order in which they are drawn."""
         widths = {"reduction": self.choices.reduction, "width": self.choices.width}
-        variants: dict[str, tuple[Choice, ...]] = {
+        block: dict[str, tuple[Choice, ...]] = {
             axis: getattr(self.choices, axis) or (getattr(self.block, axis),)
             for axis in BLOCK_AXES
             if axis != "rounding" or self.choices.reduction is not None
@@ -173,8 +212,18 @@ class SearchSpace(StrictModel):
             "integration": self.choices.integration,
             "kind": self.choices.kind,
             **{axis: values for axis, values in widths.items() if values is not None},
-            **variants,
+            **block,
         }
+
+    @property
+    def shared_axes(self) -> dict[str, tuple[Choice, ...]]:
+        """The values of each axis that is drawn once for the whole network."""
+        return {str(axis): self.axes[axis] for axis in self.shared}
+
+    @property
+    def own_axes(self) -> dict[str, tuple[Choice, ...]]:
+        """The values of each axis that is drawn for each slot."""
+        return {axis: values for axis, values in self.axes.items() if axis not in self.shared}
 
 
 def combine_axes(axes: Mapping[str, tuple[Choice, ...]]) -> list[dict[str, Choice]]:
@@ -188,10 +237,14 @@ def space_names() -> list[str]:
 
 
 def read_space(name_or_path: str) -> SearchSpace:
-    """Read a space that comes with the package, by name, or a file of the user's, by path.
+    """Read a search space by the name of one that comes with the package, or by a file's path.
 
     Raises:
-        SpaceError: no such space, or something in it is wrong.
+        SpaceError: there is no such space, or the file is wrong; the message names line and key.
+
+    Example:
+        >>> read_space("stages_ratio").choices.reduction
+        (4, 8, 16, 32)
     """
     if name_or_path in space_names():
         return read_yaml(_folder() / f"{name_or_path}.yaml", SearchSpace, SpaceError)
@@ -209,7 +262,7 @@ def space_schema() -> str:
 
 
 def _folder() -> Path:
-    """Return where the spaces lie: in an installed wheel inside the package, else beside it."""
+    """Return the folder of the spaces: inside the package in a wheel, beside it in a checkout."""
     package = Path(str(files("se_search")))
     installed = package / "search_spaces"
     return installed if installed.is_dir() else package.parent / "search_spaces"

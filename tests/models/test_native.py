@@ -250,7 +250,7 @@ def test_building_leaves_the_global_random_state_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_native_blocks_have_no_variants():
+def test_native_blocks_take_no_modifiers():
     with pytest.raises(CandidateError, match="native"):
         Candidate.parse("mobilenet_v3_small/all=native:4+tanh", described("mobilenet_v3_small"))
 

@@ -62,7 +62,7 @@ def backbones(draw, max_stages=3, max_blocks=3, all_integrations=False):
 
 @st.composite
 def se_blocks(draw, integrations):
-    """Draw blocks of these integrations: every kind, and every combination of variants."""
+    """Draw blocks of these integrations: every kind, and every combination of modifiers."""
     integration = draw(st.sampled_from(integrations))
     kind = draw(st.sampled_from(KINDS)) if integration != "native" else "se"
     if kind != "se":

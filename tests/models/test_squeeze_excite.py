@@ -1,4 +1,4 @@
-"""Variants of the SE block and its variants: what they compute, and where their gates start."""
+"""The SE block, its modifiers and its variants: what they compute, and where gates start."""
 
 import math
 from contextlib import suppress
@@ -25,7 +25,7 @@ SIGMA = {
 }
 
 
-def all_variants():
+def all_modified():
     for squeeze, gate, bias, gate_init in product(SQUEEZES, GATES, (False, True), GATE_INITS):
         with suppress(CandidateError):  # not every gate_init goes with the rest
             yield SE("standard", 3, squeeze, gate, bias, gate_init)
@@ -62,7 +62,7 @@ def squeeze_by_hand(squeeze, pixels):
     return math.sqrt(sum((pixel - mean) ** 2 for pixel in pixels) / len(pixels))
 
 
-@pytest.mark.parametrize("block", list(all_variants()), ids=str)
+@pytest.mark.parametrize("block", list(all_modified()), ids=str)
 def test_a_variant_computes_its_formula(block):
     module, x = make(block), some_images()
     expected = torch.empty_like(x)
@@ -140,7 +140,7 @@ def test_the_block_computes_what_timms_module_computes(squeeze):
 
 @pytest.mark.parametrize(
     "block",
-    [*all_variants(), *(SE("standard", 0, kind=kind) for kind in KINDS[1:])],
+    [*all_modified(), *(SE("standard", 0, kind=kind) for kind in KINDS[1:])],
     ids=str,
 )
 @pytest.mark.parametrize(("channels", "side"), [(8, 5), (256, 2)])
