@@ -7,7 +7,6 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "se-search"
 author = "the authors of se-search"
-project_copyright = "Apache-2.0"
 
 extensions = [
     "myst_parser",
@@ -41,7 +40,9 @@ html_title = "se-search"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
+smartquotes = False
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "tango"
 pygments_dark_style = "monokai"

@@ -18,6 +18,7 @@ class SchemaTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
+        self.env.note_reread()  # the code may change while the page does not
         module, _, name = self.arguments[0].partition(":")
         rows = read_rows(getattr(import_module(module), name))
         return self.parse_text_to_nodes(to_markdown(rows))
@@ -33,6 +34,7 @@ class BackboneTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
+        self.env.note_reread()
         return self.parse_text_to_nodes(lay_out(self.columns, backbone_rows()))
 
 
@@ -48,6 +50,7 @@ class SpaceTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
+        self.env.note_reread()
         return self.parse_text_to_nodes(lay_out(self.columns, space_rows()))
 
 

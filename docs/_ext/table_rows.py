@@ -52,8 +52,13 @@ def to_markdown(rows: list[Row]) -> str:
 
 
 def lay_out(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay rows of Markdown cells out as a table."""
-    lines = [columns, ["---"] * len(columns), *rows]
+    """Lay rows of Markdown cells out as a table; columns of numbers are flush right."""
+    rows = list(rows)
+    rule = [
+        "---:" if all(row[i][:1].isdigit() or not row[i] for row in rows) else "---"
+        for i in range(len(columns))
+    ]
+    lines = [columns, rule, *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
     )
@@ -86,7 +91,7 @@ def space_rows() -> list[tuple[str, ...]]:
     return [
         (
             f"`{row['space']}`",
-            "does not fit" if row["misfit"] else f"{row['size']:,}",
+            "" if row["misfit"] else f"{row['size']:,}",
             ""
             if row["misfit"]
             else f"{row['least_added_params']:,} to {row['most_added_params']:,}",

@@ -11,7 +11,7 @@ from support.pages import PAGES, ROOT, read_blocks
 def example_runs(call, tmp_path_factory):
     """Return a folder with the run ``stages_ratio`` that the pages speak of, though a small one."""
     folder = tmp_path_factory.mktemp("example")
-    options = ("--data", "digits", "--epochs", 1, "--trials", 6, "--quiet")
+    options = ("--data", "digits", "--epochs", 1, "--trials", 12, "--quiet")
     call("run", "--space", "stages_ratio", *options, folder=folder)
     return folder / "runs"
 

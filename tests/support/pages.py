@@ -60,12 +60,12 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 def read_commands(page: Path) -> list[Command]:
-    """List what a page tells a reader to type; comments are left out."""
+    """List what a page tells a reader to type, without comments; a line may end in a backslash."""
     commands = [
         Command(page, block.line + number, line.split(" #")[0].strip(), False)
         for block in read_blocks(page)
         if block.language == "sh"
-        for number, line in enumerate(block.text.splitlines())
+        for number, line in enumerate(block.text.replace("\\\n", " ").splitlines())
         if line.split(" #")[0].strip()
     ]
     inline = [
