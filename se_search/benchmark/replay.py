@@ -30,7 +30,7 @@ from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import CandidateSampler
 from se_search.seeds import derive_seed
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 OBJECTIVES = ("accuracy", "params")
 CHECKPOINTS = (25, 50, 100, 200)

@@ -45,7 +45,7 @@ from se_search.store.replicates import replicates_by_key
 from se_search.store.run_folder import RunFolder, compare_identities
 from se_search.store.run_space import read_recorded_space
 from se_search.store.training_log import Training, TrainingId, TrainingLog, read_log
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 FIRST_SEED = 1_000_000  # plus the study's seed; a search counts up from the study's seed

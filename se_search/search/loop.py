@@ -34,7 +34,7 @@ from se_search.search.promotion import Ladder, Promotion
 from se_search.search.samplers import CandidateSampler
 from se_search.space.bound import Parameter
 from se_search.space.schema import Choice
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 TrainedT = TypeVar("TrainedT", bound=Configuration, contravariant=True)
 
@@ -148,7 +148,7 @@ def run_search(
     Raises:
         TooManyFailuresError: ``budget.max_failures`` trials in a row failed.
     """
-    store.study.sampler = sampler
+    store.optuna_study.sampler = sampler
     promotion = replace(promotion, score=promotion.score or sampler.score)
     running: set[int] = set()
     failures_in_a_row: list[str] = []
@@ -159,7 +159,7 @@ def run_search(
     def is_settled() -> bool:
         if tolerance is None or store.count("WAITING"):
             return False
-        gain = sampler.expected_gain(store.study)
+        gain = sampler.expected_gain(store.optuna_study)
         if gain is None or gain >= tolerance:
             return False
         # What is due to climb goes first.
@@ -227,7 +227,7 @@ def _ask(
         chosen = ladder.next_promotion(store.records, objectives[1:], promotion)
     sampler.planned = None if chosen is None else space.parse(chosen[0])
     try:
-        trial = store.study.ask()
+        trial = store.optuna_study.ask()
         if "candidate" in trial.user_attrs:
             record = store.restart(trial)
             candidate = space.parse(record.candidate)

@@ -50,8 +50,7 @@ from se_search.store.confirmations import count_readings, read_rounds, write_rou
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
 from se_search.store.training_log import read_log
-from se_search.store.trial_reader import read_records
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.posterior_front import fit_front
 from se_search.training.task import TrainingTask
 
