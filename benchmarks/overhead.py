@@ -29,7 +29,7 @@ from se_search.search.loop import Budget, Progress, run_search
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 from se_search.training.datasets import prepare_data
 from se_search.training.task import PRELOAD, TrainingTask, probe_hardware
 

@@ -145,7 +145,7 @@ def _name_width(blocks: Blocks, has_ratios: bool) -> str:
 
 
 def _name_variant(block: SE) -> str:
-    return "+".join([block.kind, *block.variants])
+    return "+".join([block.kind, *block.modifiers])
 
 
 def _join(names: Iterable[str]) -> str:

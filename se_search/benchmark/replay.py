@@ -31,7 +31,7 @@ from se_search.search.promotion import Promotion
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import CandidateSampler
 from se_search.seeds import derive_seed
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 OBJECTIVES = ("accuracy", "params")
 TIMED = ("before_trial", "infer_relative_search_space", "sample_relative", "after_trial")

@@ -28,7 +28,7 @@ from se_search.run_config import RunConfig
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 
 Note = Callable[[str], None]
 Observe = Callable[[EndedTraining], None]

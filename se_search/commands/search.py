@@ -30,7 +30,7 @@ from se_search.space.schema import Limits, SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 from se_search.training.datasets import DataInfo, describe_data
 
 
@@ -237,7 +237,7 @@ def _search(
                 observe=display.update,
                 keep=keep,
             )
-        gain = sampler.expected_gain(store.study)
+        gain = sampler.expected_gain(store.optuna_study)
     finally:
         store.close()
         display.close()

@@ -18,7 +18,7 @@ from se_search.report.format import interval, number
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
 MAIN = "main effects"

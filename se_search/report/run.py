@@ -16,7 +16,7 @@ from se_search.report.run_report import FRONT_FIELDS
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 
 if TYPE_CHECKING:
     import pandas as pd

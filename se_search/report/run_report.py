@@ -22,7 +22,7 @@ from se_search.store.files import write_table
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import CREDIBLE, PosteriorCandidate, PosteriorFront
 
 FRONT_FIELDS = (

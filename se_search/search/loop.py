@@ -34,7 +34,7 @@ from se_search.search.promotion import Ladder, Promotion
 from se_search.search.samplers import CandidateSampler
 from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 
 class Ending(IntEnum):
@@ -111,7 +111,7 @@ def run_search(
     Raises:
         TooManyFailuresError: ``budget.max_failures`` trials in a row failed.
     """
-    store.study.sampler = sampler
+    store.optuna_study.sampler = sampler
     promotion = replace(promotion, score=promotion.score or sampler.score)
     trials = _Trials(
         space, store, sampler, count_cost, objectives, budget, promotion, tolerance, observe, keep
@@ -190,7 +190,7 @@ class _Trials(Generic[CandidateT]):
     def _is_settled(self) -> bool:
         if self.tolerance is None or self.store.count("WAITING"):
             return False
-        gain = self.sampler.expected_gain(self.store.study)
+        gain = self.sampler.expected_gain(self.store.optuna_study)
         if gain is None or gain >= self.tolerance:
             return False
         # Candidates that are due for promotion are trained first.
@@ -206,7 +206,7 @@ class _Trials(Generic[CandidateT]):
         chosen = None if store.count("WAITING") else self._next_promotion()
         sampler.planned = None if chosen is None else self.space.parse(chosen[0])
         try:
-            trial = store.study.ask()
+            trial = store.optuna_study.ask()
             if "candidate" in trial.user_attrs:
                 record = store.restart(trial)
                 candidate = self.space.parse(record.candidate)

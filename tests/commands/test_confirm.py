@@ -40,7 +40,7 @@ from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import read_log
-from se_search.store.trial_reader import read_records
+from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import fit_front
 
 NUM_VALIDATION, NUM_TEST = 287, 360

@@ -163,7 +163,7 @@ def test_an_accuracy_that_is_not_finite_is_a_failure_and_never_judged(folder, se
         return replace(evaluate(assignment), loss=math.nan)
 
     notes = []
-    with pytest.raises(TooManyFailuresError, match="3 trainings in a row failed; .*not finite"):
+    with pytest.raises(TooManyFailuresError, match=r"3 trainings in a row failed; .*not finite"):
         reproduce(options(folder, "one"), notes.append, MadeUpSessions(diverge))
     assert sum("failed: accuracy 0.5, loss nan: not finite" in text for text in notes) == 3
     assert read_log(next((folder / "store").glob("*.jsonl"))).trainings == ()

@@ -3,8 +3,8 @@
 import math
 from collections import Counter, defaultdict
 
-import optuna
 import pytest
+from support.optuna_studies import load_optuna_study
 from support.records import front_of
 from support.searching import evaluate, evaluation, make_space, open_store, search
 
@@ -16,7 +16,6 @@ from se_search.record import Failure, Stop
 from se_search.search.loop import Ending
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import GridSampler
-from se_search.store.trial_reader import STUDY_NAME
 
 ALL_SAMPLERS = sorted(SAMPLERS)
 
@@ -24,10 +23,6 @@ ALL_SAMPLERS = sorted(SAMPLERS)
 @pytest.fixture
 def database(tmp_path):
     return tmp_path / "trials.db"
-
-
-def load_optuna_study(path):
-    return optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{path}")
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -158,7 +153,7 @@ def test_trials_broken_off_wait_and_are_trained_as_they_were_assigned(tmp_path):
 def test_a_coordinator_that_died_leaves_no_trial_running_and_the_total_stays_exact(database):
     space = make_space()
     store = open_store(database)
-    store.study.sampler = GridSampler(space, lambda _: True, 0)
+    store.optuna_study.sampler = GridSampler(space, lambda _: True, 0)
 
     class DeathError(Exception):
         pass
@@ -177,7 +172,7 @@ def test_a_coordinator_that_died_leaves_no_trial_running_and_the_total_stays_exa
 
 def test_a_trial_that_was_asked_for_and_never_assigned_is_used_again(database):
     store = open_store(database)
-    store.study.ask()
+    store.optuna_study.ask()
     store.close()
     records, _ = search(database, 3)
     assert [r.number for r in records] == [0, 1, 2]

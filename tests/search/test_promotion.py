@@ -10,6 +10,7 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.optuna_studies import load_optuna_study
 from support.records import front_of, make_record
 from support.searching import OBJECTIVES, evaluate, evaluation, make_space, search
 
@@ -27,7 +28,7 @@ from se_search.search.promotion import (
 )
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import RandomSampler
-from se_search.store.trial_reader import STUDY_NAME, read_records
+from se_search.store.trials import read_records
 
 EPOCHS = parse_rungs("1x1,2x1,4x1", 4)
 SEEDS = parse_rungs("1x2,4x1,4x3", 4)
@@ -324,10 +325,6 @@ def test_a_scorer_that_is_handed_in_decides_and_whom_it_leaves_out_stays():
 @pytest.fixture
 def database(tmp_path):
     return tmp_path / "trials.db"
-
-
-def load_optuna_study(path):
-    return optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{path}")
 
 
 def trainings_by_candidate(records):

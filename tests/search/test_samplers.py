@@ -6,6 +6,7 @@ import optuna
 import pytest
 from scipy import stats
 from support.networks import make_backbone
+from support.optuna_studies import load_optuna_study
 from support.searching import make_space, search
 
 from se_search.search.registry import SAMPLERS
@@ -89,7 +90,7 @@ def test_a_model_based_sampler_finds_better_candidates_than_chance(tmp_path, sam
 def test_conditional_parameters_are_drawn_only_where_they_matter(tmp_path, sampler):
     space = make_space({"choices": {"integration": ["standard", "pre"], "reduction": [4, 8]}})
     search(tmp_path / "s.db", 30, space=space, sampler=sampler)
-    study = optuna.load_study(study_name="se-search", storage=f"sqlite:///{tmp_path}/s.db")
+    study = load_optuna_study(tmp_path / "s.db")
     for trial in study.trials:
         for slot in ("stage2", "stage3", "stage4"):
             carries_se = trial.params[f"{slot}.integration"] != "none"

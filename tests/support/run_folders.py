@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from se_search.run_config import DIRECTIONS
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 
 def begin_run(path, space, **identity):
@@ -33,7 +33,7 @@ def store_trials(folder, records, objectives=("accuracy", "params")):
     try:
         for record in records:
             is_full = record.state == "COMPLETE"
-            store.study.add_trial(
+            store.optuna_study.add_trial(
                 optuna.trial.create_trial(
                     state=TrialState[record.state],
                     values=[getattr(record, name) for name in objectives] if is_full else None,

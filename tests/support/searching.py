@@ -10,7 +10,7 @@ from se_search.search.loop import Budget, run_search
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
-from se_search.store.trial_store import TrialStore
+from se_search.store.trials import TrialStore
 
 OBJECTIVES = ("accuracy", "params")
 STAGES = {"choices": {"reduction": [4, 8]}}
