@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from fetched import find_fetched
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
-
-# What a browser fetches by itself; a link that a reader follows (<a href>) is none of it.
-FETCHED = re.compile(
-    r"""<(?:script|img|iframe|source|video)\b[^>]*\bsrc=["']?(?:https?:)?//[^"'>]*"""
-    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preload|preconnect|icon))[^>]*(?:https?:)?//[^>]*"""
-    r"""|@import[^;]*//[^;]*|\burl\(\s*["']?(?:https?:)?//[^)]*""",
-    re.IGNORECASE,
-)
-
-
-def find_fetched(text: str) -> list[str]:
-    """List what a page or a style sheet loads from another machine."""
-    return [match.group(0) for match in FETCHED.finditer(text)]
 
 
 def check_pages(app: Sphinx, exception: Exception | None) -> None:
