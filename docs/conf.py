@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -46,3 +47,23 @@ smartquotes = False
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "tango"
 pygments_dark_style = "monokai"
+
+
+# Napoleon takes what stands before a colon in a property's docstring for the property's type; the
+# docstrings of properties are sentences, which are put back as they were.
+_sentences: dict[str, list[str]] = {}
+
+
+def _keep(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    if what == "property":
+        _sentences[name] = list(lines)
+
+
+def _put_back(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = _sentences.pop(name, lines)
+
+
+def setup(app: Any) -> None:
+    """Keep the docstrings of properties from napoleon, which works at priority 500."""
+    app.connect("autodoc-process-docstring", _keep, priority=400)
+    app.connect("autodoc-process-docstring", _put_back, priority=600)

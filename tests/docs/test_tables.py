@@ -31,7 +31,7 @@ def test_the_table_has_a_row_for_every_key(model):
     assert [row.key for row in read_rows(model)] == list(keys_of(model))
 
 
-@pytest.mark.parametrize("model", [Recipe], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", PAGE_OF, ids=lambda model: model.__name__)
 def test_every_key_has_a_meaning(model):
     assert [row.key for row in read_rows(model) if not row.meaning] == []
 
