@@ -55,10 +55,12 @@ from se_search.analysis.claims import Claim
 from se_search.analysis.pareto import front_probability, is_non_dominated
 from se_search.analysis.power import ALPHA
 from se_search.analysis.verdicts import p_values_of
-from se_search.benchmark.table import TableSpace, read_table
+from se_search.benchmark.table import TableSpace
+from se_search.benchmark.table_file import read_table
 from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale
+from se_search.search.history import History
 from se_search.search.pool import PoolSource
-from se_search.search.proposer import History, Proposer
+from se_search.search.proposer import Proposer
 from se_search.seeds import derive_seed
 from se_search.surrogate.features import Factors
 from se_search.surrogate.gaussian_process import Trainings

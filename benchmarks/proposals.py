@@ -15,8 +15,9 @@ from itertools import product
 import numpy as np
 
 from se_search.benchmark.table import TableSpace
+from se_search.search.history import History
 from se_search.search.pool import PoolSource
-from se_search.search.proposer import History, Proposer
+from se_search.search.proposer import Proposer
 from se_search.surrogate.features import Factors
 from se_search.surrogate.gaussian_process import Trainings
 

@@ -21,7 +21,8 @@ from rich.console import Console
 from se_search.benchmark.options import BenchmarkOptions
 from se_search.benchmark.report import Contest, print_contest, write_contest
 from se_search.benchmark.scores import Replay, Truth
-from se_search.benchmark.table import TableRow, TableSpace, TableTrainings, read_table
+from se_search.benchmark.table import TableRow, TableSpace, TableTrainings
+from se_search.benchmark.table_file import read_table
 from se_search.errors import RunError, SpaceError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, Stop

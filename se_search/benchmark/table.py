@@ -1,19 +1,11 @@
-"""A table of finished trainings as a search space, whose trainings are looked up.
-
-A row is a configuration: ``x_…`` columns say what it is, ``cost`` what it costs, ``accuracy_1``,
-``accuracy_2``, … how its trainings ended, one column a seed. Other columns are not read.
-"""
+"""A table of finished trainings as a search space whose trainings are looked up."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +18,7 @@ from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 from se_search.surrogate.features import columns_to_factors
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-ACCURACY = re.compile(r"accuracy_([1-9]\d*)(?:@([1-9]\d*))?")
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-# Costs are kept as whole numbers; those that are not are counted in so many parts of the least.
+# Fractional costs are rounded to whole multiples of a billionth of the smallest cost.
 PARTS = 10**9
 
 
@@ -40,8 +27,8 @@ class TableRow:
     """A configuration of a table.
 
     Attributes:
-        index: of the row, from 0; None: the table has no training of these values.
-        values: one for each ``x_…`` column.
+        index: number of the row, from 0; None: the table has no row of these values.
+        values: the level of each slot.
     """
 
     index: int | None
@@ -49,12 +36,12 @@ class TableRow:
 
     @property
     def key(self) -> str:
-        """The row's number: a name within its table."""
+        """The row's number as text: a name within its table."""
         return str(self.index)
 
     @property
     def placement(self) -> str:
-        """The values."""
+        """The values as text, for people."""
         return " ".join(map(str, self.values))
 
     def __str__(self) -> str:
@@ -62,17 +49,18 @@ class TableRow:
 
 
 class TableSpace:
-    """The configurations of a table: a space that holds the rows, and no other combination.
+    """The rows of a table as a space; other combinations of their levels are not in it.
 
     Attributes:
-        name: the table's, for people.
-        columns: of the ``x_…`` columns: each is a slot.
-        levels: what each slot can carry, sorted; numbers by their size.
+        name: name of the table, for people.
+        columns: names of the ``x_…`` columns; each column is a slot.
+        levels: the levels of each slot, sorted; numbers by their size.
         costs: ``(size,)``, positive.
-        accuracies: ``(size, k)`` shares (0..1) of the full trainings, a column a seed; NaN where a
-            row has not been trained with that seed. Each row has at least one.
-        shorter: the same after fewer epochs, by number of epochs; empty if the table has none.
-        unit: what multiplies a cost so that it becomes a whole number.
+        accuracies: ``(size, k)`` shares (0..1) after full trainings, a column a seed; NaN where a
+            row has not been trained with that seed. Each row has at least one accuracy.
+        shorter: by number of epochs, the ``(size, k)`` accuracies of trainings that are shorter
+            than full ones; empty if the table has none.
+        unit: factor that makes every cost a whole number.
     """
 
     def __init__(
@@ -103,18 +91,18 @@ class TableSpace:
 
     @property
     def num_combinations(self) -> int:
-        """The number of combinations of levels, whether or not the table has them."""
+        """The number of combinations of levels, including those that the table lacks."""
         return math.prod(len(levels) for levels in self.levels)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """One for each column that has more than one level."""
+        """A parameter for each column that has more than one level."""
         named = zip(self.columns, self.levels, strict=True)
         return tuple(Parameter(name, levels) for name, levels in named if len(levels) > 1)
 
     @cached_property
     def mean_accuracies(self) -> NDArray[np.float64]:
-        """``(size,)``: the mean over all seeds that the table has of a row."""
+        """``(size,)``: each row's mean accuracy over all seeds that the table has of it."""
         return np.asarray(np.nanmean(self.accuracies, axis=1))
 
     def __iter__(self) -> Iterator[TableRow]:
@@ -157,13 +145,13 @@ class TableSpace:
         return self._rows[self._indices[tuple(levels[code] for levels, code in named)]]
 
     def describe_levels(self) -> tuple[tuple[Mapping[str, str | float], ...], ...]:
-        """Describe the levels: columns with the same ones speak the same language."""
+        """Return the attributes of each level; columns with equal levels share attributes."""
         return columns_to_factors(self.levels).levels
 
     def price_codes(
         self, codes: NDArray[np.int16], price: Callable[[TableRow], Sequence[int]]
     ) -> NDArray[np.int64]:
-        """Return ``(n, m)``: the prices of rows given by their codes."""
+        """Return ``(n, m)``: the prices of rows that are given by their codes."""
         return np.array([price(self.with_codes(row)) for row in codes], np.int64)
 
     def price_ends(
@@ -174,11 +162,11 @@ class TableSpace:
         return prices.min(axis=0), prices.max(axis=0)
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
-        """Draw rows uniformly, as ``(count, num_slots)``."""
+        """Return the codes of uniformly drawn rows, ``(count, num_slots)``."""
         return np.asarray(self._codes[rng.integers(self.size, size=count)])
 
     def neighbours(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return the rows that differ in one slot from one, ``(n, num_slots)``."""
+        """Return the codes of all rows that differ in one slot, ``(n, num_slots)``."""
         return np.asarray(self._codes[(self._codes != codes).sum(axis=1) == 1])
 
     @cached_property
@@ -188,10 +176,10 @@ class TableSpace:
         return np.array(rows, np.int16)
 
     def choose(self, choose: Callable[[Parameter], Choice]) -> TableRow:
-        """Draw a row; where the table has none of these values, its index is None.
+        """Return the row of the values that ``choose`` gives for the parameters.
 
-        Such a row is not in the space (``row in space``), and a sampler that is told so draws
-        again.
+        Where the table has no such row, the index is None: the row is not in the space
+        (``row in space``), and a sampler to which it is forbidden draws again.
         """
         drawn = {parameter.name: choose(parameter) for parameter in self.parameters}
         named = zip(self.columns, self.levels, strict=True)
@@ -199,7 +187,7 @@ class TableSpace:
         return TableRow(self._indices.get(values), values)
 
     def encode(self, row: TableRow) -> dict[str, Choice]:
-        """Return the parameters that spell a row."""
+        """Return the parameters that spell a row, by name."""
         values = dict(zip(self.columns, row.values, strict=True))
         return {parameter.name: values[parameter.name] for parameter in self.parameters}
 
@@ -215,25 +203,25 @@ class TableSpace:
         return self._rows[int(number)]
 
     def count_cost(self, row: TableRow) -> Cost:
-        """Return a row's cost as parameters, in whole numbers: times ``unit``."""
+        """Return a row's cost times ``unit``, a whole number, as parameters."""
         cost = round(float(self.costs[self.index_of(row)]) * self.unit)
         return Cost(cost, 0, cost, 0, by_stage={}, by_operator={})
 
 
 class TableTrainings:
-    """Looks up what trainings of a table's rows came to, as an executor's ``evaluate``.
+    """Looks up the trainings of a table's rows, in place of training them.
 
-    A seed stands for one of the columns: which one is drawn for each row, so that runs with other
-    seeds see other trainings of it first. A table has few: when all of a row's have been given,
-    further seeds draw among them again, which is counted.
+    Each seed of a search stands for one column of the table. The order of a row's columns is drawn
+    for each row and ``seed``, so that searches with other seeds see other trainings first. When
+    all of a row's trainings have been given, further seeds draw one of them again.
 
     Args:
         space: the table.
-        first_seed: that of a row's first training.
+        first_seed: seed of a row's first training.
         seed: of the draws.
 
     Attributes:
-        num_repeats: trainings that were given a second time, as the table has no more seeds.
+        num_repeats: number of trainings that had been given before, as the row has no more.
     """
 
     def __init__(self, space: TableSpace, first_seed: int, seed: int) -> None:
@@ -243,7 +231,7 @@ class TableTrainings:
         self.num_repeats = 0
 
     def __call__(self, assignment: Assignment[TableRow]) -> Evaluation:
-        """Return a training of the row, to the table's full epochs if it has no such others."""
+        """Return a training of the row; a full one where the table has none of these epochs."""
         index = self.space.index_of(assignment.candidate)
         table = self.space.shorter.get(assignment.epochs, self.space.accuracies)
         order = self.order(index)
@@ -256,118 +244,19 @@ class TableTrainings:
         accuracy = float(table[index, column])
         return Evaluation(
             accuracy=accuracy,
-            loss=0.0,  # a table has none
+            loss=0.0,  # a table has no losses
             history=({"epoch": assignment.epochs, "accuracy": accuracy},),
             correct=b"",
             seconds=0.0,
         )
 
     def order(self, index: int) -> NDArray[np.intp]:
-        """Return the columns that a row has trainings in, in the order of their seeds."""
+        """Return the columns of a row's trainings, in the order in which seeds are given them."""
         columns = np.flatnonzero(~np.isnan(self.space.accuracies[index]))
         return self._rng(index).permutation(columns)
 
     def _rng(self, *names: int) -> np.random.Generator:
         return np.random.default_rng(derive_seed(self.seed, "table", *names))
-
-
-def read_table(path: Path) -> TableSpace:
-    """Read a table: ``.csv``, ``.csv.gz`` or, where pandas can, ``.parquet``.
-
-    Columns: ``x_…`` are categorical; ``cost`` is positive; ``accuracy_1`` … ``accuracy_k`` are
-    shares (0..1) or, if one is above 1, per cent; an empty field says that the row has not been
-    trained with that seed. ``accuracy_1@20`` is that of the first seed after 20 epochs, where the
-    columns without a number are of the full training.
-
-    Raises:
-        SpaceError: it can't be read, or something in it is wrong.
-    """
-    frame = _read_frame(path)
-    columns = [name for name in frame.columns if name.startswith("x_")]
-    if not columns:
-        raise SpaceError(f"{path}: no column x_…: nothing says what the rows are")
-    if len(frame) < 2:
-        raise SpaceError(f"{path}: {len(frame)} rows leave nothing to choose")
-    plain, shorter = _find_accuracies(path, list(frame.columns))
-    rows = list(zip(*(_read_levels(path, frame[name]) for name in columns), strict=True))
-    _refuse_twins(path, rows)
-    costs = _read_numbers(path, frame["cost"], lambda cost: 0 < cost < math.inf, "positive")
-    names = [*plain, *(name for group in shorter.values() for name in group)]
-    accuracies = _read_accuracies(path, frame, names)
-    full = np.column_stack([accuracies[name] for name in plain])
-    for row in np.flatnonzero(np.isnan(full).all(axis=1))[:1]:
-        raise SpaceError(f"{_place(path, int(row), ', '.join(plain))}: no accuracy at all")
-    budgets = {
-        epochs: np.column_stack([accuracies[name] for name in group])
-        for epochs, group in shorter.items()
-    }
-    for epochs, group in shorter.items():
-        _check_same_seeds(path, full, budgets[epochs], group)
-    return TableSpace(path.name.split(".")[0], columns, rows, costs, full, budgets)
-
-
-def _read_frame(path: Path) -> pd.DataFrame:
-    """Read a file as text, so that ``none``, ``NA`` and ``8`` stay what they are."""
-    import pandas as pd
-
-    if not path.name.endswith(SUFFIXES):
-        raise SpaceError(f"table {path} is not one of *{', *'.join(SUFFIXES)}")
-    try:
-        if path.name.endswith(".parquet"):
-            frame = pd.read_parquet(path)
-            frame = frame.astype(object).where(frame.notna(), "").astype(str)
-        else:
-            # Read without a header, for pandas would rename a column that stands twice.
-            lines = pd.read_csv(
-                path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
-            ).fillna("")
-            frame = lines[1:].set_axis(lines.iloc[0], axis="columns")
-    except ImportError as cause:
-        raise SpaceError(f"table {path}: to read it pandas needs pyarrow") from cause
-    except (OSError, ValueError) as cause:  # ValueError: pandas' and Unicode's, of all kinds
-        raise SpaceError(f"table {path} can't be read: {cause}") from cause
-    frame.columns = [str(name).strip() for name in frame.columns]
-    twins = frame.columns[frame.columns.duplicated()]
-    if len(twins):
-        raise SpaceError(f"{path}: column {twins[0]} stands twice")
-    if "cost" not in frame.columns:
-        raise SpaceError(f"{path}: no column cost")
-    return frame
-
-
-def _find_accuracies(path: Path, names: list[str]) -> tuple[list[str], dict[int, list[str]]]:
-    """Return the columns of full trainings, by seed, and those of shorter ones, by epochs."""
-    found: dict[int, dict[int, str]] = defaultdict(dict)
-    for name in names:
-        if not name.startswith("accuracy"):
-            continue
-        match = ACCURACY.fullmatch(name)
-        if match is None:
-            raise SpaceError(
-                f"{path}: column {name} is neither accuracy_SEED nor accuracy_SEED@EPOCHS, "
-                "as accuracy_1 or accuracy_1@20"
-            )
-        found[int(match[2] or 0)][int(match[1])] = name
-    num_seeds = len(found[0])
-    for epochs, group in found.items():
-        if sorted(group) != list(range(1, num_seeds + 1)) or not num_seeds:
-            suffix = f"@{epochs}" if epochs else ""
-            wanted = f"accuracy_1{suffix} to accuracy_{max(num_seeds, 1)}{suffix}"
-            given = ", ".join(group[seed] for seed in sorted(group)) or "none"
-            raise SpaceError(f"{path}: the columns must be {wanted}, not {given}")
-    ordered = {
-        epochs: [group[seed] for seed in sorted(group)] for epochs, group in sorted(found.items())
-    }
-    return ordered.pop(0), ordered
-
-
-def _read_levels(path: Path, column: pd.Series[str]) -> list[Choice]:
-    values = [value.strip() for value in column]
-    if "" in values:
-        raise SpaceError(f"{_place(path, values.index(''), column.name)}: empty")
-    # Written as Python would write it: 08 and 8 are two levels, and stay text.
-    is_whole = all(re.fullmatch(r"0|-?[1-9]\d*", value) for value in values)
-    return [int(value) if is_whole else value for value in values]
 
 
 def _sort_levels(values: set[Choice]) -> tuple[Choice, ...]:
@@ -378,70 +267,3 @@ def _sort_levels(values: set[Choice]) -> tuple[Choice, ...]:
         return tuple(sorted(values, key=by_size))
     except ValueError:
         return tuple(sorted(values, key=str))
-
-
-def _refuse_twins(path: Path, rows: Sequence[tuple[Choice, ...]]) -> None:
-    first: dict[tuple[Choice, ...], int] = {}
-    for index, values in enumerate(rows):
-        if first.setdefault(values, index) != index:
-            text = " ".join(map(str, values))
-            raise SpaceError(
-                f"{path}: lines {first[values] + 2} and {index + 2} are one configuration: {text}"
-            )
-
-
-def _read_accuracies(
-    path: Path, frame: pd.DataFrame, names: Sequence[str]
-) -> dict[str, NDArray[np.float64]]:
-    """Read the columns as shares; NaN where a field is empty."""
-    read = {
-        name: _read_numbers(path, frame[name], lambda value: 0 <= value <= 100, "in 0..100", True)
-        for name in names
-    }
-    highest = {name: float(np.nanmax(values, initial=0.0)) for name, values in read.items()}
-    if max(highest.values()) <= 1:
-        return read
-    for name, value in highest.items():
-        if 0 < value <= 1:
-            other = max(highest, key=lambda name: highest[name])
-            raise SpaceError(
-                f"{path}: column {name} has shares, at most {value:g}, and {other} per cent, up "
-                f"to {highest[other]:g}; all must be the same"
-            )
-    return {name: values / 100 for name, values in read.items()}
-
-
-def _read_numbers(
-    path: Path,
-    column: pd.Series[str],
-    is_right: Callable[[float], bool],
-    wanted: str,
-    may_be_empty: bool = False,
-) -> NDArray[np.float64]:
-    numbers = []
-    for row, text in enumerate(column):
-        try:
-            number = math.nan if may_be_empty and not text.strip() else float(text)
-            is_fine = is_right(number) or (may_be_empty and not text.strip())
-        except ValueError:
-            is_fine = False
-        if not is_fine:
-            raise SpaceError(f"{_place(path, row, column.name)}: {text!r} is not {wanted}")
-        numbers.append(number)
-    return np.array(numbers)
-
-
-def _check_same_seeds(
-    path: Path, full: NDArray[np.float64], short: NDArray[np.float64], names: Sequence[str]
-) -> None:
-    for row, column in np.argwhere(np.isnan(full) != np.isnan(short))[:1]:
-        name = names[column]
-        states = ("empty", "not") if np.isnan(short[row, column]) else ("there", "empty")
-        raise SpaceError(
-            f"{_place(path, int(row), name)}: {states[0]}, and {name.partition('@')[0]} is "
-            f"{states[1]}; a seed has all numbers of epochs or none"
-        )
-
-
-def _place(path: Path, row: int, column: object) -> str:
-    return f"{path}, line {row + 2}, column {column}"

@@ -1,10 +1,10 @@
 """Expected hypervolume improvement where every objective but accuracy is known beforehand.
 
-The points trained so far dominate a staircase: for each cost the best accuracy at that cost or
-below. A candidate adds the area above the staircase to the right of its cost; as its cost is
-exact, the expectation over its accuracy is a sum of one-dimensional expected improvements, one
-for each height of the staircase, weighted by the width (two costs: the area) at that height. It
-is exact, and needs neither samples nor a box decomposition (compare Loka et al. 2022).
+The region that the trained points dominate ends at a staircase: for each cost the best accuracy at
+that cost or below. A candidate adds the area above the staircase from its own cost on. As its cost
+is exact, the expectation over its accuracy is a sum of one-dimensional expected improvements, one
+for each height of the staircase, weighted by the width (for two costs, by the area) at that height.
+The sum is exact, and needs neither samples nor a box decomposition (compare Loka et al. 2022).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 Array = NDArray[np.float64]
-CHUNK = 1 << 22  # numbers of candidates x cells that are held at once: 32 MB
+CHUNK = 1 << 22  # candidates times cells in one array: 32 MB of floats
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Staircase:
     """The best accuracy at each cost or below, on a grid of one or two costs.
 
     Attributes:
-        edges: for each cost where its cells begin, ascending, and last where they end.
+        edges: for each cost the beginnings of its cells, ascending, and the end of the last cell.
         heights: ``(len(edges[0]) - 1, ...)``: the best accuracy in each cell.
     """
 
@@ -49,7 +49,7 @@ class Staircase:
         np.maximum.at(heights, cells, accuracies)
         for axis in range(heights.ndim):
             heights = np.maximum.accumulate(heights, axis=axis)
-        # Cells that are as high as the one before them are one with it.
+        # A cell that is as high as the one before it is merged with it.
         kept = []
         for axis, edge in enumerate(edges):
             rest = tuple(other for other in range(heights.ndim) if other != axis)
@@ -64,8 +64,8 @@ class Staircase:
 
         Args:
             costs: ``(k, m)``, exact.
-            mean: ``(k,)`` expected accuracy.
-            sd: ``(k,)`` its standard deviation; 0 where it is known.
+            mean: ``(k,)`` mean of the accuracy's normal posterior.
+            sd: ``(k,)`` standard deviation of the accuracy's posterior; 0 where it is known.
         """
         levels, at = np.unique(self.heights, return_inverse=True)
         at = at.reshape(self.heights.shape)
@@ -81,7 +81,7 @@ class Staircase:
         return found
 
     def _areas(self, costs: Array, at: NDArray[np.intp], num_levels: int) -> Array:
-        """Return how much area lies beyond each candidate's costs at each height."""
+        """Return the area at each height beyond each candidate's costs, ``(k, num_levels)``."""
         widths = [
             np.maximum(edge[1:] - np.maximum(edge[:-1], cost[:, None]), 0.0)
             for edge, cost in zip(self.edges, costs.T, strict=True)

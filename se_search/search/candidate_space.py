@@ -1,4 +1,4 @@
-"""What the loop and the samplers need of a space; its candidates may be rows of a table."""
+"""The protocol of a search space: all that the loop and the samplers use of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from se_search.space.schema import Choice
 
 
 class CandidateSpace(Protocol[CandidateT]):
-    """A set of candidates, numbered from 0; ``BoundSpace`` and ``TableSpace`` are two.
+    """A set of candidates, numbered from 0, such as a ``BoundSpace`` or a ``TableSpace``.
 
-    A candidate is what its slots carry, each one of its levels; not every combination of levels
-    need be a candidate.
+    A candidate has slots, and each slot carries one of its levels. Not every combination of
+    levels need be a candidate.
     """
 
     @property
     def size(self) -> int:
-        """The number of different candidates."""
+        """The number of candidates."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -30,7 +30,7 @@ class CandidateSpace(Protocol[CandidateT]):
 
     @property
     def levels(self) -> tuple[tuple[object, ...], ...]:
-        """For each slot all that it can carry."""
+        """The levels that each slot can carry."""
 
     def __iter__(self) -> Iterator[CandidateT]: ...
 
@@ -41,29 +41,29 @@ class CandidateSpace(Protocol[CandidateT]):
         """Return the number of a candidate.
 
         Raises:
-            SpaceError: it is not in the space.
+            SpaceError: the candidate is not in the space.
         """
 
     def codes(self) -> NDArray[np.int16]:
         """Return ``(size, num_slots)``: positions in ``levels[slot]``, by candidate number."""
 
     def codes_of(self, candidate: CandidateT) -> NDArray[np.int16]:
-        """Return ``(num_slots,)``: positions in ``levels[slot]`` of what a candidate carries.
+        """Return ``(num_slots,)``: positions in ``levels[slot]`` of the levels of a candidate.
 
         Raises:
-            SpaceError: it is not in the space.
+            SpaceError: the candidate is not in the space.
         """
 
     def with_codes(self, codes: NDArray[np.int16]) -> CandidateT:
         """Return the candidate that carries these levels, ``(num_slots,)``."""
 
     def describe_levels(self) -> tuple[tuple[Mapping[str, str | float], ...], ...]:
-        """Describe all that each slot can carry by attributes, none for nothing."""
+        """Return the attributes of each level of each slot; a slot without SE has none."""
 
     def price_codes(
         self, codes: NDArray[np.int16], price: Callable[[CandidateT], Sequence[int]]
     ) -> NDArray[np.int64]:
-        """Return ``(n, m)``: the prices of candidates given by their codes, all at once."""
+        """Return ``(n, m)``: the prices of candidates that are given by their codes."""
 
     def price_ends(
         self, price: Callable[[CandidateT], Sequence[int]]
@@ -71,16 +71,16 @@ class CandidateSpace(Protocol[CandidateT]):
         """Return bounds ``(m,)`` on the least and the greatest price of any candidate."""
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
-        """Draw candidates at random, about uniformly, as ``(count, num_slots)``."""
+        """Return the codes of random candidates, about uniform, ``(count, num_slots)``."""
 
     def neighbours(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return the candidates that differ in one slot from one, ``(n, num_slots)``."""
+        """Return the codes of all candidates that differ in one slot, ``(n, num_slots)``."""
 
     def choose(self, choose: Callable[[Parameter], Choice]) -> CandidateT:
-        """Draw a candidate: ``choose`` is asked for each parameter that matters, in order."""
+        """Return the candidate whose parameters ``choose`` gives, one by one, in their order."""
 
     def encode(self, candidate: CandidateT) -> dict[str, Choice]:
-        """Return the parameters that spell a candidate."""
+        """Return the parameters that spell a candidate, by name."""
 
     def parse(self, text: str) -> CandidateT:
         """Read the text form, ``str(candidate)``."""

@@ -1,4 +1,4 @@
-"""The candidates that are scored at each proposal: the whole space, or of a huge one a part."""
+"""The candidates that are scored at each proposal: the whole space, or a part of a huge one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NUM_STRATA = 50
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates by number.
+    """Candidates by number, with their scaled costs.
 
     Attributes:
         codes: ``(m, num_slots)``: the level of each slot.
-        costs: ``(m, k)``: each cost on a logarithmic scale (a linear one if it can be 0 or
-            less), 0 at the space's least, 1 at its greatest.
+        costs: ``(m, k)``: each cost on a logarithmic scale (a linear one if the cost can be 0 or
+            negative), 0 for the cheapest candidate of the space and 1 for the dearest.
     """
 
     codes: Codes
@@ -40,7 +40,7 @@ class Pool:
         return len(self.codes)
 
     def find(self, codes: Codes) -> NDArray[np.int64]:
-        """Return the numbers of candidates, -1 for those that are not in the pool."""
+        """Return the numbers of candidates, ``(n,)``; -1 for a candidate outside of the pool."""
         if not len(codes):
             return np.zeros(0, np.int64)
         order, hashes = self._index
@@ -56,11 +56,11 @@ class Pool:
 
 
 class PoolSource(Generic[CandidateT]):
-    """Makes pools of a space: always the same one up to a million candidates.
+    """Makes the pools of a space.
 
-    Of a larger space it draws candidates, as many cheap as costly ones, the same for every pool,
-    and adds what has been trained and the neighbours of the front: candidates that differ from
-    one of its members in a single slot.
+    Up to a million candidates every pool is the whole space. The pools of a larger space share
+    candidates drawn once, spread evenly over the costs; each pool adds the candidates that have
+    been trained and the neighbours of the front: those that differ from a member in one slot.
 
     Args:
         space: the candidates.
@@ -80,11 +80,11 @@ class PoolSource(Generic[CandidateT]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether a pool holds all candidates."""
+        """Whether a pool holds all candidates of the space."""
         return self.space.size <= MAX_WHOLE
 
     def make(self, trained: Codes, front: Codes) -> Pool:
-        """Return the pool for what has been trained, ``(n, num_slots)``, and its front."""
+        """Return the pool for the trained candidates and their front, ``(n, num_slots)`` each."""
         if self.is_whole:
             return self._base
         codes = np.concatenate([self._base.codes, trained, *map(self.space.neighbours, front)])
@@ -129,7 +129,7 @@ class PoolSource(Generic[CandidateT]):
 
 
 def _spread(costs: Array, count: int) -> NDArray[np.int64]:
-    """Choose ``count`` of the costs, as evenly over their range as they allow."""
+    """Return the positions of ``count`` costs, spread as evenly over 0..1 as they allow."""
     strata = np.minimum((costs * NUM_STRATA).astype(np.int64), NUM_STRATA - 1)
     turn = np.zeros(len(costs), np.int64)
     for stratum in np.unique(strata):
@@ -139,7 +139,10 @@ def _spread(costs: Array, count: int) -> NDArray[np.int64]:
 
 
 def _hash_rows(codes: Codes) -> NDArray[np.uint64]:
-    """Return a number of 64 bits for each row; that two rows share one is out of the question."""
+    """Return a 64-bit hash of each row.
+
+    Among a million rows any two share a hash with a probability of 3 in 100 million.
+    """
     multipliers = np.random.default_rng(0).integers(
         0, 2**63, size=codes.shape[1], dtype=np.uint64
     ) * np.uint64(2) + np.uint64(1)

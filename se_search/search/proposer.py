@@ -1,9 +1,9 @@
-"""Which training to do next: a new candidate, or another seed of one that is undecided.
+"""Decides what to train next: a new candidate, or another seed of one that is undecided.
 
-A decision is a function of the seed and of the trainings that have finished or are running, in the
-order of their trials; nothing else is remembered, so a continued search decides as an undisturbed
-one would. Hyper-parameters are fitted anew whenever the trainings have grown by a twentieth, from
-200 on by a fifth.
+A decision is a function of the seed and of the trainings that have finished, are running or have
+failed, in the order of their trials; nothing else is remembered, so a continued search decides
+as an undisturbed one would. Hyper-parameters are fitted anew whenever the trainings have grown by
+a twentieth, from 200 on by a fifth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from threadpoolctl import threadpool_limits
 from se_search.analysis.pareto import front_probability, on_front
 from se_search.errors import SpaceError
 from se_search.search.acquisition import Staircase
+from se_search.search.history import History
 from se_search.search.pool import Array, Codes, Pool, PoolSource
+from se_search.search.start_design import draw_untried, make_start_design
 from se_search.seeds import derive_seed
 from se_search.surrogate.features import Factors
 from se_search.surrogate.gaussian_process import (
@@ -30,52 +32,18 @@ from se_search.surrogate.gaussian_process import (
     log2_fidelity_gaps,
 )
 
-# On three tables of NAS-Bench-201 1 to 3 do about equally well; 1 gets stuck more often.
-BOLDNESS = 1.5
+# Multiplies the posterior's standard deviation of candidates that have not been trained. On three
+# tables of NAS-Bench-201 factors from 1 to 3 find about equal fronts; 1 gets stuck more often.
+SD_FACTOR = 1.5
 STARTS_PER_SLOT = 2
 FEWEST_STARTS, MOST_STARTS = 8, 20
-NUM_DRAWS_PER_START = 64
-NUM_BLIND_DRAWS = 10_000
-END = 1.001
+END = 1.001  # area counts up to a little beyond the greatest scaled cost, 1
 NUM_SAMPLES = 256
-UNDECIDED = (0.05, 0.95)
-# Of all trainings; more leaves too few for new candidates where the model is too sure of itself.
+UNDECIDED = (0.05, 0.95)  # probabilities of being on the front between which it is undecided
+# Share of the trainings; more leaves too few for new candidates where the model is too sure.
 REPEAT_SHARE = 0.2
 
 Kind = Literal["start", "explore", "replicate"]
-
-
-@dataclass(frozen=True)
-class History:
-    """What a search has done so far, in the order of the trials.
-
-    Attributes:
-        trainings: the finished ones; their budgets are positions in ``budgets``.
-        budgets: epochs, ascending, the full budget last.
-        running: ``(r, num_slots)``, what is being trained.
-        running_budgets: ``(r,)``.
-        failed: ``(f, num_slots)``, what could not be trained.
-    """
-
-    trainings: Trainings
-    budgets: tuple[int, ...]
-    running: Codes
-    running_budgets: NDArray[np.int64]
-    failed: Codes
-
-    def equals(self, other: History) -> bool:
-        """Tell whether another history is the same."""
-        return self.budgets == other.budgets and all(
-            np.array_equal(own, its)
-            for own, its in (
-                (self.trainings.codes, other.trainings.codes),
-                (self.trainings.budgets, other.trainings.budgets),
-                (self.trainings.accuracies, other.trainings.accuracies),
-                (self.running, other.running),
-                (self.running_budgets, other.running_budgets),
-                (self.failed, other.failed),
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -84,11 +52,11 @@ class Decision:
 
     Attributes:
         codes: ``(num_slots,)``, the candidate.
-        kind: part of the ``start`` design, a candidate to ``explore``, or one more seed of one
-            (``replicate``).
-        gain: by how much the front is expected to rise, in accuracy, averaged over the
-            logarithm of the cost, if the true accuracy of the candidate where that is worth most
-            became known: more than any number of trainings of it can bring. None: not known yet.
+        kind: ``start``: a candidate of the start design; ``explore``: a new candidate;
+            ``replicate``: one more seed of a candidate that has been trained.
+        gain: expected rise of the front, in accuracy averaged over the scaled cost, if the true
+            accuracy of the most valuable candidate became known; no number of trainings of it
+            can bring more. None: there is no model yet.
     """
 
     codes: Codes
@@ -101,9 +69,9 @@ class Proposer:
 
     Args:
         factors: the slots of the space.
-        source: of the candidates that are scored.
+        source: makes the pools of candidates that are scored.
         is_allowed: whether a candidate is within the limits.
-        seed: of the start design.
+        seed: of the start design and of draws from the model.
         replicates: whether further seeds of a candidate may be proposed.
     """
 
@@ -129,52 +97,26 @@ class Proposer:
         """Return what to train next.
 
         Raises:
-            SpaceError: the limits leave nothing.
+            SpaceError: the limits leave no candidate.
         """
         if self._decided is None or not self._decided[0].equals(history):
-            # One thread: the trainings need the others, and sums depend on their number.
+            # One thread: trainings need the other cores, and sums depend on the number of threads.
             with threadpool_limits(1):
                 self._decided = history, self._decide(history)
         return self._decided[1]
 
-    def _decide(self, history: History) -> Decision:
-        start = self._next_start(history)
-        if start is not None:
-            return Decision(start, "start", None)
-        if not len(history.trainings):
-            return self._decide_blindly(history)
-        return _Scores(self, history).decide()
-
-    def _decide_blindly(self, history: History) -> Decision:
-        """Return any new candidate, or else one that is running: nothing is known yet.
-
-        That comes of more trainings at once than the start design has, or of failures.
-        """
-        pool = self._empty_pool()
-        tried = {row.tobytes() for row in (*history.running, *history.failed)}
-        rng = np.random.default_rng(derive_seed(self.seed, "blind", len(tried)))
-        # Limits are on costs: where none of many is within them, cheap ones may be.
-        some = rng.permutation(len(pool))[:NUM_BLIND_DRAWS]
-        cheap = np.argsort(pool.costs[:, 0], kind="stable")[:NUM_BLIND_DRAWS]
-        for codes in pool.codes[np.concatenate([some, cheap])]:
-            if codes.tobytes() not in tried and self.is_allowed(codes):
-                return Decision(codes, "start", None)
-        if len(history.running):
-            running, counts = np.unique(history.running, axis=0, return_counts=True)
-            return Decision(running[np.argmin(counts)], "replicate", None)
-        raise SpaceError("the limits leave no candidate of the space")
-
     def estimate(self, history: History) -> tuple[Array, Array]:
-        """Return the expected full-budget accuracy of each finished training's candidate.
+        """Return the posterior of the full-budget accuracy of each finished training's candidate.
 
         Returns:
-            ``(n,)`` accuracies and ``(n,)`` their standard deviations, seeds' noise left out.
+            ``(n,)`` means and ``(n,)`` standard deviations, without the noise of seeds; n is the
+            number of finished trainings.
         """
         with threadpool_limits(1):
             trainings = history.trainings
             _, fitted = self.fit(history)
             scale = Scale.fit(trainings, len(history.budgets), self.num_starts)
-            # The pool of a huge space need not hold all of them.
+            # The pool of a huge space does not hold all candidates that have been trained.
             rows = self.factors.one_hot(trainings.codes)
             own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
             mean = own.mean(scale.apply(trainings.accuracies, trainings.budgets))
@@ -182,57 +124,12 @@ class Proposer:
 
     @property
     def num_starts(self) -> int:
-        """How many candidates are trained before the model is asked."""
+        """Number of candidates that are trained before the model is asked."""
         wanted = np.clip(STARTS_PER_SLOT * self.factors.num_slots, FEWEST_STARTS, MOST_STARTS)
         return int(min(wanted, max(2, self.source.space.size // 2)))
 
-    def _next_start(self, history: History) -> Codes | None:
-        trained = history.trainings.codes
-        tried = {row.tobytes() for row in (*trained, *history.running, *history.failed)}
-        if len(tried) >= self.num_starts and len(history.trainings) >= 2:
-            return None
-        if self._design is None:
-            self._design = self._make_design()
-        return next((codes for codes in self._design if codes.tobytes() not in tried), None)
-
-    def _make_design(self) -> list[Codes]:
-        """Return a design over all costs whose levels are used about equally often.
-
-        The cheapest candidate comes first if there is just one. Of each stratum of cost, in random
-        order, the candidate is taken whose levels stand least often in those before, among some
-        drawn at random. A second such round follows for what fails or is still running.
-        """
-        pool = self._empty_pool()
-        rng = np.random.default_rng(derive_seed(self.seed, "start"))
-        order = np.lexsort((rng.random(len(pool)), pool.costs[:, 0]))
-        counts: Array = np.zeros(self.factors.num_levels)
-        design: list[Codes] = []
-
-        def take(number: int) -> None:
-            design.append(pool.codes[number])
-            counts[pool.codes[number] + self.factors.offsets] += 1.0
-
-        cheapest = np.flatnonzero(pool.costs[:, 0] == pool.costs[:, 0].min())
-        if len(cheapest) == 1 and self.is_allowed(pool.codes[cheapest[0]]):
-            take(int(cheapest[0]))
-        for _ in range(2):
-            strata = np.array_split(order, self.num_starts)
-            for stratum in rng.permutation(self.num_starts):
-                own = strata[stratum]
-                drawn = rng.permutation(own)[:NUM_DRAWS_PER_START]
-                used = counts[pool.codes[drawn] + self.factors.offsets].sum(axis=1)
-                for number in drawn[np.argsort(used, kind="stable")]:
-                    if self.is_allowed(pool.codes[number]):
-                        take(int(number))
-                        break
-        return design
-
-    def _empty_pool(self) -> Pool:
-        none = np.zeros((0, self.factors.num_slots), np.int16)
-        return self.source.make(none, none)
-
     def fit(self, history: History) -> tuple[Pool, Posterior]:
-        """Return the pool, and what the model believes of it after the finished trainings."""
+        """Return the pool, and the posterior over it given the finished trainings."""
         trainings = history.trainings
         fidelity_gaps = log2_fidelity_gaps(history.budgets)
         num_base = _milestone(len(trainings))
@@ -247,6 +144,43 @@ class Proposer:
         for number in range(len(posterior), len(trainings)):
             posterior.append(rows[number], int(trainings.budgets[number]))
         return pool, posterior
+
+    def _decide(self, history: History) -> Decision:
+        start = self._next_start(history)
+        if start is not None:
+            return Decision(start, "start", None)
+        if not len(history.trainings):
+            return self._decide_without_model(history)
+        return _Valuation(self, history).decide()
+
+    def _next_start(self, history: History) -> Codes | None:
+        tried = history.tried
+        if len(tried) >= self.num_starts and len(history.trainings) >= 2:
+            return None
+        if self._design is None:
+            self._design = make_start_design(
+                self._empty_pool(), self.factors, self.is_allowed, self.num_starts, self.seed
+            )
+        return next((codes for codes in self._design if codes.tobytes() not in tried), None)
+
+    def _decide_without_model(self, history: History) -> Decision:
+        """Return any new candidate, or else another seed of one that is running.
+
+        No training has finished, and the start design is used up: more trainings run at once than
+        it has candidates, or all of them have failed.
+        """
+        codes = draw_untried(self._empty_pool(), history.tried, self.is_allowed, self.seed)
+        if codes is not None:
+            return Decision(codes, "start", None)
+        if len(history.running):
+            running, counts = np.unique(history.running, axis=0, return_counts=True)
+            return Decision(running[np.argmin(counts)], "replicate", None)
+        raise SpaceError("the limits leave no candidate of the space")
+
+    def _empty_pool(self) -> Pool:
+        """Return the pool as it is before anything has been trained."""
+        none = np.zeros((0, self.factors.num_slots), np.int16)
+        return self.source.make(none, none)
 
     def _fit_base(
         self, base: Trainings, fidelity_gaps: tuple[float, ...]
@@ -269,13 +203,13 @@ class Proposer:
 
 
 @dataclass(frozen=True)
-class _Worth:
-    """By how much a candidate is expected to raise the front.
+class _Value:
+    """By how much training a candidate is expected to raise the front, in scaled accuracy.
 
     Attributes:
-        number: in the pool.
-        gain: by one training more.
-        limit: if its true accuracy became known.
+        number: the candidate's number in the pool.
+        gain: expected rise from one more training.
+        limit: expected rise if the candidate's true accuracy became known.
     """
 
     number: int
@@ -283,8 +217,8 @@ class _Worth:
     limit: float
 
 
-class _Scores:
-    """What all candidates are worth at one moment."""
+class _Valuation:
+    """The value of training each candidate, given the trials at one moment."""
 
     def __init__(self, proposer: Proposer, history: History) -> None:
         self.proposer = proposer
@@ -322,12 +256,12 @@ class _Scores:
     def _staircase(self, members: NDArray[np.int64]) -> Staircase:
         return Staircase.over(self.pool.costs[members], self.mean[members], self.scale.floor, END)
 
-    def _find_new(self) -> _Worth | None:
-        """Return the new candidate of the greatest expected improvement, boldly taken."""
+    def _find_new(self) -> _Value | None:
+        """Return the new candidate of the greatest expected hypervolume improvement."""
         staircase = self._staircase(self.visited)
         sd = np.sqrt(self.variance)
         scores = staircase.expected_hypervolume_improvement(
-            self.pool.costs, self.mean, BOLDNESS * sd
+            self.pool.costs, self.mean, SD_FACTOR * sd
         )
         scores[self.is_taken] = -np.inf
         best = int(np.argmax(scores))
@@ -339,24 +273,25 @@ class _Scores:
                 return self._value(int(number), staircase)
         return None
 
-    def _value(self, number: int, staircase: Staircase) -> _Worth:
-        """Return what a candidate is worth over a staircase that it is not part of.
+    def _value(self, number: int, staircase: Staircase) -> _Value:
+        """Return the value of training a candidate over a staircase that it is not part of.
 
-        A further seed moves the expected accuracy by a normal step. The front's expected rise
-        is what that brings beyond the area that the candidate holds already, if it is trained.
+        A further seed moves the posterior mean by a normal step. The front's expected rise is the
+        expected area above the staircase after that step, less the area that the candidate holds
+        already if it has been trained.
         """
         at = np.full(3, number)
-        # What has not been trained may hold surprises that the model knows nothing of.
-        known = self.variance[number] * (1.0 if self.is_taken[number] else BOLDNESS**2)
+        # The model may not know what sets a candidate apart that has not been trained.
+        known = self.variance[number] * (1.0 if self.is_taken[number] else SD_FACTOR**2)
         moves = np.array([0.0, known / np.sqrt(known + self.noise), np.sqrt(known)])
         rises = staircase.expected_hypervolume_improvement(
             self.pool.costs[at], self.mean[at], moves
         )
         held = rises[0] if self.is_taken[number] else 0.0
-        return _Worth(number, float(rises[1] - held), float(rises[2] - held))
+        return _Value(number, float(rises[1] - held), float(rises[2] - held))
 
-    def _find_repeat(self) -> _Worth | None:
-        """Return the undecided candidate whose next seed is worth most."""
+    def _find_repeat(self) -> _Value | None:
+        """Return the undecided candidate whose next seed has the greatest value."""
         if not self.proposer.replicates:
             return None
         full = len(self.history.budgets) - 1
@@ -368,14 +303,14 @@ class _Scores:
         members = np.setdiff1d(self.pool.find(trained), np.append(running, -1))
         if len(members) < 2:
             return None
-        worths = [
+        values = [
             self._value(int(member), self._staircase(self.visited[self.visited != member]))
             for member in self._undecided(members)
         ]
-        return max(worths, key=lambda worth: worth.gain, default=None)
+        return max(values, key=lambda value: value.gain, default=None)
 
     def _undecided(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those that may or may not be on the front, by draws from the model."""
+        """Return the members that may or may not be on the front, by draws from the posterior."""
         rng = np.random.default_rng(derive_seed(self.proposer.seed, "front", len(self.values)))
         samples = self.posterior.sample(members, self.values, NUM_SAMPLES, rng)
         probability = front_probability(self.pool.costs[members], samples)
@@ -383,12 +318,12 @@ class _Scores:
         return members[(probability > low) & (probability < high)]
 
     def _most_uncertain(self) -> Codes:
-        """Return the visited candidate that is least known: there is no new one."""
+        """Return the visited candidate of the greatest posterior variance."""
         return np.asarray(self.pool.codes[self.visited[np.argmax(self.variance[self.visited])]])
 
 
 def _mark_repeats(trainings: Trainings) -> NDArray[np.bool_]:
-    """Mark the trainings whose candidate was trained with the same budget before, ``(n,)``."""
+    """Mark the trainings whose candidate was trained with that budget before, ``(n,)``."""
     seen: set[tuple[bytes, int]] = set()
     marks = []
     for codes, budget in zip(trainings.codes, trainings.budgets, strict=True):

@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from se_search.cost import Cost
 from se_search.record import CandidateT
 from se_search.search.candidate_space import CandidateSpace
-from se_search.search.exact_cost_sampler import ParetoSampler
+from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.samplers import (
     CandidateSampler,
     GridSampler,
@@ -25,15 +25,15 @@ from se_search.search.samplers import (
 
 @dataclass(frozen=True)
 class Setup(Generic[CandidateT]):
-    """What a sampler may want to know.
+    """Everything that a sampler is made from.
 
     Attributes:
-        space: what may be proposed.
+        space: the candidates.
         is_allowed: whether a candidate is within the limits.
         seed: all randomness derives from it.
-        count_cost: prices a candidate, exactly.
-        objectives: of the study, accuracy first.
-        epochs: of a full training.
+        count_cost: counts a candidate's costs exactly.
+        objectives: of the search, accuracy first.
+        epochs: length of a full training.
         replicates: whether ``pareto`` may propose a candidate again, for its next seed.
     """
 
@@ -46,7 +46,7 @@ class Setup(Generic[CandidateT]):
     replicates: bool = True
 
     def price(self, candidate: CandidateT) -> Sequence[int]:
-        """Return the costs that the study minimises."""
+        """Return the costs that the search minimises, in the order of the objectives."""
         cost = self.count_cost(candidate)
         return [getattr(cost, name) for name in self.objectives[1:]]
 
@@ -63,15 +63,15 @@ def _make_pareto(setup: Setup[Any]) -> CandidateSampler[Any]:
 
 
 def _make_tpe(seed: int) -> BaseSampler:
-    # With several objectives TPE samples each parameter on its own unless told otherwise, and
-    # then repeats half of its proposals on such spaces; "group" lets parameters be conditional.
+    # Unless told otherwise TPE samples each parameter on its own when there are several
+    # objectives, and then repeats half of its proposals here; "group" allows conditional ones.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, group=True)
 
 
 def _make_nsga2(seed: int) -> BaseSampler:
-    # Optuna's population of 50 leaves three bred generations of 200 trials; 20 did better.
+    # Optuna's default population of 50 leaves 200 trials three bred generations; 20 did better.
     return NSGAIISampler(seed=seed, population_size=20)
 
 

@@ -1,9 +1,9 @@
-"""Samplers: whole candidates within the limits, one at a time, on any Optuna study.
+"""Optuna samplers that propose whole candidates within the limits of a search.
 
-Optuna's own samplers draw parameters and know nothing of candidates, limits or spellings. Here
-each proposal is a candidate first; the trial gets the parameters that spell it. A proposal is a
-function of (seed, trial number, the study's trials) alone, so a continued study goes on as an
-undisturbed one would have.
+Optuna's own samplers draw parameters and know nothing of candidates, of limits, or of parameters
+that spell one candidate in several ways. Here each proposal is a candidate first; the trial gets
+the parameters that spell it. A proposal is a function of the seed, the trial's number and the
+earlier trials alone, so a continued search goes on as an undisturbed one would have.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
     """An Optuna sampler that proposes candidates of a space within its limits.
 
     Args:
-        space: what may be proposed.
+        space: the candidates.
         is_allowed: whether a candidate is within the limits; others are never proposed.
         seed: all randomness derives from it.
 
     Attributes:
-        planned: what the next trial trains although nobody proposes it, as it was promoted; the
+        planned: a promoted candidate that the next trial is to train instead of a proposal; the
             loop sets it. None: the sampler proposes.
     """
 
@@ -54,28 +54,29 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
-        """Return the candidate that the trial shall train."""
+        """Return the candidate that the trial is to train."""
 
     def expected_gain(self, study: Study) -> float | None:
         """Return by how much the front is expected to rise if one more candidate became known.
 
         Returns:
-            Accuracy (0..1), averaged over the logarithm of the cost; None: the sampler knows not.
+            Accuracy (0..1), averaged over the logarithm of the cost; None: the sampler has no
+            model, or the model has too few trainings.
         """
         return None
 
     @property
     def score(self) -> Scorer | None:
-        """What estimates the full-budget accuracies of what has been trained; None: nothing."""
+        """The function that estimates accuracies for promotion; None: the sampler has none."""
         return None
 
     def pass_over(self, study: Study, trial: FrozenTrial) -> None:
-        """Take note that the trial trains what is planned, and not a proposal."""
+        """Take note that the trial trains the planned candidate instead of a proposal."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return every parameter of the space; a trial takes those that its candidate needs."""
+        """Return every parameter of the space; a trial gets those that spell its candidate."""
         return {parameter.name: _distribution(parameter) for parameter in self.space.parameters}
 
     def sample_relative(
@@ -94,11 +95,15 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Refuse: a parameter that is no part of the space was asked for."""
+        """Refuse a parameter that is no part of the space.
+
+        Raises:
+            SpaceError: always.
+        """
         raise SpaceError(f"parameter {param_name!r} is not one of the space")
 
     def draw_uniformly(self, rng: np.random.Generator) -> CandidateT:
-        """Draw among all candidates within the limits, each as likely as any other.
+        """Return a candidate drawn uniformly from those within the limits.
 
         Raises:
             SpaceError: none of ten thousand draws is within the limits.
@@ -110,7 +115,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         raise SpaceError(f"the limits leave none of {MAX_UNIFORM_DRAWS} random candidates")
 
     def rng(self, trial: FrozenTrial) -> np.random.Generator:
-        """Return the random numbers of one trial."""
+        """Return the random generator of one trial."""
         return np.random.default_rng(self.trial_seed(trial))
 
     def trial_seed(self, trial: FrozenTrial) -> int:
@@ -119,7 +124,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
 
 
 class RandomSampler(CandidateSampler[CandidateT]):
-    """Draws uniformly from the candidates (not from the raw points, where some stand twice)."""
+    """Draws candidates uniformly, not their spellings, of which some candidates have several."""
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return a candidate drawn uniformly."""
@@ -127,7 +132,7 @@ class RandomSampler(CandidateSampler[CandidateT]):
 
 
 class GridSampler(CandidateSampler[CandidateT]):
-    """Takes the candidates in their order, and from the first one again when all have been."""
+    """Takes the candidates in the order of the space, and starts again after the last."""
 
     def __init__(
         self, space: CandidateSpace[CandidateT], is_allowed: IsAllowed[CandidateT], seed: int
@@ -150,13 +155,13 @@ class GridSampler(CandidateSampler[CandidateT]):
 
 
 class OptunaSampler(CandidateSampler[CandidateT]):
-    """Lets one of Optuna's samplers draw, until the candidate is within the limits.
+    """Lets one of Optuna's samplers draw until the candidate is within the limits.
 
     Args:
-        space: what may be proposed.
+        space: the candidates.
         is_allowed: whether a candidate is within the limits.
         seed: all randomness derives from it.
-        make_inner: makes Optuna's sampler for one trial from a seed.
+        make_inner: makes Optuna's sampler for one trial, from a seed.
     """
 
     def __init__(
@@ -170,7 +175,7 @@ class OptunaSampler(CandidateSampler[CandidateT]):
         self.make_inner = make_inner
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
-        """Return the inner sampler's candidate, or a uniform draw if it keeps breaking limits."""
+        """Return the inner sampler's candidate; after 20 beyond the limits, a uniform draw."""
         inner = self.make_inner(self.trial_seed(trial))
         inner_space = inner.infer_relative_search_space(study, trial)
         for _ in range(MAX_DRAWS):
@@ -191,15 +196,10 @@ class OptunaSampler(CandidateSampler[CandidateT]):
                 return candidate
         return self.draw_uniformly(self.rng(trial))
 
-    @property
-    def score(self) -> Scorer | None:
-        """What estimates the full-budget accuracies of what has been trained; None: nothing."""
-        return None
-
     def pass_over(self, study: Study, trial: FrozenTrial) -> None:
-        """Let the inner sampler draw in vain.
+        """Let the inner sampler draw, and drop the draw.
 
-        NSGA-II notes a trial's generation as it draws, and breeds from noted ones alone.
+        NSGA-II notes a trial's generation when it draws, and breeds only from trials with a note.
         """
         inner = self.make_inner(self.trial_seed(trial))
         inner.sample_relative(study, trial, inner.infer_relative_search_space(study, trial))
@@ -216,7 +216,7 @@ def _num_proposals(study: Study, before: int) -> int:
 
 
 def _random_below(bound: int, rng: np.random.Generator) -> int:
-    """Draw from 0..bound-1, also where bound has more than 64 bits."""
+    """Return a number drawn uniformly from 0..bound-1; bound may have more than 64 bits."""
     if bound <= 2**63 - 1:
         return int(rng.integers(bound))
     num_bytes = (bound.bit_length() + 7) // 8 + 8

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from se_search.benchmark.options import BenchmarkOptions
 from se_search.benchmark.replay import Job, benchmark_samplers, list_jobs, replay
-from se_search.benchmark.table import read_table
+from se_search.benchmark.table_file import read_table
 from se_search.cli import app
 from se_search.errors import RunError, SpaceError
 from se_search.record import Rung

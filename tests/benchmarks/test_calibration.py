@@ -25,7 +25,7 @@ from benchmarks.calibration import (
     search,
     simulate,
 )
-from se_search.benchmark.table import read_table
+from se_search.benchmark.table_file import read_table
 
 
 @pytest.fixture

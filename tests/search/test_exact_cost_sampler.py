@@ -1,6 +1,6 @@
-"""The default sampler on Optuna studies, and the same for studies of other people's functions."""
+"""The sampler of exact costs on Optuna studies of any function."""
 
-import dataclasses
+import doctest
 from itertools import product
 
 import numpy as np
@@ -8,216 +8,11 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
-from support.networks import make_backbone
-from support.proposing import EPOCHS, look_up, make_table, price
-from support.records import make_record
 
 from se_search.analysis.pareto import is_non_dominated
-from se_search.cost import count_cost
 from se_search.errors import SpaceError
-from se_search.search.exact_cost_sampler import ExactCostSampler, ParetoSampler
-from se_search.space.bound import BoundSpace
-from se_search.space.schema import SearchSpace
-
-TABLE = make_table(num_columns=2, num_levels=5)
-NOISY = make_table(num_columns=2, num_levels=5, noise=0.03, num_seeds=40)
-STAGES = BoundSpace(
-    SearchSpace.model_validate({"choices": {"reduction": [4, 8]}}), make_backbone([32], [64], [64])
-)
-
-
-def make_sampler(space=TABLE, seed=0, is_allowed=lambda row: True, **options):
-    return ParetoSampler(space, is_allowed, seed, price(space), EPOCHS, **options)
-
-
-def make_study(sampler=None):
-    return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-
-
-def ask(study, space, epochs=EPOCHS):
-    """Ask for a trial and note what it trains, as the store does."""
-    trial = study.ask()
-    row = space.choose(lambda p: trial.suggest_categorical(p.name, p.choices))
-    trial.set_user_attr("candidate", str(row))
-    trial.set_user_attr("epochs", epochs)
-    return trial, row
-
-
-def tell(study, trial, row, accuracy):
-    trial.set_user_attr("accuracy", accuracy)
-    study.tell(trial, [accuracy, float(row.index)])
-
-
-def search(study, space, num_trials):
-    evaluate = look_up(space)
-    rows = []
-    for _ in range(num_trials):
-        trial, row = ask(study, space)
-        codes = tuple(space.codes_of(row).tolist())
-        tell(study, trial, row, evaluate(codes, rows.count(row)))
-        rows.append(row)
-    return rows
-
-
-# --- the sampler of candidates --------------------------------------------------------------------
-
-
-def test_a_continued_study_goes_on_as_an_undisturbed_one():
-    undisturbed = search(make_study(make_sampler(NOISY)), NOISY, 20)
-    study = make_study(make_sampler(NOISY))
-    begun = search(study, NOISY, 12)
-    continued = make_study(make_sampler(NOISY))
-    continued.add_trials(study.trials)
-    evaluate = look_up(NOISY)
-    for number in range(12, 20):
-        trial, row = ask(continued, NOISY)
-        begun.append(row)
-        before = begun[:-1].count(row)
-        tell(continued, trial, row, evaluate(tuple(NOISY.codes_of(row).tolist()), before))
-        assert row == undisturbed[number], number
-
-
-def test_it_goes_by_the_trials_and_not_by_what_it_proposed_itself():
-    """Another sampler's trials, some of them failed and some still running."""
-    study = make_study(optuna.samplers.RandomSampler(seed=0))
-    rows = search(study, TABLE, 8)
-    running = ask(study, TABLE)[1]
-    trial, failed = ask(study, TABLE)
-    study.tell(trial, state=TrialState.FAIL)
-    study.sampler = make_sampler()
-    proposed = search(study, TABLE, 25 - len({*rows, running, failed}))
-    assert not {*proposed} & {*rows, running, failed}
-    assert len({*proposed}) == len(proposed)
-
-
-def test_what_a_trial_is_asked_to_train_is_spelled_by_its_parameters():
-    study = optuna.create_study(
-        directions=["maximize", "minimize"],
-        sampler=ParetoSampler(STAGES, lambda _: True, 0, lambda c: (count_cost(c).params,), EPOCHS),
-    )
-    seen = set()
-    for _ in range(STAGES.size):
-        trial, candidate = ask(study, STAGES)
-        assert STAGES.decode(trial.params) == candidate
-        seen.add(candidate)
-        trial.set_user_attr("accuracy", 0.5 + 0.01 * len(seen))
-        study.tell(trial, [0.5, 1.0])
-    assert next(iter(study.trials)).user_attrs["candidate"] == str(STAGES.candidate_at(0))  # plain
-    assert len(seen) > STAGES.size / 2
-
-
-def test_what_is_planned_is_trained_instead_of_a_proposal():
-    sampler = make_sampler()
-    study = make_study(sampler)
-    search(study, TABLE, 10)
-    sampler.planned = TABLE.candidate_at(7)
-    assert ask(study, TABLE)[1] == TABLE.candidate_at(7)
-
-
-def test_limits_are_kept():
-    rows = search(make_study(make_sampler(is_allowed=lambda row: row.index % 2 == 0)), TABLE, 16)
-    assert {row.index for row in rows} == set(range(0, 25, 2))
-
-
-def test_the_sampler_refuses_what_limits_leave_nothing_of():
-    with pytest.raises(SpaceError, match="leave no candidate"):
-        ask(make_study(make_sampler(is_allowed=lambda row: False)), TABLE)
-
-
-def test_the_decision_is_that_of_the_next_proposal():
-    sampler = make_sampler(NOISY)
-    study = make_study(sampler)
-    for _ in range(6):
-        search(study, NOISY, 3)
-        decision = sampler.decide(study)
-        assert search(study, NOISY, 1)[0] == NOISY.with_codes(decision.codes)
-    assert decision.gain >= 0
-
-
-def test_a_short_trainings_trial_is_no_full_one():
-    """It tells what is good, but is not a second seed of a full training."""
-    study = make_study(make_sampler(TABLE))
-    for row in TABLE:
-        study.add_trial(
-            optuna.create_trial(
-                state=TrialState.PRUNED,
-                user_attrs={"candidate": str(row), "epochs": 1, "accuracy": 0.3},
-            )
-        )
-    sampler = study.sampler
-    assert sampler.decide(study).kind == "replicate"
-    history = sampler._history(_trainings(study))
-    assert history.budgets == (1, EPOCHS)
-    assert history.trainings.budgets.tolist() == [0] * 25
-
-
-def _trainings(study):
-    from se_search.search.exact_cost_sampler import _read_trials
-
-    return _read_trials(study)
-
-
-# --- estimates --------------------------------------------------------------------------------
-
-
-def records_of(space, accuracies, epochs=EPOCHS, state="COMPLETE"):
-    return [
-        dataclasses.replace(
-            make_record("", accuracy, state=state, epochs=epochs),
-            candidate=str(row),
-            key=row.key,
-            placement=row.placement,
-        )
-        for row, accuracy in accuracies
-    ]
-
-
-def test_estimates_are_of_all_that_has_been_trained_by_key():
-    records = records_of(TABLE, [(TABLE.candidate_at(n), 0.5 + n / 100) for n in (3, 8, 8, 20)])
-    failed = records_of(TABLE, [(TABLE.candidate_at(9), 0.0)], state="FAIL")
-    running = records_of(TABLE, [(TABLE.candidate_at(10), 0.0)], state="RUNNING")
-    found = make_sampler().estimate([*records, *failed, *running])
-    assert set(found) == {"3", "8", "20"}
-    assert found["3"].accuracy < found["8"].accuracy < found["20"].accuracy
-    assert found["8"].sd < found["3"].sd
-
-
-def test_there_is_no_estimate_of_nothing():
-    assert make_sampler().estimate([]) == {}
-    failed = records_of(TABLE, [(TABLE.candidate_at(9), 0.0)], state="FAIL")
-    assert make_sampler().estimate(failed) == {}
-
-
-def test_estimates_pool_noisy_seeds():
-    """They are nearer the truth than the single trainings that they are made of."""
-    rows = list(NOISY)
-    records = records_of(NOISY, [(row, float(NOISY.accuracies[row.index, 0])) for row in rows])
-    found = make_sampler(NOISY).estimate(records)
-    truth = NOISY.mean_accuracies
-    top = np.flatnonzero(truth > np.median(truth))
-    error = [found[rows[n].key].accuracy - truth[n] for n in top]
-    seen = NOISY.accuracies[top, 0] - truth[top]
-    assert np.std(error) < 0.75 * np.std(seen)
-
-
-def test_estimates_take_off_what_short_trainings_favour():
-    """Short trainings see one level too high; half of the candidates have had a full one too."""
-    truth = TABLE.mean_accuracies
-    codes = TABLE.codes()
-    short = truth - 0.2 + 0.1 * (codes[:, 0] == 1)
-    rows = list(TABLE)
-    pruned = records_of(
-        TABLE, [(row, float(short[row.index])) for row in rows], epochs=2, state="PRUNED"
-    )
-    full = records_of(TABLE, [(row, float(truth[row.index])) for row in rows[::2]])
-    found = make_sampler().estimate([*pruned, *full])
-    top = np.flatnonzero(truth > np.median(truth))
-    error = [found[str(n)].accuracy - truth[n] for n in top if n % 2]
-    assert np.abs(error).max() < 0.02
-
-
-# --- any study ------------------------------------------------------------------------------------
-
+from se_search.search import exact_cost_sampler
+from se_search.search.exact_cost_sampler import ExactCostSampler
 
 GRID = {
     "depth": IntDistribution(1, 5),
@@ -413,3 +208,13 @@ def test_trials_that_were_begun_elsewhere_count_if_they_have_all_parameters():
     study.optimize(lambda trial: objectives(suggest(trial)), n_trials=5)
     new = [trial.params for trial in study.trials[31:]]
     assert sum(params in COMBINATIONS[:30] for params in new) <= 1
+
+
+def test_the_example_of_the_docstring_runs():
+    verbosity = optuna.logging.get_verbosity()
+    try:
+        results = doctest.testmod(exact_cost_sampler)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    assert results.attempted > 5
+    assert results.failed == 0

@@ -8,7 +8,8 @@ from scipy import stats
 from support.networks import backbones, make_backbone
 from support.tables import write_made_up_table
 
-from se_search.benchmark.table import TableRow, read_table
+from se_search.benchmark.table import TableRow
+from se_search.benchmark.table_file import read_table
 from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
 from se_search.errors import SpaceError

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 
 from se_search.benchmark.table import TableSpace
+from se_search.search.history import History, PastTrial
 from se_search.search.pool import PoolSource
-from se_search.search.proposer import History, Proposer
+from se_search.search.proposer import Proposer
 from se_search.surrogate.features import Factors
-from se_search.surrogate.gaussian_process import Trainings
 
 EPOCHS = 8
 
@@ -52,23 +52,8 @@ class Trial:
 
 def history_of(trials, num_slots):
     """Return the history of trials in their order."""
-    budgets = (*sorted({t.epochs for t in trials if t.state != "failed"} - {EPOCHS}), EPOCHS)
-
-    def codes_of(state):
-        rows = [t.codes for t in trials if t.state == state]
-        return np.array(rows, np.int16).reshape(len(rows), num_slots)
-
-    def positions(state):
-        return np.array([budgets.index(t.epochs) for t in trials if t.state == state], np.int64)
-
-    accuracies = np.array([t.accuracy for t in trials if t.state == "finished"], float)
-    return History(
-        Trainings(codes_of("finished"), positions("finished"), accuracies),
-        budgets,
-        codes_of("running"),
-        positions("running"),
-        codes_of("failed"),
-    )
+    past = [PastTrial(np.array(t.codes), t.state, t.epochs, t.accuracy) for t in trials]
+    return History.of(past, EPOCHS, num_slots)
 
 
 def run(proposer, evaluate, num_trials, workers=1, seed=0, epochs=lambda number: EPOCHS):

@@ -1,0 +1,105 @@
+"""The trials of a search as arrays, as the model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.search.pool import Codes
+from se_search.surrogate.gaussian_process import Trainings
+
+Status = Literal["finished", "running", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class PastTrial:
+    """A trial that has been assigned.
+
+    Attributes:
+        codes: ``(num_slots,)``, the candidate.
+        epochs: length of its training.
+        accuracy: 0..1; None: it has not finished.
+    """
+
+    codes: Codes
+    status: Status
+    epochs: int
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """All trials of a search, each group in the order of the trials.
+
+    Attributes:
+        trainings: the finished trainings; their budgets are positions in ``budgets``.
+        budgets: numbers of epochs, ascending; the full budget is the last.
+        running: ``(r, num_slots)``: candidates in training.
+        running_budgets: ``(r,)``: their positions in ``budgets``.
+        failed: ``(f, num_slots)``: candidates whose training failed.
+    """
+
+    trainings: Trainings
+    budgets: tuple[int, ...]
+    running: Codes
+    running_budgets: NDArray[np.int64]
+    failed: Codes
+
+    @classmethod
+    def of(cls, trials: Iterable[PastTrial], full_epochs: int, num_slots: int) -> History:
+        """Sort trials by their status.
+
+        Args:
+            trials: in the order of their numbers.
+            full_epochs: length of a full training; no trial is longer.
+            num_slots: how many codes a candidate has.
+        """
+        groups: dict[Status, list[PastTrial]] = {"finished": [], "running": [], "failed": []}
+        for trial in trials:
+            groups[trial.status].append(trial)
+        finished, running = groups["finished"], groups["running"]
+        epochs = {trial.epochs for trial in (*finished, *running)}
+        budgets = (*sorted(one for one in epochs if one < full_epochs), full_epochs)
+        return cls(
+            Trainings(
+                _stack(finished, num_slots),
+                _positions(finished, budgets),
+                np.array([trial.accuracy for trial in finished], np.float64),
+            ),
+            budgets,
+            _stack(running, num_slots),
+            _positions(running, budgets),
+            _stack(groups["failed"], num_slots),
+        )
+
+    @property
+    def tried(self) -> set[bytes]:
+        """The codes of every candidate that has finished, is running or has failed, as bytes."""
+        groups = (self.trainings.codes, self.running, self.failed)
+        return {row.tobytes() for group in groups for row in group}
+
+    def equals(self, other: History) -> bool:
+        """Tell whether another history has equal trials."""
+        return self.budgets == other.budgets and all(
+            np.array_equal(own, its)
+            for own, its in (
+                (self.trainings.codes, other.trainings.codes),
+                (self.trainings.budgets, other.trainings.budgets),
+                (self.trainings.accuracies, other.trainings.accuracies),
+                (self.running, other.running),
+                (self.running_budgets, other.running_budgets),
+                (self.failed, other.failed),
+            )
+        )
+
+
+def _stack(trials: Sequence[PastTrial], num_slots: int) -> Codes:
+    return np.array([trial.codes for trial in trials], np.int16).reshape(len(trials), num_slots)
+
+
+def _positions(trials: Sequence[PastTrial], budgets: Sequence[int]) -> NDArray[np.int64]:
+    return np.array([budgets.index(trial.epochs) for trial in trials], np.int64)

@@ -1,0 +1,139 @@
+"""The default sampler: accuracy from a model of all trainings, costs exact, the space scored whole.
+
+Optuna's samplers model costs that are known, propose candidates that have been trained, and learn
+nothing from a second seed. This sampler scores each candidate by its expected hypervolume
+improvement (``acquisition``) under the posterior of a Gaussian process over the slots of the space
+(``surrogate.gaussian_process``) given all trainings, short and repeated ones included. It trains a
+candidate of the front with another seed where that is worth more than a new candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from se_search.record import ENDED_WELL, CandidateT, TrialRecord
+from se_search.search.candidate_space import CandidateSpace
+from se_search.search.history import History, PastTrial, Status
+from se_search.search.pool import Codes, PoolSource
+from se_search.search.promotion import Estimate, Scorer
+from se_search.search.proposer import Decision, Proposer
+from se_search.search.samplers import CandidateSampler, IsAllowed
+from se_search.surrogate.features import Factors
+
+UNDER_WAY = ("RUNNING", "WAITING")
+
+
+class ParetoSampler(CandidateSampler[CandidateT]):
+    """Proposes the training that is expected to raise the front most.
+
+    Args:
+        space: the candidates.
+        is_allowed: whether a candidate is within the limits.
+        seed: of the start design and of draws from the model.
+        price: the costs that the search minimises, each positive.
+        epochs: length of a full training.
+        replicates: whether undecided candidates may be proposed again, for their next seed.
+    """
+
+    def __init__(
+        self,
+        space: CandidateSpace[CandidateT],
+        is_allowed: IsAllowed[CandidateT],
+        seed: int,
+        price: Callable[[CandidateT], Sequence[int]],
+        epochs: int,
+        *,
+        replicates: bool = True,
+    ) -> None:
+        super().__init__(space, is_allowed, seed)
+        self.epochs = epochs
+        self._factors = Factors(space.describe_levels())
+        self._allowed: dict[bytes, bool] = {}
+        self._codes: dict[str, Codes] = {}
+        self.proposer = Proposer(
+            self._factors,
+            PoolSource(space, price, seed),
+            self._is_within_limits,
+            seed,
+            replicates=replicates,
+        )
+
+    def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
+        """Return the candidate whose training is expected to raise the front most."""
+        return self.space.with_codes(self.decide(study).codes)
+
+    def decide(self, study: Study) -> Decision:
+        """Return what to train next given the trials of an Optuna study, and its expected gain.
+
+        Raises:
+            SpaceError: the limits leave no candidate.
+        """
+        return self.proposer.decide(self.history_of(study))
+
+    def history_of(self, study: Study) -> History:
+        """Return the trials of an Optuna study that have been assigned a candidate."""
+        return self._history(
+            (
+                trial.state.name,
+                trial.user_attrs["candidate"],
+                trial.user_attrs["epochs"],
+                trial.user_attrs.get("accuracy"),
+            )
+            for trial in study.get_trials(deepcopy=False)
+            if "candidate" in trial.user_attrs
+        )
+
+    def expected_gain(self, study: Study) -> float | None:
+        """Return the expected rise of the front if the most valuable candidate became known."""
+        return self.decide(study).gain
+
+    @property
+    def score(self) -> Scorer:
+        """The function that estimates accuracies for promotion: ``estimate``."""
+        return self.estimate
+
+    def estimate(self, records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:
+        """Estimate the full-budget accuracy of every candidate that has been trained, by its key.
+
+        All trainings are pooled; the model corrects short ones for what they favour.
+        """
+        history = self._history((r.state, r.candidate, r.epochs, r.accuracy) for r in records)
+        if not len(history.trainings):
+            return {}
+        mean, sd = self.proposer.estimate(history)
+        found: dict[str, Estimate] = {}
+        finished = [r for r in records if _status(r.state, r.accuracy) == "finished"]
+        for record, accuracy, spread in zip(finished, mean, sd, strict=True):
+            found[record.key] = Estimate(float(accuracy), float(spread))
+        return found
+
+    def _history(self, trials: Iterable[tuple[str, str, int, float | None]]) -> History:
+        """Return the history of trials, each given by state, candidate, epochs and accuracy."""
+        return History.of(
+            (
+                PastTrial(self._codes_of(candidate), _status(state, accuracy), epochs, accuracy)
+                for state, candidate, epochs, accuracy in trials
+            ),
+            self.epochs,
+            self._factors.num_slots,
+        )
+
+    def _codes_of(self, text: str) -> Codes:
+        if text not in self._codes:
+            self._codes[text] = self.space.codes_of(self.space.parse(text))
+        return self._codes[text]
+
+    def _is_within_limits(self, codes: Codes) -> bool:
+        key = codes.tobytes()
+        if key not in self._allowed:
+            self._allowed[key] = self.is_allowed(self.space.with_codes(codes))
+        return self._allowed[key]
+
+
+def _status(state: str, accuracy: float | None) -> Status:
+    if state in ENDED_WELL and accuracy is not None:
+        return "finished"
+    return "running" if state in UNDER_WAY else "failed"
