@@ -1,6 +1,9 @@
+# The Python that everything runs on: make PYTHON=python3.13 test. Another one makes .venv anew.
+PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+STAMP := $(VENV)/.installed-$(VERSION)
 
 .PHONY: run test lint docs reproduce bench catalogue clean
 
@@ -32,8 +35,9 @@ catalogue: $(STAMP)  ## measure the shipped backbones anew
 	$(BIN)/python -m se_search.models.catalogue
 
 $(STAMP): pyproject.toml constraints.txt
-	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "se-search needs Python 3.11 or newer")'
-	test -x $(BIN)/pip || python3 -m venv $(VENV)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "se-search needs Python 3.11 or newer")'
+	test -x $(BIN)/python$(VERSION) || rm -rf $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
@@ -42,4 +46,4 @@ $(VENV)/.docs-installed: $(STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/_build
+	rm -rf $(VENV) .venv-3.* build dist docs/_build

@@ -185,7 +185,7 @@ def dashboard(
     ] = 8080,
 ) -> None:
     """Open the Optuna dashboard of a run on 127.0.0.1; it has no passwords, so nowhere else."""
-    from se_search.report.dashboard import serve_dashboard
+    from se_search.commands.dashboard import serve_dashboard
     from se_search.store.run_folder import RunFolder
 
     serve_dashboard(RunFolder.existing(run), port, announce=print)

@@ -21,7 +21,6 @@ from support.optuna_studies import load_optuna_study
 
 import se_search
 from se_search.errors import RunError
-from se_search.space.bound import BoundSpace
 from se_search.store.trials import read_records
 
 COLUMNS = {
@@ -571,7 +570,7 @@ def test_a_space_of_the_users_own_is_taken_by_path(call, home, tmp_path):
     assert len(rows) == 3
 
 
-def test_the_dashboard_serves_the_study_on_this_machine_only(finished, home, environment):
+def test_the_dashboard_serves_the_trials_on_this_machine_only(finished, home, environment):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -602,7 +601,7 @@ def test_the_dashboard_serves_the_study_on_this_machine_only(finished, home, env
 
 def test_a_port_that_is_taken_is_named(finished, call):
     with socket.socket() as taken:
-        BoundSpace(taken, ("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         outcome = call("dashboard", "five", "--port", port, expect=2)

@@ -16,7 +16,7 @@ from se_search.recipe import Recipe
 from se_search.run_config import RunConfig, parse_objectives
 from se_search.seeds import derive_seed
 from se_search.space.schema import SearchSpace, read_space
-from se_search.store.run_folder import compare_identities
+from se_search.store.identity import compare_identities
 
 RECIPE = {
     "epochs": 4,

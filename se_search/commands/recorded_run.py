@@ -11,7 +11,8 @@ from se_search.commands.search import assume_recorded, describe_run
 from se_search.errors import RecipeError, RunError
 from se_search.recipe import Recipe
 from se_search.run_config import RunConfig
-from se_search.store.run_folder import RunFolder, compare_identities
+from se_search.store.identity import compare_identities
+from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_recorded_space
 
 

@@ -1,8 +1,8 @@
 """Fills in the checklist for research on architecture search from what a run has recorded.
 
 The items follow Lindauer & Hutter 2020, "Best practices for scientific research on neural
-architecture search" (JMLR 21(243)), in their order: code, comparisons, reporting. What a run can't
-know is said, and is for its authors to fill in.
+architecture search" (JMLR 21(243)), in the paper's order: code, comparisons, reporting. An item
+that the run has not recorded says so, and is left to the run's authors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from se_search.report.format import count
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_text
 
-UNKNOWN = "The run does not know this"
+UNKNOWN = "The run has not recorded this"
 SOURCE = (
     "After the checklist of Lindauer & Hutter 2020, Best practices for scientific research on "
     "neural architecture search, JMLR 21(243). `[x]`: filled in from the run; `[ ]`: for you to "
@@ -29,7 +29,13 @@ SOURCE = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question, and the run's answer to it; without one, what is missing."""
+    """A question of the checklist, with the run's answer to it.
+
+    Attributes:
+        question: in bold, as the checklist prints it.
+        answer: None if the run has not recorded it.
+        missing: stands in the place of an answer that is None.
+    """
 
     question: str
     answer: str | None
@@ -47,16 +53,23 @@ def write_checklist(
     records: Sequence[TrialRecord],
     rounds: Sequence[Round] = (),
 ) -> None:
-    """Write a run's checklist as Markdown, whole or not at all.
+    """Write a run's checklist as Markdown.
 
     Args:
         path: the file.
-        config: what ``config.yaml`` holds.
+        config: the run's configuration.
         records: all trials of the search.
         rounds: the confirmations of the run, the oldest first.
+
+    Raises:
+        RunError: the file can't be written.
     """
-    study = config["identity"]
-    lines = [f"# Checklist: {study['backbone']['name']} on {study['data']['name']}", "", SOURCE]
+    identity = config["identity"]
+    lines = [
+        f"# Checklist: {identity['backbone']['name']} on {identity['data']['name']}",
+        "",
+        SOURCE,
+    ]
     for heading, items in list_items(config, records, rounds).items():
         lines += ["", f"## {heading}", "", *map(str, items)]
     write_text(path, "\n".join(lines) + "\n")
@@ -65,8 +78,8 @@ def write_checklist(
 def list_items(
     config: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round] = ()
 ) -> dict[str, list[Item]]:
-    """Return the items under their headings; see ``write_checklist``."""
-    study, search = config["identity"], config.get("search") or {}
+    """Return the items by heading; the arguments are those of ``write_checklist``."""
+    identity, search = config["identity"], config.get("search") or {}
     return {
         "Code": [
             Item("Code and versions.", _describe_versions(config)),
@@ -74,70 +87,71 @@ def list_items(
             Item(
                 "Training pipeline.",
                 f"One for all candidates, recipe `{search.get('recipe', '?')}` with the hash "
-                f"`{search.get('recipe_hash', '?')}` and {count(study['epochs'], 'epoch')}: "
-                f"{_describe_recipe(study['recipe'])}. `config.yaml` has all of it",
+                f"`{search.get('recipe_hash', '?')}` and {count(identity['epochs'], 'epoch')}: "
+                f"{_describe_recipe(identity['recipe'])}. `config.yaml` has all of it",
             ),
             Item(
                 "Search space.",
-                f"`{search.get('space', '?')}`, granularity {study['space']['granularity']}; "
+                f"`{search.get('space', '?')}`, granularity {identity['space']['granularity']}; "
                 "`config.yaml` has all of it",
             ),
             Item("Protocol.", _describe_protocol(config)),
             Item(
                 "Code is public.",
                 None,
-                "se-search is; whether your network, recipe and changes are, the run does not know",
+                "se-search is public. Are your network, your recipe and your changes?",
             ),
         ],
         "Comparisons": [
-            Item("Data and split.", _describe_data(study)),
+            Item("Data and split.", _describe_data(identity)),
             Item(
                 "Same for all candidates.",
                 "Data, split, recipe, epochs, precision and initial weights are part of the "
-                "study's hash; a trial with others is refused. Two candidates with one seed get "
+                "run's hash; a trial with others is refused. Two candidates with one seed get "
                 "the same images in the same order, and the same initial weights where their "
                 "layers have the same names",
             ),
-            Item("Weight sharing.", "None: each training starts anew" + _describe_weights(study)),
-            Item("Seeds.", _describe_seeds(study, records, rounds)),
-            Item("Repeats.", _describe_repeats(study["epochs"], records, rounds)),
-            _list_baselines(study, records, rounds),
+            Item(
+                "Weight sharing.", "None: each training starts anew" + _describe_weights(identity)
+            ),
+            Item("Seeds.", _describe_seeds(identity, records, rounds)),
+            Item("Repeats.", _describe_repeats(identity["epochs"], records, rounds)),
+            _list_baselines(identity, records, rounds),
             Item(
                 "Random search.",
-                "This is one" if search.get("sampler") == "random" else None,
-                "No run of this study searched at random; `--sampler random --name OTHER` does, "
-                "and `se-search benchmark samplers` compares samplers on tables",
+                "The sampler of this run is random" if search.get("sampler") == "random" else None,
+                "The sampler of this run is not random; `--sampler random --name OTHER` searches "
+                "at random, and `se-search benchmark samplers` compares samplers on tables",
             ),
             Item(
                 "Several runs of the search.",
                 None,
-                "This is one run, with one seed of the sampler; it does not know of others",
+                "This checklist is of one run, with one seed of the sampler",
             ),
-            Item("Test split.", _describe_test(study, rounds)),
+            Item("Test split.", _describe_test(identity, rounds)),
             Item(
                 "Confounding factors.",
                 f"{_describe_hardware(config) or 'Hardware not recorded'}. Precision "
-                f"{study.get('precision', '?')}, "
+                f"{identity.get('precision', '?')}, "
                 f"{count(search.get('threads', 1), 'thread')} a training, "
                 f"{search.get('workers', '?')} at a time",
             ),
         ],
         "Reporting": [
-            Item("Budget.", _describe_budget(study, search, records)),
+            Item("Budget.", _describe_budget(identity, search, records)),
             Item("Time.", _describe_time(records, rounds)),
             Item("Hardware.", _describe_hardware(config)),
             Item(
                 "Settings of the search.",
                 f"Sampler `{search.get('sampler', '?')}`, rungs {search.get('promotion', 'off')}, "
-                f"objectives {', '.join(study['objectives'])}, up to "
+                f"objectives {', '.join(identity['objectives'])}, up to "
                 f"{count(search.get('max_failures', 0), 'failure')} in a row",
             ),
             Item(
                 "What was tuned.",
                 None,
-                "The run tunes nothing but the choices of its space. Whether the recipe, the "
-                "space or the sampler's settings were tuned before, on which data and at what "
-                "cost, it does not know",
+                "The run tunes nothing but the choices of its space. Were the recipe, the space or "
+                "the sampler's settings tuned before, on which data, and at what cost",
             ),
             Item("Failures.", _describe_failures(records, rounds)),
             Item("All results.", "`trials.csv` has every training, the failed ones too"),
@@ -170,13 +184,13 @@ def _describe_protocol(config: Mapping[str, Any]) -> str | None:
     if "hash" not in config:
         return None
     return (
-        f"Study `{config['hash']}`: the hash of space, backbone, data and split, recipe, epochs, "
+        f"Run `{config['hash']}`: the hash of space, backbone, data and split, recipe, epochs, "
         "objectives, seed, precision and weights, checked whenever the run is opened"
     )
 
 
-def _describe_data(study: Mapping[str, Any]) -> str:
-    data, split = study["data"], study["recipe"]["split"]
+def _describe_data(identity: Mapping[str, Any]) -> str:
+    data, split = identity["data"], identity["recipe"]["split"]
     return (
         f"`{data['name']}`, {data['num_classes']} classes, {data['channels']} x "
         f"{data['image_size']} x {data['image_size']} pixels: {data['train']:,} images train, "
@@ -185,23 +199,23 @@ def _describe_data(study: Mapping[str, Any]) -> str:
     )
 
 
-def _describe_weights(study: Mapping[str, Any]) -> str:
-    backbone = study["backbone"]
+def _describe_weights(identity: Mapping[str, Any]) -> str:
+    backbone = identity["backbone"]
     if backbone.get("weights") is None:
         return ""
-    frozen = ", and all of it but SE stays as it is" if backbone.get("frozen") else ""
+    frozen = ", and only SE is trained" if backbone.get("frozen") else ""
     return f". The backbone starts from weights with the digest `{backbone['weights']}`{frozen}"
 
 
 def _describe_seeds(
-    study: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
+    identity: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
 ) -> str:
     seeds = sorted({record.seed for record in records})
-    text = f"Sampler {study['seed']}; trainings of the search {_span(seeds)}"
+    text = f"Sampler {identity['seed']}; trainings of the search {_span(seeds)}"
     if not rounds:
-        return f"{text}; no fresh ones so far"
+        return f"{text}; no confirmation with fresh seeds so far"
     fresh = sorted({seed for each in rounds for seed in each.seeds})
-    return f"{text}; of the confirmation, which no trial had, {_span(fresh)}"
+    return f"{text}; trainings of the confirmation, with seeds that no trial has, {_span(fresh)}"
 
 
 def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
@@ -212,10 +226,10 @@ def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Seque
     several = sum(trainings > 1 for trainings in counts.values())
     text = (
         f"{count(len(counts), 'candidate')} with {count(sum(counts.values()), 'full training')}, "
-        f"{several} of them with two seeds or more"
+        f"{count(several, 'candidate')} with two seeds or more"
     )
     if not rounds:
-        return f"{text}. The front has not been confirmed: `se-search confirm` trains it again"
+        return f"{text}. Not confirmed so far: `se-search confirm` trains the front again"
     last = rounds[-1]
     return (
         f"{text}. Confirmed: {count(len(last.chosen), 'candidate')} with "
@@ -224,10 +238,10 @@ def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Seque
 
 
 def _list_baselines(
-    study: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
+    identity: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
 ) -> Item:
     found = []
-    name = study["backbone"]["name"]
+    name = identity["backbone"]["name"]
     if any(record.candidate == name and record.state == "COMPLETE" for record in records):
         found.append("the plain backbone, in the search")
     trained = (c for each in rounds if each.result for c in each.result.candidates)
@@ -237,12 +251,12 @@ def _list_baselines(
     return Item(
         "Baselines.",
         "Trained: " + "; ".join(found) if found else None,
-        "None was trained: `se-search confirm` trains the plain backbone and SE everywhere",
+        "No baseline was trained: `se-search confirm` trains the plain backbone and SE everywhere",
     )
 
 
-def _describe_test(study: Mapping[str, Any], rounds: Sequence[Round]) -> str:
-    images = f"The {study['data']['test']:,} test images"
+def _describe_test(identity: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    images = f"The {identity['data']['test']:,} test images"
     readings = [each for each in rounds if each.reads_test]
     if not readings:
         return f"{images} have not been read"
@@ -258,24 +272,24 @@ def _describe_test(study: Mapping[str, Any], rounds: Sequence[Round]) -> str:
 
 
 def _describe_budget(
-    study: Mapping[str, Any], search: Mapping[str, Any], records: Sequence[TrialRecord]
+    identity: Mapping[str, Any], search: Mapping[str, Any], records: Sequence[TrialRecord]
 ) -> str:
     ended = [record for record in records if record.state in ENDED_WELL]
     epochs = sum(record.epochs for record in ended)
     shorter = sum(record.state == "PRUNED" for record in ended)
     return (
         f"{search.get('trials', '?')} trials asked for, {len(records)} made: "
-        f"{len(ended)} ended well ({shorter} of them shorter than "
-        f"{count(study['epochs'], 'epoch')}), {epochs:,} epochs in all"
+        f"{len(ended)} ended well ({shorter} shorter than "
+        f"{count(identity['epochs'], 'epoch')}), {epochs:,} epochs in all"
     )
 
 
 def _describe_time(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
     text = f"Search: {_seconds(r.seconds or 0.0 for r in records)} of trainings, added up"
     if rounds:
-        # Later rounds do not repeat trainings of earlier ones, but count them.
+        # A later round does not repeat the trainings of an earlier one, but counts them.
         text += f". Last confirmation: {_seconds([rounds[-1].seconds])}"
-    return f"{text}. Wall time is less where several train at a time; the sampler's is not in it"
+    return f"{text}. Several trainings at a time take less wall time; the sampler's is not counted"
 
 
 def _describe_hardware(config: Mapping[str, Any]) -> str | None:
@@ -305,4 +319,4 @@ def _span(seeds: Sequence[int]) -> str:
         return "none"
     if len(seeds) == 1:
         return f"{seeds[0]}"
-    return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} different ones)"
+    return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} different seeds)"

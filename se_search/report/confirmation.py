@@ -1,4 +1,4 @@
-"""Shows and keeps what a search has found beside fresh trainings of it."""
+"""Reports a confirmation: accuracies in the search beside accuracies with fresh seeds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GAIN_FIELDS = tuple(field.name for field in fields(Gain))
 
 
 def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]:
-    """Write the last confirmation's CSV file and figure; return their paths, none if it has none.
+    """Write the CSV file and the figure of the last confirmation; return the files of its result.
 
     The CSV file has a row for each candidate, cheapest first; accuracies are shares (0..1).
     """
@@ -45,7 +45,7 @@ def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]
 
 
 def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Print the last confirmation, if it has a result, and where its files lie."""
+    """Print the last confirmation and the paths of its files, if it has a result."""
     if print_result(console, rounds):
         files = (folder.confirmation_png, folder.confirmation_csv, folder.confirmation_file)
         text = f"Written: {', '.join(map(str, files))}"
@@ -53,7 +53,7 @@ def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Rou
 
 
 def print_result(console: Console, rounds: Sequence[Round]) -> bool:
-    """Print the last confirmation as a table, and what it says; return whether it has a result."""
+    """Print the last confirmation as a table and in words; return whether it has a result."""
     last = rounds[-1] if rounds else None
     if last is None or last.result is None:
         return False
@@ -99,7 +99,7 @@ def confirmation_table(last: Round) -> Table:
 
 
 def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
-    """Say in words what the last confirmation has found, and what its numbers rest on."""
+    """Return the result of the last confirmation in words, and the methods behind its numbers."""
     last = rounds[-1]
     assert last.result is not None
     result, num_seeds = last.result, len(last.seeds)

@@ -1,4 +1,4 @@
-"""Lays out what candidates cost: a table for people, plain objects for programs."""
+"""Lays out the costs of candidates: a table for people, plain objects for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from se_search.store.files import write_table
 
 
 def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """Return one plain object a candidate, with every number exact."""
+    """Return one plain object for each candidate, in which every number is exact."""
     rows = []
     for candidate in candidates:
         cost = count_cost(candidate)
@@ -40,11 +40,15 @@ def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 def write_cost_csv(path: Path, bound: BoundSpace) -> None:
-    """Write a row for each candidate of a space, in its order; a hundred thousand take seconds.
+    """Write a row for each candidate of a space; a hundred thousand candidates take seconds.
 
     Args:
-        path: the file that is written.
-        bound: the space; its costs are added up slot by slot instead of counted one by one.
+        path: the CSV file.
+        bound: the space on its backbone. Costs are added up slot by slot, not counted anew for
+            each candidate.
+
+    Raises:
+        RunError: the file can't be written.
     """
     stages = [f"stage{stage}" for stage in bound.backbone.stages]
     plain = count_cost(Candidate.plain(bound.backbone))
@@ -68,7 +72,7 @@ def write_cost_csv(path: Path, bound: BoundSpace) -> None:
 
 
 def cost_table(backbone: Backbone, candidates: Sequence[Candidate]) -> Table:
-    """Lay out total and added costs, and the added parameters of each stage."""
+    """Lay out total and added costs, and the parameters that SE adds in each stage."""
     uncounted = ", ".join(backbone.uncounted) or "none"
     table = Table(
         title=f"{backbone.name}, {backbone.in_channels} x {backbone.image_size} x "

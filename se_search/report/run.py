@@ -1,4 +1,4 @@
-"""A finished or running search, as pandas sees it."""
+"""The trials and the front of a run as data frames."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def open_run(path: str | Path) -> Run:
 
 
 class Run:
-    """What a search has found so far; read once, and not again when the search goes on.
+    """The trials and the front of a search that has ended or goes on.
+
+    Everything is read once, when it is first asked for. Open the run again to see newer trials.
 
     Attributes:
-        folder: where it lies.
+        folder: the run's folder.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -64,15 +66,15 @@ class Run:
         """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
         import pandas as pd
 
-        study = self.config["identity"]
+        identity = self.config["identity"]
         credible = read_posterior_front(
-            self.folder, self.records, study["objectives"], study["epochs"]
+            self.folder, self.records, identity["objectives"], identity["epochs"]
         )
         rows = [candidate.flat() for candidate in credible.front]
         return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
 
     def correct(self, number: int) -> NDArray[np.bool_]:
-        """Return which validation images trial ``number`` has right: ``(images,)`` bool.
+        """Return which validation images trial ``number`` classifies correctly: ``(images,)``.
 
         Raises:
             RunError: the trial is not complete.

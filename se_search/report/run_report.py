@@ -1,4 +1,4 @@
-"""Writes what a run leaves: its CSV files, pareto.png, and the closing tables."""
+"""Writes the report of a run: CSV files, figures, checklist, and the closing tables."""
 
 from __future__ import annotations
 
@@ -40,18 +40,19 @@ RUNG_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run has found so far.
+    """The findings of a run so far.
 
     Attributes:
         run: the run's folder.
-        credible: all candidates that have a full training, and what is believed of them.
-        rungs: what is known of each rung below the full training; empty: there are none.
-        full_epochs: of a full training.
-        files: that have been written.
-        gain: by how much the front is expected to rise if the most promising candidate became
-            known: accuracy (0..1), averaged over the logarithm of the cost; None: not known.
+        credible: all candidates that have a full training, with their posterior.
+        rungs: a finding for each rung below the full training; empty if the run has no rungs.
+        full_epochs: the epochs of a full training.
+        files: the files that have been written.
+        gain: by how much the front is expected to rise if the accuracy of the most promising
+            candidate became known: accuracy (0..1), averaged over the logarithm of the cost. None
+            if the sampler does not estimate it.
         tolerance: the gain below which the front counts as settled.
-        rounds: the confirmations that the run has had.
+        rounds: the confirmations of the run, the oldest first.
     """
 
     run: Path
@@ -65,10 +66,10 @@ class Findings:
 
 
 def write_report(folder: RunFolder) -> Findings:
-    """Make a run's tables, figures and checklist anew, with those of rungs and confirmations.
+    """Write all tables and figures of a run, and its checklist, from the trials so far.
 
     Raises:
-        RunError: the folder holds no study.
+        RunError: the folder holds no trials, or a file can't be read or written.
     """
     config = folder.read_config()
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
@@ -93,7 +94,7 @@ def write_report(folder: RunFolder) -> Findings:
 
 
 def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
-    """List a run's rungs: those last asked for, and of shorter trainings from before that."""
+    """List a run's rungs: the rungs last asked for, and those of earlier, shorter trainings."""
     full = Rung(config["identity"]["epochs"], 1)
     text = config["search"].get("promotion", "off")
     rungs = [full] if text == "off" else [Rung.parse(part) for part in text.split(",")]
@@ -139,7 +140,7 @@ def front_table(credible: PosteriorFront) -> Table:
 
 
 def front_caution(credible: PosteriorFront, run: Path) -> str:
-    """Say what the front rests on, and what may be just as good.
+    """Return in words how the front was estimated, and how many candidates may be as good.
 
     Args:
         credible: the front.
@@ -157,7 +158,7 @@ def front_caution(credible: PosteriorFront, run: Path) -> str:
 
 
 def rungs_table(rungs: Sequence[RungFinding]) -> Table:
-    """Lay out how well each rung foretells the order after the full training."""
+    """Lay out how well each rung predicts the order of the candidates after full trainings."""
     table = Table(title="Rungs: do they foretell the order of the candidates after full trainings?")
     table.add_column("epochs x seeds")
     for heading in ("candidates", "also in full", "tau-b (95 %)", "ceiling", "tau / ceiling"):
@@ -177,7 +178,7 @@ def rungs_table(rungs: Sequence[RungFinding]) -> Table:
 
 
 def rungs_caution(rungs: Sequence[RungFinding], full_epochs: int) -> str:
-    """Say what the table of rungs rests on, and which of them mislead."""
+    """Return in words how the rungs were judged, and which rungs mislead."""
     lines = [
         "tau-b is 1 for the same order, 0 for none; noise of seeds alone puts it below the "
         "ceiling. Candidates with a full training were promoted: a selected, narrower range; "

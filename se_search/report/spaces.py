@@ -1,4 +1,4 @@
-"""Lays out search spaces: how large they are, what they offer, and what it costs."""
+"""Lays out search spaces: their sizes, their choices, and the parameters that SE adds."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from se_search.space.schema import read_space, space_names
 
 
 def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
-    """Return the sizes and the range of added costs of every shipped space on a backbone.
+    """Return the size of every shipped space on a backbone, and the range of added parameters.
 
-    A space that does not fit the backbone has the reason as ``misfit``, and no sizes.
+    A space that does not fit the backbone has no sizes, and ``misfit`` says why.
     """
     return [_list_size(name, backbone) for name in space_names()]
 
 
 def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
-    """Lay out what ``list_sizes`` returns."""
+    """Lay out the sizes of spaces, which ``list_sizes`` returns."""
     table = Table(title=f"Search spaces on {backbone}")
     table.add_column("space", no_wrap=True)
     for heading in ("raw points", "candidates", "added params"):

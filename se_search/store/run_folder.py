@@ -1,8 +1,7 @@
-"""A run's folder: what lies in it, who may write to it, and the study it belongs to."""
+"""A run's folder: its files, its lock, and its configuration."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -14,7 +13,9 @@ from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunChangedError, RunError
 from se_search.store.files import read_yaml, write_yaml
+from se_search.store.identity import compare_identities
 
+FORMAT = 2  # of a run's folder; another number wherever an older folder can't be read any more
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -52,12 +53,12 @@ class RunFolder:
 
     @property
     def database(self) -> Path:
-        """The study in Optuna's format."""
+        """The trials, as an Optuna study in a SQLite file."""
         return self.path / "trials.db"
 
     @property
     def config_file(self) -> Path:
-        """What the run is, with versions and hardware."""
+        """The run's identity, settings, versions and hardware, with the format of the folder."""
         return self.path / "config.yaml"
 
     @property
@@ -77,7 +78,7 @@ class RunFolder:
 
     @property
     def pareto_png(self) -> Path:
-        """The front, drawn."""
+        """The figure of the front."""
         return self.path / "pareto.png"
 
     @property
@@ -87,12 +88,12 @@ class RunFolder:
 
     @property
     def effects_csv(self) -> Path:
-        """A row for each effect: what a stage, position or width contributes."""
+        """A row for each effect of a stage, position or width."""
         return self.path / "effects.csv"
 
     @property
     def effects_png(self) -> Path:
-        """The effects with their intervals, drawn."""
+        """The figure of the effects with their intervals."""
         return self.path / "effects.png"
 
     @property
@@ -102,7 +103,7 @@ class RunFolder:
 
     @property
     def confirmation_file(self) -> Path:
-        """What was confirmed when, with which seeds, and what came of it."""
+        """The confirmations: when, with which seeds, and their results."""
         return self.path / "confirmation.yaml"
 
     @property
@@ -112,7 +113,7 @@ class RunFolder:
 
     @property
     def confirmation_png(self) -> Path:
-        """The search's accuracies beside those of fresh seeds, drawn."""
+        """The figure of the search's accuracies beside accuracies with fresh seeds."""
         return self.path / "confirmation.png"
 
     @property
@@ -122,19 +123,19 @@ class RunFolder:
 
     @property
     def worker_log(self) -> Path:
-        """What trainings print, and the tracebacks of those that failed."""
+        """The output of all trainings, and the tracebacks of failed ones."""
         return self.path / "worker.log"
 
     def correct_file(self, number: int) -> Path:
-        """Which validation images trial ``number`` has right: packed bits, for numpy.unpackbits."""
+        """Packed bits: which validation images trial ``number`` classifies correctly."""
         return self.path / "correct" / f"{number:05d}.bits"
 
     def lock(self) -> AbstractContextManager[FileLock]:
         """Make the folder and take it for this process, until the ``with`` block ends.
 
         Raises:
-            RunBusyError: another process has it.
-            RunError: it can't be made.
+            RunBusyError: another process has taken the folder.
+            RunError: the folder can't be made.
         """
         try:
             (self.path / "correct").mkdir(parents=True, exist_ok=True)
@@ -151,53 +152,47 @@ class RunFolder:
         """Read ``config.yaml``; empty if the run has not started yet.
 
         Raises:
-            RunError: the file can't be read.
+            RunError: the file can't be read, or the folder is of another format.
         """
         if not self.config_file.is_file():
+            if (self.path / "study.db").exists():
+                raise self._refuse_format(1)
             return {}
         config = read_yaml(self.config_file)
-        if not isinstance(config, dict) or not isinstance(config.get("identity"), dict):
+        if not isinstance(config, dict):
+            raise RunError(f"{self.config_file} is no configuration of a run: it is no mapping")
+        number = config.pop("format", 1 if "study" in config else None)
+        if number != FORMAT:
+            raise self._refuse_format(number)
+        if not isinstance(config.get("identity"), dict):
             raise RunError(f"{self.config_file} is no configuration of a run: it has no 'identity'")
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write ``config.yaml``, whole or not at all.
+        """Write ``config.yaml``, with the format of the folder.
 
         Raises:
-            RunError: it can't be written.
+            RunError: the file can't be written.
         """
-        write_yaml(self.config_file, dict(config))
+        write_yaml(self.config_file, {"format": FORMAT, **config})
 
     def refuse_changes(self, identity: Mapping[str, Any]) -> None:
-        """Refuse to continue the run as another study than it was started as.
+        """Refuse to continue the run as another search than it was started as.
 
         Raises:
-            RunChangedError: something is different; the message lists what.
+            RunChangedError: the identity differs; the message lists where.
         """
         config = self.read_config()
         differences = compare_identities(config["identity"], identity) if config else []
         if differences:
             lines = "\n".join(f"  {line}" for line in differences)
             raise RunChangedError(
-                f"{self.path} holds another study, and trials of the two can't be compared:\n"
+                f"{self.path} holds another search, and trials of the two can't be compared:\n"
                 f"{lines}\nRun the command that it was started with, or take another --name."
             )
 
-
-def compare_identities(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """List the differences of two identities, a line each; empty if there are none."""
-    before, after = _flatten(old), _flatten(new)
-    return [
-        f"{key}: {before.get(key, 'nothing')} in the run, {after.get(key, 'nothing')} asked for"
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {prefix: json.dumps(value)}
-    flat: dict[str, str] = {}
-    for key, inner in value.items():
-        flat.update(_flatten(inner, f"{prefix}.{key}" if prefix else str(key)))
-    return flat
+    def _refuse_format(self, number: object) -> RunError:
+        found = "a run that states no format" if number is None else f"a run of format {number!r}"
+        return RunError(
+            f"{self.path} holds {found}; this version of se-search reads format {FORMAT}"
+        )

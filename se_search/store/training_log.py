@@ -1,8 +1,8 @@
-"""The trainings as they finish: a file that is only appended to, one JSON object a line.
+"""A log of finished trainings: a file that is only appended to, one JSON object a line.
 
-The first line says what the trainings have in common; a line ``environment`` says what those after
-it ran on. Each line is on disk before the next training counts. A line that was cut off by a crash
-is dropped when the log is continued.
+The first line is the identity of the trainings. A line ``environment`` says what the trainings
+after it ran on. Each line is on disk before its training counts as done. A line that a crash has
+cut off is dropped when the log is continued.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from se_search.errors import RunError
+from se_search.store.identity import compare_identities
 
-# What can change the numbers of a training that is otherwise the same.
+# The parts of an environment that can change a training's numbers.
 COMPARED = ("torch", "numpy", "pytorch-lightning", "hardware", "accelerator", "threads")
 
 TrainingId = tuple[str, int, int]
@@ -33,12 +34,12 @@ class Training:
 
     Attributes:
         key: of the candidate.
-        candidate: its text form.
-        epochs: the whole training; the schedule is compressed to it.
-        environment: number of the environment that it ran in.
+        candidate: the candidate's text form.
+        epochs: the length of the training, to which the schedule is compressed.
+        environment: number of the environment in the log.
         history: a row for each epoch: epoch, train_loss, accuracy, loss, test_accuracy, test_loss.
-        correct: one bit a validation image, 1 where the network is right after the last epoch.
-        test_correct: the same for the test images.
+        correct: packed bits: which validation images are right after the last epoch.
+        test_correct: packed bits: which test images are right after the last epoch.
         seconds: wall time with all evaluations.
     """
 
@@ -54,18 +55,19 @@ class Training:
 
     @property
     def id(self) -> TrainingId:
-        """What no two trainings of a table have in common."""
+        """Candidate, epochs and seed: no two trainings of a log agree in all three."""
         return self.key, self.epochs, self.seed
 
 
 @dataclass(frozen=True, slots=True)
 class LogContents:
-    """What a log holds.
+    """The contents of a log.
 
     Attributes:
-        identity: what all trainings have in common.
-        environments: what they ran on, in order of appearance.
-        size: bytes of the whole lines; what follows was cut off.
+        identity: backbone, space, recipe and data of all trainings, as plain data.
+        environments: hardware and versions that trainings ran on, in order of appearance.
+        trainings: in order of appearance.
+        size: bytes of the whole lines; a line that was cut off follows them.
     """
 
     identity: Mapping[str, Any]
@@ -75,17 +77,17 @@ class LogContents:
 
 
 class TrainingLog:
-    """A log that this process alone appends to, while entered.
+    """A log that no other process can append to while this one has entered it.
 
     Args:
         path: the file; made if it is not there.
-        identity: what all its trainings must have in common, as plain data.
-        environment: what this process trains on, as plain data.
-        mix: go on in an environment other than the last one.
-        published: trainings that need not be made again; as if they were in the log.
+        identity: backbone, space, recipe and data that all trainings of the log must have.
+        environment: hardware and versions of this process.
+        mix: whether to go on in an environment other than the log's last one.
+        published: finished trainings that count as done without being in the log.
 
     Attributes:
-        done: which trainings there are, in the log or published.
+        done: the trainings that are in the log or published.
         environment: number of this process's environment in the log.
     """
 
@@ -108,8 +110,8 @@ class TrainingLog:
         """Lock and check the log.
 
         Raises:
-            RunError: another process has it, or it, or what is published, was made for something
-                else or elsewhere.
+            RunError: another process has the log, or trainings in it or published ones have
+                another identity or another environment.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -133,10 +135,10 @@ class TrainingLog:
         self._lock.release()
 
     def append(self, training: Training) -> None:
-        """Write a training; when this returns it is on disk.
+        """Write a training; when this returns, the training is on disk.
 
         Raises:
-            RunError: the log has it.
+            RunError: the log has this training already.
         """
         if training.id in self.done:
             raise RunError(f"{self.path} has {training.candidate}, {training.id[1:]} already")
@@ -161,20 +163,21 @@ class TrainingLog:
         self.environment = len(environments) - 1
 
     def _check(self, contents: LogContents) -> None:
-        if changes := _differences(contents.identity, self._identity):
+        changes = compare_identities(contents.identity, self._identity, ("there", "asked for"))
+        if changes:
             raise RunError(
-                f"the trainings there are were made for something else; {'; '.join(changes)}. "
-                "Trainings of another kind need a log of their own"
+                f"{self.path} is for trainings of another kind: {'; '.join(changes)}. They need "
+                "a log of their own"
             )
         if self._mix or not contents.environments:
             return
         before = {name: contents.environments[-1].get(name) for name in COMPARED}
         now = {name: self._environment.get(name) for name in COMPARED}
-        if changes := _differences(before, now):
+        if changes := compare_identities(before, now, ("there", "here")):
             raise RunError(
-                f"the trainings there are were made elsewhere; {'; '.join(changes)}. The same "
+                f"{self.path} has trainings of another environment: {'; '.join(changes)}. A "
                 "training may give slightly other numbers here; --mix-environments goes on, and "
-                "the table says which training ran where"
+                "the log says which training ran where"
             )
 
     def _write(self, fields: Mapping[str, Any]) -> None:
@@ -224,18 +227,6 @@ def _to_plain(training: Training) -> dict[str, Any]:
 def _from_plain(fields: Mapping[str, Any]) -> Training:
     bits = {name: base64.b64decode(fields[name]) for name in ("correct", "test_correct")}
     return Training(**{**fields, **bits, "history": tuple(fields["history"])})
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> list[str]:
-    """Say what differs, as ``recipe.batch_size was 64 and is 32``."""
-    changes = []
-    for key in dict.fromkeys((*before, *now)):
-        was, is_ = before.get(key), now.get(key)
-        if isinstance(was, Mapping) and isinstance(is_, Mapping):
-            changes += _differences(was, is_, f"{name}{key}.")
-        elif was != is_:
-            changes.append(f"{name}{key} was {was} and is {is_}")
-    return changes
 
 
 def _sync_folder(folder: Path) -> None:

@@ -127,13 +127,13 @@ def test_what_the_run_recorded_is_in_its_item(question, words):
 
 def test_repeats_are_counted_over_full_trainings():
     """Two seeds of a and one of b; the short one of c and the failed one of d are none."""
-    assert "2 candidates with 3 full trainings, 1 of them" in items()["Repeats."].answer
+    assert "2 candidates with 3 full trainings, 1 candidate with two" in items()["Repeats."].answer
 
 
 def test_seeds_of_search_and_confirmation_stand_apart():
     answer = items(rounds=(ROUND,))["Seeds."].answer
-    assert "trainings of the search 3 to 4 (2 different ones)" in answer
-    assert "1000003 to 1000004 (2 different ones)" in answer
+    assert "trainings of the search 3 to 4 (2 different seeds)" in answer
+    assert "1000003 to 1000004 (2 different seeds)" in answer
 
 
 def test_the_epochs_of_short_trainings_count_and_those_of_failed_ones_do_not():
@@ -175,7 +175,7 @@ def test_what_was_tuned_is_left_to_the_authors():
 def test_a_random_search_is_its_own_baseline():
     assert items()["Random search."].answer is None
     config = CONFIG | {"search": CONFIG["search"] | {"sampler": "random"}}
-    assert items(config)["Random search."].answer == "This is one"
+    assert items(config)["Random search."].answer == "The sampler of this run is random"
 
 
 def test_a_config_that_lacks_parts_leaves_their_items_open():
@@ -183,4 +183,4 @@ def test_a_config_that_lacks_parts_leaves_their_items_open():
     found = items(bare)
     for question in ("Code and versions.", "Command line.", "Protocol.", "Hardware."):
         assert found[question].answer is None
-        assert "does not know" in str(found[question])
+        assert "has not recorded" in str(found[question])

@@ -1,4 +1,4 @@
-"""Run folders: names, the lock, the configuration, and the refusal to mix studies."""
+"""Run folders: names, the lock, the configuration, its format, and the refusal to mix runs."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from se_search.errors import RunBusyError, RunChangedError, RunError
 from se_search.store.run_folder import RunFolder
 
-STUDY = {"epochs": 4, "space": {"granularity": "stage", "sites": "all"}, "seed": 0}
+IDENTITY = {"epochs": 4, "space": {"granularity": "stage", "sites": "all"}, "seed": 0}
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_no_name_leads_out_of_the_runs_folder(name):
 
 
 def test_a_run_is_found_by_its_path_or_by_its_name(folder, tmp_path):
-    folder.write_config({"identity": STUDY})
+    folder.write_config({"identity": IDENTITY})
     assert RunFolder.existing(folder.path) == folder
     assert RunFolder.existing(Path("a_run"), runs_dir=tmp_path) == folder
 
@@ -133,7 +133,8 @@ def test_a_folder_that_can_not_be_made_is_a_run_error(tmp_path):
 
 def test_a_configuration_is_read_back_as_it_was_written(folder):
     config = {
-        "identity": STUDY | {"lr": 1e-05, "limits": None, "sites": ["stage2", "yes", "1e3", "07"]},
+        "identity": IDENTITY
+        | {"lr": 1e-05, "limits": None, "sites": ["stage2", "yes", "1e3", "07"]},
         "command": ["se-search", "run", "--data", "Bilder für alle: 画像 #1", "a\nb", "", "~"],
         "timeout": None,
         "share": 0.1 + 0.2,
@@ -149,24 +150,24 @@ def test_a_run_that_has_not_started_has_an_empty_configuration(folder):
 
 
 def test_a_configuration_that_can_not_be_written_leaves_the_old_one(folder):
-    folder.write_config({"identity": STUDY})
+    folder.write_config({"identity": IDENTITY})
     with pytest.raises(Exception, match="cannot represent"):
-        folder.write_config({"identity": STUDY, "device": object()})
-    assert folder.read_config() == {"identity": STUDY}
+        folder.write_config({"identity": IDENTITY, "device": object()})
+    assert folder.read_config() == {"identity": IDENTITY}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"study: \xff\xfe", "can't be read"),
-        (b"study: [1", "can't be read"),
-        (b"study: {at: 2026-13-45}", "can't be read"),
-        (b"study: \x00", "can't be read"),
-        (b"study: !!python/object/apply:os.getcwd []", "can't be read"),
-        (b"", "has no 'identity'"),
-        (b"- identity", "has no 'identity'"),
-        (b"hash: abc", "has no 'identity'"),
-        (b"identity: 5", "has no 'identity'"),
+        (b"identity: \xff\xfe", "can't be read"),
+        (b"identity: [1", "can't be read"),
+        (b"identity: {at: 2026-13-45}", "can't be read"),
+        (b"identity: \x00", "can't be read"),
+        (b"identity: !!python/object/apply:os.getcwd []", "can't be read"),
+        (b"", "is no mapping"),
+        (b"- identity", "is no mapping"),
+        (b"format: 2\nhash: abc", "has no 'identity'"),
+        (b"format: 2\nidentity: 5", "has no 'identity'"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, message):
@@ -177,22 +178,52 @@ def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, me
     assert message in str(caught.value)
 
 
-def test_a_new_run_takes_any_study(folder):
-    folder.refuse_changes(STUDY)
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("format: 1\nidentity: {}", "a run of format 1"),
+        ("format: 3\nidentity: {}", "a run of format 3"),
+        ("format: two\nidentity: {}", "a run of format 'two'"),
+        ("study: {epochs: 4}", "a run of format 1"),
+        ("identity: {epochs: 4}", "a run that states no format"),
+    ],
+)
+def test_a_folder_of_another_format_is_refused_in_one_sentence(folder, content, found):
+    folder.config_file.write_text(content)
+    with pytest.raises(RunError) as caught:
+        folder.read_config()
+    assert str(caught.value) == (
+        f"{folder.path} holds {found}; this version of se-search reads format 2"
+    )
 
 
-def test_a_run_goes_on_as_the_study_that_it_is(folder):
-    folder.write_config({"identity": STUDY})
-    folder.refuse_changes(dict(reversed(STUDY.items())))
+def test_a_new_run_does_not_start_in_a_folder_with_trials_of_format_1(folder):
+    (folder.path / "study.db").touch()
+    with pytest.raises(RunError, match="holds a run of format 1; this version"):
+        folder.refuse_changes(IDENTITY)
 
 
-def test_a_run_does_not_go_on_as_another_study(folder):
-    folder.write_config({"identity": STUDY})
-    changed = STUDY | {"epochs": 8, "space": {"granularity": "block", "sites": "all"}}
+def test_the_file_states_the_format(folder):
+    folder.write_config({"identity": IDENTITY})
+    assert folder.config_file.read_text().startswith("format: 2\n")
+
+
+def test_a_new_run_takes_any_identity(folder):
+    folder.refuse_changes(IDENTITY)
+
+
+def test_a_run_goes_on_with_its_identity(folder):
+    folder.write_config({"identity": IDENTITY})
+    folder.refuse_changes(dict(reversed(IDENTITY.items())))
+
+
+def test_a_run_does_not_go_on_with_another_identity(folder):
+    folder.write_config({"identity": IDENTITY})
+    changed = IDENTITY | {"epochs": 8, "space": {"granularity": "block", "sites": "all"}}
     with pytest.raises(RunChangedError) as caught:
         folder.refuse_changes(changed)
     assert str(caught.value).splitlines() == [
-        f"{folder.path} holds another study, and trials of the two can't be compared:",
+        f"{folder.path} holds another search, and trials of the two can't be compared:",
         "  epochs: 4 in the run, 8 asked for",
         '  space.granularity: "stage" in the run, "block" asked for',
         "Run the command that it was started with, or take another --name.",

@@ -14,10 +14,16 @@ HOST = "127.0.0.1"
 def serve_dashboard(folder: RunFolder, port: int, announce: Callable[[str], None]) -> None:
     """Serve the dashboard until Ctrl-C.
 
-    It has no passwords and lets whoever reaches it delete studies, so it listens on 127.0.0.1.
+    The dashboard has no passwords, and whoever reaches it can delete all trials. So it listens on
+    127.0.0.1, which no other machine reaches.
+
+    Args:
+        folder: the run's folder.
+        port: where the dashboard listens.
+        announce: called with each line that tells the user how to open it.
 
     Raises:
-        RunError: the run has no study yet, or the port is taken.
+        RunError: the run has no trials yet, or the port is taken.
     """
     if not folder.database.is_file():
         raise RunError(f"{folder.database} is not there: no trials have been stored")
