@@ -22,8 +22,9 @@ from se_search.errors import CandidateError
 from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone
 from se_search.models.names import SHAPES
-from se_search.models.profile import profile, trace_cost
+from se_search.models.profile import profile
 from se_search.models.surgery import insert
+from se_search.models.trace import trace_cost
 
 IMAGE_SIZE = 64
 # Some networks shrink small images to nothing.

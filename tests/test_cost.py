@@ -21,8 +21,8 @@ from se_search.candidate import (
 from se_search.cost import count_cost, count_space
 from se_search.errors import CandidateError
 from se_search.models.catalogue import default_shape, describe_backbone
-from se_search.models.profile import trace_cost
 from se_search.models.surgery import build
+from se_search.models.trace import trace_cost
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace, read_space
 

@@ -8,6 +8,8 @@ import pytest
 MODULES = [
     "se_search.candidate",
     "se_search.cost",
+    "se_search.models.catalogue",
+    "se_search.models.surgery",
     "se_search.recipe",
     "se_search.space.bound",
     "se_search.space.schema",

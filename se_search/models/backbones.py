@@ -1,4 +1,4 @@
-"""Backbones: from a name to a network, as it comes: plain, or with SE blocks of its own."""
+"""Constructs the network that a backbone's name means, with the SE blocks it may come with."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from torchvision.models import resnet
 from se_search.errors import BackboneError
 from se_search.models.cifar_nets import CIFAR_NETS
 from se_search.models.inception import INCEPTION_NETS
-from se_search.models.initial import initialise_convolutions
+from se_search.models.initialisation import initialise_convolutions
 from se_search.models.names import BACKBONE_NAMES, TORCHVISION_NAMES
 from se_search.models.own import construct_own, is_own_name
-from se_search.models.resnet_forms import RESNET_FORMS
+from se_search.models.paper_resnets import PAPER_RESNETS
 from se_search.models.shufflenet import SHUFFLENETS
 
 
 def resnet20_bottleneck(in_channels: int, num_classes: int) -> nn.Module:
-    """Return a small ResNet with ResNet-50's proportions, for images of 28 to 32 pixels.
+    """Return a small ResNet with the proportions of ResNet-50, for images of 28 to 32 pixels.
 
-    Twenty convolutions in bottleneck units, stages (1, 2, 2, 1), 32 to 256 channels out.
+    It has 20 layers: bottleneck units in four stages of 1, 2, 2 and 1, with 32 to 256 channels.
     """
     stem = 8
     layers: OrderedDict[str, nn.Module] = OrderedDict(
@@ -48,10 +48,14 @@ def resnet20_bottleneck(in_channels: int, num_classes: int) -> nn.Module:
 
 
 def torchvision_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
-    """Return torchvision's network of this name, without pretrained weights."""
+    """Return torchvision's network of this name, without pretrained weights.
+
+    Raises:
+        BackboneError: the images do not have 3 channels.
+    """
     if in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
-    # Without its auxiliary classifiers GoogLeNet has one output, in training too.
+    # Without auxiliary classifiers GoogLeNet has one output in training mode, too.
     options: dict[str, Any] = (
         {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
     )
@@ -81,7 +85,7 @@ def timm_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
 
 BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
     "resnet20_bottleneck": resnet20_bottleneck,
-    **RESNET_FORMS,
+    **PAPER_RESNETS,
     **CIFAR_NETS,
     **INCEPTION_NETS,
     **SHUFFLENETS,
@@ -92,17 +96,22 @@ BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
 def construct(
     name: str, in_channels: int, num_classes: int, seed: int, allow_code: bool = False
 ) -> nn.Module:
-    """Return a backbone with its own initialisation; the global random state stays as it is.
+    """Return a backbone with initial weights; the global random state stays as it is.
 
-    A name is one of ``BACKBONES``, or ``module:callable`` of a user, or one of timm's, with or
-    without ``timm:`` in front.
+    Args:
+        name: one of ``BACKBONES``, a user's ``module:callable``, or one of timm's, with or without
+            ``timm:`` in front.
+        in_channels: channels of the images.
+        num_classes: output width of the last layer.
+        seed: of the initial weights.
+        allow_code: whether a user's own code may be run.
 
     Raises:
-        BackboneError: there is no such backbone, it takes images of other channels, or it is code
-            of a user's own and that is not allowed.
+        BackboneError: there is no such backbone, it takes images of other channels, or it is a
+            user's own code and running it is not allowed.
     """
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the GPUs too, which the fork does not put back.
+        # torch.manual_seed would also seed the GPUs, whose state the fork does not restore.
         torch.default_generator.manual_seed(seed)
         if name in BACKBONES:
             return BACKBONES[name](in_channels, num_classes)
@@ -112,7 +121,7 @@ def construct(
 
 
 def timm_name(name: str) -> str:
-    """Return timm's own name of ``timm:NAME`` or ``NAME``.
+    """Return timm's name of the backbone ``timm:NAME`` or ``NAME``.
 
     Raises:
         BackboneError: timm has no such network, or is not installed.
@@ -122,7 +131,7 @@ def timm_name(name: str) -> str:
         import timm
     except ImportError as error:
         raise BackboneError(f"backbone {name!r} may be one of timm's: {error}") from error
-    # Names as hf-hub:OWNER/NAME would fetch code's configuration from somewhere.
+    # A name such as hf-hub:OWNER/NAME would download a configuration.
     if re.fullmatch(r"[\w.-]+", bare, re.ASCII) and timm.is_model(bare):
         return bare
     known = timm.list_models() if name != bare else [*BACKBONES, *timm.list_models()]
@@ -131,13 +140,13 @@ def timm_name(name: str) -> str:
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     allowed = ", ".join(BACKBONE_NAMES)
     raise BackboneError(
-        f"backbone {name!r}{hint} is not one of {allowed}, nor another one of torchvision or timm, "
-        "nor module:callable"
+        f"backbone {name!r}{hint} is not one of {allowed}, and neither another network of "
+        "torchvision or timm nor module:callable"
     )
 
 
 def timm_shape(name: str) -> tuple[int, int, int]:
-    """Return image channels, image size and number of classes that timm made a network for."""
+    """Return the image channels, image size and number of classes of timm's configuration."""
     import timm
 
     config = timm.get_pretrained_cfg(timm_name(name))

@@ -1,4 +1,4 @@
-"""The catalogue: describes a backbone without importing torch, where it was measured before."""
+"""Describes backbones, without importing torch if the catalogue has them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,29 @@ def describe_backbone(
     allow_code: bool = False,
     sites: Path | None = None,
 ) -> Backbone:
-    """Return a backbone's sites and costs: from the catalogue, or else measured (with torch).
+    """Return a backbone's sites and costs without SE.
+
+    They are read from the catalogue if it has the backbone with this image and number of classes;
+    else the network is constructed and traced, which imports torch and takes seconds.
 
     Args:
-        name: one of the catalogue, of torchvision, of timm, or ``module:callable``.
+        name: a network of the catalogue, of torchvision or of timm, or ``module:callable``.
         in_channels: channels of the images.
-        image_size: their height and width.
-        num_classes: width of the last layer.
-        allow_code: whether code of a user's own may be run, for ``module:callable``.
-        sites: file that says where the sites are; else they are found by inspection.
+        image_size: height and width of the images in pixels.
+        num_classes: output width of the last layer.
+        allow_code: whether a user's own code may be run; needed for ``module:callable``.
+        sites: file that lists the sites; None: they are found by inspection.
 
     Raises:
         BackboneError: there is no such backbone, it takes images of other channels, a size is
             not a positive integer, it is code that may not be run, or no sites are found.
+
+    Example:
+        >>> backbone = describe_backbone("resnet50", 3, 224, 1000)
+        >>> len(backbone.sites), backbone.stages
+        (16, (2, 3, 4, 5))
+        >>> backbone.sites[0].feature_map("standard")
+        FeatureMap(channels=256, pixels=3136)
     """
     if name in TORCHVISION_NAMES and in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
@@ -57,7 +67,9 @@ def describe_backbone(
 
 
 def backbone_in_channels(name: str, image_channels: int, *, allow_code: bool = False) -> int:
-    """Return the channels that a backbone wants of such images: torchvision's nets always want 3.
+    """Return the channels that a backbone takes of images with ``image_channels``.
+
+    Networks of torchvision always take 3; most others take what the images have.
 
     Raises:
         BackboneError: there is no such backbone, or it is code that may not be run.
@@ -75,9 +87,9 @@ def backbone_in_channels(name: str, image_channels: int, *, allow_code: bool = F
 
 
 def default_shape(name: str) -> tuple[int, int, int]:
-    """Return the image channels, image size and number of classes that a backbone is made for.
+    """Return the image channels, image size and number of classes for which a backbone is made.
 
-    Those of the catalogue, of timm, or else ImageNet's.
+    They are the catalogue's or timm's; for other networks those of ImageNet.
 
     Raises:
         BackboneError: there is no such backbone.
@@ -93,9 +105,10 @@ def default_shape(name: str) -> tuple[int, int, int]:
 
 
 def check_name(name: str) -> None:
-    """Raise a BackboneError if there is no backbone of this name; a user's own is not looked for.
+    """Raise a BackboneError if there is no backbone of this name.
 
-    A name that is not of the catalogue nor of torchvision is looked up in timm, with torch.
+    A name that is neither in the catalogue nor torchvision's is looked up in timm, which imports
+    torch. A user's ``module:callable`` is not looked up.
     """
     if name in SHAPES or name in TORCHVISION_NAMES:
         return
@@ -107,7 +120,7 @@ def check_name(name: str) -> None:
 
 
 def write_catalogue(path: Path) -> None:
-    """Measure every backbone anew, one line of JSON each."""
+    """Measure every backbone of the catalogue and write them to a file, one line of JSON each."""
     from se_search.models.profile import profile
 
     rows = [backbone_to_json(profile(name, *shape)) for name, shape in SHAPES.items()]

@@ -1,4 +1,4 @@
-"""The CIFAR networks of the SE paper's tables 4 and 5: their classes, and how deep they are."""
+"""The CIFAR networks of the SE paper (tables 4 and 5)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
-from se_search.models.initial import initialise_convolutions
+from se_search.models.initialisation import initialise_convolutions
 
 Branch = Callable[[int, int, int], nn.Module]  # of channels in, channels out, stride
 
 
 class PadShortcut(nn.Module):
-    """A shortcut without parameters: He et al.'s option A (2016a, sec. 3.3).
+    """A shortcut without parameters (He et al. 2016a, sec. 3.3, option A).
 
-    Takes every ``stride``-th pixel, and zeros for the channels that the input lacks.
+    It takes every ``stride``-th pixel, and adds channels of zeros.
     """
 
     def __init__(self, added_channels: int, stride: int) -> None:
@@ -37,12 +37,12 @@ class PadShortcut(nn.Module):
 class PreActivationUnit(nn.Module):
     """A residual unit with batch norm and ReLU in front of each convolution (He et al. 2016b).
 
-    Nothing follows the addition. Where ``shares_activation``, the shortcut takes the input after
-    the first batch norm and ReLU, not the bare input.
+    Nothing follows the addition. If ``shares_activation``, the input of the shortcut is the output
+    of the first batch norm and ReLU, else the input of the unit.
     """
 
-    # The shortcut never takes what pre has gated. Where it shares the first activation, pre comes
-    # after that activation, since before it there is nothing that only the branch sees.
+    # SE of the integration pre must gate the branch alone. If the shortcut shares the first
+    # activation, SE goes behind this activation, because everything before it feeds both.
     se_points: ClassVar[dict[str, tuple[str, str]]] = {
         "standard": ("branch", "after"),
         "pre": ("branch_in", "after"),
@@ -73,9 +73,9 @@ class PreActivationUnit(nn.Module):
 
 
 class ShakeShakeUnit(nn.Module):
-    """A residual unit of two branches in a random mixture (Gastaldi 2017)."""
+    """A residual unit that adds a random mixture of two branches (Gastaldi 2017)."""
 
-    # Inner would be one block in each of the two branches.
+    # The integration inner is left out: it would need a block in each of the two branches.
     se_points: ClassVar[dict[str, tuple[str, str]]] = {
         "standard": ("mix", "after"),
         "pre": ("branch_in", "after"),
@@ -104,13 +104,13 @@ class ShakeShakeUnit(nn.Module):
 
 
 class RandomMix(nn.Module):
-    """Mixes two feature maps by a random share of each, anew for every image (Gastaldi 2017).
+    """Mixes two feature maps with random weights, drawn for every image (Gastaldi 2017).
 
-    In training the gradient is mixed too, by a share of its own; in evaluation each has half.
+    In training the gradient is mixed with other random weights. In evaluation both weights are 0.5.
     """
 
     def forward(self, pair: tuple[Tensor, Tensor]) -> Tensor:
-        """Map two tensors ``(b, c, h, w)``, as one argument, to one of the same shape."""
+        """Map a pair of tensors ``(b, c, h, w)`` to one tensor ``(b, c, h, w)``."""
         first, second = pair
         if not self.training:
             return (first + second) / 2
@@ -124,8 +124,8 @@ class RandomMix(nn.Module):
 class ShiftedShortcut(nn.Module):
     """A projection whose two halves of channels see different pixels (Gastaldi 2017, sec. 2.1).
 
-    The second half sees the input moved one pixel right and down. The paper subsamples by average
-    pooling over 1x1, for which a convolution's stride stands here.
+    The second half sees the input shifted by one pixel to the right and down. The paper subsamples
+    by 1x1 average pooling; here the stride of the convolution does, which is equal.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
@@ -168,8 +168,8 @@ def pre_activation_net(
 ) -> nn.Module:
     """Return a network of pre-activation units (He et al. 2016b, appendix).
 
-    The shortcut shares the first activation in the network's first unit (appendix), and where it
-    is a projection (as in the authors' code, which the paper's text leaves open).
+    The shortcut shares the first activation in the network's first unit (appendix), and in units
+    whose shortcut is a projection (as in the authors' code; the paper does not say).
     """
     stages: list[nn.Module] = []
     channels = 16
@@ -193,7 +193,7 @@ def pre_activation_net(
 
 
 def basic_branch(in_channels: int, channels: int, stride: int) -> nn.Module:
-    """Return two 3x3 convolutions, from after the first activation on."""
+    """Return the branch of two 3x3 convolutions, without its first batch norm and ReLU."""
     return _named(
         conv1=_conv3x3(in_channels, channels, stride),
         bn2=nn.BatchNorm2d(channels),
@@ -203,9 +203,9 @@ def basic_branch(in_channels: int, channels: int, stride: int) -> nn.Module:
 
 
 def bottleneck_branch(in_channels: int, channels: int, stride: int) -> nn.Module:
-    """Return 1x1, 3x3 and 1x1 convolutions, from after the first activation on.
+    """Return the branch of 1x1, 3x3 and 1x1 convolutions, without its first batch norm and ReLU.
 
-    The first has the stride, as in the authors' code.
+    The first convolution has the stride, as in the authors' code.
     """
     width = channels // 4
     return _named(
@@ -254,7 +254,7 @@ def _network(
     channels: int,
     num_classes: int,
 ) -> nn.Module:
-    """Return all of it in a row, with global pooling and a linear layer at the end."""
+    """Return stem, stages and last modules in sequence, then global pooling and a linear layer."""
     net = nn.Sequential(
         OrderedDict(
             [

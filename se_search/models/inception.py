@@ -9,13 +9,13 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from se_search.models.initial import initialise_convolutions
+from se_search.models.initialisation import initialise_convolutions
 
 
 class Row(NamedTuple):
-    """A row of Ioffe & Szegedy's figure 5: how many channels each convolution has.
+    """The channels of a module's convolutions, a row of figure 5 of Ioffe & Szegedy 2015.
 
-    Without a pool projection the module has stride 2, and hands its pooled input through.
+    A module without projection (0) has stride 2, and its pooled input is a branch of its output.
     """
 
     conv1x1: int
@@ -27,8 +27,8 @@ class Row(NamedTuple):
     projection: int
 
 
-# One tuple a stage. Figure 5 gives 4c an output of 576 channels and 4e one of 1024, but the parts
-# of 4c add up to 608, so those of 4e to 1056: so has the SE paper's Caffe model.
+# One tuple for each stage. Figure 5 says that 4c has 576 output channels and 4e 1024, but the
+# branches of 4c add up to 608, and so those of 4e to 1056, as in the SE paper's Caffe model.
 STAGES: tuple[tuple[Row, ...], ...] = (
     (
         Row(64, 64, 64, 64, 96, "avg", 32),  # 3a
@@ -50,7 +50,7 @@ STAGES: tuple[tuple[Row, ...], ...] = (
 
 
 class InceptionModule(nn.Module):
-    """Parallel convolutions and a pooling of one input, one after the other in channels."""
+    """Parallel convolutions and a pooling of one input, concatenated over the channels."""
 
     # On the concatenated output (Hu et al. 2019, fig. 2): there is no shortcut to add.
     se_points: ClassVar[dict[str, tuple[str, str]]] = {"standard": ("", "after")}
@@ -87,7 +87,7 @@ class InceptionModule(nn.Module):
 
 
 class ConvNormReLU(nn.Sequential):
-    """A convolution that keeps the map's size, but for the stride; batch norm; ReLU."""
+    """A convolution with padding, batch norm and ReLU."""
 
     def __init__(self, in_channels: int, channels: int, side: int, stride: int = 1) -> None:
         super().__init__(
@@ -100,8 +100,8 @@ class ConvNormReLU(nn.Sequential):
 def bn_inception(in_channels: int, num_classes: int) -> nn.Module:
     """Return BN-Inception: ``layer1`` is 3a to 3c, ``layer2`` 4a to 4e, ``layer3`` 5a and 5b.
 
-    The first convolution is a plain one, as in the SE paper's Caffe model; Ioffe & Szegedy made
-    it separable.
+    The first convolution is not separable, as in the SE paper's Caffe model; that of Ioffe &
+    Szegedy is.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(
@@ -132,6 +132,6 @@ INCEPTION_NETS: dict[str, Callable[[int, int], nn.Module]] = {"bn_inception": bn
 
 
 def _max_pool(stride: int) -> nn.Module:
-    # Caffe's has no padding and rounds up. That makes the same sizes as the convolutions of
-    # stride 2 beside it from even sizes only, so not at every image size.
+    # Caffe's pooling has no padding and rounds up. For odd sizes that gives other sizes than the
+    # convolutions of stride 2 in the other branches.
     return nn.MaxPool2d(kernel_size=3, stride=stride, padding=1)

@@ -1,4 +1,4 @@
-"""The names of backbones that are known without importing torch."""
+"""Names of backbones that can be listed without importing torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESNET_NAMES = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-# Those of torchvision take images of 3 channels.
+# Networks of torchvision, which take images of 3 channels.
 TORCHVISION_NAMES = (
     *RESNET_NAMES,
     "vgg11_bn",
@@ -29,8 +29,8 @@ TORCHVISION_NAMES = (
     "regnet_y_128gf",
 )
 
-# The networks of the catalogue: image channels, image size and number of classes for which they
-# are measured.
+# The networks of the catalogue, each with the image channels, the image size and the number of
+# classes for which it is measured.
 CIFAR = (3, 32, 10)
 IMAGENET = (3, 224, 1000)
 SHAPES: dict[str, tuple[int, int, int]] = {

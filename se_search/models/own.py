@@ -1,4 +1,4 @@
-"""A user's own network: imports it when that is allowed, and reads where its sites are."""
+"""Makes a user's own network, named ``module:callable``, if running its code is allowed."""
 
 from __future__ import annotations
 
@@ -8,85 +8,14 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
 from torch import nn
 
-from se_search.candidate import Integration
-from se_search.config import StrictModel, find_line, read_yaml
 from se_search.errors import BackboneError
 
 OWN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-
-Attach = tuple[Mapping[Integration, tuple[str, str]], ...]
-
-
-class Place(StrictModel):
-    """Where an SE block goes: before or after the module at a path."""
-
-    before: str | None = Field(None, min_length=1)
-    after: str | None = Field(None, min_length=1)
-
-    @model_validator(mode="after")
-    def _check_sides(self) -> Place:
-        if (self.before is None) == (self.after is None):
-            raise ValueError("needs either before or after")
-        return self
-
-    @property
-    def point(self) -> tuple[str, str]:
-        """Its path and side."""
-        return (self.before, "before") if self.before is not None else (str(self.after), "after")
-
-
-class NamedSite(StrictModel):
-    """A site: its stage, and the place for each integration that is possible there."""
-
-    stage: Annotated[int, Field(ge=1, strict=True)]
-    standard: Place | None = None
-    pre: Place | None = None
-    post: Place | None = None
-    identity: Place | None = None
-    inner: Place | None = None
-    rectified: Place | None = None
-
-    @model_validator(mode="after")
-    def _check_places(self) -> NamedSite:
-        if not self.points:
-            raise ValueError("needs a place for at least one integration")
-        return self
-
-    @property
-    def points(self) -> dict[Integration, tuple[str, str]]:
-        """Path and side for each integration."""
-        places: dict[Integration, Place | None] = {
-            "standard": self.standard,
-            "pre": self.pre,
-            "post": self.post,
-            "identity": self.identity,
-            "inner": self.inner,
-            "rectified": self.rectified,
-        }
-        return {name: place.point for name, place in places.items() if place is not None}
-
-
-class SiteFile(StrictModel):
-    """The sites of a network, in forward order."""
-
-    sites: Annotated[tuple[NamedSite, ...], Field(min_length=1)]
-
-
-@dataclass(frozen=True, slots=True)
-class SiteList:
-    """Where the sites of a network are: of each its stage, and the points of its integrations."""
-
-    stages: tuple[int, ...]
-    attach: Attach
 
 
 def is_own_name(name: str) -> bool:
@@ -95,12 +24,14 @@ def is_own_name(name: str) -> bool:
 
 
 def construct_own(name: str, in_channels: int, num_classes: int, allow_code: bool) -> nn.Module:
-    """Import ``module:callable`` and call it, with the keyword arguments that it takes.
+    """Import ``module:callable`` and return the network that the callable makes.
 
-    The current folder is importable.
+    The callable gets the keyword arguments ``num_classes`` and ``in_channels`` if it takes them.
+    Modules in the current folder can be imported.
 
     Raises:
-        BackboneError: it is not allowed, there is no such callable, or it makes no network.
+        BackboneError: running the code is not allowed, there is no such callable, or it does not
+            return a network.
     """
     function = _import(name, allow_code)
     offered = {"num_classes": num_classes, "in_channels": in_channels}
@@ -115,7 +46,10 @@ def construct_own(name: str, in_channels: int, num_classes: int, allow_code: boo
 
 
 def own_in_channels(name: str, image_channels: int, allow_code: bool) -> int:
-    """Return the channels that an own network takes: any, or those of its first convolution.
+    """Return the image channels that a user's network takes.
+
+    They are the images' own if the callable takes ``in_channels``, else those of the network's
+    first convolution.
 
     Raises:
         BackboneError: see ``construct_own``.
@@ -128,62 +62,11 @@ def own_in_channels(name: str, image_channels: int, allow_code: bool) -> int:
     return image_channels
 
 
-def read_sites(path: Path, model: nn.Module) -> SiteList:
-    """Read the file that says where the sites of a network are.
-
-    Raises:
-        BackboneError: it can't be read, or names a module that the network does not have.
-    """
-    sites = read_yaml(path, SiteFile, BackboneError).sites
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    assert root is not None  # it has been read
-
-    def where(number: int, integration: str) -> str:
-        return f"{path}:{find_line(root, ('sites', number, integration))}"
-
-    return _check_paths(sites, model, where)
-
-
-def ask_sites(model: nn.Module) -> SiteList | None:
-    """Return the sites that the network's own method ``se_sites`` lists; None if it has none.
-
-    Raises:
-        BackboneError: what it returns is no list of sites.
-    """
-    method = getattr(model, "se_sites", None)
-    if method is None:
-        return None
-    name = f"{type(model).__name__}.se_sites()"
-    try:
-        sites = SiteFile.model_validate({"sites": method()}).sites
-    except ValidationError as cause:
-        problem = cause.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise BackboneError(f"{name}: {key}: {problem['msg']}") from cause
-    return _check_paths(sites, model, lambda number, integration: f"{name}, site {number + 1}")
-
-
-def _check_paths(
-    sites: Sequence[NamedSite], model: nn.Module, where: Callable[[int, str], str]
-) -> SiteList:
-    known = [name for name, _ in model.named_modules() if name]
-    for number, site in enumerate(sites):
-        for integration, (path, _) in site.points.items():
-            if path not in known:
-                close = difflib.get_close_matches(path, known)
-                hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-                raise BackboneError(
-                    f"{where(number, integration)}: {integration}: {type(model).__name__} has no "
-                    f"module {path!r}{hint}"
-                )
-    return SiteList(tuple(site.stage for site in sites), tuple(site.points for site in sites))
-
-
 def _import(name: str, allow_code: bool) -> Callable[..., Any]:
     if not allow_code:
         raise BackboneError(
-            f"backbone {name!r} is a network of your own: reading it runs its code. "
-            "If you trust it, say so with --allow-code"
+            f"backbone {name!r} is a network of your own, and making it runs its code; "
+            "--allow-code allows that, if you trust the code"
         )
     module_name, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:

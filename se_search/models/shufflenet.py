@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from se_search.models.initial import initialise_convolutions
+from se_search.models.initialisation import initialise_convolutions
 
 
 class ChannelShuffle(nn.Module):
-    """Deals the channels of each group out to all groups (Zhang et al. 2018, sec. 3.1)."""
+    """Distributes the channels of each group over all groups (Zhang et al. 2018, sec. 3.1)."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to the same shape."""
+        """Map ``(b, c, h, w)`` to ``(b, c, h, w)``."""
         b, c, h, w = x.shape
         grouped = x.reshape(b, self.groups, c // self.groups, h, w)
         return grouped.transpose(1, 2).reshape(b, c, h, w)
@@ -30,13 +30,13 @@ class ChannelShuffle(nn.Module):
 class ShuffleUnit(nn.Module):
     """A ShuffleNet unit (Zhang et al. 2018, fig. 2b, 2c): grouped 1x1, depthwise 3x3, grouped 1x1.
 
-    With stride 2 the average-pooled input is not added to the branch but goes beside it, so that
-    the branch has ``channels - in_channels`` channels only.
+    With stride 2 the average-pooled input is concatenated with the branch, not added to it, so that
+    the branch has only ``channels - in_channels`` channels.
     """
 
-    # The paper does not say where SE is. On the branch, before it meets the shortcut, it adds
-    # 610,416 weights at r = 16: 1.87 M and 2.48 M in all, which table 3 has as 1.8 and 2.4. On
-    # the unit's output it would add 720,000.
+    # The SE paper does not say where SE is. On the branch, before it meets the shortcut, SE adds
+    # 610,416 weights at r = 16, which makes 2.48 M in place of 1.87 M; table 3 has 2.4 M and 1.8 M.
+    # On the unit's output it would add 720,000.
     se_points: ClassVar[dict[str, tuple[str, str]]] = {
         "standard": ("bn3", "after"),
         "pre": ("conv1", "before"),
@@ -99,7 +99,7 @@ SHUFFLENETS: dict[str, Callable[[int, int], nn.Module]] = {"shufflenet_v1_g3": s
 
 
 def _stage(in_channels: int, channels: int, num_units: int, first_groups: int) -> nn.Sequential:
-    """Return a stage; the very first 1x1 of the network is not grouped, its input is small."""
+    """Return a stage; the network's first 1x1 convolution has one group, for its input is small."""
     first = ShuffleUnit(in_channels, channels, 2, groups=3, first_groups=first_groups)
     rest = (ShuffleUnit(channels, channels, 1, 3, 3) for _ in range(num_units - 1))
     return nn.Sequential(first, *rest)

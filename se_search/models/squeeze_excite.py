@@ -1,4 +1,4 @@
-"""Channel attention: the squeeze-and-excitation block, its variants and its variants."""
+"""Modules of the squeeze-and-excitation block and of its variants (ese, eca, ge)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.nn import functional
 from se_search.candidate import SE, Gate, GateInit, Kind, Squeeze, eca_kernel
 from se_search.seeds import derive_seed
 
-LEAST_VARIANCE = 1e-5  # below it the root's gradient would grow without bound
-OPEN_GATE = 0.98  # not 1, where a hard sigmoid has no gradient
+LEAST_VARIANCE = 1e-5  # for smaller variances the gradient of the square root grows without bound
+OPEN_GATE = 0.98  # initial value of an open gate; at 1 a hard sigmoid has no gradient
 
 
 def _mean(x: Tensor) -> Tensor:
-    # Not AdaptiveAvgPool2d, which would be counted together with the head's pooling.
+    # Not AdaptiveAvgPool2d, which fvcore would count together with the pooling of the head.
     return x.mean((2, 3))
 
 
@@ -29,7 +29,7 @@ def _max(x: Tensor) -> Tensor:
 def _average_of_mean_and_max(x: Tensor) -> Tensor:
     """Return ``0.5 * mean + 0.5 * max``, as timm's ``SEModule`` does with ``add_maxpool``.
 
-    CBAM (Woo et al. 2018, eq. 2) sends both through the layers and adds what comes out.
+    CBAM (Woo et al. 2018, eq. 2) sends both through the layers and adds the results.
     """
     return torch.lerp(_mean(x), _max(x), 0.5)
 
@@ -52,7 +52,7 @@ GATE_FUNCTIONS: dict[Gate, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
-# Where each gate is OPEN_GATE.
+# The input at which each gate has the value OPEN_GATE.
 OPEN_BIASES: dict[Gate, float] = {
     "sigmoid": math.log(OPEN_GATE / (1 - OPEN_GATE)),
     "hard_sigmoid": 6 * OPEN_GATE - 3,
@@ -62,23 +62,23 @@ OPEN_BIASES: dict[Gate, float] = {
 
 
 class ChannelAttention(nn.Module):
-    """Scales a feature map by gates that it computes from it."""
+    """Multiplies a feature map by gates that are computed from it."""
 
     def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to a gate a channel, ``(b, c, 1, 1)``, or to one an element."""
+        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to the same shape."""
+        """Map ``(b, c, h, w)`` to the gated feature map ``(b, c, h, w)``."""
         return x * self.gates(x)
 
 
 class SqueezeExcite(ChannelAttention):
-    """Gate the channels of a feature map by what all of it holds (Hu et al. 2019, eq. 2-4).
+    """The squeeze-and-excitation block (Hu et al. 2019, eq. 2-4).
 
     ``z = mean of x over its pixels``, ``s = gate(expand(relu(reduce(z))))``, ``y = s * x``.
-    Costs ``2 * channels * width`` parameters, and ``channels + width`` more with biases.
-    Without a squeeze both layers are 1x1 convolutions, and each pixel has gates of its own.
+    It has ``2 * channels * width`` parameters, and ``channels + width`` more with biases. Without a
+    squeeze both layers are 1x1 convolutions, and each pixel has its own gates.
     """
 
     def __init__(
@@ -99,38 +99,38 @@ class SqueezeExcite(ChannelAttention):
         )
         self.reduce = layer(channels, width, bias=bias)
         self.expand = layer(width, channels, bias=bias)
-        self.open()
+        self.open_gate()
 
     @classmethod
     def of(cls, block: SE, channels: int) -> SqueezeExcite:
-        """Return the module that a candidate's block of kind ``se`` stands for."""
+        """Return the module for a candidate's block of kind ``se``."""
         return cls(channels, block.width, block.squeeze, block.gate, block.bias, block.gate_init)
 
     def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``, or to its own shape without a squeeze."""
+        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze."""
         z = SQUEEZE_FUNCTIONS[self.squeeze](x)
         s = GATE_FUNCTIONS[self.gate](self.expand(torch.relu(self.reduce(z))))
         if self.gate_init == "double":
             s = 2 * s
         return s if self.squeeze == "none" else s[:, :, None, None]
 
-    def open(self) -> None:
-        """Set the last layer's bias so that the gate starts near 1, if it is to be ``open``."""
+    def open_gate(self) -> None:
+        """Let the gate start near 1 by the last layer's bias, if ``gate_init`` is ``open``."""
         if self.gate_init == "open":
             assert self.expand.bias is not None
             nn.init.constant_(self.expand.bias, OPEN_BIASES[self.gate])
 
     def extra_repr(self) -> str:
-        """Say what the two layers below don't."""
+        """Return the options that the two layers do not show."""
         gate_init = "" if self.gate_init == "half" else f", gate_init={self.gate_init}"
         return f"squeeze={self.squeeze}, gate={self.gate}{gate_init}"
 
 
 class EffectiveSqueezeExcite(ChannelAttention):
-    """Gate the channels through one layer without a bottleneck (Lee & Park 2020).
+    """Effective SE: one layer without a bottleneck (Lee & Park 2020).
 
-    Costs ``channels * (channels + 1)`` parameters. The gate is a hard sigmoid, as in their code
-    and in timm's ``EffectiveSEModule``.
+    It has ``channels * (channels + 1)`` parameters. The gate is a hard sigmoid, as in the authors'
+    code and in timm's ``EffectiveSEModule``.
     """
 
     def __init__(self, channels: int) -> None:
@@ -138,14 +138,15 @@ class EffectiveSqueezeExcite(ChannelAttention):
         self.fc = nn.Linear(channels, channels)
 
     def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
         return functional.hardsigmoid(self.fc(_mean(x)))[:, :, None, None]
 
 
 class EfficientChannelAttention(ChannelAttention):
-    """Gate each channel by the means of its neighbours in the order of the channels.
+    """Efficient channel attention: a convolution over the channels (Wang et al. 2020).
 
-    A convolution over the channels (Wang et al. 2020); costs its few weights.
+    Each channel is gated by the means of the channels next to it. ``eca_kernel`` is the number of
+    parameters.
     """
 
     def __init__(self, channels: int) -> None:
@@ -154,19 +155,19 @@ class EfficientChannelAttention(ChannelAttention):
         self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
 
     def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
         s = torch.sigmoid(self.conv(_mean(x)[:, None]))
         return s[:, 0, :, None, None]
 
 
 class GatherExcite(ChannelAttention):
-    """Gate each channel by the sigmoid of its own mean (Hu et al. 2018, theta-minus)."""
+    """Gather-Excite without parameters: the sigmoid of the mean (Hu et al. 2018, theta-minus)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
 
     def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to ``(b, c, 1, 1)``."""
+        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
         return torch.sigmoid(_mean(x))[:, :, None, None]
 
 
@@ -178,14 +179,20 @@ VARIANTS: dict[Kind, Callable[[int], ChannelAttention]] = {
 
 
 def make_block(block: SE, channels: int) -> ChannelAttention:
-    """Return the module that a candidate's block stands for, with weights yet to be drawn."""
+    """Return the module for a candidate's block; ``initialise`` draws its weights."""
     if block.kind == "se":
         return SqueezeExcite.of(block, channels)
     return VARIANTS[block.kind](channels)
 
 
 def initialise(attention: ChannelAttention, site: str, seed: int) -> None:
-    """Draw the weights as PyTorch's layers do by default, each from a stream of its own."""
+    """Draw the weights as PyTorch's layers do by default, each from its own random stream.
+
+    Args:
+        attention: the block.
+        site: name of the site, which makes the streams those of this place.
+        seed: seed of the training.
+    """
     for layer_name, layer in attention.named_children():
         bound = 1 / math.sqrt(layer.get_parameter("weight")[0].numel())
         for name, parameter in layer.named_parameters():
@@ -193,4 +200,4 @@ def initialise(attention: ChannelAttention, site: str, seed: int) -> None:
             generator.manual_seed(derive_seed(seed, site, f"{layer_name}.{name}"))
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
     if isinstance(attention, SqueezeExcite):
-        attention.open()
+        attention.open_gate()

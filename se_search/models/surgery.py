@@ -1,4 +1,4 @@
-"""Surgery: puts a candidate's SE blocks into its backbone."""
+"""Builds candidates: puts SE blocks into the network of a backbone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from torch import Tensor, nn
 from se_search.candidate import SE, Backbone, Candidate, NativeSE
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
-from se_search.models.sites import (
-    AttachPoint,
-    ModuleSite,
-    locate_sites,
-    named_sites,
-    native_layers,
-)
+from se_search.models.freezing import freeze
+from se_search.models.sites import AttachPoint, ModuleSite, locate_sites, named_sites
 from se_search.models.squeeze_excite import ChannelAttention, initialise, make_block
-from se_search.models.weights import freeze, load_weights
+from se_search.models.units import native_layers
+from se_search.models.weights import load_weights
 from se_search.seeds import derive_seed
 
 
@@ -32,22 +28,30 @@ def build(
     weights: Path | None = None,
     freeze_backbone: bool = False,
 ) -> nn.Module:
-    """Return the candidate as a network; the global random state stays.
+    """Return the network of a candidate; the global random state stays as it is.
 
-    Candidates that are built with one seed share every weight that they have in common: those of
-    the backbone, and those of an SE block where site and shape agree. Without SE it is the plain
-    backbone.
+    Candidates that are built with one seed have equal initial weights in the backbone, and in SE
+    blocks of equal shape at one site. A candidate without SE is the plain backbone to the bit.
 
     Args:
-        candidate: what to build.
+        candidate: the candidate.
         seed: of all weights that are drawn.
-        weights: file with weights of the backbone as it comes; SE is drawn, and the classifier
-            if the file's is of another number of classes.
-        freeze_backbone: train only what is drawn; see ``weights.freeze``.
+        weights: file with weights of the backbone; None: all weights are drawn. The weights of SE
+            blocks are always drawn, and those of the classifier if the file has them for another
+            number of classes.
+        freeze_backbone: whether only the drawn parameters require a gradient.
 
     Raises:
         BackboneError: there is no such backbone, it takes images of other channels, or the
             weights do not fit.
+
+    Example:
+        >>> from se_search.models.catalogue import describe_backbone
+        >>> backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+        >>> candidate = Candidate.parse("resnet20_bottleneck/stage5=standard:r16", backbone)
+        >>> model = build(candidate, seed=0)
+        >>> model(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
     backbone = candidate.backbone
     model = construct(
@@ -58,7 +62,7 @@ def build(
         backbone.allow_code,
     )
     drawn: tuple[str, ...] = () if weights is None else load_weights(model, weights).drawn
-    # Named before the surgery, that moves their names.
+    # Taken before the surgery, which changes the names of parameters.
     kept = [parameter for name, parameter in model.named_parameters() if name in drawn]
     insert(model, candidate, seed)
     if freeze_backbone:
@@ -68,14 +72,15 @@ def build(
 
 
 def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
-    """Put the candidate's SE blocks into a network as it comes, which keeps its weights.
+    """Put a candidate's SE blocks into the network of its backbone, which keeps its weights.
 
-    Each goes around, or in front of, a module of the network (``wrapped``), as ``se`` beside it.
-    In a network that has SE blocks of its own each of these is kept, replaced by one of another
-    width, or removed.
+    The module at an attach point is replaced by a ``Sequential`` of this module, named
+    ``wrapped``, and the SE block, named ``se``, before or after it. An SE block that the network
+    came with is kept, replaced by one of another width, or removed.
 
     Raises:
-        BackboneError: the network has other sites than the candidate, or a candidate's SE blocks.
+        BackboneError: the network has other sites than the candidate, or carries a candidate's SE
+            blocks already.
     """
     if any(isinstance(module, ChannelAttention) for module in model.modules()):
         raise BackboneError(f"this {type(model).__name__} already carries SE blocks")
@@ -105,14 +110,14 @@ def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
             module = _make_block(block, channels, site.name, seed).to(like)
         else:
             continue
-        # All parents are looked up before the first change, which may move what is below it.
+        # All parents are looked up before the first change, which may move the modules below it.
         changes.append((_parent(model, point), point, module, block))
     for parent, point, module, block in changes:
         _attach(parent, point, module, block)
 
 
 def strip(model: nn.Module, located: Sequence[ModuleSite]) -> None:
-    """Remove the SE blocks that a network came with, which makes it plain."""
+    """Remove the SE blocks that a network came with, so that it is plain."""
     for site in located:
         if "native" in site.attach_points:
             point = site.attach_points["native"]
@@ -120,14 +125,14 @@ def strip(model: nn.Module, located: Sequence[ModuleSite]) -> None:
 
 
 def locate(model: nn.Module, backbone: Backbone) -> tuple[ModuleSite, ...]:
-    """Find a backbone's sites in its network, as it comes: named by a user, or by inspection."""
+    """Return a backbone's sites in its network: those that a user listed, or by inspection."""
     if backbone.attach is None:
         return locate_sites(model)
     return named_sites([site.stage for site in backbone.sites], backbone.attach)
 
 
 def se_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the SE blocks of a candidate's network by path, native ones included."""
+    """Return the SE blocks of a candidate's network by path, including those it came with."""
     return {
         path: module
         for path, module in model.named_modules()
@@ -136,12 +141,12 @@ def se_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def plain_name(parameter_name: str) -> str:
-    """Return the name that a parameter of the backbone has in the plain backbone."""
+    """Return the name in the plain backbone of a parameter of a candidate's network."""
     return ".".join(part for part in parameter_name.split(".") if part != "wrapped")
 
 
 def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
-    """Return the backbone's weights under the names that they have in the plain backbone."""
+    """Return the backbone's weights in a candidate's network, named as in the plain backbone."""
     inside_se = tuple(f"{path}." for path in se_modules(model))
     return {
         plain_name(name): tensor
@@ -151,10 +156,16 @@ def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
 
 
 def resize_native(module: nn.Module, width: int, site: str, seed: int) -> nn.Module:
-    """Return an SE block of the same class and options with another squeeze width.
+    """Return a copy of an SE block that a network came with, with another squeeze width.
 
-    Its weights are drawn as torchvision and timm draw those of such blocks (He et al. 2015 with
-    the fan out; biases of zero), each from a stream of its own.
+    Weights are drawn as torchvision and timm draw them (He et al. 2015 with the fan out; biases of
+    zero), each from its own random stream.
+
+    Args:
+        module: the SE block.
+        width: the squeeze width of the copy.
+        site: name of the site, which makes the streams those of this place.
+        seed: seed of the training.
     """
     resized = copy.deepcopy(module)
     (first, reduce), (second, expand) = native_layers(module).items()

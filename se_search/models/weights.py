@@ -1,10 +1,10 @@
-"""Weights that were trained before: loads them into a backbone as it comes, and freezes them."""
+"""Loads trained weights into a backbone, before SE blocks are put in."""
 
 from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,20 @@ from torch import Tensor, nn
 
 from se_search.errors import BackboneError
 
-# Classifiers beside the network's own, which some networks have during their training only.
+# Auxiliary classifiers, which some networks have during their training only.
 AUXILIARY = re.compile(r"(aux\d?|AuxLogits)\.")
-COUNTERS = "num_batches_tracked"  # old files lack them, and nothing here reads them
-MAX_NAMED = 5
+COUNTERS = "num_batches_tracked"  # old files lack them, and no batch norm here reads them
+MAX_NAMED = 5  # names in the message of an error
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a file of weights left as it was.
+    """The parameters for which a network and a file of weights differ.
 
     Attributes:
-        drawn: parameters of the classifier that the file has for another number of classes.
-        ignored: names in the file that this network has no use for: auxiliary classifiers.
+        drawn: parameters of the network's classifier that keep their initial values, because the
+            file has them for another number of classes.
+        ignored: parameters in the file that the network does not have: auxiliary classifiers.
     """
 
     drawn: tuple[str, ...]
@@ -34,11 +35,10 @@ class Loaded:
 
 
 def load_weights(model: nn.Module, path: Path) -> Loaded:
-    """Load a state dict into a network as it comes, before any surgery.
+    """Load a state dict from a file into a backbone that carries no SE blocks yet.
 
-    The file is of ``torch.save`` (nothing in it is executed) or safetensors. It may hold the state
-    dict under ``state_dict`` or ``model``, and ``module.`` in front of every name. All names and
-    shapes must be the network's, but for the number of classes.
+    Names and shapes must be those of the network, except the number of classes. See
+    ``read_weights`` for the files.
 
     Raises:
         BackboneError: the file can't be read, or does not fit the network.
@@ -70,10 +70,13 @@ def load_weights(model: nn.Module, path: Path) -> Loaded:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a state dict from a file, by name.
+    """Return the tensors of a state dict in a file, by name.
+
+    The file is of ``torch.save`` (nothing in it is executed) or safetensors. The state dict may be
+    under the key ``state_dict`` or ``model``, and all names may begin with ``module.``.
 
     Raises:
-        BackboneError: it can't be read, holds more than tensors, or no state dict.
+        BackboneError: the file can't be read, or does not hold a state dict of tensors alone.
     """
     try:
         if path.suffix == ".safetensors":
@@ -84,9 +87,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BackboneError(
-            f"{path} is no file of tensors alone, and is not read since that could run code"
+            f"{path} holds more than tensors, and is not read, because that could run code"
         ) from error
-    except Exception as error:  # each format has errors of its own for what is no such file
+    except Exception as error:  # each format has its own errors for files of another format
         raise BackboneError(f"{path} can't be read as weights: {error}") from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
@@ -105,17 +108,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def find_weights(text: str, backbone: str) -> Path:
-    """Return the file of weights that ``--weights`` asks for; ``DEFAULT`` is torchvision's best.
+    """Return the file of weights that a user asks for.
 
-    These are fetched once, to PyTorch's own folder, and checked against the hash in their name.
+    Args:
+        text: path of a file, or ``DEFAULT`` for torchvision's best weights. These are downloaded
+            once, to PyTorch's folder, and checked against the hash in their name.
+        backbone: name of the backbone.
 
     Raises:
-        BackboneError: there is no such file, torchvision has no weights, or can't be reached.
+        BackboneError: there is no such file, or torchvision has no weights for the backbone, or
+            they can't be downloaded.
     """
     if text != "DEFAULT":
         path = Path(text)
         if not path.is_file():
-            raise BackboneError(f"weights {text}: there is no such file")
+            raise BackboneError(
+                f"weights {text}: there is no such file (allowed: a file, or DEFAULT)"
+            )
         return path
     from torchvision.models import get_model_weights
 
@@ -135,36 +144,14 @@ def find_weights(text: str, backbone: str) -> Path:
             )
         except (OSError, RuntimeError) as error:
             raise BackboneError(
-                f"the weights of {backbone} can't be had from {url}: {error}; "
+                f"the weights of {backbone} can't be downloaded from {url}: {error}; "
                 f"put the file at {path}, or name it with --weights"
             ) from error
     return path
 
 
-def freeze(model: nn.Module, trained: Iterable[nn.Parameter]) -> None:
-    """Let training change these parameters of a network only."""
-    keep = {id(parameter) for parameter in trained}
-    for parameter in model.parameters():
-        parameter.requires_grad_(id(parameter) in keep)
-
-
-def frozen_norms(model: nn.Module) -> list[nn.Module]:
-    """Return the batch norms whose parameters are frozen.
-
-    Their running statistics are not to change either, so they stay in evaluation mode: whoever
-    calls ``model.train()`` calls ``eval()`` on these afterwards.
-    """
-    return [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        and module.affine
-        and not any(parameter.requires_grad for parameter in module.parameters())
-    ]
-
-
 def _classifier(model: nn.Module) -> set[str]:
-    """Return the parameters of the last layer that the network lists."""
+    """Return the names of the parameters of the network's last linear or convolutional layer."""
     layers = [
         (name, module)
         for name, module in model.named_modules()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its customary name
 
 from se_search.errors import DivergedError
-from se_search.models.weights import frozen_norms
+from se_search.models.freezing import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
 
 LOADER_PREFIXES = ("", "test_")  # of the names of each loader's numbers in the history

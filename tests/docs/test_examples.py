@@ -9,7 +9,7 @@ from support.pages import PAGES, read_blocks
 from se_search.analysis.claims import Claim
 from se_search.config import parse_yaml
 from se_search.errors import SESearchError
-from se_search.models.own import SiteFile
+from se_search.models.site_file import SiteFile
 from se_search.recipe import Recipe
 from se_search.space.schema import SearchSpace
 

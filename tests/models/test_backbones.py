@@ -12,9 +12,10 @@ from se_search.candidate import SE, Candidate, FeatureMap
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
+from se_search.models.feature_maps import measure_sites
 from se_search.models.names import RESNET_NAMES
 from se_search.models.profile import profile
-from se_search.models.sites import locate_sites, measure_sites
+from se_search.models.sites import locate_sites
 from se_search.models.squeeze_excite import SqueezeExcite
 
 

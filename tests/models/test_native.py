@@ -15,8 +15,8 @@ from se_search.cost import count_cost
 from se_search.errors import BackboneError, CandidateError
 from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone
-from se_search.models.profile import trace_cost, trace_native
 from se_search.models.surgery import build, plain_state_dict, se_modules
+from se_search.models.trace import trace_cost, trace_native
 from se_search.seeds import derive_seed
 
 timm = pytest.importorskip("timm")

@@ -23,12 +23,13 @@ from se_search.models.cifar_nets import (
     bottleneck_branch,
 )
 from se_search.models.inception import INCEPTION_NETS, InceptionModule
-from se_search.models.profile import FlopCountAnalysis, profile, trace_cost
-from se_search.models.resnet_forms import RESNET_FORMS
+from se_search.models.paper_resnets import PAPER_RESNETS
+from se_search.models.profile import profile
 from se_search.models.shufflenet import SHUFFLENETS, ChannelShuffle, ShuffleUnit
 from se_search.models.surgery import build
+from se_search.models.trace import FlopCountAnalysis, trace_cost
 
-IMAGENET = RESNET_FORMS | INCEPTION_NETS | SHUFFLENETS
+IMAGENET = PAPER_RESNETS | INCEPTION_NETS | SHUFFLENETS
 NETWORKS = IMAGENET | CIFAR_NETS
 DEEP = {"resnet101_v1", "resnet152_v1", "resnext101_32x4d", "senet154", "shake_shake_26_2x96d"}
 UNITS = (BasicBlock, Bottleneck, PreActivationUnit, ShakeShakeUnit, ShuffleUnit, InceptionModule)
@@ -259,7 +260,7 @@ def test_evaluation_is_deterministic(name):
 
 
 def test_v1_has_the_strides_in_the_first_convolution():
-    v1 = RESNET_FORMS["resnet50_v1"](3, 10)
+    v1 = PAPER_RESNETS["resnet50_v1"](3, 10)
     v15 = resnet50(num_classes=10)
     assert v1.state_dict().keys() == v15.state_dict().keys()
     for stage, stride in (("layer1", 1), ("layer2", 2), ("layer3", 2), ("layer4", 2)):

@@ -14,8 +14,8 @@ from se_search.errors import BackboneError
 from se_search.execution.local import call_in_child
 from se_search.models.backbones import construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
-from se_search.models.profile import trace_cost
 from se_search.models.surgery import build, plain_state_dict, se_modules
+from se_search.models.trace import trace_cost
 
 NETWORK = """
 import torch

@@ -15,10 +15,12 @@ from se_search.cost import count_cost
 from se_search.errors import BackboneError
 from se_search.models.backbones import BACKBONES, construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
+from se_search.models.feature_maps import measure_sites
 from se_search.models.names import SHAPES, TORCHVISION_NAMES
-from se_search.models.profile import profile, trace_cost
-from se_search.models.sites import find_parts, locate_sites, measure_sites, named_sites
+from se_search.models.profile import profile
+from se_search.models.sites import find_parts, locate_sites, named_sites
 from se_search.models.surgery import build, insert, plain_state_dict, se_modules
+from se_search.models.trace import trace_cost
 from se_search.seeds import derive_seed
 
 timm = pytest.importorskip("timm")

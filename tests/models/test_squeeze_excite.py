@@ -11,9 +11,9 @@ from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Candidat
 from se_search.cost import count_block
 from se_search.errors import CandidateError
 from se_search.models.catalogue import describe_backbone
-from se_search.models.profile import SE_HANDLES, FlopCountAnalysis
 from se_search.models.squeeze_excite import ChannelAttention, initialise, make_block
 from se_search.models.surgery import build
+from se_search.models.trace import SE_HANDLES, FlopCountAnalysis
 from se_search.seeds import derive_seed
 
 SMALL = describe_backbone("resnet20_bottleneck", 1, 28, 10)

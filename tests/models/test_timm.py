@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import resnet
 
 from se_search.candidate import Backbone, Candidate
-from se_search.models.resnet_forms import RESNET_FORMS
-from se_search.models.sites import measure_sites
+from se_search.models.feature_maps import measure_sites
+from se_search.models.paper_resnets import PAPER_RESNETS
 from se_search.models.surgery import insert, plain_name
 
 timm = pytest.importorskip("timm")
@@ -23,7 +23,7 @@ def torchvision_net(name):
 
 def resnet18_with_the_pooling_of_v1():
     net = torchvision_net("resnet18")
-    net.maxpool = RESNET_FORMS["resnet50_v1"](3, 11).maxpool
+    net.maxpool = PAPER_RESNETS["resnet50_v1"](3, 11).maxpool
     return net
 
 
@@ -85,7 +85,7 @@ def take_weights(model, theirs, legacy):
             for name in ("resnet50", "resnet101", "resnet152", "resnext50_32x4d")
         ),
         *(
-            pytest.param(theirs, lambda ours=ours: RESNET_FORMS[ours](3, 11), "standard:r16+bias")
+            pytest.param(theirs, lambda ours=ours: PAPER_RESNETS[ours](3, 11), "standard:r16+bias")
             for theirs, ours in (
                 ("seresnext101_32x4d", "resnext101_32x4d"),
                 ("legacy_seresnet50", "resnet50_v1"),

@@ -10,13 +10,14 @@ from typing import Any
 from torch import nn
 from torchvision.models import resnet
 
-from se_search.models.initial import initialise_convolutions
+from se_search.models.initialisation import initialise_convolutions
 
 
 class BottleneckV1(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ships no types
-    """A bottleneck whose first 1x1 convolution has the stride, as He et al. 2016a released it.
+    """A bottleneck whose first 1x1 convolution has the stride, as in the code of He et al. 2016a.
 
-    So has the SE paper's Caffe model. torchvision gives it to the 3x3, which is called v1.5.
+    The SE paper's Caffe model has it there, too. In torchvision's bottleneck (v1.5) the 3x3
+    convolution has the stride.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -25,7 +26,7 @@ class BottleneckV1(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ship
 
 
 class BottleneckSENet(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ships no types
-    """A bottleneck of SENet-154: that of ResNeXt 64x4d, but the first 1x1 is half as wide."""
+    """The bottleneck of SENet-154: that of ResNeXt 64x4d with half the width in the first 1x1."""
 
     def __init__(
         self, in_channels: int, planes: int, stride: int, downsample: nn.Module | None
@@ -39,9 +40,9 @@ class BottleneckSENet(resnet.Bottleneck):  # type: ignore[misc]  # torchvision s
 
 
 def resnet_v1(blocks: tuple[int, ...], in_channels: int, num_classes: int) -> nn.Module:
-    """Return the bottleneck ResNet of the paper with so many blocks in each stage.
+    """Return the paper's bottleneck ResNet with the given number of blocks in each stage.
 
-    Its parameters have torchvision's names and shapes; the strides and the pooling differ.
+    Names and shapes of its parameters are torchvision's; strides and pooling differ.
     """
     net: nn.Module = resnet.ResNet(BottleneckV1, list(blocks), num_classes=num_classes)
     net.maxpool = _caffe_pool()
@@ -59,7 +60,7 @@ def resnext101_32x4d(in_channels: int, num_classes: int) -> nn.Module:
 
 
 def senet154(in_channels: int, num_classes: int) -> nn.Module:
-    """Return SENet-154 as it is without its SE blocks (Hu et al. 2019, appendix)."""
+    """Return SENet-154 without its SE blocks (Hu et al. 2019, appendix)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(
             *_conv_norm_relu(in_channels, 64, stride=2),
@@ -81,7 +82,7 @@ def senet154(in_channels: int, num_classes: int) -> nn.Module:
     return net
 
 
-RESNET_FORMS: dict[str, Callable[[int, int], nn.Module]] = {
+PAPER_RESNETS: dict[str, Callable[[int, int], nn.Module]] = {
     "resnet50_v1": partial(resnet_v1, (3, 4, 6, 3)),
     "resnet101_v1": partial(resnet_v1, (3, 4, 23, 3)),
     "resnet152_v1": partial(resnet_v1, (3, 8, 36, 3)),
@@ -91,15 +92,15 @@ RESNET_FORMS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 def _caffe_pool() -> nn.Module:
-    """Return the max-pooling of the Caffe models, whose windows start in the corner.
+    """Return the max-pooling of the Caffe models, whose windows start at the first pixel.
 
-    torchvision's start one pixel outside. Both make 56 pixels of 112, of other windows.
+    torchvision's windows start one pixel outside. Both map 112 pixels to 56.
     """
     return nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
 
 
 def _take_channels(net: nn.Module, in_channels: int) -> None:
-    """Give a ResNet of torchvision, which takes 3 channels, a stem for another number."""
+    """Replace the first convolution of torchvision's ResNet unless the images have 3 channels."""
     if in_channels != 3:
         net.conv1 = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
         initialise_convolutions(net.conv1)
@@ -115,7 +116,7 @@ def _conv_norm_relu(in_channels: int, channels: int, stride: int) -> tuple[nn.Mo
 
 def _senet_stage(in_channels: int, planes: int, num_blocks: int, stride: int) -> nn.Sequential:
     channels = 4 * planes
-    side = 1 if stride == 1 else 3  # the projections that halve the map are 3x3 (appendix)
+    side = 1 if stride == 1 else 3  # the projections with stride 2 are 3x3 (appendix)
     projection = nn.Sequential(
         nn.Conv2d(
             in_channels, channels, kernel_size=side, stride=stride, padding=side // 2, bias=False

@@ -1,0 +1,150 @@
+"""The units of known networks that can carry SE, and the attach points in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from torch import nn
+
+from se_search.candidate import INTEGRATIONS, Integration
+from se_search.errors import BackboneError
+
+Side = Literal["before", "after", "instead"]
+Points = Mapping[Integration, tuple[str, Side]]
+"""For each integration of a unit the path of a module inside it, and the side where SE goes."""
+
+# SE of the integration inner follows the 3x3 convolution (of a basic block the first one): it goes
+# before conv3 in a bottleneck, and before conv2 in a basic block.
+BASIC_BLOCK: Points = {
+    "standard": ("bn2", "after"),
+    "pre": ("conv1", "before"),
+    "post": ("", "after"),
+    "identity": ("downsample", "after"),
+    "inner": ("conv2", "before"),
+    "rectified": ("bn2", "after"),
+}
+BOTTLENECK: Points = {
+    **BASIC_BLOCK,
+    "standard": ("bn3", "after"),
+    "inner": ("conv3", "before"),
+    "rectified": ("bn3", "after"),
+}
+OUTPUT: Points = {"standard": ("", "after")}
+BRANCH: Points = {"standard": ("conv2d", "after")}
+
+# Units that can carry SE, by the full names of their classes, so that no library is imported only
+# to look for its units. A unit of this package or of a user has a class attribute ``se_points``.
+UNITS: dict[str, Points] = {
+    "torchvision.models.resnet.BasicBlock": BASIC_BLOCK,
+    "torchvision.models.resnet.Bottleneck": BOTTLENECK,
+    "torchvision.models.googlenet.Inception": OUTPUT,
+    "timm.models.resnet.BasicBlock": BASIC_BLOCK,
+    "timm.models.resnet.Bottleneck": BOTTLENECK,
+    # The paper does not say where SE is in a MobileNet. SE on the output of the pointwise
+    # convolution has the number of parameters of its table 3.
+    "timm.models._efficientnet_blocks.DepthwiseSeparableConv": {
+        "standard": ("bn2", "after"),
+        "inner": ("conv_pw", "before"),
+    },
+    "timm.models._efficientnet_blocks.InvertedResidual": {
+        "standard": ("bn3", "after"),
+        "inner": ("conv_pwl", "before"),
+    },
+    "timm.models.inception_resnet_v2.Block35": BRANCH,  # before the branch is scaled
+    "timm.models.inception_resnet_v2.Block17": BRANCH,
+    "timm.models.inception_resnet_v2.Block8": BRANCH,
+    "timm.models.inception_resnet_v2.Mixed_5b": OUTPUT,
+    "timm.models.inception_resnet_v2.Mixed_6a": OUTPUT,
+    "timm.models.inception_resnet_v2.Mixed_7a": OUTPUT,
+}
+
+# Networks without units: SE goes after the ReLU of each convolution in ``features``.
+CHAINS = ("torchvision.models.vgg.VGG", "timm.models.vgg.VGG")
+
+# SE blocks that networks come with, by class, with the names of their two layers.
+NATIVE: dict[str, tuple[str, str]] = {
+    "torchvision.ops.misc.SqueezeExcitation": ("fc1", "fc2"),
+    "timm.layers.squeeze_excite.SEModule": ("fc1", "fc2"),
+    "timm.models._efficientnet_blocks.SqueezeExcite": ("conv_reduce", "conv_expand"),
+    "timm.models.senet.SEModule": ("fc1", "fc2"),
+}
+
+
+def find_units(model: nn.Module) -> list[tuple[str, Points]]:
+    """Return the path and the attach points of each unit that can carry SE, in module order.
+
+    If the network has SE blocks of torchvision or timm, the units are those around these blocks.
+
+    Raises:
+        BackboneError: ``se_points`` of a unit is wrong.
+    """
+    return _find_native_blocks(model) or _find_chain(model) or _find_known_units(model)
+
+
+def _find_native_blocks(model: nn.Module) -> list[tuple[str, Points]]:
+    """Find SE blocks; the unit of each is the innermost module around it that is no Sequential."""
+    found: list[tuple[str, Points]] = []
+    for path, module in model.named_modules():
+        if not native_layers(module):
+            continue
+        unit, _, inner = path.rpartition(".")
+        while unit and isinstance(model.get_submodule(unit), nn.Sequential):
+            unit, _, name = unit.rpartition(".")
+            inner = f"{name}.{inner}"
+        points: Points = {"native": (inner if unit else "", "instead")}
+        found.append((unit or path, points))
+    return found
+
+
+def _find_chain(model: nn.Module) -> list[tuple[str, Points]]:
+    if not is_chain(model):
+        return []
+    features = model.get_submodule("features")
+    return [
+        (f"features.{name}", OUTPUT)
+        for name, module in features.named_children()
+        if isinstance(module, nn.ReLU)
+    ]
+
+
+def _find_known_units(model: nn.Module) -> list[tuple[str, Points]]:
+    found: list[tuple[str, Points]] = []
+    for path, module in model.named_modules():
+        if not path or (found and path.startswith(f"{found[-1][0]}.")):
+            continue
+        points = _points_of(module)
+        if points is not None:
+            found.append((path, points))
+    return found
+
+
+def _points_of(unit: nn.Module) -> Points | None:
+    declared = getattr(type(unit), "se_points", None)
+    if declared is None:
+        known = [UNITS[name] for name in _class_names(unit) if name in UNITS]
+        return known[0] if known else None
+    for integration, (_, side) in declared.items():
+        if integration not in INTEGRATIONS or side not in get_args(Side):
+            raise BackboneError(
+                f"se_points of {type(unit).__name__}: {integration!r}: {side!r} is none of "
+                f"{', '.join(INTEGRATIONS)} with before or after"
+            )
+    points: Points = declared
+    return points
+
+
+def native_layers(module: nn.Module) -> dict[str, nn.Conv2d]:
+    """Return the two layers of an SE block of torchvision or timm by name; empty for others."""
+    names = next((NATIVE[name] for name in _class_names(module) if name in NATIVE), ())
+    layers = {name: module.get_submodule(name) for name in names}
+    return {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
+
+
+def is_chain(model: nn.Module) -> bool:
+    """Tell whether a network is one chain of convolutions without units, as VGG is."""
+    return any(name in CHAINS for name in _class_names(model))
+
+
+def _class_names(module: nn.Module) -> list[str]:
+    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]
