@@ -62,9 +62,9 @@ from se_search.search.history import History
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
 from se_search.seeds import derive_seed
+from se_search.surrogate.candidate_posterior import compute_posterior
 from se_search.surrogate.features import Factors
-from se_search.surrogate.gaussian_process import Trainings
-from se_search.surrogate.posterior_front import compute_posterior
+from se_search.surrogate.trainings import Trainings
 
 Array = NDArray[np.float64]
 

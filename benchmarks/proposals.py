@@ -19,7 +19,7 @@ from se_search.search.history import History
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
 from se_search.surrogate.features import Factors
-from se_search.surrogate.gaussian_process import Trainings
+from se_search.surrogate.trainings import Trainings
 
 LEVELS = (7, 7, 7, 7, 7, 6)
 NUM_FINISHED, NUM_TIMED, NUM_TRAININGS_A_FIT = 1_000, 40, 200

@@ -16,6 +16,7 @@ from se_search.report.run_report import FRONT_FIELDS
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ class Run:
 
         identity = self.config["identity"]
         credible = read_posterior_front(
-            self.folder, self.records, identity["objectives"], identity["epochs"]
+            self.folder,
+            self.records,
+            read_space(self.folder),
+            identity["objectives"],
+            identity["epochs"],
         )
         rows = [candidate.flat() for candidate in credible.front]
         return pd.DataFrame(rows, columns=list(FRONT_FIELDS))

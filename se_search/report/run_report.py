@@ -74,8 +74,8 @@ def write_report(folder: RunFolder) -> Findings:
     config = folder.read_config()
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
     records = read_records(folder.database)
-    credible = read_posterior_front(folder, records, objectives, epochs)
     space = read_space(folder)
+    credible = read_posterior_front(folder, records, space, objectives, epochs)
     rungs = judge_rungs(records, list_rungs(config, records), space)
     candidates_csv = folder.path / "candidates.csv"
     write_trials(folder.trials_csv, records)

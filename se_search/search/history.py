@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.search.pool import Codes
-from se_search.surrogate.gaussian_process import Trainings
+from se_search.surrogate.trainings import Trainings
 
 Status = Literal["finished", "running", "failed"]
 

@@ -3,7 +3,7 @@
 Optuna's samplers model costs that are known, propose candidates that have been trained, and learn
 nothing from a second seed. This sampler scores each candidate by its expected hypervolume
 improvement (``acquisition``) under the posterior of a Gaussian process over the slots of the space
-(``surrogate.gaussian_process``) given all trainings, short and repeated ones included. It trains a
+(``surrogate.posterior``) given all trainings, short and repeated ones included. It trains a
 candidate of the front with another seed where that is worth more than a new candidate.
 """
 

@@ -24,13 +24,11 @@ from se_search.search.pool import Array, Codes, Pool, PoolSource
 from se_search.search.start_design import draw_untried, make_start_design
 from se_search.seeds import derive_seed
 from se_search.surrogate.features import Factors
-from se_search.surrogate.gaussian_process import (
-    Kernel,
-    Posterior,
-    Scale,
-    Trainings,
-    log2_fidelity_gaps,
-)
+from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
+from se_search.surrogate.likelihood import fit_kernel
+from se_search.surrogate.posterior import Posterior
+from se_search.surrogate.scale import Scale
+from se_search.surrogate.trainings import Observations, Trainings
 
 # Multiplies the posterior's standard deviation of candidates that have not been trained. On three
 # tables of NAS-Bench-201 factors from 1 to 3 find about equal fronts; 1 gets stuck more often.
@@ -189,7 +187,8 @@ class Proposer:
         values = Scale.fit(base, len(fidelity_gaps), self.num_starts).apply(
             base.accuracies, base.budgets
         )
-        kernel = Kernel(self.factors, fidelity_gaps).fit(rows, base.budgets, values)
+        seen = Observations.single(rows, base.budgets, values)
+        kernel = fit_kernel(Kernel(self.factors, fidelity_gaps), seen)
         pool = self._empty_pool()
         if not self.source.is_whole:
             trained = np.unique(base.codes, axis=0)

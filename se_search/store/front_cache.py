@@ -1,50 +1,70 @@
-"""Keeps what is believed of a run's candidates in a file, so that it is worked out just once.
+"""Keeps the posterior front of a run in its folder, so that it is computed just once.
 
-Fitting the accuracy model to 200 trainings takes half a second, and reading it back none. The file
-belongs to the trials that it was worked out from: with any other ones it is made anew.
+Fitting the accuracy model to 200 trainings takes seconds, reading the file milliseconds. The file
+belongs to the trials, the space and the version of the model that it was computed from: for others
+it is made anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 
+from se_search.backbone_file import backbone_to_json
+from se_search.errors import RunError
 from se_search.record import TrialRecord
+from se_search.space.bound import BoundSpace
+from se_search.store.files import write_text
 from se_search.store.run_folder import RunFolder
-from se_search.surrogate.posterior_front import PosteriorFront, fit_front
+from se_search.surrogate.posterior_front import MODEL_VERSION, PosteriorFront, fit_front
 
-FORMAT = 1  # another one for numbers that are worked out in another way
+FitFront = Callable[[Iterable[TrialRecord], BoundSpace, Sequence[str], int], PosteriorFront]
 
 
 def read_posterior_front(
-    folder: RunFolder, records: Sequence[TrialRecord], objectives: Sequence[str], full_epochs: int
+    folder: RunFolder,
+    records: Sequence[TrialRecord],
+    space: BoundSpace,
+    objectives: Sequence[str],
+    full_epochs: int,
+    fit: FitFront = fit_front,
 ) -> PosteriorFront:
-    """Return the credible front of a run's trials, worked out now or before: the same to the bit.
+    """Return the posterior front of a run's trials, computed now or before: equal to the bit.
 
     Args:
         folder: the run's; ``posterior.json`` in it is read, and written where that is allowed.
         records: all trials of the run.
+        space: that the candidates are of.
         objectives: ``accuracy``, and the costs.
         full_epochs: of a full training.
+        fit: what computes the front.
     """
     path = folder.path / "posterior.json"
-    asked = [FORMAT, list(objectives), full_epochs, [astuple(record) for record in records]]
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    digest = _digest(records, space, objectives, full_epochs)
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["digest"] == digest:
             return PosteriorFront.from_json(kept["front"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
-    front = fit_front(records, objectives, full_epochs)
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(
-            json.dumps({"digest": digest, "front": front.to_json()}), encoding="utf-8"
-        )
-        temporary.replace(path)
-    except OSError:
-        pass  # a folder of somebody else can be read, too
+    front = fit(records, space, objectives, full_epochs)
+    with suppress(RunError):  # a folder that may not be written to can be read, too
+        write_text(path, json.dumps({"digest": digest, "front": front.to_json()}))
     return front
+
+
+def _digest(
+    records: Sequence[TrialRecord], space: BoundSpace, objectives: Sequence[str], full_epochs: int
+) -> str:
+    asked = [
+        MODEL_VERSION,
+        space.space.model_dump(mode="json"),
+        backbone_to_json(space.backbone),
+        list(objectives),
+        full_epochs,
+        [astuple(record) for record in records],
+    ]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

@@ -12,12 +12,12 @@ from support.made_up_effects import (
     SPACE,
     WIDTHS,
     Truth,
-    bind,
     draw_candidates,
     make_trial,
     train,
     write_text,
 )
+from support.networks import bind
 
 from se_search.analysis.effects import analyze_effects
 from se_search.errors import RunError, SpaceError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from support.made_up_effects import bind
+from support.networks import bind
 from support.records import make_record
 
 from se_search.analysis.effect_model import ANY_SE

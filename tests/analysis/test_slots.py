@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.made_up_effects import bind
+from support.networks import bind
 
 from se_search.analysis.slots import read_slots
 from se_search.errors import CandidateError, SpaceError

@@ -39,9 +39,10 @@ from se_search.report.confirmation import confirmation_sentences, print_confirma
 from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space as read_run_space
 from se_search.store.training_log import read_log
 from se_search.store.trials import read_records
-from se_search.surrogate.posterior_front import fit_front
+from se_search.surrogate.posterior_front import fit_front, plain_front
 
 NUM_VALIDATION, NUM_TEST = 287, 360
 
@@ -141,9 +142,9 @@ def test_named_candidates_are_trained_instead_of_the_front(train):
 def test_the_credible_set_is_what_the_model_does_not_rule_out(tmp_path):
     run = search_into(tmp_path / "run", 12)
     records = read_records(run.database)
-    backbone = describe_backbone("resnet20_bottleneck", 1, 8, 10)
-    believed = fit_front(records, ("accuracy", "params"), 1)
-    chosen = choose_candidates(("all-credible",), backbone, believed)
+    space = read_run_space(run)
+    believed = fit_front(records, space, ("accuracy", "params"), 1)
+    chosen = choose_candidates(("all-credible",), space.backbone, believed)
     wanted = {c.summary.key for c in believed.candidates if c.probability_on_front >= 0.05}
     assert {c.key for c in chosen if "credible" in c.roles} == wanted
     estimates = {c.summary.key: c.estimate for c in believed.candidates}
@@ -168,9 +169,9 @@ def test_se_everywhere_is_in_the_first_position_where_there_is_no_standard_one()
 
 
 def test_a_run_without_a_full_training_has_nothing_to_confirm():
-    backbone = make_backbone([32])
+    nothing = plain_front([], "fewer than 8 trainings have ended")
     with pytest.raises(RunError, match="no front to confirm"):
-        choose_candidates(("front",), backbone, fit_front([], ("accuracy", "params"), 1))
+        choose_candidates(("front",), make_backbone([32]), nothing)
 
 
 # --- what a run has recorded ----------------------------------------------------------------------

@@ -1,185 +1,111 @@
-"""The closing words and files of a run: what they say of how far the front may be believed."""
+"""The posterior front that a run keeps: read back to the bit, and made anew for anything else."""
 
-import csv
 import json
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
-from support.made_up_trainings import make_trainings, records_of
-from support.records import make_record
+from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, records_of
+from support.networks import bind
 
-from se_search.analysis.pareto import summarize
-from se_search.report.display import JsonDisplay, print_findings
-from se_search.report.run_report import Findings, front_caution, front_table
-from se_search.store import front_cache as posterior
+from se_search.store import front_cache
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
-from se_search.surrogate.posterior_front import fit_front, plain_front
+from se_search.surrogate.posterior_front import fit_front
 
-OBJECTIVES = ("accuracy", "params")
-
-
-@pytest.fixture(scope="module")
-def records():
-    return records_of(*make_trainings(0, 40)[::2])
+RECORDS = records_of(*make_trainings(0, 40)[::2])
 
 
 @pytest.fixture(scope="module")
-def credible(records):
-    return fit_front(records, OBJECTIVES, 4)
+def front():
+    return fit_front(RECORDS, SPACE, OBJECTIVES, 4)
+
+
+class Counted:
+    """A fit that is known beforehand, and counts how often it is asked for."""
+
+    def __init__(self, front):
+        self.front = front
+        self.calls = 0
+
+    def __call__(self, records, space, objectives, full_epochs):
+        self.calls += 1
+        return self.front
 
 
 @pytest.fixture
-def counted(monkeypatch):
-    """Count how often the model is fitted."""
-    calls = []
-
-    def believe(*args):
-        calls.append(args)
-        return fit_front(*args)
-
-    monkeypatch.setattr(posterior, "fit_front", believe)
-    return calls
+def fit(front):
+    return Counted(front)
 
 
-def text_of(thing):
-    console = Console(width=160)
-    with console.capture() as capture:
-        console.print(thing)
-    return capture.get()
+@pytest.fixture
+def read(tmp_path, fit):
+    """Return what reads the front of a run in a temporary folder, by default of ``RECORDS``."""
+
+    def read(records=RECORDS, space=SPACE, objectives=OBJECTIVES, epochs=4):
+        return read_posterior_front(RunFolder(tmp_path), records, space, objectives, epochs, fit)
+
+    return read
 
 
-def test_the_model_is_fitted_once_and_read_back_to_the_bit(tmp_path, records, counted, credible):
-    folder = RunFolder(tmp_path)
-    first = read_posterior_front(folder, records, OBJECTIVES, 4)
-    again = read_posterior_front(folder, records, OBJECTIVES, 4)
-    assert first == again == credible
-    assert len(counted) == 1
+def test_the_model_is_fitted_once_and_read_back_to_the_bit(read, fit, front):
+    assert read() == read() == front
+    assert fit.calls == 1
 
 
-@pytest.mark.parametrize("change", ["one more", "one fewer", "another accuracy", "objectives"])
-def test_other_trials_are_believed_anew(tmp_path, records, counted, change):
-    folder = RunFolder(tmp_path)
-    read_posterior_front(folder, records, OBJECTIVES, 4)
-    other = {
-        "one more": [*records, replace(records[0], number=99, seed=9)],
-        "one fewer": records[:-1],
-        "another accuracy": [replace(records[0], accuracy=0.9), *records[1:]],
-        "objectives": records,
-    }[change]
-    objectives = ("accuracy", "macs") if change == "objectives" else OBJECTIVES
-    found = read_posterior_front(folder, other, objectives, 4)
-    assert len(counted) == 2
-    assert found == fit_front(other, objectives, 4)
+def test_without_a_fit_of_its_own_it_is_the_models(tmp_path, front):
+    assert read_posterior_front(RunFolder(tmp_path), RECORDS, SPACE, OBJECTIVES, 4) == front
+
+
+OTHER_WIDTHS = bind([64], [64], [64], width=[4, 8, 16, 32])
+OTHER_CHANNELS = bind([64], [64], [128], width=[4, 8, 16])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"records": [*RECORDS, replace(RECORDS[0], number=99, seed=9)]},
+        {"records": RECORDS[:-1]},
+        {"records": [replace(RECORDS[0], accuracy=0.9), *RECORDS[1:]]},
+        {"objectives": ("accuracy", "macs")},
+        {"epochs": 5},
+        {"space": OTHER_WIDTHS},
+        {"space": OTHER_CHANNELS},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_for_anything_else_it_is_made_anew(read, fit, change):
+    read()
+    read(**change)
+    assert fit.calls == 2
+    read(**change)
+    assert fit.calls == 2
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": 1}', '"text"', "\x00"])
-def test_a_file_that_is_cut_off_is_made_anew(tmp_path, records, counted, credible, content):
-    folder = RunFolder(tmp_path)
-    read_posterior_front(folder, records, OBJECTIVES, 4)
+def test_a_file_that_is_cut_off_is_made_anew(tmp_path, read, fit, front, content):
+    read()
     (tmp_path / "posterior.json").write_text(content)
-    assert read_posterior_front(folder, records, OBJECTIVES, 4) == credible
-    assert len(counted) == 2
+    assert read() == front
+    assert fit.calls == 2
     assert [path.name for path in tmp_path.iterdir()] == ["posterior.json"]
 
 
-def test_a_file_of_another_shape_with_the_right_digest_is_made_anew(
-    tmp_path, records, counted, credible
-):
-    folder = RunFolder(tmp_path)
-    read_posterior_front(folder, records, OBJECTIVES, 4)
+def test_a_file_of_another_shape_with_the_right_digest_is_made_anew(tmp_path, read, fit, front):
+    read()
     kept = json.loads((tmp_path / "posterior.json").read_text())
     del kept["front"]["candidates"][0]["estimate"]
     (tmp_path / "posterior.json").write_text(json.dumps(kept))
-    assert read_posterior_front(folder, records, OBJECTIVES, 4) == credible
-    assert len(counted) == 2
+    assert read() == front
+    assert fit.calls == 2
 
 
-def test_the_table_has_a_row_a_member_with_estimate_mean_and_probability(credible):
-    text = text_of(front_table(credible))
-    for member in credible.front:
-        (line,) = [line for line in text.splitlines() if f" {member.summary.params} " in line]
-        assert f"{100 * member.estimate:.2f} ± " in line
-        assert f"{100 * member.summary.accuracy:.2f} ({member.summary.num_seeds})" in line
-        assert f" {member.probability_on_front:.2f} " in line
-    assert f"{len(credible.front)} of {len(credible.candidates)} candidates" in text
+def test_a_file_of_another_version_of_the_model_is_made_anew(read, fit, monkeypatch):
+    read()
+    monkeypatch.setattr(front_cache, "MODEL_VERSION", front_cache.MODEL_VERSION + 1)
+    read()
+    assert fit.calls == 2
 
 
-def test_the_table_of_usual_placements_fits_into_120_columns(credible):
-    front = [
-        replace(c, summary=replace(c.summary, placement="s2:16 s3:16 s4:16 s5:64", macs=2_000_000))
-        for c in credible.candidates
-    ]
-    text = text_of(front_table(replace(credible, candidates=tuple(front))))
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
-
-
-def test_the_caution_counts_what_is_not_listed_and_names_the_command(credible, tmp_path):
-    text = front_caution(credible, tmp_path)
-    count = len(credible.unlisted)
-    assert count > 1
-    assert f"{count} more candidates have a P(front) of 0.05 or more" in text
-    assert f"se-search confirm {tmp_path}" in text
-    assert f"{100 * credible.seed_sd:.2f} points" in text
-    area = credible.hypervolume
-    for value in (area.median, area.low, area.high, credible.plain_hypervolume):
-        assert f"{100 * (credible.reference + value):.2f}" in text
-    long = [line for line in text.splitlines() if len(line) > 120 and str(tmp_path) not in line]
-    assert long == []
-
-
-def test_the_caution_says_why_there_is_no_model(tmp_path):
-    records = [make_record(f"s2:{i}", 0.5 + 0.1 * i, params=100 + i) for i in range(4)]
-    text = front_caution(fit_front(records, OBJECTIVES, 4), tmp_path)
-    assert "plain means on validation images, as fewer than 8 trainings have ended" in text
-    assert "4 of the 4 members rest on one seed" in text
-    assert "not known yet: no candidate has two" in text
-    assert "P(front)" not in text
-
-
-def test_a_volume_is_told_with_its_interval_and_what_it_counts_from(records, tmp_path):
-    credible = fit_front(records, ("accuracy", "params", "macs"), 4)
-    text = front_caution(credible, tmp_path)
-    area = credible.hypervolume
-    assert f"accuracy above {100 * credible.reference:.2f} %" in text
-    assert f"{100 * area.low:.3f} to {100 * area.high:.3f}" in text
-
-
-def test_json_has_the_front_with_what_is_believed_of_it(credible, tmp_path, capsys):
-    JsonDisplay().finish(RunFolder(tmp_path), Findings(tmp_path, credible, [], 4, []))
-    event = json.loads(capsys.readouterr().out)
-    assert [row["key"] for row in event["front"]] == [c.summary.key for c in credible.front]
-    for row, member in zip(event["front"], credible.front, strict=True):
-        assert row["estimate"] == member.estimate
-        assert (row["low"], row["high"]) == (member.low, member.high)
-        assert row["probability_on_front"] == member.probability_on_front
-        assert row["on_plain_front"] == member.summary.on_front
-        assert row["accuracy"] == member.summary.accuracy
-    assert event["hypervolume"]["low"] == credible.hypervolume.low
-    assert event["credible_set"] == [c.summary.key for c in credible.credible_set]
-    assert event["without_model"] is None
-
-
-def test_without_candidates_there_is_no_table(tmp_path):
-    console = Console(width=120)
-    nothing = plain_front(summarize([], OBJECTIVES), "fewer than 8 trainings have ended")
-    with console.capture() as capture:
-        print_findings(console, Findings(tmp_path, nothing, [], 4, []))
-    assert "there is no front" in capture.get()
-
-
-def test_csv_files_have_a_row_a_candidate_and_a_row_a_member(records, credible, tmp_path):
-    from se_search.report.run_report import CANDIDATE_FIELDS, FRONT_FIELDS, write_candidates
-
-    path = tmp_path / "candidates.csv"
-    write_candidates(path, CANDIDATE_FIELDS, credible.candidates)
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["key"] for row in rows] == [c.summary.key for c in credible.candidates]
-    assert [float(row["estimate"]) for row in rows] == [c.estimate for c in credible.candidates]
-    assert [row["on_front"] == "True" for row in rows] == [c.on_front for c in credible.candidates]
-    assert [row["on_plain_front"] == "True" for row in rows] == [
-        c.summary.on_front for c in credible.candidates
-    ]
-    assert set(FRONT_FIELDS) < set(rows[0])
+def test_where_nothing_may_be_written_the_front_is_still_read(tmp_path, fit, front):
+    folder = RunFolder(tmp_path / "gone")
+    assert read_posterior_front(folder, RECORDS, SPACE, OBJECTIVES, 4, fit) == front

@@ -3,23 +3,14 @@
 from itertools import product
 
 import numpy as np
-from support.networks import make_backbone
+from support.networks import bind
 
 from se_search.analysis.effect_model import MEAN_SLOT
 from se_search.record import TrialRecord
-from se_search.space.bound import BoundSpace
-from se_search.space.schema import SearchSpace
 
 POSITIONS, WIDTHS = ("standard", "pre", "post"), (4, 16)
 NUM_STAGES = 4
 SEED_SD = 0.25
-
-
-def bind(*stages, **fields):
-    """Return a space with these choices on a made-up backbone ``net``."""
-    granularity = fields.pop("granularity", "stage")
-    space = SearchSpace.model_validate({"granularity": granularity, "choices": fields})
-    return BoundSpace(space, make_backbone(*stages, name="net"))
 
 
 SPACE = bind(*[[64]] * NUM_STAGES, integration=[*POSITIONS], width=[2, 4, 6, 8, 16, 32, 64])

@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
+from support.networks import bind
 from support.records import make_record
 
 from se_search.surrogate.features import Factors
-from se_search.surrogate.gaussian_process import Trainings
+from se_search.surrogate.trainings import Trainings
 
 OBJECTIVES = ("accuracy", "params")
 WIDTHS = (4, 8, 16)
+SPACE = bind([64], [64], [64], width=[*WIDTHS])
 LEVELS = ({}, *({"integration": "standard", "reduction": float(4 - i)} for i in range(3)))
-FACTORS = Factors((LEVELS,) * 3)
+FACTORS = Factors((LEVELS,) * 3)  # what SPACE says of its levels, as far as the levels differ
 
 
 def make_trainings(seed, count, num_budgets=1, noise=0.004):
@@ -32,6 +34,12 @@ def make_trainings(seed, count, num_budgets=1, noise=0.004):
 def text_of(codes):
     carried = [f"/stage{s + 2}=standard:{WIDTHS[c - 1]}" for s, c in enumerate(codes) if c]
     return "net" + "".join(carried)
+
+
+def record_of(number, accuracy, **options):
+    """Return a trial of a candidate of ``SPACE``, given by its number; see ``make_record``."""
+    text = str(SPACE.candidate_at(number))
+    return replace(make_record(text, accuracy, **options), candidate=text)
 
 
 def records_of(trainings, costs, epochs=(4,)):

@@ -15,6 +15,8 @@ from se_search.candidate import (
     Part,
     Site,
 )
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import SearchSpace
 
 
 def make_backbone(*stages, name="tiny"):
@@ -30,6 +32,13 @@ def make_backbone(*stages, name="tiny"):
             maps["inner"] = FeatureMap(max(1, channels // 4), 9)
             sites.append(Site(stage, block, maps, native_se(max(1, channels // 4))))
     return with_sites(sites, name)
+
+
+def bind(*stages, **fields):
+    """Return a space with these choices on a made-up backbone ``net``."""
+    granularity = fields.pop("granularity", "stage")
+    space = SearchSpace.model_validate({"granularity": granularity, "choices": fields})
+    return BoundSpace(space, make_backbone(*stages, name="net"))
 
 
 def native_se(width):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.made_up_trainings import SPACE, record_of
 from support.records import make_record
 
 from se_search.analysis.pareto import summarize
@@ -155,9 +156,7 @@ def noisy(number, noise=0.02):
     rng = np.random.default_rng(0)
     return [
         replace(
-            make_record(
-                f"s2:{i % 9}", 0.8 + noise * rng.standard_normal(), params=100 + i % 9, seed=i // 9
-            ),
+            record_of(i % 9, 0.8 + noise * rng.standard_normal(), params=100 + i % 9, seed=i // 9),
             number=i,
         )
         for i in range(number)
@@ -166,7 +165,7 @@ def noisy(number, noise=0.02):
 
 def test_the_band_is_shaded_and_holds_the_front(tmp_path):
     records = noisy(27)
-    credible = fit_front(records, ("accuracy", "params"), 4)
+    credible = fit_front(records, SPACE, ("accuracy", "params"), 4)
     picture = draw(tmp_path, records, credible=credible)[:, :PANEL_WIDTH]
     shaded = (1 - BAND_OPACITY) * 255 + BAND_OPACITY * np.array(FRONT)
     band, columns = np.nonzero((abs(picture - shaded) <= 3).all(axis=2))

@@ -1,0 +1,97 @@
+"""Whether the sampler still proposes what a finished run trained, trial by trial, to the bit.
+
+    python benchmarks/replay_proposals.py runs/stages_ratio
+
+For each trial of a run that was searched with ``pareto``, the sampler is shown the trials as they
+stood when that trial was asked for, and its proposal is compared with the candidate that was
+trained. Trials that were promoted, or proposed again after a failure, are not the sampler's and are
+skipped. A change to the accuracy model that is meant to change nothing passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from se_search.commands.search import make_limit
+from se_search.cost import count_cost
+from se_search.search.exact_cost_sampler import ParetoSampler
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
+
+
+@dataclass(frozen=True)
+class Past:
+    """The trials of a study as they stood at a moment; a sampler asks for no more of a study."""
+
+    trials: Sequence[FrozenTrial]
+
+    def get_trials(self, deepcopy: bool = True, **_: Any) -> Sequence[FrozenTrial]:
+        """Return the trials, by number."""
+        return self.trials
+
+
+def as_of(trials: Sequence[FrozenTrial], moment: datetime) -> Past:
+    """Return trials as they stood at a moment: those that ended later are running."""
+    past = []
+    for trial in trials:
+        if trial.datetime_complete is None or trial.datetime_complete > moment:
+            attributes = {k: v for k, v in trial.user_attrs.items() if k != "accuracy"}
+            trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+        past.append(trial)
+    return Past(past)
+
+
+def replay(folder: RunFolder) -> list[tuple[int, str, str]]:
+    """Return for each trial of the sampler its number, the candidate trained, and the proposal."""
+    config = folder.read_config()
+    identity = config["identity"]
+    space = read_space(folder)
+    sampler = SAMPLERS["pareto"](
+        Setup(
+            space,
+            make_limit(space.space.limits),
+            identity["seed"],
+            count_cost,
+            tuple(identity["objectives"]),
+            identity["epochs"],
+            replicates=True,
+        )
+    )
+    assert isinstance(sampler, ParetoSampler)
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder.database}")
+    trials = study.get_trials(deepcopy=False)
+    rows = []
+    for trial in trials:
+        if trial.user_attrs.get("promoted") or trial.datetime_start is None:
+            continue
+        past: Any = as_of(trials[: trial.number], trial.datetime_start)
+        rows.append(
+            (trial.number, trial.user_attrs["candidate"], str(sampler.propose(past, trial)))
+        )
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Replay a run; exit with 1 if a proposal differs."""
+    parser = argparse.ArgumentParser(description="Compare proposals with what a run trained.")
+    parser.add_argument("run", type=Path, help="folder of a run that was searched with pareto")
+    rows = replay(RunFolder.existing(parser.parse_args(arguments).run))
+    different = [row for row in rows if row[1] != row[2]]
+    for number, trained, proposed in different:
+        print(f"trial {number}: trained {trained}, proposed {proposed}")
+    print(f"{len(rows) - len(different)} of {len(rows)} proposals are equal")
+    sys.exit(bool(different))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The accuracy model's prior: a Gaussian process over candidates, budgets and seeds.
+
+The accuracy of a candidate after the full budget is a constant plus three independent terms: what
+each slot's level adds by itself (``main``), what a level adds wherever it stands (``shared``, so
+that a handful of trainings already tells whether narrow blocks do well), and what is left, a
+product over the slots (``product``: all interactions). A shorter training differs from a full
+one by terms of the same kind: a budget may favour some levels over others, not only be noisier.
+Seeds are independent noise, a variance for each budget. All trainings are pooled.
+
+The kernel over categories is that of Oh et al. 2019 (COMBO) and Ru et al. 2020 (CoCaBO) in
+spirit: sums and products of level similarities, here with the attributes of SE blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.surrogate.features import Factors
+from se_search.surrogate.trainings import Array
+
+CONSTANT = 1.0
+JITTER = 1e-6
+MAX_SLOTS_WITH_OWN_SCALE = 16
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The prior covariance of accuracies, with its hyper-parameters (logarithms, ``values``).
+
+    Attributes:
+        factors: the slots and how alike their levels are.
+        fidelity_gaps: for each budget ``log2(full / budget)``; the last is 0.
+        values: the hyper-parameters, in the order of ``names``.
+        noise_share: the share of the variance that seeds are expected to make, before any training.
+    """
+
+    factors: Factors
+    fidelity_gaps: tuple[float, ...]
+    values: Array = field(default_factory=lambda: np.zeros(0))
+    noise_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not len(self.values):
+            object.__setattr__(self, "values", self.prior[:, 0].copy())
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each hyper-parameter is."""
+        return tuple(name for name, _, _ in self._hyper_parameters)
+
+    @cached_property
+    def prior(self) -> Array:
+        """``(num, 2)``: mean and standard deviation of each logarithm."""
+        return np.array([[mean, sd] for _, mean, sd in self._hyper_parameters])
+
+    @cached_property
+    def _hyper_parameters(self) -> list[tuple[str, float, float]]:
+        num_scales = self.num_scales
+        rows = [(f"variance_{term}", np.log(0.5), 1.5) for term in ("main", "shared", "product")]
+        rows += [(f"contrast_{name}", np.log(2.0), 1.0) for name in self.factors.attributes]
+        rows += [(f"weight_{name}", 0.0, 0.7) for name in self.factors.attributes]
+        rows += [(f"scale_{slot}", np.log(0.3), 0.7) for slot in range(num_scales)]
+        if len(self.fidelity_gaps) > 1:
+            rows += [(f"drift_{term}", np.log(0.1), 1.5) for term in ("main", "shared")]
+        rows += [
+            (f"noise_{budget}", np.log(self.noise_share), 1.5)
+            for budget in range(len(self.fidelity_gaps))
+        ]
+        return rows
+
+    @property
+    def num_scales(self) -> int:
+        """How many scales of the product term there are: one a slot, or one for all."""
+        slots = self.factors.num_slots
+        return slots if slots <= MAX_SLOTS_WITH_OWN_SCALE else 1
+
+    def with_values(self, values: Array) -> Kernel:
+        """Return the kernel with other hyper-parameters."""
+        return replace(self, values=values)
+
+    def group(self, prefix: str) -> slice:
+        """Return where the hyper-parameters stand whose names begin so."""
+        at = [i for i, name in enumerate(self.names) if name.startswith(prefix)]
+        return slice(at[0], at[-1] + 1) if at else slice(0, 0)
+
+    def exp(self, prefix: str) -> Array:
+        """Return the hyper-parameters whose names begin so, not their logarithms."""
+        return np.asarray(np.exp(self.values[self.group(prefix)]))
+
+    @cached_property
+    def noise(self) -> Array:
+        """``(num_budgets,)``: variance of a training's seed, standardised accuracy squared."""
+        return self.exp("noise_")
+
+    @cached_property
+    def _similarity(self) -> Array:
+        """``(num_levels, num_levels)``: how alike levels are, 0..1."""
+        exponent = np.tensordot(self.exp("contrast_"), self.factors.distances, axes=1)
+        return np.asarray(np.exp(-exponent))
+
+    @cached_property
+    def same_slot(self) -> NDArray[np.bool_]:
+        """``(num_levels, num_levels)``: whether two levels are of one slot."""
+        slot_of = self.factors.slot_of
+        return np.asarray(slot_of[:, None] == slot_of[None, :])
+
+    @cached_property
+    def main_and_shared(self) -> tuple[Array, Array]:
+        """Covariances between levels of the terms ``main`` and ``shared``, for variances of 1."""
+        slots = self.factors.num_slots
+        main = self._similarity * self.same_slot / slots
+        return main, self._similarity * self.factors.is_comparable / slots**2
+
+    @cached_property
+    def additive(self) -> Array:
+        """Covariance of the additive terms between levels, with their variances."""
+        variances = self.exp("variance_")
+        main, shared = self.main_and_shared
+        return np.asarray(variances[0] * main + variances[1] * shared)
+
+    @cached_property
+    def drift(self) -> Array:
+        """Covariance of the drift of short trainings between levels, with its variances."""
+        variances = self.exp("drift_")
+        main, shared = self.main_and_shared
+        return np.asarray(variances[0] * main + variances[1] * shared)
+
+    @cached_property
+    def _exponent(self) -> Array:
+        """What pairs of levels add to the exponent of the product term."""
+        scales = self.exp("scale_")
+        scale_of = scales[self.factors.slot_of if len(scales) > 1 else 0]
+        weighted = np.tensordot(self.exp("weight_"), self.factors.distances, axes=1)
+        return np.asarray(weighted * self.same_slot * scale_of)
+
+    def between(self, left: Array, right: Array) -> Array:
+        """Return the covariance of full-budget accuracies of two lists of candidates.
+
+        Args:
+            left: ``(n, num_levels)`` one-hot.
+            right: ``(m, num_levels)`` one-hot; its type (float32 or float64) is the result's.
+        """
+        variance = right.dtype.type(self.exp("variance_")[2])
+        additive = (left @ self.additive).astype(right.dtype, copy=False) @ right.T
+        product = (left @ -self._exponent).astype(right.dtype, copy=False) @ right.T
+        np.exp(product, out=product)
+        product *= variance
+        additive += product
+        additive += right.dtype.type(CONSTANT)
+        return np.asarray(additive)
+
+    def variance(self, rows: Array) -> Array:
+        """Return the prior variance of full-budget accuracies, ``(n,)``."""
+        additive = np.einsum("ij,ij->i", rows @ self.additive.astype(rows.dtype), rows)
+        return np.asarray(additive, np.float64) + float(self.exp("variance_")[2]) + CONSTANT
+
+    def among(self, rows: Array, budgets: NDArray[np.int64], counts: Array | None = None) -> Array:
+        """Return the covariance among trainings ``(n, n)``, seeds' noise included.
+
+        Args:
+            rows: ``(n, num_levels)`` one-hot.
+            budgets: ``(n,)``.
+            counts: ``(n,)`` trainings that each is the mean of; None: one each.
+        """
+        covariance = self.between(rows, rows)
+        if len(self.fidelity_gaps) > 1:
+            covariance += self.shared_gap(budgets) * (rows @ self.drift @ rows.T + CONSTANT)
+        noise = self.noise[budgets] if counts is None else self.noise[budgets] / counts
+        covariance[np.diag_indices(len(rows))] += noise + JITTER
+        return covariance
+
+    def cross(self, one: Array, budget: int, rows: Array, budgets: NDArray[np.int64]) -> Array:
+        """Return the covariance of one training (``(num_levels,)``) with others, ``(n,)``."""
+        covariance = self.between(one[None], rows)[0]
+        if len(self.fidelity_gaps) > 1:
+            fidelity_gaps = np.array(self.fidelity_gaps)
+            shared = np.minimum(fidelity_gaps[budget], fidelity_gaps[budgets])
+            covariance = covariance + shared * (one @ self.drift @ rows.T + CONSTANT)
+        return np.asarray(covariance)
+
+    def shared_gap(self, budgets: NDArray[np.int64]) -> Array:
+        """Return the log2 fidelity gap that each two trainings have in common, ``(n, n)``."""
+        fidelity_gaps = np.array(self.fidelity_gaps)[budgets]
+        return np.asarray(np.minimum(fidelity_gaps[:, None], fidelity_gaps[None, :]))
+
+
+def log2_fidelity_gaps(budgets: Sequence[int]) -> tuple[float, ...]:
+    """Return how far each budget is from the full one, the last: ``log2(full / budget)``."""
+    return tuple(float(np.log2(budgets[-1] / budget)) for budget in budgets)

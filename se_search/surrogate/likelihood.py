@@ -1,0 +1,180 @@
+"""The hyper-parameters of the accuracy model: how likely, the most probable, draws of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from se_search.surrogate.kernel import Kernel
+from se_search.surrogate.trainings import Array, Observations
+
+MAX_FITTED = 400  # observations: more cost seconds and move the hyper-parameters little
+BURN_IN = 20  # steps of the sampler before the first draw
+THINNING = 4  # steps of the sampler from one draw to the next
+
+
+def fit_kernel(kernel: Kernel, seen: Observations) -> Kernel:
+    """Return the kernel with the most probable hyper-parameters (marginal likelihood x prior).
+
+    Of many observations ``MAX_FITTED``, evenly spread, are taken.
+    """
+    likelihood = Likelihood(kernel, seen.some(MAX_FITTED))
+    start = kernel.prior[:, 0]
+    found = minimize(likelihood, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
+    return kernel.with_values(np.asarray(found.x))
+
+
+def draw_kernels(
+    kernel: Kernel,
+    log_density: Callable[[Kernel], float],
+    count: int,
+    rng: np.random.Generator,
+) -> list[Kernel]:
+    """Draw kernels from the posterior of the hyper-parameters.
+
+    The most probable one by itself would be too sure: few trainings leave open how much is noise
+    and how much are interactions. Elliptical slice sampling (Murray et al. 2010, fig. 2) needs no
+    tuning, as the prior is normal.
+
+    Args:
+        kernel: where to begin, best at the most probable hyper-parameters.
+        log_density: of the trainings, as ``Likelihood.log_density``.
+        count: how many are drawn.
+        rng: of the draws.
+    """
+    mean, sd = kernel.prior.T
+    height = log_density(kernel)
+    kept = []
+    for step in range(BURN_IN + THINNING * count):
+        state = kernel.values - mean
+        other = sd * rng.standard_normal(len(mean))
+        level = height + np.log(rng.uniform())
+        angle = rng.uniform(0, 2 * np.pi)
+        low, high = angle - 2 * np.pi, angle
+        while True:
+            kernel = kernel.with_values(mean + state * np.cos(angle) + other * np.sin(angle))
+            height = log_density(kernel)
+            if height > level:
+                break
+            low, high = (angle, high) if angle < 0 else (low, angle)
+            angle = rng.uniform(low, high)
+        if step >= BURN_IN and (step - BURN_IN) % THINNING == 0:
+            kept.append(kernel)
+    return kept
+
+
+class Likelihood:
+    """How well hyper-parameters explain some observations.
+
+    Args:
+        kernel: the prior of the hyper-parameters; the values that it has do not matter.
+        seen: the observations.
+    """
+
+    def __init__(self, kernel: Kernel, seen: Observations) -> None:
+        self.kernel = kernel
+        self.seen = seen
+
+    def log_density(self, kernel: Kernel) -> float:
+        """Return the log density of all trainings for these hyper-parameters, up to a constant."""
+        factor = self._factor(kernel)
+        weights = solve_triangular(factor, self.seen.values, lower=True, check_finite=False)
+        return -float(0.5 * weights @ weights + self._rest(kernel, factor))
+
+    def __call__(self, values: Array) -> tuple[float, Array]:
+        """Return the negative log posterior density of hyper-parameters, and its gradient."""
+        kernel = self.kernel.with_values(values)
+        seen = self.seen
+        rows, count = seen.rows, len(seen)
+        try:
+            factor = self._factor(kernel)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(values)
+        inverse = cho_solve((factor, True), np.eye(count))
+        solved = inverse @ seen.values
+        density = 0.5 * seen.values @ solved + self._rest(kernel, factor)
+        slope = 0.5 * (inverse - np.outer(solved, solved))
+        gradient = np.zeros_like(values)
+
+        def put(prefix: str, found: Any) -> None:
+            gradient[kernel.group(prefix)] += found
+
+        variances = kernel.exp("variance_")
+        main, shared = kernel.main_and_shared
+        # Sums over pairs of trainings, gathered by their levels.
+        by_level = rows.T @ slope @ rows
+        weights, scales = kernel.exp("weight_"), kernel.exp("scale_")
+        exponent = np.tensordot(scales, np.tensordot(weights, self._parts, axes=(0, 1)), axes=1)
+        product = slope.ravel() * (variances[2] * np.exp(-exponent))
+        put(
+            "variance_",
+            [
+                variances[0] * (by_level * main).sum(),
+                variances[1] * (by_level * shared).sum(),
+                product.sum(),
+            ],
+        )
+        additive = kernel.additive * by_level
+        if self._shared_gap is not None:
+            drifted = rows.T @ (slope * self._shared_gap) @ rows
+            drifts = kernel.exp("drift_")
+            put(
+                "drift_", [drifts[0] * (drifted * main).sum(), drifts[1] * (drifted * shared).sum()]
+            )
+            additive = additive + kernel.drift * drifted
+        contrasts = kernel.exp("contrast_")
+        distances = kernel.factors.distances
+        put("contrast_", -contrasts * np.tensordot(distances, additive, axes=2))
+        pulls = self._parts @ product
+        put("weight_", -weights * (scales @ pulls))
+        put("scale_", -scales * (pulls @ weights))
+        own = kernel.noise[seen.budgets]
+        within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
+        noise = np.bincount(
+            seen.budgets,
+            weights=np.diag(slope) / seen.counts + within,
+            minlength=len(kernel.fidelity_gaps),
+        )
+        put("noise_", kernel.noise * noise)
+        offset = (values - kernel.prior[:, 0]) / kernel.prior[:, 1]
+        return float(density + 0.5 * offset @ offset), gradient + offset / kernel.prior[:, 1]
+
+    def _factor(self, kernel: Kernel) -> Array:
+        """Return the Cholesky factor of the covariance among the observations."""
+        seen = self.seen
+        return np.asarray(cholesky(kernel.among(seen.rows, seen.budgets, seen.counts), lower=True))
+
+    def _rest(self, kernel: Kernel, factor: Array) -> float:
+        """Return what the negative log density has beside the squared distance from the mean."""
+        noise = kernel.noise[self.seen.budgets]
+        within = (self.seen.counts - 1) * np.log(noise) + self.seen.squares / noise
+        return float(np.log(np.diag(factor)).sum() + 0.5 * within.sum())
+
+    @cached_property
+    def _shared_gap(self) -> Array | None:
+        if len(self.kernel.fidelity_gaps) == 1:
+            return None
+        return self.kernel.shared_gap(self.seen.budgets)
+
+    @cached_property
+    def _parts(self) -> Array:
+        """``(num_scales, num_attributes, n * n)``: what each scale and weight multiplies."""
+        kernel, rows = self.kernel, self.seen.rows
+        factors = kernel.factors
+        distances = factors.distances * kernel.same_slot
+        scales = kernel.num_scales
+        slots = [factors.slot_of == slot for slot in range(scales)] if scales > 1 else [slice(None)]
+        return np.array(
+            [
+                [
+                    (rows[:, own] @ distance[own][:, own] @ rows[:, own].T).ravel()
+                    for distance in distances
+                ]
+                for own in slots
+            ]
+        )

@@ -1,0 +1,152 @@
+"""What the accuracy model says of candidates after some trainings, its hyper-parameters given."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+
+from se_search.surrogate.kernel import JITTER, Kernel
+from se_search.surrogate.trainings import Array
+
+# What is added to a variance so that rounding leaves a covariance positive definite.
+ROUNDING = {np.float32: 1e-5, np.float64: 1e-7}
+
+
+class Posterior:
+    """The distribution of a pool's full-budget accuracies, given trainings.
+
+    Trainings are added one by one (or the first ones together) and taken away from the end, at a
+    price of ``pool x trainings`` each. The numbers depend on the trainings and their order alone,
+    to the bit.
+
+    Args:
+        kernel: with its hyper-parameters.
+        pool: ``(m, num_levels)`` one-hot: float32 where the pool is large, float64 where a
+            candidate can have so many seeds that single precision would not do.
+        rows: ``(n, num_levels)`` one-hot of the first trainings.
+        budgets: ``(n,)``.
+        counts: ``(n,)`` trainings that each of the first is the mean of; None: one each.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        pool: Array,
+        rows: Array,
+        budgets: NDArray[np.int64],
+        counts: Array | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.pool = pool
+        count = len(rows)
+        self._rows, self._budgets = rows, budgets
+        self._factor = cholesky(kernel.among(rows, budgets, counts), lower=True)
+        self._projected = np.empty((max(2 * count, 64), len(pool)), pool.dtype)
+        self._num_base = self._count = count
+        prior = kernel.variance(pool)
+        for begin in range(0, len(pool), 65536):
+            part = slice(begin, begin + 65536)
+            self._projected[:count, part] = solve_triangular(
+                self._factor.astype(pool.dtype),
+                kernel.between(rows, pool[part]),
+                lower=True,
+                check_finite=False,
+            )
+        self._base_variance = prior - _sum_squares(self._projected[:count])
+        self._variance = self._base_variance.copy()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def same_as(self, rows: Array, budgets: NDArray[np.int64]) -> int:
+        """Return how many trainings from the first one on are the same as these."""
+        count = min(len(self), len(rows))
+        same = (self._rows[:count] == rows[:count]).all(axis=1)
+        same &= self._budgets[:count] == budgets[:count]
+        return count if same.all() else int(np.argmin(same))
+
+    def append(self, row: Array, budget: int) -> None:
+        """Add a training; its accuracy is given later, to ``mean``."""
+        covariance = self.kernel.cross(row, budget, self._rows, self._budgets)
+        own = self.kernel.among(row[None], np.array([budget]))[0, 0]
+        link = solve_triangular(self._factor, covariance, lower=True, check_finite=False)
+        pivot = np.sqrt(max(own - link @ link, JITTER))
+        count = self._count
+        factor = np.zeros((count + 1, count + 1))
+        factor[:count, :count] = self._factor
+        factor[count, :count] = link
+        factor[count, count] = pivot
+        if count == len(self._projected):
+            grown = np.empty((2 * count, len(self.pool)), self.pool.dtype)
+            grown[:count] = self._projected
+            self._projected = grown
+        new = self.kernel.between(row[None], self.pool)[0]
+        new -= link.astype(self.pool.dtype) @ self._projected[:count]
+        new /= self.pool.dtype.type(pivot)
+        self._projected[count] = new
+        self._variance -= new.astype(np.float64) ** 2
+        self._factor = factor
+        self._rows = np.vstack([self._rows, row])
+        self._budgets = np.append(self._budgets, budget)
+        self._count += 1
+
+    def truncate(self, count: int) -> None:
+        """Take away all trainings but the first ``count``, which must include the first block."""
+        assert self._num_base <= count
+        if count == self._count:
+            return
+        self._count = count
+        self._factor = self._factor[:count, :count].copy()
+        self._rows, self._budgets = self._rows[:count], self._budgets[:count]
+        self._variance = self._base_variance.copy()
+        for row in self._projected[self._num_base : count]:
+            self._variance -= row.astype(np.float64) ** 2
+
+    def mean(self, values: Array) -> Array:
+        """Return the expected accuracies of the pool, standardised, ``(m,)``.
+
+        Args:
+            values: ``(n,)`` standardised accuracies of the first trainings; later ones are taken
+                to end as expected.
+        """
+        given = len(values)
+        factor = self._factor[:given, :given]
+        weights = solve_triangular(factor, values, lower=True, check_finite=False)
+        mean = weights.astype(self.pool.dtype) @ self._projected[:given]
+        return np.asarray(mean, dtype=np.float64)
+
+    @property
+    def variance(self) -> Array:
+        """The variances of the pool's full-budget accuracies, seeds' noise left out, ``(m,)``."""
+        return np.asarray(np.maximum(self._variance, JITTER))
+
+    def moments(self, members: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
+        """Return mean ``(k,)`` and covariance ``(k, k)`` of some of the pool, standardised.
+
+        Args:
+            members: ``(k,)``, numbers in the pool.
+            values: ``(n,)`` standardised accuracies of the first trainings.
+        """
+        given = len(values)
+        projected = self._projected[:given, members].astype(np.float64)
+        rows = self.pool[members].astype(np.float64)
+        covariance = self.kernel.between(rows, rows) - projected.T @ projected
+        covariance[np.diag_indices(len(members))] += ROUNDING[self.pool.dtype.type]
+        weights = solve_triangular(self._factor[:given, :given], values, lower=True)
+        return weights @ projected, covariance
+
+    def sample(
+        self, members: NDArray[np.int64], values: Array, count: int, rng: np.random.Generator
+    ) -> Array:
+        """Draw accuracies of some of the pool together, standardised, ``(count, len(members))``."""
+        mean, covariance = self.moments(members, values)
+        root = cholesky(covariance, lower=True)
+        return np.asarray(mean + rng.standard_normal((count, len(members))) @ root.T)
+
+
+def _sum_squares(rows: Array) -> Array:
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        total += row.astype(np.float64) ** 2
+    return total
