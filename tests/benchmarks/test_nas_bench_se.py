@@ -18,7 +18,7 @@ from se_search.cost import count_cost
 from se_search.errors import CandidateError, DivergedError, RunError, TooManyFailuresError
 from se_search.execution.missing import list_assignments, train_missing
 from se_search.execution.serial import SerialExecutor
-from se_search.record import Evaluation, Stop
+from se_search.record import Evaluation
 from se_search.store.training_log import TrainingLog, read_log
 
 IDENTITY = {
@@ -72,7 +72,6 @@ def train(path):
         workers=1,
         identity=IDENTITY,
         environment=HERE,
-        stop=lambda: Stop.NO,
         **options,
     ):
         trained = []
@@ -85,7 +84,7 @@ def train(path):
         assignments = list_assignments(list_candidates()[:candidates], range(seeds), epochs)
         with TrainingLog(path, identity, environment, **options) as log:
             executor = SerialExecutor(note_and_evaluate, workers)
-            train_missing(assignments, log, executor, stop=stop)
+            train_missing(assignments, log, executor)
         return trained
 
     return run
@@ -167,18 +166,6 @@ def test_a_training_is_on_disk_before_the_next_begins(train, path):
 
     train(candidates=3, evaluate=evaluate)
     assert found == [0, 1, 2]
-
-
-def test_after_a_stop_the_running_trainings_are_kept_and_none_is_begun(train, path):
-    urgencies = iter([Stop.NO, Stop.NO, Stop.NO])
-    trained = train(candidates=9, workers=2, stop=lambda: next(urgencies, Stop.AFTER_RUNNING))
-    assert len(trained) == len(read_log(path).trainings) == 2
-
-
-def test_a_second_stop_drops_the_running_trainings(train, path):
-    urgencies = iter([Stop.NO, Stop.NO, Stop.NO])
-    assert train(candidates=9, workers=2, stop=lambda: next(urgencies, Stop.NOW)) == []
-    assert read_log(path).trainings == ()
 
 
 def test_a_training_that_fails_is_not_in_the_table_and_the_others_are(train, path):

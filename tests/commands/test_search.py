@@ -1,0 +1,119 @@
+"""The search command: from options to a finished folder, on made-up trainings."""
+
+from dataclasses import fields
+
+import pytest
+from support.commands import read_rows
+from support.sessions import MadeUpSessions
+
+from se_search.commands.options import ConfirmOptions, SearchOptions
+from se_search.commands.search import search
+from se_search.errors import DataError, RunChangedError, RunError
+from se_search.record import Evaluation
+from se_search.report.display import QuietDisplay
+from se_search.search.registry import SAMPLERS
+
+
+def evaluate(assignment):
+    accuracy = int(assignment.candidate.key, 16) % 9973 / 10_000 + assignment.seed * 1e-6
+    return Evaluation(accuracy, 0.5, (), b"\x80", 1.0)
+
+
+class Notes(QuietDisplay):
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
+
+    def run(**options):
+        options = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4} | options
+        sessions, notes = MadeUpSessions(evaluate), Notes()
+        outcome = search(SearchOptions(runs_dir=tmp_path, **options), notes, sessions)
+        return outcome, sessions, notes.texts
+
+    return run
+
+
+def test_a_search_leaves_its_trials_and_its_front_in_a_folder_named_after_the_space(
+    launch, tmp_path
+):
+    outcome, sessions, _ = launch()
+    rows = read_rows(tmp_path / "stages" / "trials.csv")
+    assert [row["candidate"] for row in rows] == [str(a.candidate) for a in sessions.trained]
+    assert outcome.folder.pareto_csv.is_file()
+    assert outcome.signal is None
+
+
+def test_what_the_user_asks_for_reaches_the_session(launch, tmp_path):
+    _, sessions, _ = launch(
+        workers=3, threads=2, accelerator="cpu", timeout=7.0, data_dir=tmp_path / "data"
+    )
+    (request,) = sessions.requests
+    assert (request.workers, request.threads, request.accelerator) == (3, 2, "cpu")
+    assert (request.timeout, request.data_dir) == (7.0, tmp_path / "data")
+    assert (request.data, request.backbone) == ("digits", "resnet20_bottleneck")
+
+
+def test_a_search_never_reads_the_test_images(launch):
+    assert [task.with_test for task in launch()[1].tasks] == [False]
+
+
+def test_the_precision_of_the_session_is_part_of_the_run(launch):
+    assert launch()[0].folder.read_config()["identity"]["precision"] == "32-true"
+
+
+def test_another_run_in_the_folder_is_refused_before_a_session_is_opened(launch):
+    launch()
+    with pytest.raises(RunChangedError, match="seed: 0 in the run, 1 asked for"):
+        launch(seed=1)
+
+
+def test_a_run_that_gets_no_session_leaves_no_configuration(tmp_path):
+    def find_nothing(request, note):
+        raise DataError("the data set is not there")
+
+    options = SearchOptions(space="stages", data="digits", runs_dir=tmp_path)
+    with pytest.raises(DataError):
+        search(options, QuietDisplay(), find_nothing)
+    assert not (tmp_path / "stages" / "config.yaml").exists()
+
+
+def test_a_sampler_that_is_not_there_is_refused_with_those_that_are(launch):
+    with pytest.raises(RunError, match=f"'magic' is not one of {', '.join(SAMPLERS)}"):
+        launch(sampler="magic")
+
+
+def test_the_help_of_the_sampler_option_names_every_sampler():
+    sampler = SearchOptions.__annotations__["sampler"]
+    assert all(name in sampler for name in SAMPLERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("trials", 0), ("seed", -1), ("threads", 0), ("max_failures", 0), ("eta", 1)),
+        *(("epochs", 0), ("workers", 0), ("timeout", 0.0), ("tolerance", 0.0)),
+        ("accelerator", "tpu"),
+    ],
+)
+def test_numbers_and_words_beyond_their_limits_are_refused(name, value):
+    with pytest.raises(RunError, match=f"^{name} "):
+        SearchOptions(**{name: value})
+
+
+def test_a_frozen_backbone_without_weights_is_refused():
+    with pytest.raises(RunError, match="--weights"):
+        SearchOptions(freeze_backbone=True)
+
+
+@pytest.mark.parametrize("name", ["seeds", "workers", "threads", "timeout"])
+def test_a_confirmation_of_zero_is_refused(name):
+    assert name in {field.name for field in fields(ConfirmOptions)}
+    with pytest.raises(RunError, match=f"^{name} 0 "):
+        ConfirmOptions(**{name: 0})

@@ -1,0 +1,142 @@
+"""The loop that every command trains by: stops, failures in a row, numbers that are not finite."""
+
+import math
+
+import pytest
+from support.networks import make_backbone
+
+from se_search.candidate import Candidate
+from se_search.errors import DivergedError, TooManyFailuresError
+from se_search.execution.drive import drive
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Assignment, Evaluation, Failure, Stop
+
+PLAIN = Candidate.plain(make_backbone([8]))
+
+
+def succeed(assignment):
+    return Evaluation(0.5, 1.0, (), b"", 1.0)
+
+
+def fail(assignment):
+    raise DivergedError(f"seed {assignment.seed} diverged")
+
+
+class Seeds:
+    """Work for ``drive``: seeds 0 to n-1, as trials 100 to 100 + n - 1; notes what happens."""
+
+    def __init__(self, count):
+        self._waiting = iter(range(count))
+        self.begun, self.ended, self.released = [], {}, []
+
+    def begin(self):
+        seed = next(self._waiting, None)
+        if seed is None:
+            return None
+        self.begun.append(seed)
+        return 100 + seed, Assignment(PLAIN, seed, 1)
+
+    def end(self, number, outcome):
+        self.ended[number] = outcome
+
+    def release(self, number):
+        self.released.append(number)
+
+
+def train(seeds, evaluate=succeed, workers=1, max_failures=3, **options):
+    executor = SerialExecutor(evaluate, workers)
+    return drive(seeds, executor, max_failures=max_failures, **options)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_everything_begins_in_order_and_ends_once(workers):
+    seeds = Seeds(7)
+    assert train(seeds, workers=workers) == Stop.NO
+    assert seeds.begun == list(range(7))
+    assert sorted(seeds.ended) == list(range(100, 107))
+    assert seeds.released == []
+
+
+def test_an_assignment_begins_only_when_there_is_room_for_it():
+    seeds, most = Seeds(9), 0
+
+    def evaluate(assignment):
+        nonlocal most
+        most = max(most, len(seeds.begun) - len(seeds.ended))
+        return succeed(assignment)
+
+    train(seeds, evaluate, workers=2)
+    assert most == 2
+
+
+def test_a_gentle_stop_lets_running_trainings_end_and_starts_no_other():
+    seeds = Seeds(9)
+    assert (
+        train(seeds, workers=3, stop=lambda: Stop.AFTER_RUNNING if seeds.ended else Stop.NO)
+        == Stop.AFTER_RUNNING
+    )
+    assert len(seeds.begun) == len(seeds.ended) == 3
+    assert seeds.released == []
+
+
+def test_an_urgent_stop_hands_back_what_runs():
+    seeds = Seeds(9)
+    executor = SerialExecutor(succeed, 3)
+    assert (
+        drive(seeds, executor, max_failures=3, stop=lambda: Stop.NOW if seeds.ended else Stop.NO)
+        == Stop.NOW
+    )
+    assert sorted(seeds.ended) == [100]
+    assert seeds.released == [101, 102]
+    assert executor.wait(0) == []
+
+
+def test_a_stop_while_a_proposal_is_made_starts_nothing_after_it():
+    seeds = Seeds(9)
+    train(seeds, workers=3, stop=lambda: Stop.AFTER_RUNNING if seeds.begun else Stop.NO)
+    assert seeds.begun == [0]
+
+
+def test_failures_in_a_row_end_it_with_the_last_reason():
+    seeds = Seeds(9)
+    with pytest.raises(TooManyFailuresError, match=r"3 trainings in a row failed; .*: seed 2 "):
+        train(seeds, fail)
+    assert seeds.begun == [0, 1, 2]
+    assert seeds.ended[101] == Failure("seed 1 diverged")
+
+
+def test_trainings_that_run_beside_the_last_failure_are_kept():
+    seeds = Seeds(9)
+    with pytest.raises(TooManyFailuresError, match="4 trainings in a row failed"):
+        train(seeds, fail, workers=3, max_failures=2)
+    assert len(seeds.ended) == 4
+
+
+def test_one_of_them_that_ends_well_breaks_the_row():
+    seeds = Seeds(9)
+    assert (
+        train(
+            seeds, lambda a: fail(a) if a.seed in (0, 1) else succeed(a), workers=3, max_failures=2
+        )
+        == Stop.NO
+    )
+    assert len(seeds.ended) == 9
+
+
+@pytest.mark.parametrize(("accuracy", "loss"), [(math.nan, 1.0), (0.5, math.inf), (-math.inf, 0.1)])
+def test_numbers_that_are_not_finite_are_a_failure(accuracy, loss):
+    seeds = Seeds(1)
+    train(seeds, lambda _: Evaluation(accuracy, loss, (), b"", 1.0))
+    assert seeds.ended == {100: Failure(f"accuracy {accuracy}, loss {loss}: not finite")}
+
+
+def test_nothing_runs_after_an_error():
+    executor = SerialExecutor(succeed, 2)
+
+    class Full(Seeds):
+        def end(self, number, outcome):
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        drive(Full(5), executor, max_failures=3)
+    assert executor.wait(0) == []

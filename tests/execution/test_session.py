@@ -1,0 +1,84 @@
+"""The session: which devices are chosen, and what its executor and its environment are made of."""
+
+import json
+from importlib import metadata
+
+import pytest
+from support.sessions import DEVICE, HARDWARE, MadeUpSessions
+
+from se_search.device import Device, Hardware
+from se_search.errors import RunError
+from se_search.execution.session import SessionRequest, choose_devices
+from se_search.recipe import read_recipe
+from se_search.store.training_log import COMPARED
+
+GPUS = Hardware("cuda", 2, 9, "a GPU", "bf16-mixed")
+CPU = Hardware("cpu", 1, 8, "a CPU", "bf16-mixed")
+
+
+@pytest.fixture
+def request_for(tmp_path):
+    def make(**options):
+        return SessionRequest(
+            data="digits",
+            recipe=options.pop("recipe", read_recipe("quick")),
+            backbone="resnet20_bottleneck",
+            worker_log=tmp_path / "worker.log",
+            **options,
+        )
+
+    return make
+
+
+def test_a_cpu_is_split_into_workers_of_as_many_threads_as_were_asked_for(request_for):
+    assert choose_devices(CPU, request_for(threads=3)) == [Device("cpu", 0, 3, "bf16-mixed")] * 2
+    assert len(choose_devices(CPU, request_for(threads=9))) == 1
+
+
+def test_trainings_take_turns_on_the_gpus_and_share_the_cores_that_load(request_for):
+    devices = choose_devices(GPUS, request_for(workers=3))
+    assert [device.index for device in devices] == [0, 1, 0]
+    assert {device.num_loaders for device in devices} == {9 // 3 - 1}
+
+
+def test_each_gpu_has_one_training_unless_more_are_asked_for(request_for):
+    assert [device.index for device in choose_devices(GPUS, request_for())] == [0, 1]
+
+
+def test_the_cpu_of_a_machine_with_gpus_computes_in_float32(request_for):
+    devices = choose_devices(GPUS, request_for(accelerator="cpu"))
+    assert {(d.accelerator, d.precision) for d in devices} == {("cpu", "32-true")}
+
+
+def test_a_recipe_in_float32_is_trained_so_wherever_it_runs(request_for):
+    recipe = read_recipe("quick").model_copy(update={"precision": "float32"})
+    for hardware in (CPU, GPUS):
+        devices = choose_devices(hardware, request_for(recipe=recipe))
+        assert {device.precision for device in devices} == {"32-true"}
+
+
+def test_an_accelerator_that_is_not_there_is_refused_with_the_one_that_is(request_for):
+    with pytest.raises(RunError, match="accelerator 'cuda' is not there; 'cpu' is"):
+        choose_devices(CPU, request_for(accelerator="cuda"))
+
+
+def test_an_executor_is_made_of_the_sessions_task_with_what_is_asked_for(request_for):
+    sessions = MadeUpSessions(lambda assignment: None)
+    session = sessions(request_for(), print)
+    session.executor()
+    session.executor(with_test=True, validate_every=0)
+    plain, confirming = sessions.tasks
+    assert plain == session.task
+    assert not plain.with_test
+    assert confirming.with_test
+    assert confirming.recipe.validate_every == 0
+    assert confirming.recipe.epochs == plain.recipe.epochs
+
+
+def test_the_environment_is_plain_data_with_all_that_a_log_compares(request_for):
+    environment = MadeUpSessions(print, num_workers=2)(request_for(), print).environment
+    assert environment.keys() >= set(COMPARED)
+    assert environment["torch"] == metadata.version("torch")
+    assert (environment["hardware"], environment["cores"]) == (HARDWARE.name, HARDWARE.num_cores)
+    assert (environment["threads"], environment["workers"]) == (DEVICE.threads, 2)
+    assert json.loads(json.dumps(environment)) == environment

@@ -1,0 +1,88 @@
+"""Options declared once: as a dataclass for Python, and as parameters of a command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from se_search.errors import RunError
+from se_search.options import AtLeast, OneOf, Positive, check_options, takes_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    names: Annotated[tuple[str, ...], typer.Argument(help="who")]
+    count: Annotated[int, typer.Option(help="how many"), AtLeast(2)] = 3
+    ratio: Annotated[float | None, typer.Option(help="of what"), Positive()] = None
+    kind: Annotated[str, typer.Option(help="big or small"), OneOf(("big", "small"))] = "big"
+    folders: Annotated[tuple[Path, ...], typer.Option("--folder", help="repeatable")] = ()
+    is_loud: Annotated[bool, typer.Option("--loud", help="whether it shouts")] = False
+
+    def __post_init__(self):
+        check_options(self)
+
+
+@pytest.fixture
+def run():
+    """Run a command of these options; return its result and what it was called with."""
+    app, calls = typer.Typer(), []
+
+    @app.command()
+    @takes_options(Options)
+    def command(
+        options: Options, as_json: Annotated[bool, typer.Option("--json", help="no text")] = False
+    ) -> None:
+        """Do it."""
+        calls.append((options, as_json))
+
+    return lambda *arguments: (CliRunner().invoke(app, [*arguments]), calls)
+
+
+def test_a_command_without_options_has_the_defaults_of_the_dataclass(run):
+    _, calls = run("a", "b")
+    assert calls == [(Options(names=("a", "b")), False)]
+
+
+def test_each_option_reaches_its_field_and_the_commands_own_stay(run):
+    _, calls = run(
+        *("a", "--count", "4", "--ratio", "0.5", "--kind", "small", "--loud", "--json"),
+        *("--folder", "x", "--folder", "y"),
+    )
+    expected = Options(
+        names=("a",),
+        count=4,
+        ratio=0.5,
+        kind="small",
+        is_loud=True,
+        folders=(Path("x"), Path("y")),
+    )
+    assert calls == [(expected, True)]
+
+
+def test_the_help_has_each_fields_help_and_default(run):
+    text = run("--help")[0].output
+    for words in ("Do it.", "how many", "[default: 3]", "big or small", "whether it shouts"):
+        assert words in text
+    assert "options" not in text.replace("[OPTIONS]", "").replace("Options", "").split("--")[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("count", 1, "count 1 is below 2"),
+        ("ratio", 0.0, "ratio 0.0 is not positive"),
+        ("ratio", float("nan"), "ratio nan is not positive"),
+        ("kind", "huge", "kind 'huge' is not one of big, small"),
+    ],
+)
+def test_a_value_beyond_its_limit_is_refused_with_what_is_allowed(field, value, message):
+    with pytest.raises(RunError) as caught:
+        Options(names=(), **{field: value})
+    assert str(caught.value) == message
+
+
+def test_an_option_that_was_not_given_is_within_any_limit():
+    assert Options(names=(), ratio=None).ratio is None
