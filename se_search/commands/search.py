@@ -204,8 +204,6 @@ def _search(
     options: SearchOptions,
     display: Display,
 ) -> Outcome:
-    store = TrialStore(folder.database, run.objectives, run.directions)
-
     def keep(number: int, evaluation: Evaluation) -> None:
         write_bytes(folder.correct_file(number), evaluation.correct)
 
@@ -221,6 +219,7 @@ def _search(
         )
     )
     gain = None
+    store = TrialStore(folder.database, run.objectives, run.directions)
     try:
         with StopSignals(display.note) as stop:
             ending = run_search(

@@ -1,4 +1,4 @@
-"""The confirmations of a run: what was trained again with fresh seeds, and the result."""
+"""The confirmations of a run: its candidates trained again with fresh seeds, and the results."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from se_search.store.run_folder import RunFolder
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One confirmation of a run: what was asked for, and what came of it.
+    """One confirmation of a run: the candidates that were asked for, and the result.
 
     Attributes:
-        started: when, as ISO 8601.
-        asked_for: the candidates in the user's words: ``front``, ``all-credible`` or texts.
-        chosen: those candidates, and the two that are always compared.
-        seeds: of the trainings; no trial of the search has them.
-        epochs: of each training.
-        num_trials: that the search had by then.
-        num_images: of the validation part and of the test part.
-        reads_test: whether it trained anything, and so read the test images.
-        failures: why trainings failed, a line each.
-        seconds: wall time of its trainings, added up.
-        result: None: it has not got so far.
+        started: date and time of the start (ISO 8601).
+        asked_for: the candidates in the user's words: ``front``, ``all-credible`` or text forms.
+        chosen: the candidates that were asked for, the plain network, and SE everywhere.
+        seeds: the seeds of the trainings, which no trial of the search has.
+        epochs: the epochs of each training.
+        num_trials: how many trials the search had when the confirmation started.
+        num_images: how many images the validation part and the test part have.
+        reads_test: whether any candidate was trained, and so the test images were read.
+        failures: a line for each failed training, with the reason.
+        seconds: wall time of the trainings, added up.
+        result: None until the trainings have been judged.
         command: the command line.
     """
 
@@ -52,7 +52,7 @@ class Round:
 
     @property
     def subject(self) -> tuple[frozenset[str], tuple[int, ...], int]:
-        """What two rounds have in common of which the second only continues the first."""
+        """Candidates, seeds and epochs: a round with an equal subject continues an earlier one."""
         return frozenset(c.key for c in self.chosen), self.seeds, self.epochs
 
 
@@ -60,7 +60,7 @@ def read_rounds(folder: RunFolder) -> list[Round]:
     """Read all confirmations of a run, the oldest first; empty if there is none.
 
     Raises:
-        RunError: the file is not one of them.
+        RunError: the file can't be read, or holds no confirmations.
     """
     path = folder.confirmation_file
     if not path.is_file():
@@ -72,7 +72,11 @@ def read_rounds(folder: RunFolder) -> list[Round]:
 
 
 def write_rounds(folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Write ``confirmation.yaml``, whole or not at all."""
+    """Write ``confirmation.yaml``.
+
+    Raises:
+        RunError: the file can't be written.
+    """
     plain = json.loads(json.dumps({"confirmations": [asdict(each) for each in rounds]}))
     write_yaml(folder.confirmation_file, plain)
 
