@@ -19,13 +19,14 @@ from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe, read_recipe
 from se_search.record import Evaluation, Rung
 from se_search.report.display import Display
+from se_search.report.format import magnitude
 from se_search.report.run_report import Findings, write_report
 from se_search.run_config import RunConfig, parse_objectives
 from se_search.search.loop import Budget, Ending, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import IsAllowed
-from se_search.space.bound import BoundSpace, magnitude
+from se_search.space.bound import BoundSpace
 from se_search.space.schema import Limits, SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder

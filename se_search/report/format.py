@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
@@ -33,6 +34,11 @@ def interval(low: float, high: float, form: str = "+.2f") -> str:
 def count(number: int, noun: str) -> str:
     """Format a count with its noun: ``1 epoch``, ``3 epochs``, ``1,000 epochs``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def magnitude(count: int) -> str:
+    """Format a count of any size: exact below ten million, else as a power of ten."""
+    return f"{count:,}" if count < 10**7 else f"about 10^{math.log10(count):.1f}"
 
 
 def role_marks(roles: Collection[str]) -> str:

@@ -10,7 +10,8 @@ from rich.table import Table
 from se_search.candidate import Backbone
 from se_search.cost import count_cost
 from se_search.errors import SpaceError
-from se_search.space.bound import BoundSpace, magnitude
+from se_search.report.format import magnitude
+from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space, space_names
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -243,8 +242,3 @@ class BoundSpace:
         if codes is None:
             raise SpaceError(f"candidate {candidate} is not in the space")
         return codes
-
-
-def magnitude(count: int) -> str:
-    """Write a count for people: exact below ten million, else in powers of ten."""
-    return f"{count:,}" if count < 10**7 else f"about 10^{math.log10(count):.1f}"

@@ -261,5 +261,5 @@ def test_where_a_network_has_its_own_blocks_there_are_no_others():
 
 
 def test_a_block_of_another_design_is_refused():
-    with pytest.raises(BackboneError, match=r"SE block 'se' is of a design that is not known"):
+    with pytest.raises(BackboneError, match=r"SE block 'se' has an unknown design"):
         trace_native(timm.layers.SEModule(16, add_maxpool=True), 16, "se")

@@ -262,7 +262,7 @@ def test_units_with_points_of_no_integration_are_refused():
 
 
 def test_a_network_without_sites_says_how_to_name_them():
-    with pytest.raises(BackboneError, match=r"DenseNet has no sites: looked for.*--sites"):
+    with pytest.raises(BackboneError, match=r"DenseNet has no known sites.*--sites"):
         describe_backbone("densenet121", 3, 32, 10)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
-from se_search.report.format import count, interval, number, percent, points, role_marks
+from se_search.report.format import count, interval, magnitude, number, percent, points, role_marks
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_a_number_is_printed_as(text, expected):
 )
 def test_the_marks_of_a_candidate_say_its_roles_in_one_order(roles, expected):
     assert role_marks(roles) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (625, "625"),
+        (371_800, "371,800"),
+        (9_999_999, "9,999,999"),
+        (10**7, "about 10^7.0"),
+        (2**50, "about 10^15.1"),
+        (10**400, "about 10^400.0"),
+    ],
+)
+def test_a_large_count_is_written_in_powers_of_ten(count, text):
+    assert magnitude(count) == text

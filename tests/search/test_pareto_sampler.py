@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from support.networks import make_backbone
 from support.proposing import EPOCHS, look_up, make_table, price
 from support.records import make_record
+from support.spaces import choose_from
 
 from se_search.cost import count_cost
 from se_search.errors import SpaceError
@@ -92,7 +93,7 @@ def test_what_a_trial_is_asked_to_train_is_spelled_by_its_parameters():
     seen = set()
     for _ in range(STAGES.size):
         trial, candidate = ask(study, STAGES)
-        assert STAGES.decode(trial.params) == candidate
+        assert choose_from(STAGES, trial.params) == candidate
         seen.add(candidate)
         trial.set_user_attr("accuracy", 0.5 + 0.01 * len(seen))
         study.tell(trial, [0.5, 1.0])

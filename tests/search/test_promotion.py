@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.optuna_studies import load_optuna_study
 from support.records import front_of, make_record
 from support.searching import OBJECTIVES, evaluate, evaluation, make_space, search
+from support.spaces import choose_from
 
 from se_search.analysis.pareto import summarize
 from se_search.errors import DivergedError, RunError
@@ -402,7 +403,7 @@ def test_promoted_trials_have_optunas_parameters_of_their_candidate(database):
     records, _ = search(database, 30, space=space, sampler="tpe", rungs=EPOCHS)
     assert any(r.promoted for r in records)
     for record, trial in zip(records, load_optuna_study(database).trials, strict=True):
-        assert str(space.decode(trial.params)) == record.candidate
+        assert str(choose_from(space, trial.params)) == record.candidate
 
 
 def test_shorter_trainings_are_pruned_trials_with_their_numbers_as_attributes(database):

@@ -11,7 +11,7 @@ from support.spaces import SHARED, TINY, as_tuples, bind, described, few_example
 
 from se_search.candidate import SE, Candidate
 from se_search.errors import SpaceError
-from se_search.space.bound import BoundSpace, magnitude
+from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
 
 
@@ -138,18 +138,3 @@ def test_a_huge_space_is_counted_to_the_last_candidate():
     assert bound.index_of(bound.candidate_at(2**50 - 1)) == 2**50 - 1
     assert str(bound.candidate_at(1)) == "resnet152/stage5.block3=standard:128"
     assert bound.candidate_at(0) == Candidate.plain(bound.backbone)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (625, "625"),
-        (371_800, "371,800"),
-        (9_999_999, "9,999,999"),
-        (10**7, "about 10^7.0"),
-        (2**50, "about 10^15.1"),
-        (10**400, "about 10^400.0"),
-    ],
-)
-def test_a_large_count_is_written_in_powers_of_ten(count, text):
-    assert magnitude(count) == text
