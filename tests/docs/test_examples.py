@@ -1,6 +1,8 @@
 """The Python and YAML examples of README and docs."""
 
 import ast
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -16,6 +18,18 @@ from se_search.space.schema import SearchSpace
 # A file is told by a key that no other has.
 MODELS = {"choices": SearchSpace, "epochs": Recipe, "sites": SiteFile}
 EXAMPLES = [b for page in PAGES for b in read_blocks(page) if b.language == "yaml"]
+
+
+def run_script(text, environment):
+    """Run an example that trains: it is a script, which the child processes import again."""
+    outcome = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert outcome.returncode == 0, outcome.stderr
 
 
 def run_example(text, names):
@@ -36,10 +50,14 @@ def is_literal(text):
     return True
 
 
-def test_the_python_examples_of_a_page_run_in_their_order(page, reader):
+def test_the_python_examples_of_a_page_run_in_their_order(page, reader, environment):
     names = {}
     for block in read_blocks(page):
-        if block.language == "python":
+        if block.language != "python":
+            continue
+        if "__main__" in block.text:
+            run_script(block.text, environment)
+        else:
             run_example(block.text, names)
 
 
