@@ -1,4 +1,4 @@
-"""Studies: what makes trials comparable, and the refusal to mix those that are not."""
+"""The configuration of a run: all that makes its trials comparable with each other."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DIRECTIONS: dict[str, Direction] = {
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """A space, a backbone, data, a recipe and objectives: trials of one study can be compared.
+    """A space, a backbone, data, a recipe and objectives: trials of one run can be compared.
 
     Attributes:
-        data: what the data set is and how many of its images train, validate and test.
+        data: name and shape of the data set, and how many of its images train, validate and test.
         objectives: ``accuracy`` and at least one of ``params`` and ``macs``.
-        epochs: the budget of a full training.
-        seed: the first training seed; the sampler draws from it, too.
+        epochs: of a full training.
+        seed: of the sampler, and of each candidate's first training.
         precision: Lightning's word for the arithmetic that the trainings use.
         weights: digest of the file of weights that the trainings start from; None: none.
-        freeze_backbone: whether only what is not in that file is trained.
+        freeze_backbone: whether only what is not in the file of weights is trained.
     """
 
     space: SearchSpace
@@ -48,12 +48,12 @@ class RunConfig:
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """``maximize`` or ``minimize`` for each objective."""
+        """The direction of each objective: ``maximize`` or ``minimize``."""
         return tuple(DIRECTIONS[name] for name in self.objectives)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that two trials must have in common, as plain data."""
+        """All that the trials of a run have in common, as plain data."""
         return {
             "space": self.space.model_dump(mode="json", exclude={"description"}),
             "backbone": {
@@ -77,7 +77,7 @@ class RunConfig:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits over the identity."""
+        """Twelve hexadecimal digits: the beginning of the SHA-256 of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -85,7 +85,7 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     """Read a list as ``accuracy,params``.
 
     Raises:
-        RunError: an unknown or a repeated name, no accuracy, or no cost.
+        RunError: a name is unknown or stands twice, or accuracy or every cost is missing.
     """
     names = tuple(part.strip() for part in text.split(","))
     unknown = [name for name in names if name not in DIRECTIONS]
@@ -98,7 +98,7 @@ def parse_objectives(text: str) -> tuple[str, ...]:
 
 
 def _digest_sites(backbone: Backbone) -> str | None:
-    """Return a digest of the sites that a user has named; None where they are found."""
+    """Return a digest of the sites that a user has named; None if they were found by inspection."""
     if backbone.attach is None:
         return None
     named = zip(backbone.sites, backbone.attach, strict=True)

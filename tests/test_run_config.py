@@ -1,4 +1,4 @@
-"""Studies: what must be equal for trials to be compared, and how a difference is told."""
+"""The configuration of a run: what makes trials comparable, and how a difference is told."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ RECIPE = {
     "optimizer": {"lr": 0.1},
     "split": {"validation": 100},
 }
-STUDY = RunConfig(
+CONFIG = RunConfig(
     space=read_space("stages"),
     backbone=make_backbone([8], [16]),
     recipe=Recipe.model_validate(RECIPE),
@@ -51,20 +51,20 @@ def with_fields(model, **fields):
             ("accuracy", "macs"),
             'objectives: ["accuracy", "params"] in the run, ["accuracy", "macs"] asked for',
         ),
-        ("data", dict(STUDY.data) | {"train": 60}, "data.train: 600 in the run, 60 asked for"),
+        ("data", dict(CONFIG.data) | {"train": 60}, "data.train: 600 in the run, 60 asked for"),
         (
             "data",
-            dict(STUDY.data) | {"test": 9},
+            dict(CONFIG.data) | {"test": 9},
             "data.test: nothing in the run, 9 asked for",
         ),
         (
             "backbone",
-            dataclasses.replace(STUDY.backbone, image_size=24),
+            dataclasses.replace(CONFIG.backbone, image_size=24),
             "backbone.image_size: 12 in the run, 24 asked for",
         ),
         (
             "backbone",
-            dataclasses.replace(STUDY.backbone, num_classes=11),
+            dataclasses.replace(CONFIG.backbone, num_classes=11),
             "backbone.num_classes: 10 in the run, 11 asked for",
         ),
         (
@@ -74,55 +74,55 @@ def with_fields(model, **fields):
         ),
         (
             "space",
-            with_fields(STUDY.space, granularity="block"),
+            with_fields(CONFIG.space, granularity="block"),
             'space.granularity: "stage" in the run, "block" asked for',
         ),
         (
             "space",
-            with_fields(STUDY.space, choices={"reduction": (16, 4)}),
+            with_fields(CONFIG.space, choices={"reduction": (16, 4)}),
             "space.choices.reduction: [16] in the run, [16, 4] asked for",
         ),
         (
             "space",
-            with_fields(STUDY.space, limits={"added_params": 0.1}),
+            with_fields(CONFIG.space, limits={"added_params": 0.1}),
             "space.limits.added_params: null in the run, 0.1 asked for",
         ),
         (
             "recipe",
-            with_fields(STUDY.recipe, optimizer={"lr": 0.2}),
+            with_fields(CONFIG.recipe, optimizer={"lr": 0.2}),
             "recipe.optimizer.lr: 0.1 in the run, 0.2 asked for",
         ),
     ],
 )
 def test_a_change_shows_as_one_line_with_key_and_both_values(field, value, line):
-    other = dataclasses.replace(STUDY, **{field: value})
-    assert compare_identities(STUDY.identity, other.identity) == [line]
-    assert other.hash != STUDY.hash
+    other = dataclasses.replace(CONFIG, **{field: value})
+    assert compare_identities(CONFIG.identity, other.identity) == [line]
+    assert other.hash != CONFIG.hash
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("space", with_fields(STUDY.space, description="the same, in other words")),
-        ("recipe", with_fields(STUDY.recipe, description="the same, in other words")),
-        ("recipe", with_fields(STUDY.recipe, epochs=99)),  # the study has the epochs
-        ("data", dict(reversed(STUDY.data.items()))),
+        ("space", with_fields(CONFIG.space, description="the same, in other words")),
+        ("recipe", with_fields(CONFIG.recipe, description="the same, in other words")),
+        ("recipe", with_fields(CONFIG.recipe, epochs=99)),  # the configuration has the epochs
+        ("data", dict(reversed(CONFIG.data.items()))),
     ],
 )
-def test_what_trains_the_same_is_the_same_study(field, value):
-    other = dataclasses.replace(STUDY, **{field: value})
-    assert compare_identities(STUDY.identity, other.identity) == []
-    assert other.hash == STUDY.hash
+def test_what_trains_alike_is_one_configuration(field, value):
+    other = dataclasses.replace(CONFIG, **{field: value})
+    assert compare_identities(CONFIG.identity, other.identity) == []
+    assert other.hash == CONFIG.hash
 
 
 def test_a_spelled_out_default_is_no_change():
     other = SearchSpace.model_validate({"sites": "all", "choices": {"reduction": [16]}})
-    assert dataclasses.replace(STUDY, space=other).hash == STUDY.hash
+    assert dataclasses.replace(CONFIG, space=other).hash == CONFIG.hash
 
 
 def test_the_differences_are_listed_one_below_the_other():
-    other = dataclasses.replace(STUDY, epochs=5, seed=1)
-    assert [line.split(":")[0] for line in compare_identities(STUDY.identity, other.identity)] == [
+    other = dataclasses.replace(CONFIG, epochs=5, seed=1)
+    assert [line.split(":")[0] for line in compare_identities(CONFIG.identity, other.identity)] == [
         "epochs",
         "seed",
     ]
@@ -135,17 +135,17 @@ def test_what_is_missing_on_either_side_is_a_difference():
 
 @pytest.mark.parametrize("write", [yaml.safe_dump, json.dumps])
 def test_an_identity_is_plain_data_that_a_file_gives_back(write):
-    assert yaml.safe_load(write(STUDY.identity)) == STUDY.identity
+    assert yaml.safe_load(write(CONFIG.identity)) == CONFIG.identity
 
 
 def test_the_hash_is_the_start_of_the_sha256_of_the_sorted_identity():
-    text = json.dumps(STUDY.identity, sort_keys=True)
-    assert STUDY.hash == hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = json.dumps(CONFIG.identity, sort_keys=True)
+    assert CONFIG.hash == hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def test_accuracy_is_maximized_and_costs_are_minimized():
-    study = dataclasses.replace(STUDY, objectives=("accuracy", "macs", "params"))
-    assert study.directions == ("maximize", "minimize", "minimize")
+    config = dataclasses.replace(CONFIG, objectives=("accuracy", "macs", "params"))
+    assert config.directions == ("maximize", "minimize", "minimize")
 
 
 @pytest.mark.parametrize("names", list(permutations(["accuracy", "params", "macs"])))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -115,6 +116,24 @@ class SearchOptions:
         check_options(self)
         if self.freeze_backbone and self.weights is None:
             raise RunError("a frozen backbone needs --weights: nobody would train it")
+
+
+def read_search_options(given: Mapping[str, Any]) -> SearchOptions:
+    """Return the options of a search by their names; a path may be a text.
+
+    Raises:
+        TypeError: there is no option of a name; the message names the known ones.
+        RunError: a number is below its limit, or two options contradict each other.
+    """
+    known = [field.name for field in fields(SearchOptions)]
+    unknown = ", ".join(name for name in given if name not in known)
+    if unknown:
+        raise TypeError(f"search has no option {unknown}; it takes {', '.join(known)}")
+    values = dict(given)
+    for name in ("data_dir", "sites", "runs_dir"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    return SearchOptions(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

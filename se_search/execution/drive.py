@@ -1,7 +1,7 @@
 """Drives trainings: takes assignments from any source, and hands back how each one ended.
 
 Search, confirm, reproduce and the making of tables share this loop, so that a stop signal, a row of
-failures and an accuracy that is not finite mean the same in each of them.
+failures and an accuracy that is not finite have one treatment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Trains on this machine: a fresh child process a trial, forked from a server that is warm.
+"""Trains on this machine: a fresh child process for each training, forked from a warm server.
 
-The server has imported PyTorch and Lightning once and touched no device and no thread pool, so a
-child starts in a tenth of a second. A child that dies, hangs or raises costs one trial.
+The server has imported PyTorch and Lightning once, and has touched no device and no thread pool, so
+that a child starts in a tenth of a second. A child that dies, hangs or raises is one failed
+training.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class LocalExecutor:
     """Trains each assignment in a child process of its own, one on each device at a time.
 
     Args:
-        evaluate: trains; it and what it holds must be picklable.
-        devices: what children train on; as many run at once.
-        log: file that takes what children print, and the tracebacks of failed trials.
+        evaluate: trains an assignment on a device; a picklable value.
+        devices: the devices that children train on.
+        log: file that takes what children print, and the tracebacks of failed trainings.
         timeout: seconds after which a child is killed; None: never.
     """
 
@@ -58,13 +59,13 @@ class LocalExecutor:
         return bool(self._free)
 
     def submit(self, number: int, assignment: Assignment[Candidate]) -> None:
-        """Start trial ``number`` on a free device."""
+        """Start an assignment on a free device."""
         device = self._free.pop(0)
         arguments = (assignment, device)
         self._children[number] = _Child.start(self._evaluate, arguments, self._log, device)
 
     def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
-        """Return the trials that have ended; block up to ``timeout`` seconds for the first."""
+        """Return the trainings that have ended; block up to ``timeout`` seconds for the first."""
         connection.wait([child.receiver for child in self._children.values()], timeout)
         ended = []
         for number, child in list(self._children.items()):
@@ -114,7 +115,7 @@ class _Child:
         return cls(process, receiver, device, time.monotonic())
 
     def receive(self) -> Any:
-        """Return what the child sent, or why it sent nothing."""
+        """Return what the child sent; a Failure with the reason if it died before."""
         try:
             outcome = self.receiver.recv()
         except EOFError:
@@ -148,8 +149,8 @@ def warm_up(preload: Sequence[str], threads: int) -> None:
     """Start the server that children are forked from.
 
     Args:
-        preload: modules that it imports beforehand.
-        threads: CPU threads of each child; libraries read it as they are imported.
+        preload: modules that the server imports before the first child.
+        threads: CPU threads of each child; libraries read the number as they are imported.
     """
     context = _context()
     if not isinstance(context, ForkServerContext):
@@ -157,9 +158,9 @@ def warm_up(preload: Sequence[str], threads: int) -> None:
     context.set_forkserver_preload(list(preload))
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    # Ctrl-C reaches the whole process group, and the coordinator alone decides what it means:
-    # the server and its children inherit a mask that keeps it from them. The tracker comes first,
-    # for starting it lifts the mask.
+    # Ctrl-C reaches the whole process group, and this process alone decides what it means: the
+    # server and its children inherit a mask that keeps the signal from them. The resource tracker
+    # is started first, because starting it lifts the mask.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -184,7 +185,7 @@ def _work(
     arguments: tuple[Any, ...],
     log: Path,
 ) -> None:
-    """Run in the child: call the function and send what it returns, or why it failed."""
+    """Run in the child: call the function and send its result, or a Failure with the reason."""
     # Where there is no fork server, nothing has kept Ctrl-C from this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
@@ -194,7 +195,7 @@ def _work(
         outcome = function(*arguments)
     except DivergedError as error:
         outcome = Failure(str(error))
-    except BaseException as error:  # the trial boundary: whatever it is, it is one failed trial
+    except BaseException as error:  # the trial boundary: any error is one failed training
         traceback.print_exc()
         outcome = Failure(_describe_error(error))
     sys.stdout.flush()
@@ -204,7 +205,7 @@ def _work(
 
 
 def _die_with_parent() -> None:
-    """End this process when the coordinator is gone, however it went."""
+    """End this process when its parent is gone, even if the parent was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -225,7 +226,7 @@ def _redirect_output(log: Path) -> None:
 def _describe_error(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        return f"out of memory: {text or 'no more could be had'}"
+        return f"out of memory: {text or 'an allocation failed'}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -233,5 +234,5 @@ def _describe_death(exit_code: int | None) -> str:
     if exit_code is None or exit_code >= 0:
         return f"the training process ended without a result (exit code {exit_code})"
     name = signal.Signals(-exit_code).name
-    hint = "; the system kills so when memory runs out" if name == "SIGKILL" else ""
+    hint = "; the system does that when memory runs out" if name == "SIGKILL" else ""
     return f"the training process was killed by {name}{hint}"

@@ -11,11 +11,13 @@ from se_search.record import Assignment, CandidateT, Evaluation, Failure
 
 
 class SerialExecutor(Generic[CandidateT]):
-    """Evaluates when it is waited for; an exception is raised, but for a diverged training.
+    """Evaluates the oldest assignment in each ``wait``.
+
+    A DivergedError of an evaluation is a failed training; any other exception is raised.
 
     Args:
-        evaluate: trains an assignment, or looks it up.
-        num_workers: how many assignments may wait at once, as if so many processes ran.
+        evaluate: trains an assignment, or looks its result up.
+        num_workers: number of assignments that may wait at once, as if each had its process.
     """
 
     def __init__(
@@ -30,11 +32,11 @@ class SerialExecutor(Generic[CandidateT]):
         return len(self._queue) < self._num_workers
 
     def submit(self, number: int, assignment: Assignment[CandidateT]) -> None:
-        """Queue trial ``number``."""
+        """Queue an assignment."""
         self._queue.append((number, assignment))
 
     def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
-        """Evaluate the oldest assignment."""
+        """Evaluate the oldest assignment and return its result; empty if none waits."""
         if not self._queue:
             return []
         number, assignment = self._queue.popleft()
@@ -44,5 +46,5 @@ class SerialExecutor(Generic[CandidateT]):
             return [(number, Failure(str(error)))]
 
     def kill(self) -> None:
-        """Forget what is queued."""
+        """Forget the queued assignments."""
         self._queue.clear()

@@ -64,12 +64,12 @@ def test_an_evaluation_comes_back_with_its_trials_number(log):
     [
         (children.diverge, "the loss is nan"),
         (children.misbehave, "ValueError: bad value"),
-        (children.exhaust, "out of memory: no more could be had"),
+        (children.exhaust, "out of memory: an allocation failed"),
         (children.leave, "SystemExit: 3"),
         (children.vanish, "the training process ended without a result (exit code 7)"),
         (
             children.be_killed,
-            "the training process was killed by SIGKILL; the system kills so when memory runs out",
+            "the training process was killed by SIGKILL; the system does that when memory runs out",
         ),
         (children.crash, "the training process was killed by SIGSEGV"),
         (children.return_nonsense, "the training handed back str"),

@@ -1,0 +1,108 @@
+"""What a search shows while it runs: lines for logs, objects for programs, nothing when quiet."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from support.records import make_record
+
+from se_search.record import Progress
+from se_search.report.display import (
+    JsonDisplay,
+    LiveDisplay,
+    PlainDisplay,
+    QuietDisplay,
+    make_display,
+)
+
+ENDED = make_record("a", 0.8125, seed=3)
+
+
+def progress(changed, **numbers):
+    known = {"total": 9, "completed": 2, "failed": 1, "running": 3, "front_size": 2}
+    return Progress(**known | {"best_accuracy": 0.8125, "changed": changed} | numbers)
+
+
+@pytest.fixture
+def show():
+    """Show a progress on a display that writes to a file; return the text."""
+
+    def run(*given, kind=PlainDisplay, **console):
+        display = kind(Console(file=io.StringIO(), width=160, **console))
+        for each in given:
+            display.update(each)
+        display.close()
+        return display._console.file.getvalue()
+
+    return run
+
+
+def test_a_trial_that_ended_is_a_line_with_what_the_run_has(show):
+    assert show(progress(ENDED)) == (
+        "trial 0: a (seed 3) 81.25 % in 1.0 s | 3 of 9 trials, 3 running, 1 failed, "
+        "best 81.25 %, front 2\n"
+    )
+
+
+def test_a_trial_that_begins_is_no_line(show):
+    assert show(progress(make_record("a", 0.5, state="RUNNING")), progress(None)) == ""
+
+
+def test_a_failed_trial_says_why(show):
+    failed = replace(make_record("a", 0.5, state="FAIL"), reason="the loss is nan")
+    assert show(progress(failed)).startswith("trial 0: a (seed 0) failed: the loss is nan | ")
+
+
+def test_a_short_training_says_its_epochs_and_a_promoted_one_that_it_was(show):
+    short = make_record("a", 0.5, state="PRUNED", epochs=1)
+    assert "(seed 0, 1 epoch)" in show(progress(short, shorter=2))
+    assert "3 of 9 trials (2 short)" in show(progress(short, shorter=2))
+    assert "(seed 0, promoted)" in show(progress(replace(make_record("a", 0.5), promoted=True)))
+
+
+def test_the_time_left_is_told_once_a_trial_has_ended_since_the_start(show):
+    before, after = progress(None, completed=0, failed=0), progress(ENDED, completed=1, failed=0)
+    assert "s left" in show(before, after)
+    assert "left" not in show(after)
+
+
+def test_a_terminal_keeps_one_line_and_prints_failures_above_it(show):
+    failed = replace(make_record("b", 0.5, state="FAIL"), reason="out of memory")
+    options = {"kind": LiveDisplay, "force_terminal": True}
+    text = show(progress(None), progress(ENDED), progress(failed), **options)
+    assert "trial 0: b (seed 0) failed: out of memory" in text
+    assert "trial 0: a" not in text
+    assert "3 of 9 trials" in text
+
+
+def test_json_has_an_object_for_each_trial_that_ended(capsys):
+    display = JsonDisplay()
+    display.update(progress(make_record("a", 0.5, state="RUNNING")))
+    display.update(progress(ENDED))
+    display.note("not shown")
+    (event,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert event["event"] == "trial"
+    assert (event["candidate"], event["accuracy"]) == (ENDED.candidate, 0.8125)
+
+
+def test_a_quiet_display_shows_nothing(capsys):
+    display = QuietDisplay()
+    display.note("hush")
+    display.update(progress(ENDED))
+    display.close()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({}, PlainDisplay),  # the tests' output is no terminal
+        ({"quiet": True}, QuietDisplay),
+        ({"as_json": True}, JsonDisplay),
+        ({"quiet": True, "as_json": True}, JsonDisplay),
+    ],
+)
+def test_the_display_follows_the_options(options, kind):
+    assert type(make_display(**options)) is kind
