@@ -17,7 +17,7 @@ CHECKPOINTS = (25, 50, 100, 200)  # trials
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkOptions:
-    """What a comparison of samplers takes: the options of ``se-search benchmark samplers``.
+    """The options of ``se-search benchmark samplers``.
 
     Raises:
         RunError: a number is below its limit, or names and rungs can't be read or stand twice.

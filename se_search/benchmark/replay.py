@@ -1,4 +1,4 @@
-"""Replays samplers on tables of finished trainings, by the real loop and the real store."""
+"""Replays samplers on tables of finished trainings, with the loop and store of real searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from se_search.benchmark.options import BenchmarkOptions
-from se_search.benchmark.report import Contest, print_contest, write_contest
+from se_search.benchmark.report import Benchmark, print_benchmark, write_benchmark
 from se_search.benchmark.scores import Replay, Truth
 from se_search.benchmark.table import TableRow, TableSpace, TableTrainings
 from se_search.benchmark.table_file import read_table
@@ -42,12 +42,19 @@ _read_once = lru_cache(read_table)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One replay that is to be made: of which sampler, on which table, with which seed.
+    """One replay that is to be made.
 
     Attributes:
-        trials: full trainings, or as many epochs in shorter ones.
-        promotion: the rungs' text.
-        epochs: of a full training.
+        table: file of the table.
+        sampler: name of the sampler.
+        run: number of the replay among those of one sampler on one table.
+        seed: of the sampler, and of which trainings of a row come first.
+        trials: budget in full trainings; shorter ones are paid by their share of the epochs.
+        workers: number of trainings at a time.
+        promotion: the rungs as text, or ``off``.
+        epochs: length of a full training.
+        eta: one row in ``eta`` is promoted to the next rung.
+        replicates: whether ``pareto`` may train a row again, with another seed.
     """
 
     table: Path
@@ -63,11 +70,12 @@ class Job:
     replicates: bool = True
 
 
-def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
-    """Replay samplers on tables, print how they fare and write it to ``options.output``.
+def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Benchmark:
+    """Replay samplers on tables, print their scores and write them to ``options.output``.
 
     Raises:
-        SESearchError: a table can't be read, or shows no trade between cost and accuracy.
+        SESearchError: a table can't be read, lacks trainings that the rungs need, or has no row
+            that is cheaper than the dearest and better than the lower quartile.
     """
     truths = _read_truths(options.tables)
     for table in options.tables:
@@ -85,15 +93,17 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Contest:
                 f"{len(replays)} of {len(jobs)}: {replay.table}, {replay.arm}, "
                 f"run {replay.run}: {share:.3f}",
             )
-    contest = Contest(truths, [replays[job] for job in jobs], options.checkpoints, options.epochs)
-    print_contest(console, contest)
-    paths = write_contest(options.output, contest)
+    benchmark = Benchmark(
+        truths, [replays[job] for job in jobs], options.checkpoints, options.epochs
+    )
+    print_benchmark(console, benchmark)
+    paths = write_benchmark(options.output, benchmark)
     _note(console, f"Written: {', '.join(map(str, paths))}")
-    return contest
+    return benchmark
 
 
 def list_jobs(options: BenchmarkOptions) -> list[Job]:
-    """List the replays, the samplers taking turns; the runs of one number share a seed."""
+    """Return all replays, the samplers taking turns; runs with equal numbers have equal seeds."""
     return [
         Job(
             *(table, sampler, run, seed, options.trials, options.workers),
@@ -108,13 +118,13 @@ def list_jobs(options: BenchmarkOptions) -> list[Job]:
 
 
 def replay(job: Job) -> Replay:
-    """Search a table and return what was trained, and how long the sampler took."""
+    """Search a table; return the trainings of the search and the sampler's own seconds."""
     space = _read_once(job.table)
     trainings = TableTrainings(space, first_seed=0, seed=job.seed)
     meter = _Meter(trainings, job.trials * job.epochs)
     sampler = make_sampler(job.sampler, space, job.seed, job.epochs, job.replicates)
     seconds = _time_sampler(sampler)
-    # As many as the epochs pay for if all are of the shortest kind.
+    # The number of trials that the epochs pay for if every training is of the shortest kind.
     num_trials = meter.limit // min((rung.epochs for rung in job.rungs), default=job.epochs)
     with tempfile.TemporaryDirectory() as folder:
         store = TrialStore(
@@ -157,7 +167,7 @@ def replay(job: Job) -> Replay:
 
 
 class _Meter:
-    """Counts the epochs of the trainings that it looks up."""
+    """Looks trainings up, and counts their epochs."""
 
     def __init__(self, trainings: TableTrainings, limit: int) -> None:
         self._trainings = trainings
@@ -169,21 +179,21 @@ class _Meter:
         return self._trainings(assignment)
 
     def is_spent(self) -> Stop:
-        """Ask the loop to end when the epochs are spent."""
+        """Return ``AFTER_RUNNING`` once the epochs are spent, which ends the loop."""
         return Stop.AFTER_RUNNING if self._spent >= self.limit else Stop.NO
 
 
 def make_sampler(
     name: str, space: TableSpace, seed: int, epochs: int = 1, replicates: bool = True
 ) -> CandidateSampler[TableRow]:
-    """Make a sampler that proposes rows of a table, and no combination that the table lacks."""
+    """Return a sampler that proposes rows of a table, and no combination that the table lacks."""
     return SAMPLERS[name](
         Setup(space, space.__contains__, seed, space.count_cost, OBJECTIVES, epochs, replicates)
     )
 
 
 def _time_sampler(sampler: CandidateSampler[Any]) -> dict[int, float]:
-    """Let a sampler note its seconds, by trial number, in the dictionary that is returned."""
+    """Make a sampler record its seconds in the dictionary that is returned, by trial number."""
     seconds: dict[int, float] = defaultdict(float)
 
     def timed(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,7 +228,7 @@ def _read_truths(tables: tuple[Path, ...]) -> dict[str, Truth]:
 
 
 def _check_epochs(path: Path, options: BenchmarkOptions) -> None:
-    """Refuse rungs that a table has no trainings of."""
+    """Refuse rungs for which a table has no trainings."""
     shorter = _read_once(path).shorter
     if options.epochs is None:
         return
@@ -238,7 +248,10 @@ def _check_epochs(path: Path, options: BenchmarkOptions) -> None:
 
 @contextmanager
 def _starter(num_jobs: int) -> Iterator[Callable[[list[Job]], Iterator[tuple[Job, Replay]]]]:
-    """Give what makes replays, as they end: here, or in processes of one thread each."""
+    """Give the function that yields jobs with their replays as they end.
+
+    One job at a time is made in this process, several in processes of one thread each.
+    """
     if num_jobs == 1:
         yield lambda jobs: ((job, replay(job)) for job in jobs)
         return

@@ -1,4 +1,4 @@
-"""Lays out how samplers fare on tables of finished trainings: tables, CSV files and a picture."""
+"""Reports samplers that were replayed on tables: printed tables, CSV files and a figure."""
 
 from __future__ import annotations
 
@@ -27,31 +27,33 @@ from se_search.store.files import write_table
 ALL_TABLES = "mean of all tables"
 LEVELS = (0.9, 0.95)
 LEGEND = """\
-Hypervolume is that of the rows with a full training over that of the whole table, each row by its
-mean accuracy over all seeds; cost is on a log scale, the reference is the largest cost and the
-lower quartile of accuracy. In brackets: 95 % bootstrap intervals over runs.
-rows: different ones that a run trained. duplicates: trainings of one row and seed, in all runs.
-beyond seeds: trainings of a run that the table has no further seed for: an old one was given again.
-ms a proposal: the sampler's own time, median / mean. trials to reach: median / mean over runs, - if
-half of the runs / not all runs get there.
+Hypervolume: of the rows with a full training, as a share of the whole table's; a row's accuracy is
+its mean over all seeds, cost is on a log scale, and the reference is the largest cost and the lower
+quartile of accuracy. In brackets: 95 % bootstrap intervals over runs.
+rows: number of different rows that a run trained. duplicates: trainings whose row and seed an
+earlier trial of the run had, summed over all runs. beyond seeds: trainings of a run for which the
+table has no further seed, so that an earlier accuracy was given again. ms a proposal: the sampler's
+own time, median / mean. trials to reach: median / mean over runs; - if half of the runs / any run
+never reach it.
 precision and recall: of the reported front (by mean observed accuracies) against the true front of
-what the run trained, and of the whole table. optimism: reported minus true accuracy, in points."""
+the rows that the run trained, and of the whole table. optimism: reported minus true accuracy, in
+points."""
 EPOCHS_LEGEND = """\
-A trial is a full training's worth of epochs ({epochs}): with rungs, so many epochs in trainings of
-any length."""
+A trial is {epochs} epochs, a full training's worth; with rungs they may be spent on several shorter
+trainings."""
 SCORE_FIELDS = tuple(field.name for field in fields(Score))
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Replays of samplers on tables.
+class Benchmark:
+    """Replays of samplers on tables, with their scores.
 
     Attributes:
-        truths: what each table knows, by its name.
-        replays: of all samplers on all tables, each with the same runs and trials.
-        checkpoints: after how many trials they are scored, ascending; with rungs, a trial is a
-            full training's worth of epochs.
-        epochs: of a full training; None: not known.
+        truths: the costs and mean accuracies of each table's rows, by the table's name.
+        replays: of all samplers on all tables, with equal numbers of runs and trials.
+        checkpoints: numbers of trials after which the replays are scored, ascending; with rungs,
+            a trial is a full training's worth of epochs.
+        epochs: length of a full training; None: not known.
     """
 
     truths: Mapping[str, Truth]
@@ -70,7 +72,7 @@ class Contest:
 
     @cached_property
     def curves(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Hypervolumes by arm (a sampler with its rungs) and table: ``(runs, trials)``."""
+        """Hypervolumes by arm (a sampler with its rungs) and table, ``(runs, trials)`` each."""
         return curves_by_arm(self.replays, self.truths)
 
     @property
@@ -80,12 +82,12 @@ class Contest:
 
     @property
     def promoted(self) -> dict[str, str]:
-        """The arms with rungs, and for each its sampler, which is its arm without."""
+        """The name of the sampler of each arm with rungs, which is also its arm without rungs."""
         return {r.arm: r.sampler for r in self.replays if r.promotion != "off"}
 
     @property
     def scopes(self) -> dict[str, list[str]]:
-        """What is looked at together, by its title: each table, and all where there are more."""
+        """The tables that are reported together, by title: each one, and all if there are more."""
         tables = list(self.truths)
         single = {table: [table] for table in tables}
         return single if len(tables) == 1 else {**single, ALL_TABLES: tables}
@@ -95,56 +97,56 @@ class Contest:
         return [r for r in self.replays if r.arm == arm and r.table in tables]
 
     def curve(self, arm: str, tables: Sequence[str]) -> Curve:
-        """Return an arm's mean curve over some tables, with its interval."""
+        """Return an arm's mean hypervolume over some tables, with its interval."""
         return Curve(*mean_interval([self.curves[arm][table] for table in tables]))
 
     def counts_to_final(self, arm: str, other: str, tables: Sequence[str]) -> list[float]:
-        """Return after how many trials each run of an arm is where the other one ends."""
+        """Return after how many trials each run of an arm reaches the other arm's final mean."""
         return [
-            # On each table the other one's mean on that table is to be reached.
+            # On each table the other arm's mean on that table is to be reached.
             trials_to_reach(curve, float(self.curves[other][name][:, -1].mean()))
             for name in tables
             for curve in self.curves[arm][name]
         ]
 
 
-def print_contest(console: Console, contest: Contest) -> None:
-    """Print three tables for each table, and for all of them together."""
-    for title, tables in contest.scopes.items():
-        console.print(hypervolume_table(contest, title, tables))
-        if len(contest.arms) > 1:
-            console.print(reach_table(contest, title, tables))
-        if contest.promoted:
-            console.print(promotion_table(contest, title, tables))
-        console.print(report_table(contest, title, tables))
+def print_benchmark(console: Console, benchmark: Benchmark) -> None:
+    """Print the scores on each table of trainings, and on all together, with a legend."""
+    for title, tables in benchmark.scopes.items():
+        console.print(hypervolume_table(benchmark, title, tables))
+        if len(benchmark.arms) > 1:
+            console.print(reach_table(benchmark, title, tables))
+        if benchmark.promoted:
+            console.print(promotion_table(benchmark, title, tables))
+        console.print(report_table(benchmark, title, tables))
     legend = [LEGEND]
-    if contest.epochs is not None:
-        legend.append(EPOCHS_LEGEND.format(epochs=contest.epochs))
+    if benchmark.epochs is not None:
+        legend.append(EPOCHS_LEGEND.format(epochs=benchmark.epochs))
     console.print("\n".join(legend), highlight=False, markup=False, soft_wrap=True)
 
 
-def write_contest(folder: Path, contest: Contest) -> list[Path]:
+def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
     """Write samplers.csv, curves.csv and samplers.png; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     scores = [
         [
             *(replay.table, replay.sampler, replay.promotion, replay.run, replay.seed),
-            contest.epochs and contest.epochs * found.trials,
+            benchmark.epochs and benchmark.epochs * found.trials,
             *(getattr(found, name) for name in SCORE_FIELDS),
             *(replay.num_duplicates, replay.num_repeats),
             *(float(np.median(replay.seconds)), float(np.mean(replay.seconds))),
         ]
-        for replay, found in contest.scores
+        for replay, found in benchmark.scores
     ]
     names = ["table", "sampler", "promotion", "run", "seed", "epochs", *SCORE_FIELDS]
     names += ["num_duplicates", "num_repeats", "median_seconds", "mean_seconds"]
     panels = {
-        title: {arm: contest.curve(arm, tables) for arm in contest.arms}
-        for title, tables in contest.scopes.items()
+        title: {arm: benchmark.curve(arm, tables) for arm in benchmark.arms}
+        for title, tables in benchmark.scopes.items()
     }
     curves = [
         [
-            *(title, *_split_arm(arm), trial, contest.epochs and contest.epochs * trial),
+            *(title, *_split_arm(arm), trial, benchmark.epochs and benchmark.epochs * trial),
             *(mean, low, high),
         ]
         for title, by_arm in panels.items()
@@ -157,35 +159,35 @@ def write_contest(folder: Path, contest: Contest) -> list[Path]:
     write_table(paths[0], names, map(_round, scores))
     heading = ["table", "sampler", "promotion", "trials", "epochs", "mean", "low", "high"]
     write_table(paths[1], heading, map(_round, curves))
-    num_runs = _num_runs(contest)
+    num_runs = _num_runs(benchmark)
     note = (
         f"Mean of {num_runs} runs; the bands are 95 % bootstrap intervals of the mean. "
         "Rows count by their mean accuracy over all seeds."
     )
-    if contest.epochs is not None:
-        note += f" A trial is worth {contest.epochs} epochs."
+    if benchmark.epochs is not None:
+        note += f" A trial is worth {benchmark.epochs} epochs."
     draw_curves(paths[2], panels, "Samplers replayed on tables of finished trainings", note)
     return paths
 
 
-def hypervolume_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
-    """Lay out hypervolumes at the checkpoints, and what the samplers proposed."""
-    num_rows = sum(len(contest.truths[table].costs) for table in tables)
+def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+    """Return a table of the hypervolumes at the checkpoints, and of what was proposed."""
+    num_rows = sum(len(benchmark.truths[table].costs) for table in tables)
     table = Table(
-        title=f"{title}: hypervolume, mean of {_num_runs(contest)} runs; {num_rows:,} rows"
+        title=f"{title}: hypervolume, mean of {_num_runs(benchmark)} runs; {num_rows:,} rows"
     )
     table.add_column("sampler")
-    for trials in contest.checkpoints:
+    for trials in benchmark.checkpoints:
         table.add_column(f"at {trials} trials", justify="right")
     for heading in ("rows", "duplicates", "beyond seeds", "ms a proposal"):
         table.add_column(heading, justify="right")
-    for arm in contest.arms:
-        curve = contest.curve(arm, tables)
-        replays = contest.select(arm, tables)
+    for arm in benchmark.arms:
+        curve = benchmark.curve(arm, tables)
+        replays = benchmark.select(arm, tables)
         seconds = np.concatenate([replay.seconds for replay in replays])
         table.add_row(
             arm,
-            *(_interval(curve, trials) for trials in contest.checkpoints),
+            *(_interval(curve, trials) for trials in benchmark.checkpoints),
             f"{np.mean([len(np.unique(replay.rows)) for replay in replays]):.1f}",
             str(sum(replay.num_duplicates for replay in replays)),
             f"{np.mean([replay.num_repeats for replay in replays]):.1f}",
@@ -194,53 +196,53 @@ def hypervolume_table(contest: Contest, title: str, tables: Sequence[str]) -> Ta
     return table
 
 
-def reach_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
-    """Lay out how much each arm needs to get where each other one ends: trials, or epochs."""
-    unit = "trials" if contest.epochs is None else "epochs"
+def reach_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+    """Return a table of the trials or epochs that an arm takes to another's final hypervolume."""
+    unit = "trials" if benchmark.epochs is None else "epochs"
     table = Table(title=f"{title}: {unit} to reach the final hypervolume of")
     table.add_column("sampler")
-    for arm in contest.arms:
+    for arm in benchmark.arms:
         table.add_column(arm, justify="right")
-    for arm in contest.arms:
+    for arm in benchmark.arms:
         cells = [
             ""
             if other == arm
-            else _describe_counts(contest.counts_to_final(arm, other, tables), contest.epochs)
-            for other in contest.arms
+            else _describe_counts(benchmark.counts_to_final(arm, other, tables), benchmark.epochs)
+            for other in benchmark.arms
         ]
         table.add_row(arm, *cells)
     return table
 
 
-def promotion_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
-    """Lay out what rungs save each sampler."""
-    epochs = contest.epochs or 1
-    spent = contest.checkpoints[-1] * epochs
+def promotion_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+    """Return a table of the epochs that each arm takes, with rungs and without."""
+    epochs = benchmark.epochs or 1
+    spent = benchmark.checkpoints[-1] * epochs
     table = Table(title=f"{title}: epochs, of {spent:,}, to reach a hypervolume")
     table.add_column("sampler")
     for level in LEVELS:
         table.add_column(f"of {level:g}", justify="right")
     for heading in ("that it ends with without rungs", "share of the epochs"):
         table.add_column(heading, justify="right")
-    for arm in contest.arms:
+    for arm in benchmark.arms:
         row = [
             _describe_counts(
-                [trials_to_reach(c, level) for name in tables for c in contest.curves[arm][name]],
+                [trials_to_reach(c, level) for name in tables for c in benchmark.curves[arm][name]],
                 epochs,
             )
             for level in LEVELS
         ]
-        plain = contest.promoted.get(arm)
-        if plain in contest.curves:
-            counts = contest.counts_to_final(arm, plain, tables)
+        plain = benchmark.promoted.get(arm)
+        if plain in benchmark.curves:
+            counts = benchmark.counts_to_final(arm, plain, tables)
             share = float(np.median(counts)) * epochs / spent
             row += [_describe_counts(counts, epochs), f"{share:.2f}" if share < np.inf else "-"]
         table.add_row(arm, *row)
     return table
 
 
-def report_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
-    """Lay out how true the front is that a run would report after all its trials."""
+def report_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+    """Return a table of how near the front that a run reports is to the true front."""
     table = Table(title=f"{title}: the front that a run reports after its last trial")
     table.add_column("sampler")
     headings = {
@@ -252,13 +254,13 @@ def report_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
     }
     for heading in (*headings, "optimism"):
         table.add_column(heading.strip(), justify="right")
-    for arm in contest.arms:
+    for arm in benchmark.arms:
         last = [
             found
-            for replay, found in contest.scores
+            for replay, found in benchmark.scores
             if replay.arm == arm
             and replay.table in tables
-            and found.trials == contest.checkpoints[-1]
+            and found.trials == benchmark.checkpoints[-1]
         ]
         means = [np.mean([getattr(s, name) for s in last]) for name in headings.values()]
         optimism = 100 * np.mean([s.optimism for s in last])
@@ -267,7 +269,7 @@ def report_table(contest: Contest, title: str, tables: Sequence[str]) -> Table:
 
 
 def _describe_counts(counts: Sequence[float], epochs: int | None = None) -> str:
-    """Return median and mean, in epochs if it is said how many a count is worth."""
+    """Return median and mean as text; in epochs if ``epochs`` says how many a count is worth."""
     median, mean = (np.array([np.median(counts), np.mean(counts)]) * (epochs or 1)).tolist()
     return " / ".join(f"{value:.0f}" if np.isfinite(value) else "-" for value in (median, mean))
 
@@ -282,8 +284,8 @@ def _split_arm(arm: str) -> tuple[str, str]:
     return sampler, promotion or "off"
 
 
-def _num_runs(contest: Contest) -> int:
-    return len({replay.run for replay in contest.replays})
+def _num_runs(benchmark: Benchmark) -> int:
+    return len({replay.run for replay in benchmark.replays})
 
 
 def _round(row: Sequence[object]) -> list[object]:

@@ -1,8 +1,8 @@
-"""Scores searches that were replayed on a table, against what the table knows of every row.
+"""Scores searches that were replayed on a table against the mean accuracies of all its rows.
 
 Hypervolumes are shares of the whole table's, with the logarithm of cost scaled to 0..1 over the
-table; a row counts by its mean accuracy over all the table's seeds, whatever the search has seen,
-as soon as it has had a full training. What is spent is counted in full trainings' worth of epochs.
+table. A row counts by its mean accuracy over all seeds of the table, whatever the search has seen,
+as soon as it has had a full training. Budgets are counted in full trainings' worth of epochs.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ NUM_RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One search that was replayed on a table: what it trained, in order.
+    """One search that was replayed on a table, its trials in order.
 
     Attributes:
-        run: its number; runs of one number share a seed, whatever the sampler.
-        rows: ``(trials,)``, which row of the table each trial trained.
-        seeds: ``(trials,)``.
+        table: name of the table.
+        sampler: name of the sampler.
+        run: its number; runs with equal numbers have equal seeds, whatever the sampler.
+        seed: of the search.
+        rows: ``(trials,)``, the row of the table that each trial trained.
+        seeds: ``(trials,)``, the seed of each training.
         accuracies: ``(trials,)`` shares, as the search saw them.
         seconds: ``(trials,)`` wall time of the sampler itself.
-        num_repeats: trainings that the table had no further seed for.
-        epochs: ``(trials,)``.
-        full_epochs: of a full training.
-        budget: how many full trainings' worth of epochs the search had.
+        num_repeats: number of trainings for which the table had no further seed.
+        epochs: ``(trials,)``, the length of each training.
+        full_epochs: length of a full training.
+        budget: epochs that the search could spend, in full trainings.
         promotion: the rungs, as text; ``off``: all trainings are full ones.
     """
 
@@ -53,24 +56,24 @@ class Replay:
 
     @property
     def arm(self) -> str:
-        """The sampler, with its rungs if it has any: what is compared."""
+        """The sampler's name, followed by its rungs if it has any."""
         return self.sampler if self.promotion == "off" else f"{self.sampler} {self.promotion}"
 
     @property
     def num_duplicates(self) -> int:
-        """Trials of a row, a seed and epochs that an earlier trial had."""
+        """The number of trials whose row, seed and epochs an earlier trial had."""
         trained = np.column_stack([self.rows, self.seeds, self.epochs])
         return len(self.rows) - len(np.unique(trained, axis=0))
 
     def full(self, budget: int) -> NDArray[np.intp]:
-        """Return which trials are full trainings that so many trainings' worth of epochs pay."""
+        """Return the numbers of the full trainings that a budget of full trainings pays for."""
         is_paid = np.cumsum(self.epochs) <= budget * self.full_epochs
         return np.flatnonzero(is_paid & (self.epochs == self.full_epochs))
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a table knows of each of its rows.
+    """The costs and mean accuracies of a table's rows, by which searches are scored.
 
     Attributes:
         costs: ``(size,)``, positive.
@@ -82,13 +85,13 @@ class Truth:
 
     @cached_property
     def scaled_costs(self) -> NDArray[np.float64]:
-        """``(size,)``: logarithms, 0 for the least cost and 1 for the greatest."""
+        """``(size,)``: log costs, scaled to 0 for the least and 1 for the greatest."""
         below = np.log(self.costs.max()) - np.log(self.costs)
         return np.asarray(1 - below / (below.max() or 1.0))
 
     @cached_property
     def reference(self) -> tuple[float, float]:
-        """The greatest cost, scaled, and a low accuracy."""
+        """The reference point: the greatest scaled cost and the lower quartile of accuracy."""
         return 1.0, float(np.percentile(self.accuracies, REFERENCE_PERCENTILE))
 
     @cached_property
@@ -97,34 +100,36 @@ class Truth:
         return hypervolume(self.scaled_costs, self.accuracies, self.reference)
 
     def share(self, rows: NDArray[np.int64]) -> float:
-        """Return the hypervolume of some rows over that of all."""
+        """Return the hypervolume of some rows as a share of the hypervolume of all rows."""
         own = hypervolume(self.scaled_costs[rows], self.accuracies[rows], self.reference)
         return own / self.whole
 
     def curve(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the share of the first row, the first two, ...: ``(trials,)``."""
+        """Return the shares of the first row, of the first two, and so on: ``(trials,)``."""
         return np.array([self.share(rows[: end + 1]) for end in range(len(rows))])
 
     def front(self, rows: NDArray[np.int64]) -> set[int]:
-        """Return those of the rows that none of the others beats."""
+        """Return the rows that no other of these rows dominates."""
         return _front(rows, self.costs, self.accuracies[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a replay stands after some full trainings' worth of epochs.
+    """The score of a replay after some full trainings' worth of epochs.
 
-    The report is what the run would hand out: the front by the means of the accuracies it saw.
-    Without a full training there is none, and all is 0.
+    A run reports the front by the means of the accuracies that it saw. Without a full training it
+    reports nothing, and every score is 0.
 
     Attributes:
-        hypervolume: of the rows trained, a share of the table's.
-        reported_hypervolume: of the rows reported.
-        precision: share of the rows reported that are on the true front of the rows trained.
-        recall: share of the true front of the rows trained that is reported.
-        table_precision: share of the rows reported that are on the true front of the table.
+        trials: the budget, in full trainings.
+        hypervolume: of the trained rows, as a share of the table's.
+        reported_hypervolume: of the reported rows, as a share of the table's.
+        precision: share of the reported rows that are on the true front of the trained rows.
+        recall: share of the true front of the trained rows that is reported.
+        table_precision: share of the reported rows that are on the true front of the table.
         table_recall: share of the true front of the table that is reported.
-        optimism: reported minus true accuracy, a mean over the rows reported.
+        optimism: reported minus true accuracy, mean over the reported rows.
+        num_rows: number of different trained rows.
     """
 
     trials: int
@@ -139,7 +144,7 @@ class Score:
 
 
 def score(replay: Replay, truth: Truth, budget: int) -> Score:
-    """Score what a replay has found with a budget of full trainings."""
+    """Score the trainings of a replay that a budget of full trainings pays for."""
     full = replay.full(budget)
     if not len(full):
         return Score(budget, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, num_rows=0)
@@ -164,7 +169,7 @@ def score(replay: Replay, truth: Truth, budget: int) -> Score:
 
 
 def trials_to_reach(curve: NDArray[np.float64], level: float) -> float:
-    """Return after how many trials a curve is at a level; infinite: never."""
+    """Return after how many trials a curve reaches a level; infinity: never."""
     reached = np.flatnonzero(curve >= level)
     return float(reached[0] + 1) if len(reached) else np.inf
 
@@ -174,11 +179,15 @@ def mean_interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean over groups of their runs' means, and its bootstrap interval's ends.
 
-    Runs are drawn anew within each group (a table), as the tables are not a sample of anything.
+    Percentile bootstrap (Efron 1979). Runs are resampled within each group (a table), since the
+    tables are not a random sample of tables.
 
     Args:
-        groups: each ``(runs, ...)``; all but the number of runs must be alike.
-        confidence: how often such intervals hold the mean (percentile bootstrap, Efron 1979).
+        groups: arrays ``(runs, ...)`` that differ in the number of runs alone.
+        confidence: level of the interval, 0..1.
+
+    Returns:
+        Three arrays ``(...)``: the mean, and the lower and upper ends of its interval.
     """
     rng = np.random.default_rng(0)
     mean = np.mean([group.mean(axis=0) for group in groups], axis=0)
@@ -196,7 +205,7 @@ def mean_interval(
 def curves_by_arm(
     replays: Sequence[Replay], truths: Mapping[str, Truth]
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Return the curves of all replays: by arm and table, ``(runs, budget)``."""
+    """Return the hypervolume curves of all replays, ``(runs, budget)``, by arm and table."""
     found: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
     for replay in replays:
         by_table = found.setdefault(replay.arm, {})
@@ -208,7 +217,7 @@ def curves_by_arm(
 
 
 def _curve(replay: Replay, truth: Truth) -> NDArray[np.float64]:
-    """Return the share after one full training's worth of epochs, after two, ...: ``(budget,)``."""
+    """Return the shares after each full training's worth of epochs, ``(budget,)``."""
     full = replay.full(replay.budget)
     shares = np.concatenate([[0.0], truth.curve(replay.rows[full])])
     counts = [len(replay.full(budget)) for budget in range(1, replay.budget + 1)]

@@ -107,7 +107,7 @@ class StudyReport:
     """
 
     setting: Setting
-    study_file: StudyFile
+    study: StudyFile
     candidates: tuple[CandidateResult, ...]
     verdicts: tuple[Verdict, ...]
     unjudged: tuple[str, ...]
@@ -121,7 +121,7 @@ class StudyReport:
 def judge_study(
     folder: Path,
     setting: Setting,
-    study_file: StudyFile,
+    study: StudyFile,
     claims: Sequence[Claim],
     candidates: Mapping[str, Candidate],
     trainings: Sequence[Training],
@@ -132,7 +132,7 @@ def judge_study(
     Args:
         folder: where the files of the results are to lie; nothing is written here.
         setting: how the trainings were made.
-        study_file: the study's file, which names the baseline and the paper's figures.
+        study: the study's file, which names the baseline and the paper's figures.
         claims: the study's claims.
         candidates: by their names in the study.
         trainings: finished trainings of these candidates, with the setting's seeds and epochs.
@@ -148,8 +148,8 @@ def judge_study(
     for name, candidate in candidates.items():
         cost = count_cost(candidate)
         against = None
-        if name != study_file.baseline and _can_be_compared(top1, name, study_file.baseline):
-            against = compare(top1[name], top1[study_file.baseline])
+        if name != study.baseline and _can_be_compared(top1, name, study.baseline):
+            against = compare(top1[name], top1[study.baseline])
         results.append(
             CandidateResult(
                 name=name,
@@ -164,7 +164,7 @@ def judge_study(
                 top1=tuple(top1[name].accuracies.tolist()) if name in top1 else (),
                 top5=tuple(top5[name].accuracies.tolist()) if name in top5 else (),
                 against_baseline=against,
-                paper=study_file.paper.figures.get(name),
+                paper=study.paper.figures.get(name),
             )
         )
     by_top = {1: top1, 5: top5}
@@ -173,11 +173,11 @@ def judge_study(
     used = sorted({training.environment for training in trainings})
     return StudyReport(
         setting=setting,
-        study_file=study_file,
+        study=study,
         candidates=tuple(results),
         verdicts=tuple(verdicts),
         unjudged=tuple(str(claim) for claim in claims if claim not in judged),
-        costs=() if study_file.costs is None else tuple(_count_costs(study_file.costs)),
+        costs=() if study.costs is None else tuple(_count_costs(study.costs)),
         num_missing=len({c.key for c in candidates.values()}) * len(setting.seeds) - len(trainings),
         seconds=sum(training.seconds for training in trainings),
         environments=tuple(environments[number] for number in used),

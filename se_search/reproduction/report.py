@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from se_search.analysis.claims import Claim
-from se_search.analysis.comparison import Comparison
+from se_search.analysis.comparison import MIN_PAIRED, Comparison
 from se_search.analysis.power import MAX_SEEDS
 from se_search.analysis.verdicts import Verdict
 from se_search.report.figures.forest import Row, draw_forest
-from se_search.report.format import interval, number, percent, points
+from se_search.report.format import count, interval, number, percent, points
 from se_search.reproduction.judge import StudyReport
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 from se_search.store.files import write_table, write_text
@@ -38,12 +38,12 @@ def write_results(report: StudyReport) -> None:
 
 
 def to_markdown(report: StudyReport) -> str:
-    """Return the results as a page."""
-    setting, study_file = report.setting, report.study_file
+    """Return the results of a study as a page in Markdown."""
+    setting, study = report.setting, report.study
     lines = [
-        f"# {study_file.title}: results at {setting.scale} scale",
+        f"# {study.title}: results at {setting.scale} scale",
         "",
-        study_file.question,
+        study.question,
         "",
         *_describe_setting(report),
         "",
@@ -51,20 +51,23 @@ def to_markdown(report: StudyReport) -> str:
     if report.costs:
         lines += ["## Parameters", "", *_markdown(_cost_rows(report)), ""]
     lines += ["## Claims", "", *_markdown(_claim_rows(report)), ""]
-    lines += [f"- {_say(verdict, study_file)}" for verdict in report.verdicts]
-    lines += [f"- {text}: not judged, for lack of trainings." for text in report.unjudged]
+    lines += [f"- {_describe_verdict(verdict, study)}" for verdict in report.verdicts]
+    lines += [
+        f"- {text}: not judged, as its candidates share fewer than {MIN_PAIRED} seeds."
+        for text in report.unjudged
+    ]
     lines += ["", _describe_power(report), "", "## Candidates", ""]
-    lines += [*_markdown(_candidate_rows(report)), "", f"Paper: {study_file.paper.source}.", ""]
+    lines += [*_markdown(_candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
     lines += ["![Gains over the baseline](results.png)", ""]
     return "\n".join(lines)
 
 
 def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
-    """Write a page with the claims of several studies of one scale, the paper's figure beside each.
+    """Write a page with the claims of several studies, each beside the paper's difference.
 
     Args:
         path: the file that is written.
-        reports: of the studies.
+        reports: studies of one scale, at least one.
     """
     rows = [
         {"study": f"[{report.setting.name}]({report.setting.name}/{report.folder.name}/results.md)"}
@@ -81,10 +84,10 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
         "",
         *_describe_setting(reports[0])[1:],
         "",
-        f"{len(rows)} claims: {counts}. Points of test accuracy, A minus B, paired by seed; "
-        "'family' is the verdict after Holm's correction over the claims of a study; 'seeds "
-        "needed' would decide the claim in 80 % of cases if the observed difference were the true "
-        "one.",
+        f"{len(rows)} claims: {counts}. 'paper' and 'ours' are differences A minus B in points of "
+        "test accuracy; ours are paired by seed. 'family' is the verdict after Holm's correction "
+        "over the claims of a study. 'seeds needed' is the number of seeds that would decide the "
+        "claim in 80 % of cases if the observed difference were the true one.",
         "",
         *_markdown(rows),
         "",
@@ -93,8 +96,8 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
 
 
 def study_table(report: StudyReport) -> Table:
-    """Lay the claims out for a terminal."""
-    table = Table(title=f"{report.study_file.title} ({report.setting.scale})")
+    """Return the claims and their verdicts as a table for a terminal."""
+    table = Table(title=f"{report.study.title} ({report.setting.scale})")
     for name in CLAIM_HEADINGS:
         table.add_column(
             name, justify="left" if name in ("claim", "verdict", "family") else "right"
@@ -105,7 +108,7 @@ def study_table(report: StudyReport) -> Table:
 
 
 def closing_lines(report: StudyReport) -> list[str]:
-    """Return what a reader of the table must know."""
+    """Return the sentences that go below the table: how it was trained, and with which power."""
     return [*_describe_setting(report), _describe_power(report)]
 
 
@@ -142,7 +145,7 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
         rows.append(
             {
                 "claim": str(verdict.claim),
-                "paper": _paper_difference(verdict.claim, report.study_file),
+                "paper": _paper_difference(verdict.claim, report.study),
                 "ours": points(comparison.difference),
                 "95 % interval": _interval(comparison),
                 "seeds": len(comparison.seeds),
@@ -166,7 +169,7 @@ def _cost_rows(report: StudyReport) -> list[dict[str, Any]]:
             "params": row.params,
             "added": row.added_params,
             "added %": f"{row.added_params_pct:.3f}",
-            "last stage's share of it": f"{row.last_stage_share:.1%}",
+            "share in last stage": f"{row.last_stage_share:.1%}",
         }
         for row in report.costs
     ]
@@ -177,9 +180,10 @@ def _describe_setting(report: StudyReport) -> list[str]:
     train, validation, test = setting.num_images
     seeds = f"seeds {setting.seeds[0]} to {setting.seeds[-1]}"
     lines = [
-        f"{setting.backbone} on {setting.data}: {train:,} images train for {setting.epochs} "
-        f"epochs, {test:,} test images judge, {validation:,} others validate; {seeds}; recipe "
-        f"{setting.recipe_hash}; {report.seconds / 3600:.1f} hours of training in all."
+        f"{setting.backbone} on {setting.data}: trained on {train:,} images for "
+        f"{count(setting.epochs, 'epoch')}, validated on {validation:,} others, judged on {test:,} "
+        f"test images; {seeds}; recipe {setting.recipe_hash}; {report.seconds / 3600:.1f} hours of "
+        "training in all."
     ]
     for environment in report.environments:
         versions = ", ".join(
@@ -188,12 +192,13 @@ def _describe_setting(report: StudyReport) -> list[str]:
         )
         lines.append(
             f"Made with {versions}, Python {environment['python']}, on {environment['hardware']} "
-            f"({environment['accelerator']}, {environment['workers']} at a time, "
-            f"threads of each: {environment['threads']}; {environment['precision']}), "
-            f"{environment['system']}."
+            f"({environment['accelerator']}, {environment['precision']}, "
+            f"{count(environment['workers'], 'training')} at a time with "
+            f"{count(environment['threads'], 'thread')} each), {environment['system']}."
         )
     if report.num_missing:
-        lines.append(f"{report.num_missing} trainings are missing.")
+        missing = count(report.num_missing, "training")
+        lines.append(f"Still missing: {missing}.")
     return lines
 
 
@@ -203,42 +208,38 @@ def _describe_power(report: StudyReport) -> str:
     gaps = [verdict.comparison.detectable for verdict in report.verdicts if verdict.claim.top == 1]
     low, high = 100 * min(gaps), 100 * max(gaps)
     return (
-        f"Differences are in points of test accuracy, paired by seed. So many seeds find a "
-        f"difference of {low:.2f} to {high:.2f} points, by pair, in 80 % of cases (5 %, two-sided, "
-        f"paired t); smaller ones mostly stay undecided. 'family' is the verdict after Holm's "
-        f"correction over the {len(report.verdicts)} claims of this study."
+        "Differences are in points of test accuracy, paired by seed. With the seeds of this study "
+        "a paired t test (5 %, two-sided) finds a true difference in 80 % of cases if it is at "
+        f"least {low:.2f} to {high:.2f} points, depending on the two candidates; claims about "
+        "smaller differences mostly stay undecided. 'family' is the verdict after Holm's "
+        f"correction over the {count(len(report.verdicts), 'claim')} of this study."
     )
 
 
-def _say(verdict: Verdict, study_file: StudyFile) -> str:
-    """Set a claim's verdict beside what the paper's figures say of it."""
+def _describe_verdict(verdict: Verdict, study: StudyFile) -> str:
+    """Return whether a claim holds by the paper's figures, and the verdict on it here."""
     claim = verdict.claim
-    gap = _paper_gap(claim, study_file)
+    gap = _paper_gap(claim, study)
     if gap is None:
-        said = "the paper has no figures for it"
+        said = "the paper has no figures for this claim"
     else:
         holds = claim.region.holds(gap / 100)
-        said = f"by the paper's figures ({gap:+.2f}) it {'holds' if holds else 'does not hold'}"
-    outcome = {
-        "supported": "here it is supported",
-        "refuted": "here it is refuted",
-        "undecided": "here it stays undecided",
-    }[verdict.outcome]
-    return f"**{claim}**: {said}; {outcome}. {verdict.sentence}"
+        said = f"{'holds' if holds else 'does not hold'} by the paper's figures ({gap:+.2f})"
+    return f"**{claim}**: {said}; {verdict.outcome} here. {verdict.sentence}"
 
 
-def _paper_gap(claim: Claim, study_file: StudyFile) -> float | None:
-    """Return by how many points A is better than B in the paper."""
+def _paper_gap(claim: Claim, study: StudyFile) -> float | None:
+    """Return by how many points A is better than B in the paper; None: it lacks a figure."""
     errors = []
     for name in (claim.a, claim.b):
-        figures = study_file.paper.figures.get(name, PaperFigures())
+        figures = study.paper.figures.get(name, PaperFigures())
         errors.append(figures.top1_error if claim.top == 1 else figures.top5_error)
     first, second = errors
     return None if first is None or second is None else second - first
 
 
-def _paper_difference(claim: Claim, study_file: StudyFile) -> str:
-    return number(_paper_gap(claim, study_file), "+.2f", unknown="")
+def _paper_difference(claim: Claim, study: StudyFile) -> str:
+    return number(_paper_gap(claim, study), "+.2f", unknown="")
 
 
 def _error(accuracies: Sequence[float]) -> str:
@@ -280,8 +281,8 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw(path: Path, report: StudyReport) -> None:
     """Draw each candidate's gain over the baseline, and the paper's beside it."""
-    paper = report.study_file.paper.figures
-    base = paper.get(report.study_file.baseline, PaperFigures()).top1_error
+    paper = report.study.paper.figures
+    base = paper.get(report.study.baseline, PaperFigures()).top1_error
     rows = []
     for result in report.candidates:
         against = result.against_baseline
@@ -302,8 +303,8 @@ def _draw(path: Path, report: StudyReport) -> None:
     draw_forest(
         path,
         rows,
-        title=report.study_file.title,
-        subtitle=f"gain over {report.study_file.baseline} in points of top-1 accuracy; "
+        title=report.study.title,
+        subtitle=f"gain over {report.study.baseline} in points of top-1 accuracy; "
         f"dots: {setting.backbone} on {setting.data}, {len(setting.seeds)} seeds, 95 % intervals; "
-        f"crosses: {report.study_file.paper.network} in the paper",
+        f"crosses: {report.study.paper.network} in the paper",
     )

@@ -1,8 +1,8 @@
-"""Protocols of studies: which candidates are compared, on what, and what is claimed of them.
+"""The file of a study: its candidates, its claims about them, and how they are trained.
 
-A study is a folder with a ``study.yaml``. Its candidates are named placements that mean something
-on any backbone with the same stages; each scale says on which backbone, data and recipe they are
-trained, and with how many seeds.
+A study is a folder with a ``study.yaml``. Its candidates are named placements of SE, which apply to
+any backbone that has the stages they name. Each scale gives the backbone, data and recipe with
+which the candidates are trained, and the number of seeds.
 """
 
 from __future__ import annotations
@@ -23,32 +23,34 @@ Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class Scale(StrictModel):
-    """On what a study is carried out."""
+    """The backbone, data, recipe and seeds with which a study is carried out."""
 
     backbone: str
     data: str = Field(
-        description="as for `se-search run --data`; imagenet needs --data imagenet:PATH"
+        description="a data set, as in `se-search run --data`; imagenet needs --data imagenet:PATH"
     )
-    recipe: str = Field(description="name of a shipped recipe, or path from the study's folder")
-    epochs: int | None = Field(None, ge=1, description="instead of the recipe's")
-    seeds: int = Field(ge=2, description="trainings of each candidate: seeds 0 to N-1")
+    recipe: str = Field(description="a shipped recipe's name, or a path from the study's folder")
+    epochs: int | None = Field(
+        None, ge=1, description="length of each training; default: the recipe's"
+    )
+    seeds: int = Field(ge=2, description="number of trainings of each candidate: seeds 0 to N-1")
 
 
 class PaperFigures(StrictModel):
-    """What a paper gives for one candidate; errors in per cent."""
+    """The figures of a paper for one candidate; errors in per cent."""
 
     top1_error: float | None = Field(None, ge=0, le=100)
     top5_error: float | None = Field(None, ge=0, le=100)
-    params: str | None = Field(None, description="as printed")
-    gflops: str | None = Field(None, description="as printed")
+    params: str | None = Field(None, description="parameters, as the paper prints them")
+    gflops: str | None = Field(None, description="billions of operations, as the paper prints them")
 
 
 class Paper(StrictModel):
-    """Where a study's figures come from."""
+    """The paper whose figures stand beside those of a study."""
 
     source: str = Field(description="paper, version, section and table")
-    network: str
-    figures: dict[Name, PaperFigures] = Field({}, description="by the name of the candidate")
+    network: str = Field(description="the network of the figures")
+    figures: dict[Name, PaperFigures] = Field({}, description="figures by name of the candidate")
 
 
 class CostTable(StrictModel):
@@ -62,14 +64,14 @@ class CostTable(StrictModel):
 
 
 class StudyFile(StrictModel):
-    """What a study.yaml says."""
+    """The content of a study.yaml."""
 
     title: str
     question: str
     candidates: dict[Name, str] = Field(
         min_length=1, description="SE placements by name, as all=standard:r16/stage5=none"
     )
-    baseline: Name = Field(description="the candidate that the others are set against")
+    baseline: Name = Field(description="the candidate that all others are compared with")
     paper: Paper
     claims: tuple[str, ...] = Field((), description="as: without_stage5 equals all within 0.1")
     costs: CostTable | None = None
@@ -87,12 +89,15 @@ class StudyFile(StrictModel):
 
 
 def study_names() -> list[str]:
-    """Return the names of the studies that come with the package."""
+    """Return the names of the studies that come with the package, sorted."""
     return sorted(path.parent.name for path in studies_folder().glob("*/study.yaml"))
 
 
 def find_study(name_or_path: str) -> Path:
-    """Return the study.yaml of a shipped study, by name, or of a folder or file of the user's.
+    """Return the study.yaml of a study.
+
+    Args:
+        name_or_path: name of a shipped study, or path of a folder with a study.yaml, or of a file.
 
     Raises:
         StudyFileError: there is no such study.
@@ -113,7 +118,7 @@ def read_study(file: Path) -> StudyFile:
     """Read a study.yaml.
 
     Raises:
-        StudyFileError: something in it is wrong.
+        StudyFileError: the file can't be read, or something in it is wrong.
     """
     return read_yaml(file, StudyFile, StudyFileError)
 
@@ -122,7 +127,7 @@ def read_scale_recipe(scale: Scale, folder: Path) -> Recipe:
     """Read the recipe of a scale: a shipped one by name, else a file beside the study.
 
     Raises:
-        RecipeError: no such recipe, or something in it is wrong.
+        RecipeError: there is no such recipe, or something in it is wrong.
     """
     return read_recipe(
         scale.recipe if scale.recipe in recipe_names() else str(folder / scale.recipe)
@@ -130,7 +135,7 @@ def read_scale_recipe(scale: Scale, folder: Path) -> Recipe:
 
 
 def studies_folder() -> Path:
-    """Return where the studies lie: in an installed wheel inside the package, else beside it."""
+    """Return the folder of the shipped studies: inside an installed package, else beside it."""
     package = Path(str(files("se_search")))
     installed = package / "studies"
     return installed if installed.is_dir() else package.parent / "studies"

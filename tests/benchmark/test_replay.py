@@ -99,7 +99,7 @@ def test_samplers_take_turns_and_share_the_seeds_of_their_runs(path):
 
 def test_processes_side_by_side_find_what_one_finds(path, tmp_path):
     console = Console(quiet=True)
-    contests = [
+    benchmarks = [
         benchmark_samplers(
             BenchmarkOptions(
                 tables=(path,),
@@ -113,7 +113,7 @@ def test_processes_side_by_side_find_what_one_finds(path, tmp_path):
         )
         for jobs in (1, 2)
     ]
-    one, two = ([r.rows.tolist() for r in contest.replays] for contest in contests)
+    one, two = ([r.rows.tolist() for r in benchmark.replays] for benchmark in benchmarks)
     assert one == two
 
 
@@ -265,10 +265,10 @@ def test_short_trainings_that_sort_well_save_epochs(tmp_path):
         promotions=("off", "1x1,9x1"),
         epochs=9,
     )
-    contest = benchmark_samplers(options, Console(quiet=True))
-    plain, climbing = (contest.curve(arm, ["t"]).mean[-1] for arm in contest.arms)
+    benchmark = benchmark_samplers(options, Console(quiet=True))
+    plain, climbing = (benchmark.curve(arm, ["t"]).mean[-1] for arm in benchmark.arms)
     assert climbing > plain + 0.02
-    counts = contest.counts_to_final("random 1x1,9x1", "random", ["t"])
+    counts = benchmark.counts_to_final("random 1x1,9x1", "random", ["t"])
     assert np.median(counts) < 15
 
 

@@ -51,9 +51,9 @@ def test_a_figure_that_the_paper_lacks_is_left_empty(report):
 
 def test_the_page_says_of_each_claim_whether_it_holds_in_the_paper_and_here(report):
     page = (report.folder / "results.md").read_text(encoding="utf-8")
-    assert "by the paper's figures (+1.00) it holds; here it is supported" in page
-    assert "by the paper's figures (-1.00) it does not hold; here it is refuted" in page
-    assert "**all equals none within 30 in top-5**: the paper has no figures for it" in page
+    assert "**all beats none**: holds by the paper's figures (+1.00); supported here." in page
+    assert "does not hold by the paper's figures (-1.00); refuted here." in page
+    assert "**all equals none within 30 in top-5**: the paper has no figures for this" in page
 
 
 def test_a_figure_is_drawn(report):
@@ -71,7 +71,7 @@ def test_costs_are_written_only_where_the_study_asks_for_them(report, tmp_path):
 
 def test_the_page_counts_the_trainings_that_are_missing(tmp_path):
     report = judge_made_up(tmp_path, seeds=range(2), wanted=range(6))
-    assert "12 trainings are missing" in to_markdown(report)
+    assert "Still missing: 12 trainings." in to_markdown(report)
 
 
 def test_the_page_names_the_claims_that_are_not_judged(tmp_path):

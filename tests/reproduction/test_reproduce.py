@@ -150,7 +150,7 @@ def test_results_can_be_made_again_without_training(folder, trained, carry_out):
     ((report,), _) = carry_out("one", train=False)
     assert len(trained) == num_trained
     assert report.num_missing == 3 * 4
-    assert "12 trainings are missing" in (report.folder / "results.md").read_text()
+    assert "Still missing: 12 trainings." in (report.folder / "results.md").read_text()
 
 
 def test_without_any_training_there_is_nothing_to_report(carry_out):

@@ -55,12 +55,12 @@ def test_shipped_studies_can_be_carried_out_at_both_scales(
     name, scale, image_size, num_classes, channels
 ):
     file = find_study(name)
-    protocol = read_study(file)
-    chosen = protocol.scales[scale]
+    study = read_study(file)
+    chosen = study.scales[scale]
     backbone = describe_backbone(chosen.backbone, channels, image_size, num_classes)
-    candidates = parse_candidates(protocol, backbone)
+    candidates = parse_candidates(study, backbone)
     assert len({candidate.key for candidate in candidates.values()}) == len(candidates)
-    assert parse_claims(protocol, file)
+    assert parse_claims(study, file)
     assert read_scale_recipe(chosen, file.parent).split.validation in (10_000, 50_000)
     assert chosen.seeds >= 6 or scale == "paper"
 
@@ -68,11 +68,11 @@ def test_shipped_studies_can_be_carried_out_at_both_scales(
 @pytest.mark.parametrize("name", study_names())
 def test_candidates_have_the_parameters_that_the_paper_prints(name):
     """In millions, with the running statistics of ResNet-50's batch norms (53,120), as it does."""
-    protocol = read_study(find_study(name))
-    backbone = describe_backbone(protocol.scales["paper"].backbone, 3, 224, 1000)
-    for title, figures in protocol.paper.figures.items():
+    study = read_study(find_study(name))
+    backbone = describe_backbone(study.scales["paper"].backbone, 3, 224, 1000)
+    for title, figures in study.paper.figures.items():
         if figures.params is not None:
-            text = f"{backbone.name}/{protocol.candidates[title]}"
+            text = f"{backbone.name}/{study.candidates[title]}"
             params = count_cost(Candidate.parse(text, backbone)).params + 53_120
             assert params / 1e6 == pytest.approx(float(figures.params.rstrip("M")), abs=0.061)
 
