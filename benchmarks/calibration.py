@@ -9,7 +9,7 @@ trainings, where seeds that the search never saw judge (NAS-Bench-SE comes with 
 held-back seeds say how far that is right. Claims are judged at the edge of being true. Each line
 printed is a figure with its Monte-Carlo standard error, the target, and whether it is met; OUTPUT
 gets the same as figures.csv, what it rests on as candidates.csv, reliability.csv and
-reliability.png.
+reliability.png and .pdf.
 
 What is measured:
 
@@ -57,7 +57,8 @@ from se_search.analysis.power import ALPHA
 from se_search.analysis.verdicts import p_values_of
 from se_search.benchmark.table import TableSpace
 from se_search.benchmark.table_file import read_table
-from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale
+from se_search.report.figures.reliability import draw_reliability, prepare_reliability
+from se_search.report.figures.style import save
 from se_search.search.history import History
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
@@ -93,9 +94,6 @@ CLAIM_SD = 0.3
 
 # What is predicted of which front.
 FRONTS = {"true_front": "probability", "held_front": "held_probability"}
-PANEL, HEADER = 360, 60
-# Okabe and Ito (2008): told apart by colour-blind readers, too.
-COLORS: tuple[Color, ...] = ((213, 94, 0), (0, 114, 178), (0, 158, 115))
 
 # Targets: the least and the greatest.
 ANY = (-math.inf, math.inf)
@@ -662,39 +660,14 @@ def bin_all(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def draw_reliability(path: Path, bins: pd.DataFrame) -> None:
-    """Draw seen shares against predictions, a panel a group; bars are 95 % by the binomial."""
-    groups = list(dict.fromkeys(bins["group"]))
-    canvas = Canvas(PANEL * len(groups), PANEL + HEADER)
-    canvas.text(20, 24, "Candidates on the front: how often, against how likely", "lm", size=16)
-    note = "the true front where simulated, else that of the means over all seeds; bars: 95 %"
-    canvas.text(20, 46, note, "lm", size=11, color=GREY)
-    for number, group in enumerate(groups):
-        own = bins[(bins["group"] == group) & (bins["front"] == "true_front")]
-        _draw_panel(canvas, number * PANEL, group, own)
-    canvas.save(path)
-
-
-def _draw_panel(canvas: Canvas, x: int, title: str, bins: pd.DataFrame) -> None:
-    left, right, top, bottom = x + 52, x + PANEL - 18, HEADER + 30, HEADER + PANEL - 44
-    x_of, y_of = linear_scale(0, 1, left, right), linear_scale(0, 1, bottom, top)
-    canvas.text(left, top - 18, title, "lm", size=13)
-    for tick in np.linspace(0, 1, 6):
-        canvas.line([(x_of(tick), top), (x_of(tick), bottom)], FAINT)
-        canvas.line([(left, y_of(tick)), (right, y_of(tick))], FAINT)
-        canvas.text(x_of(tick), bottom + 7, f"{tick:.1f}", "mt", size=11)
-        canvas.text(left - 7, y_of(tick), f"{tick:.1f}", "rm", size=11)
-    canvas.line([(left, bottom), (right, top)], GREY)
-    canvas.text((left + right) / 2, bottom + 30, "predicted probability", "mm", size=11, color=INK)
-    for number, (trainings, own) in enumerate(bins.groupby("trainings")):
-        color = COLORS[number % len(COLORS)]
-        canvas.text(left + 8, top + 12 + 16 * number, f"{trainings} trainings", "lm", 11, color)
-        for predicted, seen, count in own[["predicted", "seen", "count"]].to_numpy():
-            reach = 1.96 * math.sqrt(max(seen * (1 - seen), 0.25 / count) / count)
-            at = x_of(predicted)
-            ends = [y_of(min(1.0, seen + reach)), y_of(max(0.0, seen - reach))]
-            canvas.line([(at, ends[0]), (at, ends[1])], color)
-            canvas.dot(at, y_of(seen), 4, color)
+def list_bins(bins: pd.DataFrame) -> dict[str, dict[int, list[tuple[float, float, int]]]]:
+    """Return the bins of the true front by group and number of trainings."""
+    panels: dict[str, dict[int, list[tuple[float, float, int]]]] = {}
+    own = bins[bins["front"] == "true_front"]
+    for row in own.to_dict("records"):
+        found = panels.setdefault(row["group"], {}).setdefault(row["trainings"], [])
+        found.append((row["predicted"], row["seen"], int(row["count"])))
+    return panels
 
 
 def read_nas_bench_se() -> TableSpace | None:
@@ -746,7 +719,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_figures(options.output / "figures.csv", [*claims, *figures])
     bins = bin_all(frame)
     bins.to_csv(options.output / "reliability.csv", index=False)
-    draw_reliability(options.output / "reliability.png", bins)
+    prepared = prepare_reliability(
+        list_bins(bins),
+        "Candidates on the front: how often, against how likely",
+        "The true front where it is simulated, else that of the means over all seeds; bars are "
+        "95 % intervals.",
+    )
+    save(draw_reliability(prepared), options.output / "reliability.png")
 
 
 if __name__ == "__main__":

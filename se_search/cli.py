@@ -116,7 +116,7 @@ def confirm(
 
 @app.command()
 def report(run: RunArgument) -> None:
-    """Make trials.csv, pareto.csv and pareto.png of a run anew, and print the front."""
+    """Make a run's tables and figures (PNG and PDF) anew, and print the front."""
     from se_search.report.display import print_findings
     from se_search.report.run_report import write_report
     from se_search.store.run_folder import RunFolder
@@ -132,7 +132,7 @@ def effects(
 ) -> None:
     """Print what each stage or block, position and width contributes, with intervals and costs.
 
-    Writes effects.csv and effects.png into the run's folder.
+    Writes effects.csv, effects.png and effects.pdf into the run's folder.
     """
     from se_search.report.effects import effects_event, print_effects, write_effects
     from se_search.store.run_folder import RunFolder

@@ -49,7 +49,8 @@ def finished(call, home):
 def test_a_run_leaves_its_files(finished):
     _, folder = finished
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"trials.db", "config.yaml", "trials.csv", "pareto.csv", "pareto.png"}
+    assert names >= {"trials.db", "config.yaml", "trials.csv", "pareto.csv"}
+    assert names >= {"pareto.png", "pareto.pdf"}
 
 
 def test_trials_csv_has_a_row_a_trial_with_every_column(finished):
@@ -79,10 +80,10 @@ def test_no_trial_beats_a_front_member_in_everything(finished):
         assert not (better & strictly).any()
 
 
-def test_the_picture_can_be_opened(finished):
+def test_the_figure_of_the_front_is_as_wide_as_two_columns(finished):
     with Image.open(finished[1] / "pareto.png") as image:
         image.load()
-        assert image.width > 800
+        assert image.width == 6.9 * 300
 
 
 def test_the_config_tells_versions_hardware_and_the_real_split(finished):
@@ -133,12 +134,14 @@ def test_a_trial_without_an_evaluation_is_named(finished):
 def test_a_report_makes_the_same_files_again(finished, call):
     folder = finished[1]
     before = {name: (folder / name).read_bytes() for name in ("trials.csv", "pareto.csv")}
-    for name in ("trials.csv", "pareto.csv", "pareto.png"):
+    for name in ("trials.csv", "pareto.csv", "pareto.png", "pareto.pdf"):
         (folder / name).unlink()
     outcome = call("report", folder)
     assert "Pareto front" in outcome.stdout
     assert {name: (folder / name).read_bytes() for name in before} == before
     assert (folder / "pareto.png").is_file()
+    assert (folder / "pareto.pdf").is_file()
+    assert f"{folder}/pareto.png, {folder}/pareto.pdf, {folder}/pareto.csv" in outcome.stdout
 
 
 def test_a_report_takes_a_runs_name(finished, call):
@@ -162,10 +165,10 @@ def test_quick_commands_take_few_seconds_of_cpu(finished, call, arguments, limit
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["--help"], ["optuna", "pandas"]),
-        (["spaces"], ["optuna", "pandas"]),
-        (["cost"], ["optuna", "pandas"]),
-        (["benchmark", "samplers", "--help"], ["optuna", "pandas"]),
+        (["--help"], ["optuna", "pandas", "matplotlib"]),
+        (["spaces"], ["optuna", "pandas", "matplotlib"]),
+        (["cost"], ["optuna", "pandas", "matplotlib"]),
+        (["benchmark", "samplers", "--help"], ["optuna", "pandas", "matplotlib"]),
         (["report", "five"], []),
     ],
 )
@@ -454,8 +457,9 @@ def test_a_candidate_is_drawn(call, tmp_path):
     outcome = call("show", "resnet50/all=standard:r16/stage5=none", "--output", picture)
     assert "SE at 13 of 16 sites" in outcome.stdout
     assert "fc [64, 1024]" in outcome.stdout
-    with Image.open(picture) as image:
-        image.load()
+    assert f"Written: {picture}, {tmp_path}/drawn.pdf" in outcome.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "drawn.pdf").read_bytes().startswith(b"%PDF")
 
 
 OWN_NETWORK = """

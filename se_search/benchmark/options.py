@@ -64,7 +64,7 @@ class BenchmarkOptions:
     ] = 1
     seed: Annotated[int, typer.Option(help="the runs' seeds derive from it"), AtLeast(0)] = 0
     output: Annotated[
-        Path, typer.Option(help="folder that takes samplers.csv, curves.csv and samplers.png")
+        Path, typer.Option(help="folder that takes samplers.csv, curves.csv and samplers.png, .pdf")
     ] = Path("samplers")
     jobs: Annotated[int, typer.Option(help="processes that make runs side by side"), AtLeast(1)] = 1
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from se_search.benchmark.scores import (
+    Curve,
     Replay,
     Score,
     Truth,
@@ -21,7 +22,6 @@ from se_search.benchmark.scores import (
     score,
     trials_to_reach,
 )
-from se_search.report.figures.curves import Curve, draw_curves
 from se_search.store.files import write_table
 
 ALL_TABLES = "mean of all tables"
@@ -126,7 +126,11 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
 
 
 def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
-    """Write samplers.csv, curves.csv and samplers.png; return their paths."""
+    """Write samplers.csv, curves.csv, samplers.png and samplers.pdf; return their paths."""
+    # matplotlib takes a third of a second to import.
+    from se_search.report.figures.curves import draw_curves, prepare_curves
+    from se_search.report.figures.style import save
+
     folder.mkdir(parents=True, exist_ok=True)
     scores = [
         [
@@ -155,7 +159,7 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
             zip(curve.mean, curve.low, curve.high, strict=True), start=1
         )
     ]
-    paths = [folder / name for name in ("samplers.csv", "curves.csv", "samplers.png")]
+    paths = [folder / name for name in ("samplers.csv", "curves.csv")]
     write_table(paths[0], names, map(_round, scores))
     heading = ["table", "sampler", "promotion", "trials", "epochs", "mean", "low", "high"]
     write_table(paths[1], heading, map(_round, curves))
@@ -166,8 +170,9 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
     )
     if benchmark.epochs is not None:
         note += f" A trial is worth {benchmark.epochs} epochs."
-    draw_curves(paths[2], panels, "Samplers replayed on tables of finished trainings", note)
-    return paths
+    title = "Samplers replayed on tables of finished trainings"
+    figure = draw_curves(prepare_curves(panels, title, note))
+    return paths + save(figure, folder / "samplers.png")
 
 
 def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,14 @@ class Truth:
     def front(self, rows: NDArray[np.int64]) -> set[int]:
         """Return the rows that no other of these rows dominates."""
         return _front(rows, self.costs, self.accuracies[rows])
+
+
+class Curve(NamedTuple):
+    """A sampler's hypervolume after each trial: ``(trials,)`` means over runs and interval ends."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

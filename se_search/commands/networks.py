@@ -60,7 +60,7 @@ def print_costs(
     """Print what the candidates of a space cost, without training anything."""
     from se_search.candidate import Candidate
     from se_search.report.costs import cost_rows, cost_table, write_cost_csv
-    from se_search.report.figures.placement import placement_table
+    from se_search.report.placement import placement_table
 
     described = _describe(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
@@ -90,7 +90,9 @@ def show_candidate(
     candidate: Annotated[
         str, typer.Argument(help="as resnet50/all=standard:r16/stage5=none; quotes keep it whole")
     ],
-    output: Annotated[Path, typer.Option(help="PNG that is written")] = Path("candidate.png"),
+    output: Annotated[Path, typer.Option(help="PNG that is written, and a PDF beside it")] = Path(
+        "candidate.png"
+    ),
     image_size: ImageSizeOption = None,
     classes: ClassesOption = None,
     sites: Sites = None,
@@ -98,7 +100,9 @@ def show_candidate(
 ) -> None:
     """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
     from se_search.candidate import Candidate
-    from se_search.report.figures.placement import draw_placement, headline, placement_table
+    from se_search.report.figures.placement import draw_placement, prepare_placement
+    from se_search.report.figures.style import save
+    from se_search.report.placement import headline, placement_table
 
     name = candidate.split("/")[0]
     described = _describe(name, image_size, classes, sites, allow_code)
@@ -106,8 +110,8 @@ def show_candidate(
     console = make_console()
     console.print(headline(parsed), highlight=False, soft_wrap=True)
     console.print(placement_table(parsed))
-    draw_placement(output, parsed)
-    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+    files = save(draw_placement(prepare_placement(parsed)), output)
+    console.print(f"Written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
 
 
 def list_spaces(

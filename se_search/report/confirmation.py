@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,11 @@ from se_search.analysis.confirmation import (
     Confirmed,
     Gain,
 )
-from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
-from se_search.report.figures.pareto_front import tick_values
 from se_search.report.format import count, number, percent, points, role_marks
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
 
-SEARCH_COLOR: Color = (140, 147, 158)
-VALIDATION_COLOR: Color = (196, 68, 32)
-TEST_COLOR: Color = (52, 92, 160)
-LABEL_WIDTH, PLOT_WIDTH, ROW_HEIGHT = 400, 640, 40
-MARGIN, MARGIN_TOP, MARGIN_BOTTOM = 36, 92, 56
 GAIN_FIELDS = tuple(field.name for field in fields(Gain))
 
 
@@ -40,16 +33,26 @@ def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]
         return []
     rows = [_flatten(candidate) for candidate in last.result.candidates]
     write_table(folder.confirmation_csv, list(rows[0]), rows)
-    draw_confirmation(folder.confirmation_png, last)
-    return [folder.confirmation_png, folder.confirmation_csv, folder.confirmation_file]
+    # matplotlib takes a third of a second to import.
+    from se_search.report.figures.confirmation import draw_confirmation, prepare_confirmation
+    from se_search.report.figures.style import save
+
+    save(draw_confirmation(prepare_confirmation(last)), folder.confirmation_png)
+    return _list_files(folder)
 
 
 def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
     """Print the last confirmation and the paths of its files, if it has a result."""
     if print_result(console, rounds):
-        files = (folder.confirmation_png, folder.confirmation_csv, folder.confirmation_file)
-        text = f"Written: {', '.join(map(str, files))}"
+        text = f"Written: {', '.join(map(str, _list_files(folder)))}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _list_files(folder: RunFolder) -> list[Path]:
+    return [
+        *(folder.confirmation_png, folder.confirmation_pdf),
+        *(folder.confirmation_csv, folder.confirmation_file),
+    ]
 
 
 def print_result(console: Console, rounds: Sequence[Round]) -> bool:
@@ -113,78 +116,6 @@ def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
         _describe_test(rounds),
         *_describe_failures(last),
     ]
-
-
-def draw_confirmation(path: Path, last: Round) -> None:
-    """Draw a row for each candidate: the search's mean, and fresh means with 95 % intervals."""
-    assert last.result is not None
-    shown = [c for c in last.result.candidates if c.accuracy is not None]
-    width = MARGIN + LABEL_WIDTH + PLOT_WIDTH + MARGIN
-    bottom = MARGIN_TOP + ROW_HEIGHT * max(len(shown), 1)
-    canvas = Canvas(width, bottom + MARGIN_BOTTOM)
-    canvas.text(MARGIN, 24, "What the search found, and fresh seeds of it", "lm", size=15)
-    _draw_legend(canvas, len(last.seeds))
-    left, right = MARGIN + LABEL_WIDTH, width - MARGIN
-    if not shown:
-        canvas.text((left + right) / 2, bottom - 10, "no training has ended well", "mm", size=14)
-        canvas.save(path)
-        return
-    low, high = _range_of(shown)
-    x_of = linear_scale(low, high, left, right)
-    for value in tick_values(low, high):
-        canvas.line([(x_of(value), MARGIN_TOP), (x_of(value), bottom)], FAINT)
-        canvas.text(x_of(value), bottom + 8, f"{value:.4g}", "mt")
-    canvas.line([(left, bottom), (right, bottom)], INK)
-    canvas.text((left + right) / 2, bottom + 38, "accuracy, %", "mm", size=13)
-    for index, candidate in enumerate(shown):
-        y = MARGIN_TOP + ROW_HEIGHT * (index + 0.5)
-        name = f"{candidate.placement}{role_marks(candidate.roles)}"
-        text = f"{name}   {candidate.added_params_pct:+.2f}%"
-        canvas.text(MARGIN, y, shorten(text, 12, LABEL_WIDTH - 24), "lm", size=12)
-        _draw_row(canvas, candidate, y, x_of)
-    canvas.save(path)
-
-
-def _draw_legend(canvas: Canvas, num_seeds: int) -> None:
-    x = float(MARGIN)
-    for color, text in (
-        (SEARCH_COLOR, "search, validation images"),
-        (VALIDATION_COLOR, f"{count(num_seeds, 'fresh seed')}, validation images"),
-        (TEST_COLOR, "the same, test images"),
-    ):
-        canvas.dot(x + 4, 50, 4, color)
-        canvas.text(x + 14, 50, text, "lm", size=11, color=GREY)
-        x += 40 + 6.2 * len(text)
-    note = "bars: 95 % intervals of the mean · * on the search's front, b plain backbone, e SE "
-    canvas.text(MARGIN, 70, f"{note}everywhere · cheapest first", "lm", size=11, color=GREY)
-
-
-def _draw_row(
-    canvas: Canvas, candidate: Confirmed, y: float, x_of: Callable[[float], float]
-) -> None:
-    if candidate.search_accuracy is not None:
-        canvas.dot(x_of(100 * candidate.search_accuracy), y - 9, 3.6, SEARCH_COLOR)
-    for accuracy, error, shift, color in (
-        (candidate.accuracy, candidate.error, 0, VALIDATION_COLOR),
-        (candidate.test_accuracy, candidate.test_error, 9, TEST_COLOR),
-    ):
-        assert accuracy is not None
-        if error is not None:
-            ends = [(x_of(100 * (accuracy + sign * error)), y + shift) for sign in (-1, 1)]
-            canvas.line(ends, color, width=1.4)
-        canvas.dot(x_of(100 * accuracy), y + shift, 3.6, color)
-
-
-def _range_of(shown: Sequence[Confirmed]) -> tuple[float, float]:
-    """Return the range in per cent that has all dots and bars."""
-    values = [100 * c.search_accuracy for c in shown if c.search_accuracy is not None]
-    for c in shown:
-        for accuracy, error in ((c.accuracy, c.error), (c.test_accuracy, c.test_error)):
-            assert accuracy is not None
-            values += [100 * (accuracy - (error or 0.0)), 100 * (accuracy + (error or 0.0))]
-    low, high = min(values), max(values)
-    pad = 0.04 * (high - low) or 1.0
-    return low - pad, high + pad
 
 
 def _describe_front(result: Confirmation) -> list[str]:

@@ -12,8 +12,6 @@ from rich.table import Table
 
 from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.effects import Effect, Effects, analyze_effects
-from se_search.report.figures.canvas import FAINT, GREY, INK, Canvas, Color, linear_scale, shorten
-from se_search.report.figures.pareto_front import tick_values
 from se_search.report.format import interval, number
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
@@ -22,12 +20,7 @@ from se_search.store.trials import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
 MAIN = "main effects"
-HOLDS: Color = (196, 68, 32)
-MAY_BE_NONE: Color = (140, 147, 158)
-LABEL_WIDTH, PLOT_WIDTH, ROW_HEIGHT = 300, 520, 21
-MARGIN, MARGIN_TOP, MARGIN_BOTTOM = 24, 96, 40
-COLUMNS = ((12, "gain (95 %)"), (182, "added %"), (252, "per 1 %"), (322, "trainings"))
-SIDE_WIDTH = 400
+MAX_MAIN = 45  # rows of the figure, which then still fits on a page
 MAX_CONTRASTS = 20  # of a family; with more of them only those that hold are shown
 
 
@@ -40,17 +33,27 @@ class Written:
 
 
 def write_effects(folder: RunFolder) -> Written:
-    """Make effects.csv and effects.png of a run anew.
+    """Make effects.csv, effects.png and effects.pdf of a run anew.
 
     Gains in the CSV file are in points, which are per cent of the validation images.
 
     Raises:
         RunError: the folder holds no study, or too few trials to tell anything.
     """
+    # matplotlib takes a third of a second to import.
+    from se_search.report.figures.effects import draw_effects, prepare_effects
+    from se_search.report.figures.style import save
+
     effects = analyze_effects(read_records(folder.database), read_space(folder))
     write_table(folder.effects_csv, FIELDS, effect_rows(effects))
-    draw_effects(folder.effects_png, effects, title=f"{folder.path.name}: what SE contributes")
-    return Written(effects, (folder.effects_png, folder.effects_csv))
+    figure = draw_effects(
+        prepare_effects(
+            shown_effects(effects),
+            title=f"{folder.path.name}: what SE contributes",
+            note=describe_figure(effects),
+        )
+    )
+    return Written(effects, (*save(figure, folder.effects_png), folder.effects_csv))
 
 
 def effect_rows(effects: Effects) -> list[dict[str, Any]]:
@@ -192,74 +195,29 @@ def caution(effects: Effects) -> str:
     return "\n".join(lines)
 
 
-def draw_effects(path: Path, effects: Effects, title: str) -> None:
-    """Draw a forest plot: each effect with its interval, and beside it what it costs.
-
-    Args:
-        path: the PNG that is written.
-        effects: families one below the other; what could not be estimated has no dot.
-        title: stands above.
-    """
-    lines: list[Effect | str] = []
-    for family, members in _families(effects).items():
-        shown = members if family == MAIN else _select(members)
-        if shown:
-            lines += [_heading(family), *shown]
-    height = MARGIN_TOP + MARGIN_BOTTOM + ROW_HEIGHT * len(lines)
-    canvas = Canvas(2 * MARGIN + LABEL_WIDTH + PLOT_WIDTH + SIDE_WIDTH, height)
-    canvas.text(MARGIN, 26, title, "lm", size=16)
-    _draw_note(canvas, effects)
-    left = MARGIN + LABEL_WIDTH
-    right, bottom = left + PLOT_WIDTH, height - MARGIN_BOTTOM
-    ends = [
-        end
-        for line in lines
-        if isinstance(line, Effect) and line.low is not None and line.high is not None
-        for end in (line.low, line.high)
-    ]
-    low, high = min([0.0, *ends]), max([0.0, *ends])
-    pad = 0.04 * (high - low) or 1.0
-    x_of = linear_scale(low - pad, high + pad, left, right)
-    for value in tick_values(low - pad, high + pad, 8):
-        canvas.line([(x_of(value), MARGIN_TOP), (x_of(value), bottom)], FAINT)
-        text = f"{value:+.3g}" if value else "0"
-        canvas.text(x_of(value), bottom + 6, text, "mt", size=11)
-    canvas.line([(x_of(0), MARGIN_TOP), (x_of(0), bottom)], INK)
-    for offset, heading in COLUMNS:
-        canvas.text(right + offset, MARGIN_TOP - 12, heading, "lm", size=11, color=GREY)
-    for index, line in enumerate(lines):
-        y = MARGIN_TOP + ROW_HEIGHT * (index + 0.5)
-        if isinstance(line, str):
-            canvas.text(MARGIN, y, line, "lm", size=13)
-            continue
-        if line.kind == "slot":
-            edge = y - ROW_HEIGHT / 2
-            canvas.line([(MARGIN, edge), (canvas.width - MARGIN, edge)], FAINT)
-        canvas.text(left - 12, y, shorten(_name(line), 11, LABEL_WIDTH - 16), "rm", size=11)
-        for (offset, _), text in zip(COLUMNS, _side_texts(line), strict=True):
-            canvas.text(right + offset, y, text, "lm", size=11)
-        if line.gain is None or line.low is None or line.high is None:
-            continue
-        color = HOLDS if line.holds else MAY_BE_NONE
-        canvas.line([(x_of(line.low), y), (x_of(line.high), y)], color, width=2)
-        canvas.dot(x_of(line.gain), y, 4.5 if line.level == ANY_SE else 3.5, color)
-    canvas.save(path)
+def shown_effects(effects: Effects) -> dict[str, Sequence[Effect]]:
+    """Return the effects that the figure shows, by the heading of their family."""
+    main = effects.main
+    if len(main) > MAX_MAIN:
+        main = tuple(effect for effect in main if effect.level == ANY_SE or effect.holds)
+    return {
+        _heading(family): main if family == MAIN else _select(members)
+        for family, members in _families(effects).items()
+    }
 
 
-def _draw_note(canvas: Canvas, effects: Effects) -> None:
-    note = (
-        f"Points of accuracy, {effects.num_trainings} trainings of {effects.num_candidates} "
-        "candidates, 95 % intervals."
+def describe_figure(effects: Effects) -> str:
+    """Say what the figure rests on, and which main effects it leaves out."""
+    left_out = (
+        f" Of more than {MAX_MAIN} main effects those of any SE and those that differ from 0 are "
+        "shown; effects.csv has all."
+        if len(effects.main) > MAX_MAIN
+        else ""
     )
-    canvas.text(MARGIN, 50, note, "lm", size=11, color=GREY)
-    x = MARGIN
-    for color, text in (
-        (HOLDS, "holds after Holm's correction at 5 %"),
-        (MAY_BE_NONE, "may be none"),
-    ):
-        canvas.dot(x + 4, 68, 4, color)
-        canvas.text(x + 14, 68, text, "lm", size=11, color=GREY)
-        x += 250
+    return (
+        f"{effects.num_trainings:,} trainings of {effects.num_candidates:,} candidates; bars are "
+        f"95 % intervals of each effect by itself.{left_out}"
+    )
 
 
 def _families(effects: Effects) -> dict[str, tuple[Effect, ...]]:
@@ -280,7 +238,8 @@ def _select(contrasts: Sequence[Effect]) -> Sequence[Effect]:
 def _heading(family: str) -> str:
     return {
         MAIN: "gain against no SE in the slot",
-        "interactions": "SE in both slots, less the sum of gains",
+        "interactions": "SE in both slots, less the sum of gains (0: they add up)",
+        "contrasts at equal cost": "contrasts at equal cost (0: no difference)",
     }.get(family, family)
 
 
@@ -312,12 +271,3 @@ def _p(effect: Effect) -> str:
         return "-"
     text = "<0.001" if effect.p_holm < 0.001 else f"{effect.p_holm:.3f}"
     return f"{text} {'*' if effect.holds else ' '}"
-
-
-def _side_texts(effect: Effect) -> tuple[str, str, str, str]:
-    return (
-        "not known" if effect.gain is None else _interval(effect),
-        number(effect.cost_pct, ".2f"),
-        number(effect.gain_per_pct, "+.3f"),
-        str(effect.num_trainings),
-    )

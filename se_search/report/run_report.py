@@ -15,7 +15,6 @@ from se_search.analysis.rungs import MIN_COMPARED, RungFinding, judge_rungs
 from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
-from se_search.report.figures.pareto_front import describe_estimate, draw_front
 from se_search.report.format import interval, number, percent
 from se_search.store.confirmations import Round, read_rounds
 from se_search.store.files import write_table
@@ -71,6 +70,10 @@ def write_report(folder: RunFolder) -> Findings:
     Raises:
         RunError: the folder holds no trials, or a file can't be read or written.
     """
+    # matplotlib takes a third of a second to import.
+    from se_search.report.figures.pareto_front import draw_front, prepare_front
+    from se_search.report.figures.style import save
+
     config = folder.read_config()
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
     records = read_records(folder.database)
@@ -81,8 +84,9 @@ def write_report(folder: RunFolder) -> Findings:
     write_trials(folder.trials_csv, records)
     write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
     write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
-    draw_front(folder.pareto_png, records, credible, objectives[1:], title=_title(config))
-    files = [folder.pareto_png, folder.pareto_csv, candidates_csv, folder.trials_csv]
+    figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
+    files = [*save(figure, folder.pareto_png), folder.pareto_csv]
+    files += [candidates_csv, folder.trials_csv]
     if rungs:
         write_table(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
         files.append(folder.rungs_csv)
@@ -277,6 +281,14 @@ def _describe_hypervolume(credible: PosteriorFront) -> str:
         f"(hypervolume): {median:.2f} %,\n95 % interval {low:.2f} to {high:.2f}; "
         f"by plain means {means:.2f}."
     )
+
+
+def describe_estimate(candidate: PosteriorCandidate) -> str:
+    """Write an estimate in per cent, with half its 95 % interval where that is known."""
+    text = f"{100 * candidate.estimate:.2f}"
+    if candidate.low is None or candidate.high is None:
+        return text
+    return f"{text} ± {50 * (candidate.high - candidate.low):.2f}"
 
 
 def _describe_tau(finding: RungFinding) -> str:

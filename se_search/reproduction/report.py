@@ -13,7 +13,6 @@ from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import MIN_PAIRED, Comparison
 from se_search.analysis.power import MAX_SEEDS
 from se_search.analysis.verdicts import Verdict
-from se_search.report.figures.forest import Row, draw_forest
 from se_search.report.format import count, interval, number, percent, points
 from se_search.reproduction.judge import StudyReport
 from se_search.reproduction.study_file import PaperFigures, StudyFile
@@ -23,7 +22,7 @@ CLAIM_HEADINGS = ("claim", "paper", "ours", "95 % interval", "seeds", "verdict",
 
 
 def write_results(report: StudyReport) -> None:
-    """Write candidates.csv, claims.csv, costs.csv, results.md and results.png into its folder.
+    """Write candidates.csv, claims.csv, costs.csv, results.md and the figure into its folder.
 
     costs.csv is written where the study asks for costs.
     """
@@ -281,30 +280,41 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw(path: Path, report: StudyReport) -> None:
     """Draw each candidate's gain over the baseline, and the paper's beside it."""
-    paper = report.study.paper.figures
-    base = paper.get(report.study.baseline, PaperFigures()).top1_error
-    rows = []
+    # matplotlib takes a third of a second to import.
+    from se_search.report.figures.study import StudyGain, draw_study, prepare_study
+    from se_search.report.figures.style import save
+
+    paper = report.study.paper
+    base = paper.figures.get(report.study.baseline, PaperFigures()).top1_error
+    gains = []
     for result in report.candidates:
         against = result.against_baseline
-        theirs = None
-        if base is not None and result.paper is not None and result.paper.top1_error is not None:
-            theirs = base - result.paper.top1_error
-        if against is not None:
-            rows.append(
-                Row(
-                    name=f"{result.name} ({result.added_params_pct:+.2f} %)",
-                    value=100 * against.difference,
-                    low=100 * against.interval.low,
-                    high=100 * against.interval.high,
-                    reference=theirs,
-                )
+        if against is None:
+            continue
+        theirs = None if result.paper is None else result.paper.top1_error
+        gains.append(
+            StudyGain(
+                name=result.name,
+                added_pct=result.added_params_pct,
+                gain=100 * against.difference,
+                low=100 * against.interval.low,
+                high=100 * against.interval.high,
+                paper=None if base is None or theirs is None else base - theirs,
             )
+        )
     setting = report.setting
-    draw_forest(
-        path,
-        rows,
+    prepared = prepare_study(
+        gains,
         title=report.study.title,
-        subtitle=f"gain over {report.study.baseline} in points of top-1 accuracy; "
-        f"dots: {setting.backbone} on {setting.data}, {len(setting.seeds)} seeds, 95 % intervals; "
-        f"crosses: {report.study.paper.network} in the paper",
+        baseline=_name_baseline(report),
+        ours=f"{setting.backbone} on {setting.data}, {len(setting.seeds)} seeds",
+        theirs=paper.network,
     )
+    save(draw_study(prepared), path)
+
+
+def _name_baseline(report: StudyReport) -> str:
+    """Return ``no SE`` if that is what the baseline is, else its name in the study."""
+    name = report.study.baseline
+    placement = next(result.placement for result in report.candidates if result.name == name)
+    return "no SE" if placement == "no SE" else name

@@ -82,6 +82,11 @@ class RunFolder:
         return self.path / "pareto.png"
 
     @property
+    def pareto_pdf(self) -> Path:
+        """The figure of ``pareto.png`` for print."""
+        return self.path / "pareto.pdf"
+
+    @property
     def rungs_csv(self) -> Path:
         """A row for each rung below the full training."""
         return self.path / "rungs.csv"
@@ -95,6 +100,11 @@ class RunFolder:
     def effects_png(self) -> Path:
         """The figure of the effects with their intervals."""
         return self.path / "effects.png"
+
+    @property
+    def effects_pdf(self) -> Path:
+        """The figure of ``effects.png`` for print."""
+        return self.path / "effects.pdf"
 
     @property
     def confirmation_log(self) -> Path:
@@ -113,8 +123,13 @@ class RunFolder:
 
     @property
     def confirmation_png(self) -> Path:
-        """The figure of the search's accuracies beside accuracies with fresh seeds."""
+        """The figure of differences to the plain network, in the search and with fresh seeds."""
         return self.path / "confirmation.png"
+
+    @property
+    def confirmation_pdf(self) -> Path:
+        """The figure of ``confirmation.png`` for print."""
+        return self.path / "confirmation.pdf"
 
     @property
     def checklist(self) -> Path:

@@ -351,6 +351,7 @@ def test_a_table_and_sentences_are_printed(folder, train):
     assert "of the search's front are on the front of the fresh means" in text
     assert "never below 0.5" in text
     assert folder.confirmation_png.is_file()
+    assert folder.confirmation_pdf.is_file()
 
 
 def test_a_run_is_confirmed_on_the_command_line(call, home):

@@ -38,6 +38,8 @@ def test_the_command_says_how_many_effects_were_tested_and_writes_its_files(run)
     marked = sum(row["holds"] == "True" for row in main)
     tested = sum(row["gain"] != "" for row in main)
     assert f"{tested} main effects tested, {marked} marked" in result.output
+    assert (run / "effects.pdf").read_bytes().startswith(b"%PDF")
+    assert f"{run}/effects.png, {run}/effects.pdf, {run}/effects.csv" in result.output
     assert (run / "effects.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -60,11 +62,24 @@ def test_of_many_contrasts_only_those_that_hold_are_shown(run, monkeypatch):
     assert "only those that hold are shown" in result.output
 
 
-def test_an_effect_that_is_not_known_is_drawn_and_told_as_such(tmp_path):
+def test_a_figure_with_very_many_main_effects_has_those_of_slots_and_those_that_hold(run):
+    found = analyze_effects(make_trials(12), SPACE)
+    widths = [replace(effect, p_holm=1.0) for effect in found.main if effect.kind == "width"]
+    holding = replace(widths[0], p_holm=0.001)
+    slots = [effect for effect in found.main if effect.level == "any SE"]
+    many = replace(found, main=(*slots, holding, *widths * 20))
+    shown, *_ = report.shown_effects(many).values()
+    assert list(shown) == [*slots, holding]
+    assert "effects.csv has all" in report.describe_figure(many)
+    shown, *_ = report.shown_effects(found).values()
+    assert list(shown) == list(found.main)
+    assert "effects.csv" not in report.describe_figure(found)
+
+
+def test_an_effect_that_is_not_known_is_told_as_such():
     unknown = Effect("slot", "stage2", "any SE", "no SE", reason="why")
     found = analyze_effects(make_trials(12), SPACE)
     assert unknown.gain_per_pct is None
     assert not unknown.holds
     found = replace(found, main=(unknown, *found.main))
-    report.draw_effects(tmp_path / "effects.png", found, "title")
     assert "stage2 any SE" in report.caution(found)

@@ -58,6 +58,7 @@ def test_the_page_says_of_each_claim_whether_it_holds_in_the_paper_and_here(repo
 
 def test_a_figure_is_drawn(report):
     assert (report.folder / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert (report.folder / "results.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_costs_are_written_only_where_the_study_asks_for_them(report, tmp_path):

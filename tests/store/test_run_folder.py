@@ -64,13 +64,17 @@ def test_a_folder_without_a_configuration_is_no_run(folder, tmp_path):
 
 def test_everything_of_a_run_lies_in_its_folder(folder):
     files = [folder.database, folder.config_file, folder.trials_csv, folder.pareto_csv]
-    files += [folder.pareto_png, folder.worker_log, folder.correct_file(7)]
+    files += [folder.pareto_png, folder.pareto_pdf, folder.effects_pdf, folder.confirmation_pdf]
+    files += [folder.worker_log, folder.correct_file(7)]
     assert [file.relative_to(folder.path).as_posix() for file in files] == [
         "trials.db",
         "config.yaml",
         "trials.csv",
         "pareto.csv",
         "pareto.png",
+        "pareto.pdf",
+        "effects.pdf",
+        "confirmation.pdf",
         "worker.log",
         "correct/00007.bits",
     ]

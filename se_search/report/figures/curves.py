@@ -1,154 +1,142 @@
-"""Draws how samplers fare on tables: hypervolume against trials, a panel for each table."""
+"""The figure of samplers: hypervolume against trials, a panel for each table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from se_search.report.figures.canvas import (
-    FAINT,
-    GREY,
-    INK,
-    Canvas,
-    Color,
-    linear_scale,
-    spread_out,
-)
-from se_search.report.figures.pareto_front import tick_values
-
-PANEL_WIDTH, PANEL_HEIGHT = 620, 420
-MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 56, 128, 56, 52
-HEADER_HEIGHT = 66
-ROW_HEIGHT = 16
-BAND_OPACITY = 0.18
-# Okabe and Ito (2008): told apart by colour-blind readers, too.
-COLORS: tuple[Color, ...] = (
-    (213, 94, 0),
-    (0, 114, 178),
-    (0, 158, 115),
-    (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
+from se_search.report.figures.style import (
+    CYCLE,
+    MARGIN,
+    ONE_COLUMN,
+    TEXT_SIZE,
+    TWO_COLUMNS,
+    Header,
+    add_axes,
+    figure_style,
+    new_figure,
+    plain_ticks,
+    shorten,
+    write_axis_name,
 )
 
+Floats = NDArray[np.float64]
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A sampler's hypervolume after each trial: ``(trials,)`` means over runs and interval ends."""
-
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+PLOT_HEIGHT = 1.75
+ABOVE, BELOW, LEFT, GAP = 0.24, 0.42, 0.58, 0.3
+NUM_MARKERS = 8
+BAND = 0.15  # opacity
 
 
-def draw_curves(
-    path: Path, panels: Mapping[str, Mapping[str, Curve]], title: str, note: str
-) -> None:
-    """Draw hypervolume against trials, with bands, each curve's name at its end.
+@dataclass(frozen=True)
+class NamedCurve:
+    """A sampler's hypervolume after each trial: ``(trials,)`` means and interval ends."""
 
-    Args:
-        path: the PNG that is written.
-        panels: curves by sampler, by the panel's title.
-        title: stands above.
-        note: stands below the title, smaller.
+    name: str
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class CurvesFigure:
+    """What the figure of samplers shows.
+
+    Attributes:
+        panels: the curves by the panel's title; samplers are in one order in all panels.
+        y_range: of all panels, so that tables can be compared.
     """
-    num_columns = min(2, len(panels))
-    num_rows = -(-len(panels) // num_columns)
-    canvas = Canvas(PANEL_WIDTH * num_columns, HEADER_HEIGHT + PANEL_HEIGHT * num_rows)
-    canvas.text(20, 24, title, "lm", size=16)
-    canvas.text(20, 48, note, "lm", size=11, color=GREY)
-    low = min(_start(curve) for curves in panels.values() for curve in curves.values())
-    high = max(curve.high.max() for curves in panels.values() for curve in curves.values())
-    # All panels have one scale, so that tables can be compared.
-    y_range = (max(0.0, low - 0.02), min(1.0, float(high)) + 0.005)
-    for index, (name, curves) in enumerate(panels.items()):
-        row, column = divmod(index, num_columns)
-        left, top = PANEL_WIDTH * column, HEADER_HEIGHT + PANEL_HEIGHT * row
-        _draw_panel(_Panel(canvas, left, top), name, curves, y_range)
-    canvas.save(path)
 
-
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    canvas: Canvas
-    x: int
-    y: int
+    title: str
+    note: str
+    panels: Mapping[str, Sequence[NamedCurve]]
+    y_range: tuple[float, float]
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of the plot."""
-        right = self.x + PANEL_WIDTH - MARGIN_RIGHT
-        bottom = self.y + PANEL_HEIGHT - MARGIN_BOTTOM
-        return self.x + MARGIN_LEFT, self.y + MARGIN_TOP, right, bottom
+    def names(self) -> list[str]:
+        """The samplers of all panels."""
+        return list(dict.fromkeys(c.name for curves in self.panels.values() for c in curves))
 
 
-def _start(curve: Curve) -> float:
-    """Return where a curve stands after a tenth of the trials: the steep rise is cut off."""
-    return float(curve.low[len(curve.low) // 10])
+def prepare_curves(
+    panels: Mapping[str, Mapping[str, tuple[Floats, Floats, Floats]]], title: str, note: str
+) -> CurvesFigure:
+    """Return what the figure shows of samplers.
+
+    Args:
+        panels: by the panel's title and the sampler: means and interval ends, ``(trials,)`` each.
+        title: stands above.
+        note: stands below the title.
+    """
+    named = {
+        table: [NamedCurve(name, *curve) for name, curve in curves.items()]
+        for table, curves in panels.items()
+    }
+    curves = [curve for own in named.values() for curve in own]
+    # The steep rise of the first tenth of the trials would squash all that follows.
+    low = min(float(curve.low[len(curve.low) // 10]) for curve in curves)
+    high = max(float(curve.high.max()) for curve in curves)
+    pad = 0.04 * (high - low) or 0.01
+    return CurvesFigure(title, note, named, (max(0.0, low - pad), high + pad))
 
 
-def _draw_panel(
-    panel: _Panel, name: str, curves: Mapping[str, Curve], y_range: tuple[float, float]
-) -> None:
-    left, top, right, bottom = panel.box
-    num_trials = max(len(curve.mean) for curve in curves.values())
-    x_of = linear_scale(0, num_trials, left, right)
-    y_of = linear_scale(*y_range, bottom, top)
-    _draw_axes(panel, x_of, y_of, num_trials, y_range, name)
-    colored = list(zip(curves.items(), _cycle(len(curves)), strict=True))
-    for (_, curve), color in colored:
-        lower = _visible(curve.low, x_of, y_of, bottom)
-        upper = _visible(curve.high, x_of, y_of, bottom)
-        panel.canvas.area([*lower, *reversed(upper)], color, BAND_OPACITY)
-    for (_, curve), color in colored:
-        points = [point for point in _visible(curve.mean, x_of, y_of, bottom) if point[1] < bottom]
-        panel.canvas.line(points, color, width=2)
-    ranked = sorted(colored, key=lambda entry: -entry[0][1].mean[-1])
-    ends = [y_of(float(curve.mean[-1])) for (_, curve), _ in ranked]
-    heights = spread_out(ends, top, bottom, ROW_HEIGHT)
-    for ((sampler, curve), color), end, height in zip(ranked, ends, heights, strict=True):
-        panel.canvas.line([(right, end), (right + 12, height)], color)
-        text = f"{sampler} {curve.mean[-1]:.3f}"
-        panel.canvas.text(right + 16, height, text, "lm", size=12, color=color)
+def draw_curves(prepared: CurvesFigure) -> Figure:
+    """Draw hypervolume against trials, with bands, panels side by side in rows of two."""
+    with figure_style():
+        looks = dict(zip(prepared.names, _looks(len(prepared.names)), strict=True))
+        handles = [
+            Line2D([], [], color=color, marker=marker, ls=style, lw=1.1, ms=3, label=name)
+            for name, (color, marker, style) in looks.items()
+        ]
+        columns = min(2, len(prepared.panels))
+        whole = TWO_COLUMNS if columns == 2 else ONE_COLUMN
+        header = Header(whole, prepared.title, prepared.note, handles)
+        rows = -(-len(prepared.panels) // columns)
+        panel_height = ABOVE + PLOT_HEIGHT + BELOW
+        figure = new_figure(whole, header.height + rows * panel_height)
+        header.draw(figure)
+        width = (whole - LEFT - 2 * MARGIN - GAP * (columns - 1)) / columns
+        for number, (title, curves) in enumerate(prepared.panels.items()):
+            row, column = divmod(number, columns)
+            top = header.height + row * panel_height + ABOVE
+            axes = add_axes(figure, LEFT + column * (width + GAP), top, width, PLOT_HEIGHT)
+            axes.set_title(shorten(title, width), loc="left", size=TEXT_SIZE, pad=3)
+            axes.set_ylim(prepared.y_range)
+            axes.set_xlim(0, max(2, *(len(curve.mean) for curve in curves)))
+            for axis in (axes.xaxis, axes.yaxis):
+                locator, formatter = plain_ticks(6)
+                axis.set_major_locator(locator)
+                axis.set_major_formatter(formatter)
+            axes.grid(True)
+            axes.set_xlabel("trials")
+            if column == 0:
+                write_axis_name(axes, "share of the hypervolume", LEFT - 0.1)
+            else:
+                axes.tick_params(labelleft=False)
+            for curve in curves:
+                color, marker, style = looks[curve.name]
+                trials = np.arange(1, len(curve.mean) + 1)
+                axes.fill_between(trials, curve.low, curve.high, color=color, alpha=BAND, lw=0)
+                axes.plot(
+                    trials,
+                    curve.mean,
+                    color=color,
+                    ls=style,
+                    lw=1.1,
+                    marker=marker,
+                    ms=3,
+                    markevery=max(1, len(trials) // NUM_MARKERS),
+                    label=curve.name,
+                )
+        return figure
 
 
-def _draw_axes(
-    panel: _Panel,
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-    num_trials: int,
-    y_range: tuple[float, float],
-    name: str,
-) -> None:
-    left, top, right, bottom = panel.box
-    for value in tick_values(0, num_trials, 8):
-        panel.canvas.line([(x_of(value), top), (x_of(value), bottom)], FAINT)
-        panel.canvas.text(x_of(value), bottom + 7, f"{value:g}", "mt")
-    for value in tick_values(*y_range, 8):
-        panel.canvas.line([(left, y_of(value)), (right, y_of(value))], FAINT)
-        panel.canvas.text(left - 7, y_of(value), f"{value:.4g}", "rm")
-    panel.canvas.line([(left, top), (left, bottom), (right, bottom)], INK)
-    panel.canvas.text((left + right) / 2, bottom + 34, "trials", "mm", size=12)
-    panel.canvas.text(left - 36, top - 30, name, "lm", size=14)
-    panel.canvas.text(left - 36, top - 12, "share of the table's hypervolume", "lm", size=11)
-
-
-def _visible(
-    heights: NDArray[np.float64],
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-    bottom: float,
-) -> list[tuple[float, float]]:
-    """Return a curve's points, those below the plot moved to its edge."""
-    return [
-        (x_of(trial), min(y_of(height), bottom))
-        for trial, height in enumerate(heights.tolist(), start=1)
-    ]
-
-
-def _cycle(count: int) -> list[Color]:
-    return [COLORS[index % len(COLORS)] for index in range(count)]
+def _looks(count: int) -> list[tuple[str, str, Any]]:
+    """Return a colour, a marker and a line style for each of some curves."""
+    return [CYCLE[index % len(CYCLE)] for index in range(count)]

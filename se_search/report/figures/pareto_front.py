@@ -1,260 +1,539 @@
-"""Draws the front with its uncertainty: accuracy against each cost, each member named beside it."""
+"""The figure of the front with its uncertainty: estimated accuracy against each cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
+from typing import Any
 
-from se_search.record import TrialRecord
-from se_search.report.figures.canvas import (
-    FAINT,
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
+
+from se_search.report.figures.style import (
+    BLUE,
     GREY,
     INK,
-    Canvas,
-    linear_scale,
+    LINE_HEIGHT,
+    MARGIN,
+    MINUS,
+    PALE,
+    RESOLUTION,
+    SMALL_SIZE,
+    TWO_COLUMNS,
+    VERMILION,
+    Header,
+    add_axes,
+    figure_style,
+    line_height,
+    new_figure,
+    padded,
+    plain_ticks,
     shorten,
-    spread_out,
+    text_width,
+    write,
+    write_axis_name,
 )
-from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront, Step
+from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
-PANEL_WIDTH, PANEL_HEIGHT = 760, 480
-LABEL_WIDTH = 400
-MARGIN_LEFT, MARGIN_TOP, MARGIN_BOTTOM = 72, 84, 60
-ROW_HEIGHT = 17
+MAX_NAMED = 10
+PLOT_HEIGHT = 2.35
+GAP = 0.16
+ABOVE, BELOW = 0.36, 0.40  # for the ticks and names of the two x axes
+NAME_WIDTH = 1.72  # of a name where the key has two columns
+AXIS_NAMES = {"params": "parameters", "macs": "MACs for one image"}
+ADDED_NAMES = {"params": "added parameters (%)", "macs": "added MACs (%)"}
+UNITS = {1e9: "billions", 1e6: "millions", 1e3: "thousands"}
+SUFFIXES = {1e9: " G", 1e6: " M", 1e3: " k"}
+NUMBER_ROOM = 0.05  # of the accuracy axis, for the members' numbers at its top
+LOG_FROM = 10.0  # the ratio of greatest to least cost from which the axis is logarithmic
 
-TRIAL = (200, 206, 214)
-CANDIDATE = (104, 138, 186)
-FRONT = (196, 68, 32)
-LEADER = (226, 178, 160)
-BAND_OPACITY = 0.13
-AXIS_NAMES = {"params": "parameters", "macs": "multiply-adds for one image"}
-
-
-def draw_front(
-    path: Path,
-    records: Sequence[TrialRecord],
-    credible: PosteriorFront,
-    costs: Sequence[str],
-    title: str,
-) -> None:
-    """Draw estimated accuracy against each cost, with the name of each front member beside it.
-
-    Args:
-        path: the PNG that is written.
-        records: all trials; the complete ones are dots.
-        credible: the candidates; the front is a staircase through its members, with an error bar
-            at each, over the band in which the best accuracy at each cost lies.
-        costs: ``params`` and/or ``macs``: one panel each.
-        title: stands above.
-    """
-    front = credible.front
-    height = max(PANEL_HEIGHT, MARGIN_TOP + MARGIN_BOTTOM + ROW_HEIGHT * (len(front) + 1))
-    width = PANEL_WIDTH + LABEL_WIDTH
-    canvas = Canvas(width, height * len(costs))
-    for index, cost in enumerate(costs):
-        panel = _Panel(canvas, top=index * height, height=height)
-        _draw_panel(panel, records, credible, cost, title if index == 0 else "")
-    canvas.save(path)
-
-
-def describe_estimate(candidate: PosteriorCandidate) -> str:
-    """Write an estimate in per cent, with half its 95 % interval where that is known."""
-    text = f"{100 * candidate.estimate:.2f}"
-    if candidate.low is None or candidate.high is None:
-        return text
-    return f"{text} ± {50 * (candidate.high - candidate.low):.2f}"
-
-
-def tick_values(low: float, high: float, num_ticks: int = 6) -> list[float]:
-    """Return about ``num_ticks`` round numbers (1, 2 or 5 times a power of ten) in a range."""
-    step = 10 ** math.floor(math.log10((high - low) / num_ticks))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= num_ticks)
-    first = math.ceil(low / step)
-    return [index * step for index in range(first, math.floor(high / step) + 1)]
+Box = NDArray[np.float64]  # left, bottom, right, top
 
 
 @dataclass(frozen=True, slots=True)
-class _Panel:
-    """One pair of axes on a canvas."""
+class Member:
+    """One member of the front; accuracies are in per cent.
 
-    canvas: Canvas
-    top: int
-    height: int
+    Attributes:
+        number: its row in ``pareto.csv``, from 1.
+        low: lower end of the 95 % interval; None: not known.
+        high: upper end of the 95 % interval; None: not known.
+        probability: of being on the true front; None: not known.
+        is_named: whether the key below the plot has its name.
+    """
+
+    number: int
+    name: str
+    estimate: float
+    low: float | None
+    high: float | None
+    probability: float | None
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One cost: what lies where. Points are (cost / ``unit``, accuracy in per cent).
+
+    Attributes:
+        cost: ``params`` or ``macs``.
+        unit: what costs are divided by: 1, a thousand, a million or a billion.
+        plain: cost of the plain network / ``unit``; None: it has none.
+        others: candidates that are neither on the front nor credible.
+        credible: not on the front, and with a fair chance to be on the true one.
+        members: of the front, in the order of ``FrontFigure.members``.
+        band: (cost / ``unit``, lower end, upper end) of the best accuracy at a cost or less.
+    """
+
+    cost: str
+    unit: float
+    plain: float | None
+    others: tuple[tuple[float, float], ...]
+    credible: tuple[tuple[float, float], ...]
+    members: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float, float], ...]
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of the plot."""
-        bottom = self.top + self.height - MARGIN_BOTTOM
-        return MARGIN_LEFT, self.top + MARGIN_TOP, PANEL_WIDTH, bottom
+    def x_range(self) -> tuple[float, float]:
+        """The range of the cost axis."""
+        costs = [x for x, _ in (*self.others, *self.credible, *self.members)]
+        if self.is_logarithmic:
+            low, high = padded(*np.log([min(costs), max(costs)]).tolist())
+            return float(np.exp(low)), float(np.exp(high))
+        return padded(min(costs), max(costs))
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether costs differ so much that their axis is logarithmic."""
+        return _vary([x for x, _ in (*self.others, *self.credible, *self.members)])
+
+    @property
+    def label(self) -> str:
+        """The name of the cost axis, with its unit."""
+        unit = UNITS.get(self.unit)
+        return f"{AXIS_NAMES[self.cost]} ({unit})" if unit else AXIS_NAMES[self.cost]
 
 
-def _draw_panel(
-    panel: _Panel,
-    records: Sequence[TrialRecord],
-    credible: PosteriorFront,
-    cost: str,
-    title: str,
-) -> None:
-    left, top, right, bottom = panel.box
-    panel.canvas.text(left - 36, panel.top + 20, title, "lm", size=15)
-    if not credible.candidates:
-        panel.canvas.text(
-            (left + right) / 2, (top + bottom) / 2, "no complete trial yet", "mm", size=14
-        )
-        return
+@dataclass(frozen=True, slots=True)
+class FrontFigure:
+    """What the figure of the front shows.
+
+    Attributes:
+        members: the front, cheapest first.
+        panels: a cost each; without a finished candidate there is nothing in ``members``.
+        y_range: of accuracy, in per cent.
+        num_below: candidates that are less accurate than ``y_range``.
+        is_modelled: whether accuracies are the model's estimates, and not plain means.
+    """
+
+    title: str
+    members: tuple[Member, ...]
+    panels: tuple[Panel, ...]
+    y_range: tuple[float, float]
+    num_below: int
+    is_modelled: bool
+
+    @property
+    def note(self) -> str:
+        """What a reader of the figure must know and the legend does not say."""
+        parts = []
+        if self.members:
+            what = "the model's estimates" if self.is_modelled else "means over seeds"
+            has_bars = any(member.low is not None for member in self.members)
+            parts.append(f"Accuracies are {what}{'; bars are 95 % intervals' * has_bars}.")
+            unnamed = sum(not member.is_named for member in self.members)
+            parts.append(
+                f"Numbers are rows of pareto.csv; {len(self.members) - unnamed} of the "
+                f"{len(self.members)} members are named below."
+                if unnamed
+                else "Numbers are rows of pareto.csv."
+            )
+        if self.num_below:
+            verb = "candidate lies" if self.num_below == 1 else "candidates lie"
+            parts.append(f"{self.num_below} {verb} below the axis.")
+        return " ".join(parts)
+
+
+def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) -> FrontFigure:
+    """Return what the figure shows of a front.
+
+    Args:
+        credible: all candidates with a full training, and the front.
+        costs: ``params`` and/or ``macs``: a panel each.
+        title: stands above.
+    """
     front = credible.front
-    epochs = credible.candidates[0].summary.epochs
-    dots = [
-        (float(getattr(record, cost)), 100 * record.accuracy)
-        for record in records
-        if record.accuracy is not None and record.epochs == epochs
-    ]
-    low, high = _accuracy_range(credible.candidates, front, max(accuracy for _, accuracy in dots))
-    costs = [float(getattr(candidate.summary, cost)) for candidate in credible.candidates]
-    x_of = linear_scale(*_padded(min(costs), max(costs)), left, right)
-    y_of = linear_scale(low, high, bottom, top)
-    _draw_axes(panel, x_of, y_of, _padded(min(costs), max(costs)), (low, high), cost)
-    _draw_band(panel, credible.attainment.get(cost, ()), x_of, y_of)
-    for x, accuracy in dots:
-        if accuracy >= low:
-            panel.canvas.dot(x_of(x), y_of(accuracy), 2.2, TRIAL)
-    for candidate, x in zip(credible.candidates, costs, strict=True):
-        if 100 * candidate.estimate >= low:
-            panel.canvas.dot(x_of(x), y_of(100 * candidate.estimate), 2.6, CANDIDATE)
-    # With a second cost a member may lie below the staircase of this one.
-    steps = sorted(front, key=lambda c: (getattr(c.summary, cost), -c.estimate))
-    for member in steps:
-        _draw_interval(panel, member, x_of(getattr(member.summary, cost)), y_of)
-    points = [(getattr(c.summary, cost), 100 * c.estimate) for c in steps]
-    _draw_staircase(panel, points, x_of, y_of)
-    _draw_labels(panel, front, cost, x_of, y_of)
-    num_below = sum(accuracy < low for _, accuracy in dots)
-    note = f" · {num_below} below the picture" if num_below else ""
-    what = "estimates" if credible.is_modelled else "means"
-    band = " · shaded: best accuracy at a cost, 95 %" if credible.attainment else ""
-    legend = (
-        f"grey: {len(dots)} trials · blue: {what} of {len(costs)} candidates · "
-        f"red: front, 95 % intervals{band}"
-    )
-    panel.canvas.text(left - 36, panel.top + 41, legend + note, "lm", size=11, color=GREY)
-
-
-def _draw_band(
-    panel: _Panel,
-    steps: Sequence[Step],
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-) -> None:
-    """Shade between the lower and the upper ends of the best accuracy at each cost or less."""
-    if not steps:
-        return
-    _, top, right, bottom = panel.box
-    upper: list[tuple[float, float]] = []
-    lower: list[tuple[float, float]] = []
-    ends = [*(x_of(step.cost) for step in steps[1:]), right]
-    for step, end in zip(steps, ends, strict=True):
-        for side, accuracy in ((upper, step.high), (lower, step.low)):
-            y = min(max(y_of(100 * accuracy), top), bottom)
-            side += [(x_of(step.cost), y), (end, y)]
-    panel.canvas.area([*upper, *reversed(lower)], FRONT, BAND_OPACITY)
-
-
-def _draw_interval(
-    panel: _Panel, member: PosteriorCandidate, x: float, y_of: Callable[[float], float]
-) -> None:
-    if member.low is None or member.high is None:
-        return
-    _, top, _, bottom = panel.box
-    low, high = max(y_of(100 * member.high), top), min(y_of(100 * member.low), bottom)
-    panel.canvas.line([(x, low), (x, high)], FRONT, width=1.2)
-    for y in (low, high):
-        panel.canvas.line([(x - 3.5, y), (x + 3.5, y)], FRONT, width=1.2)
-
-
-def _draw_axes(
-    panel: _Panel,
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    cost: str,
-) -> None:
-    left, top, right, bottom = panel.box
-    for value in tick_values(*x_range):
-        panel.canvas.line([(x_of(value), top), (x_of(value), bottom)], FAINT)
-        panel.canvas.text(x_of(value), bottom + 8, _short(value), "mt")
-    for value in tick_values(*y_range):
-        panel.canvas.line([(left, y_of(value)), (right, y_of(value))], FAINT)
-        panel.canvas.text(left - 8, y_of(value), f"{value:.4g}", "rm")
-    panel.canvas.line([(left, top), (left, bottom), (right, bottom)], INK)
-    panel.canvas.text((left + right) / 2, bottom + 40, AXIS_NAMES[cost], "mm", size=13)
-    panel.canvas.text(left - 36, top - 8, "validation accuracy, %", "lb", size=12)
-
-
-def _draw_staircase(
-    panel: _Panel,
-    members: Sequence[tuple[float, float]],
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-) -> None:
-    best = members[0][1]
-    points = []
-    for x, accuracy in members:
-        points += [(x_of(x), y_of(best)), (x_of(x), y_of(max(best, accuracy)))]
-        best = max(best, accuracy)
-    points.append((panel.box[2], y_of(best)))
-    panel.canvas.line(points, FRONT, width=1.6)
-    for x, accuracy in members:
-        panel.canvas.dot(x_of(x), y_of(accuracy), 4.2, FRONT)
-
-
-def _draw_labels(
-    panel: _Panel,
-    front: Sequence[PosteriorCandidate],
-    cost: str,
-    x_of: Callable[[float], float],
-    y_of: Callable[[float], float],
-) -> None:
-    """Write the members' names in a column at the right, a thin line from each to its point."""
-    _, top, right, bottom = panel.box
-    ranked = sorted(front, key=lambda c: -c.estimate)
-    heading = "estimate %   P(front)   added   SE (stage:width)"
-    panel.canvas.text(right + 46, top - 10, heading, "lb", size=11)
-    heights = spread_out([y_of(100 * c.estimate) for c in ranked], top + 6, bottom, ROW_HEIGHT)
-    for candidate, y in zip(ranked, heights, strict=True):
-        point = (x_of(getattr(candidate.summary, cost)), y_of(100 * candidate.estimate))
-        panel.canvas.line([point, (right + 24, y), (right + 42, y)], LEADER)
-        probability = candidate.probability_on_front
-        text = "   ".join(
-            [
-                describe_estimate(candidate),
-                "-" if probability is None else f"{probability:.2f}",
-                f"{candidate.summary.added_params_pct:+.2f}%",
-                candidate.summary.placement,
-            ]
+    if not front:
+        panels = tuple(Panel(cost, 1.0, None, (), (), (), ()) for cost in costs)
+        return FrontFigure(title, (), panels, (0.0, 100.0), 0, credible.is_modelled)
+    named = _choose_named(front)
+    members = tuple(
+        Member(
+            number,
+            candidate.summary.placement,
+            100 * candidate.estimate,
+            None if candidate.low is None else 100 * candidate.low,
+            None if candidate.high is None else 100 * candidate.high,
+            candidate.probability_on_front,
+            number in named,
         )
-        panel.canvas.text(right + 46, y, shorten(text, 12, LABEL_WIDTH - 54), "lm", size=12)
+        for number, candidate in enumerate(front, start=1)
+    )
+    low, high = _accuracy_range(credible, costs)
+    return FrontFigure(
+        title,
+        members,
+        tuple(_prepare_panel(credible, cost) for cost in costs),
+        (low, high),
+        sum(100 * candidate.estimate < low for candidate in credible.candidates),
+        credible.is_modelled,
+    )
 
 
-def _accuracy_range(
-    candidates: Sequence[PosteriorCandidate], front: Sequence[PosteriorCandidate], best: float
-) -> tuple[float, float]:
-    """Choose the range in per cent: the front's intervals, the best trial, and 19 of 20 others."""
-    ranked = sorted(100 * candidate.estimate for candidate in candidates)
+def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
+    def cost_of(candidate: PosteriorCandidate) -> float:
+        return float(getattr(candidate.summary, cost))
+
+    def points(candidates: Iterable[PosteriorCandidate]) -> tuple[tuple[float, float], ...]:
+        return tuple((cost_of(c) / unit, 100 * c.estimate) for c in candidates)
+
+    costs = [cost_of(candidate) for candidate in credible.candidates]
+    # The labels of a logarithmic axis say their units themselves.
+    unit = 1.0 if _vary(costs) else next((unit for unit in UNITS if max(costs) >= unit), 1.0)
+    plain = {
+        cost_of(candidate) - getattr(candidate.summary, f"added_{cost}")
+        for candidate in credible.candidates
+    }
+    unlisted = {candidate.summary.key for candidate in credible.unlisted}
+    return Panel(
+        cost=cost,
+        unit=unit,
+        plain=plain.pop() / unit if len(plain) == 1 and min(plain) > 0 else None,
+        others=points(
+            c for c in credible.candidates if not c.on_front and c.summary.key not in unlisted
+        ),
+        credible=points(credible.unlisted),
+        members=points(credible.front),
+        band=tuple(
+            (step.cost / unit, 100 * step.low, 100 * step.high)
+            for step in credible.attainment.get(cost, ())
+        ),
+    )
+
+
+def _vary(costs: Sequence[float]) -> bool:
+    """Return whether costs differ so much that only a logarithmic axis shows them all."""
+    return min(costs) > 0 and max(costs) >= LOG_FROM * min(costs)
+
+
+def _choose_named(front: Sequence[PosteriorCandidate]) -> set[int]:
+    """Return the numbers of the members that are named: the likeliest, or some of each cost."""
+    numbers = range(1, len(front) + 1)
+    if len(front) <= MAX_NAMED:
+        return set(numbers)
+    if any(candidate.probability_on_front is None for candidate in front):
+        return set(np.linspace(1, len(front), MAX_NAMED).round().astype(int).tolist())
+    likeliest = sorted(numbers, key=lambda n: -(front[n - 1].probability_on_front or 0.0))
+    return set(likeliest[:MAX_NAMED])
+
+
+def _accuracy_range(credible: PosteriorFront, costs: Sequence[str]) -> tuple[float, float]:
+    """Return a range in per cent: the front, its intervals, the band, 19 of 20 candidates."""
+    ranked = sorted(100 * candidate.estimate for candidate in credible.candidates)
+    front = credible.front
     lows = [100 * (c.estimate if c.low is None else c.low) for c in front]
     highs = [100 * (c.estimate if c.high is None else c.high) for c in front]
-    return _padded(min(ranked[len(ranked) // 20], *lows), max(best, *highs))
+    highs += [100 * step.high for cost in costs for step in credible.attainment.get(cost, ())]
+    low, high = padded(min(ranked[len(ranked) // 20], *lows), max(highs))
+    return low, high + NUMBER_ROOM * (high - low)
 
 
-def _padded(low: float, high: float) -> tuple[float, float]:
-    pad = 0.04 * (high - low) or max(abs(high), 1.0) * 0.01
-    return low - pad, high + pad
+def draw_front(prepared: FrontFigure) -> Figure:
+    """Draw estimated accuracy against each cost, and below a key to the members' numbers."""
+    with figure_style():
+        header = Header(TWO_COLUMNS, prepared.title, prepared.note, _legend(prepared))
+        key = _Key(prepared.members)
+        top = header.height + ABOVE
+        figure = new_figure(TWO_COLUMNS, top + PLOT_HEIGHT + BELOW + key.height + MARGIN)
+        header.draw(figure)
+        y_ticks, y_labels = next(_ticks(*prepared.y_range))
+        left = max(map(text_width, y_labels)) + 0.3
+        room = TWO_COLUMNS - left - 0.12 - GAP * (len(prepared.panels) - 1)
+        width = room / len(prepared.panels)
+        for number, panel in enumerate(prepared.panels):
+            axes = add_axes(figure, left + number * (width + GAP), top, width, PLOT_HEIGHT)
+            axes.set_ylim(prepared.y_range)
+            axes.set_yticks(y_ticks, y_labels)
+            _draw_panel(axes, panel, prepared.members)
+            if number:
+                axes.tick_params(labelleft=False)
+            else:
+                write_axis_name(axes, "validation accuracy (%)", left - 0.1)
+        key.draw(figure, top + PLOT_HEIGHT + BELOW)
+        return figure
+
+
+def _legend(prepared: FrontFigure) -> list[Artist]:
+    if not prepared.members:
+        return []
+    handles: list[Artist] = [_member_handle()]
+    if any(panel.band for panel in prepared.panels):
+        handles.append(Patch(color=VERMILION, alpha=0.15, lw=0, label="best at a cost, 95 %"))
+    if any(panel.credible for panel in prepared.panels):
+        handles.append(Line2D([], [], **_CREDIBLE, label="may be on it (P ≥ 0.05)"))
+    if any(panel.others for panel in prepared.panels):
+        handles.append(Line2D([], [], **_OTHER, label="other candidates"))
+    return handles
+
+
+_FRONT: dict[str, Any] = {"color": VERMILION, "marker": "o", "ms": 5.0, "mec": "white", "mew": 0.6}
+_CREDIBLE: dict[str, Any] = {
+    "ls": "",
+    "marker": "D",
+    "ms": 3.4,
+    "mfc": "white",
+    "mec": BLUE,
+    "mew": 0.8,
+}
+_OTHER: dict[str, Any] = {
+    "ls": "",
+    "marker": "o",
+    "ms": 2.2,
+    "mfc": "none",
+    "mec": PALE,
+    "mew": 0.5,
+}
+
+
+def _member_handle() -> Line2D:
+    return Line2D([], [], lw=1.2, **_FRONT, label="front")
+
+
+def _draw_panel(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
+    axes.set_xlabel(panel.label)
+    axes.grid(True)
+    if not members:
+        axes.set_xlim(0, 1)
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "no complete trial yet", ha="center", transform=axes.transAxes)
+        return
+    axes.set_xlim(panel.x_range)
+    _set_ticks(axes, panel)
+    right = axes.get_xlim()[1]
+    if panel.band:
+        costs, lows, highs = zip(*panel.band, strict=True)
+        axes.fill_between(
+            [*costs, right],
+            [*lows, lows[-1]],
+            [*highs, highs[-1]],
+            step="post",
+            color=VERMILION,
+            alpha=0.15,
+            lw=0,
+            label="band",
+        )
+    for points, look, label in (
+        (panel.others, _OTHER, "others"),
+        (panel.credible, _CREDIBLE, "credible"),
+    ):
+        if points:
+            axes.plot(*zip(*points, strict=True), **look, label=label)
+    _draw_front(axes, panel, members, right)
+    _number_members(axes, panel, members)
+
+
+def _set_ticks(axes: Axes, panel: Panel) -> None:
+    if panel.is_logarithmic:
+        axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    choices = _log_ticks(*panel.x_range) if panel.is_logarithmic else _ticks(*panel.x_range)
+    ticks, labels = _choose_ticks(axes, choices)
+    axes.set_xticks(ticks, labels)
+    if panel.plain is None or panel.is_logarithmic:
+        return
+    # A second scale above: not how large a network is, but what SE adds.
+    plain = panel.plain
+    above = axes.secondary_xaxis("top")
+    low, high = (100 * (x / plain - 1) for x in panel.x_range)
+    choices = (
+        ([plain * (1 + share / 100) for share in shares], labels)
+        for shares, labels in _ticks(low, high)
+    )
+    ticks, labels = _choose_ticks(axes, choices)
+    above.set_xticks(ticks, labels)
+    above.xaxis.set_minor_locator(NullLocator())
+    above.set_xlabel(ADDED_NAMES[panel.cost])
+    above.spines["top"].set_visible(True)
+
+
+Ticks = tuple[list[float], list[str]]
+
+
+def _ticks(low: float, high: float) -> Iterator[Ticks]:
+    """Return round ticks in a range with their labels, fewer and fewer."""
+    for most in (7, 5, 4, 3, 2, 1):
+        values = np.asarray(plain_ticks(most)[0].tick_values(low, high)).tolist()
+        step = values[1] - values[0]
+        decimals = next(
+            (n for n in range(12) if abs(step * 10**n - round(step * 10**n)) < 1e-6), 12
+        )
+        shown = [value for value in values if low <= value <= high]
+        yield shown, [f"{value:z.{decimals}f}".replace("-", MINUS) for value in shown]
+
+
+def _log_ticks(low: float, high: float) -> Iterator[Ticks]:
+    """Return round ticks of a logarithmic axis with their labels, fewer and fewer."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors, stride in (((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 6)):
+        values = [factor * 10.0**n for n in decades if n % stride == 0 for factor in factors]
+        shown = [value for value in values if low <= value <= high]
+        yield shown, [_short(value) for value in shown]
 
 
 def _short(value: float) -> str:
-    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= size:
-            return f"{value / size:.6g}{suffix}"
-    return f"{value:g}"
+    unit = next((unit for unit in UNITS if value >= unit), 1.0)
+    return f"{value / unit:g}{SUFFIXES.get(unit, '')}"
+
+
+def _choose_ticks(axes: Axes, choices: Iterable[Ticks]) -> Ticks:
+    """Return the first ticks whose labels keep apart; those that stick out of the plot go."""
+    width = axes.bbox.width / RESOLUTION
+    chosen: Ticks = ([], [])
+    for values, labels in choices:
+        places = (axes.transData.transform([(x, 0) for x in values])[:, 0] - axes.bbox.x0) / (
+            RESOLUTION
+        )
+        halves = np.array([text_width(label) for label in labels]) / 2
+        fits = (places - halves > -GAP / 3) & (places + halves < width + GAP / 3)
+        kept = np.flatnonzero(fits).tolist()
+        chosen = [values[n] for n in kept], [labels[n] for n in kept]
+        apart = np.diff(places[kept]) - halves[kept][1:] - halves[kept][:-1]
+        if (apart > 0.08).all():
+            break
+    return chosen
+
+
+def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: float) -> None:
+    # With a second cost a member may lie below the staircase of this one.
+    steps = sorted(panel.members, key=lambda point: (point[0], -point[1]))
+    best = np.maximum.accumulate([accuracy for _, accuracy in steps])
+    costs = [x for x, _ in steps]
+    axes.step(
+        [*costs, right],
+        [*best, best[-1]],
+        where="post",
+        color=VERMILION,
+        lw=1.2,
+        label="staircase",
+    )
+    for (x, y), member in zip(panel.members, members, strict=True):
+        if member.low is not None and member.high is not None:
+            ends = [[y - member.low], [member.high - y]]
+            axes.errorbar([x], [y], ends, fmt="none", ecolor=INK, elinewidth=0.6, capsize=1.6)
+    xs, ys = zip(*panel.members, strict=True)
+    axes.plot(xs, ys, ls="", **_FRONT, zorder=4, label="front")
+
+
+def _number_members(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
+    """Write each member's number where there is room, as near its interval's end as possible."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    dpi = figure.dpi
+
+    def place(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+        return np.asarray(axes.transData.transform(points)) / dpi
+
+    dots = place(panel.members)
+    ends = place([(x, m.high or y) for (x, y), m in zip(panel.members, members, strict=True)])
+    feet = place([(x, m.low or y) for (x, y), m in zip(panel.members, members, strict=True)])
+    inside = np.concatenate([axes.bbox.min, axes.bbox.max]) / dpi
+    markers = np.column_stack([dots - 0.04, dots + 0.04])
+    bars = np.column_stack([feet - 0.01, ends + np.array([0.01, 0.005])])
+    caps = np.column_stack([ends - np.array([0.03, 0.01]), ends + np.array([0.03, 0.005])])
+    placed: list[Box] = [*markers, *bars, *caps]
+    for member, end in zip(members, ends, strict=True):
+        width, height = text_width(str(member.number), SMALL_SIZE) + 0.03, line_height(SMALL_SIZE)
+        middle = _find_room(end, (width, height), placed, inside)
+        half = np.array([width, height]) / 2
+        placed.append(np.concatenate([middle - half, middle + half]))
+        (x, y), (end_x, end_y) = axes.transData.inverted().transform([middle * dpi, end * dpi])
+        number = str(member.number)
+        axes.text(x, y, number, ha="center", va="center", size=SMALL_SIZE, zorder=5)
+        if abs(middle[0] - end[0]) > 0.03:  # beside its bar, not above it
+            axes.plot([x, end_x], [y, end_y], color=GREY, lw=0.3, zorder=3.5, label="leader")
+
+
+def _find_room(
+    end: NDArray[np.float64], size: tuple[float, float], placed: Sequence[Box], inside: Box
+) -> NDArray[np.float64]:
+    """Return the middle of a free box of a size that lies nearest above a point, in inches."""
+    half = np.array(size) / 2
+    boxes = np.array(placed)
+    nearest = end + np.array([0, half[1]])
+    for offset in _OFFSETS:
+        middle = nearest + offset
+        low, high = middle - half, middle + half
+        if (low < inside[:2]).any() or (high > inside[2:]).any():
+            continue
+        overlaps = ((low < boxes[:, 2:]) & (high > boxes[:, :2])).all(axis=1)
+        if not overlaps.any():
+            return np.asarray(middle)
+    return np.asarray(nearest)
+
+
+_REACH = 30
+_OFFSETS = sorted(
+    ((0.045 * column, 0.03 * row) for column, row in product(range(-_REACH, _REACH + 1), repeat=2)),
+    key=lambda offset: 1.6 * abs(offset[0]) + abs(offset[1]) * (1 if offset[1] > 0 else 2),
+)
+
+
+class _Key:
+    """The named members: number, name, estimate and probability, in one column or two."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._named = [member for member in members if member.is_named]
+        is_short = all(text_width(member.name) <= NAME_WIDTH for member in self._named)
+        self._columns = 2 if is_short and len(self._named) > 3 else 1
+        self._rows = -(-len(self._named) // self._columns)
+        self.height = LINE_HEIGHT * (self._rows + 1) + 0.06 if self._named else 0.0
+
+    def draw(self, figure: Figure, top: float) -> None:
+        """Draw it below ``top`` inches of a figure."""
+        width = (TWO_COLUMNS - 2 * MARGIN - 0.25 * (self._columns - 1)) / self._columns
+        if self._columns == 1:
+            longest = max((text_width(member.name) for member in self._named), default=0.0)
+            width = min(width, max(longest, NAME_WIDTH) + 1.8)
+        for column in range(self._columns if self._named else 0):
+            left = MARGIN + column * (width + 0.25)
+            right = left + width
+            y = top + LINE_HEIGHT / 2
+            for x, text, align in (
+                (left + 0.24, "SE (stage:width)", "left"),
+                (right - 0.55, "estimate, %", "right"),
+                (right, "P(front)", "right"),
+            ):
+                write(figure, x, y, text, color=GREY, align=align)
+            own = self._named[column * self._rows : (column + 1) * self._rows]
+            for row, member in enumerate(own, start=1):
+                y = top + LINE_HEIGHT * (row + 0.5) + 0.04
+                chance = "–" if member.probability is None else f"{member.probability:.2f}"
+                name = shorten(member.name, width - 0.24 - 1.5)
+                write(figure, left + 0.17, y, str(member.number), align="right")
+                write(figure, left + 0.24, y, name)
+                write(figure, right - 0.55, y, _describe(member), align="right")
+                write(figure, right, y, chance, align="right")
+
+
+def _describe(member: Member) -> str:
+    if member.low is None or member.high is None:
+        return f"{member.estimate:.2f}"
+    return f"{member.estimate:.2f} ± {(member.high - member.low) / 2:.2f}"

@@ -1,114 +1,142 @@
-"""Draws where the SE blocks of a candidate sit: as text, and as a picture."""
+"""The figure of a candidate: where its SE blocks sit, a box for each block of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
-from pathlib import Path
+from dataclasses import dataclass
 
-from rich.table import Table
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
-from se_search.candidate import SE, Candidate, Site
-from se_search.cost import count_cost
-from se_search.report.figures.canvas import GREY, Canvas, Color
+from se_search.candidate import Candidate
+from se_search.report.figures.style import (
+    GREY,
+    INK,
+    LINE_HEIGHT,
+    MARGIN,
+    PALE,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TWO_COLUMNS,
+    Header,
+    figure_style,
+    new_figure,
+    shorten,
+    write,
+)
+from se_search.report.placement import describe_block, headline, list_stages
 
-CELL_WIDTH, CELL_HEIGHT, GAP = 124, 54, 8
-LABEL_WIDTH, MARGIN, HEADER = 96, 24, 76
-BLOCKS_PER_ROW = 8
+BLOCKS_A_ROW = 6
+LABEL_WIDTH, GAP, CELL_HEIGHT = 0.55, 0.07, 0.46
 
-PLAIN: Color = (244, 244, 244)
-COLORS: dict[str, Color] = {
-    "standard": (190, 214, 240),
-    "pre": (204, 232, 200),
-    "post": (248, 214, 170),
-    "identity": (226, 206, 240),
-    "inner": (250, 204, 204),
-    "rectified": (200, 232, 236),
-    "native": (236, 228, 180),
+PLAIN = "#f7f7f7"
+# Pale, under dark text; each integration is also named in its box.
+COLORS = {
+    "standard": "#bcd8ef",
+    "pre": "#c6e6c3",
+    "post": "#f8d9a8",
+    "identity": "#e0cdf0",
+    "inner": "#f9cccc",
+    "rectified": "#c6e8ec",
+    "native": "#ece3b0",
 }
 
 
-def describe_block(block: SE | None, site: Site) -> tuple[str, str]:
-    """Return what a block is called in a drawing: its integration, and ``fc [16, 256]``.
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A block of the network.
 
-    The two numbers are the output widths of the two fully connected layers, as in the paper's
-    table 1.
+    Attributes:
+        integration: how its SE sits in it; None: it has none.
+        inside: the output widths of the two fully connected layers.
+        special: in what else the SE differs from the paper's, such as ``max bias``.
     """
-    if block is None:
-        return "-", ""
-    channels = site.feature_map(block.integration).channels
-    inside = f"fc [{block.width}, {channels}]" if block.width else f"{channels} channels"
-    variants = str(block).split(":", 1)[1].split("+")
-    shown = [text for text in variants if text != str(block.width)]
-    return block.integration, " ".join([inside, *shown])
+
+    block: int
+    integration: str | None
+    inside: str
+    special: str
 
 
-def headline(candidate: Candidate) -> str:
-    """Say how many blocks carry SE, and what that adds."""
-    cost = count_cost(candidate)
-    num_se = sum(block is not None for block in candidate.blocks)
-    return (
-        f"{candidate.backbone.name}: SE at {num_se} of {len(candidate.blocks)} sites, "
-        f"{cost.params:,} parameters ({cost.added_params:+,}, {cost.added_params_pct:.3f} %), "
-        f"{cost.macs:,} MACs ({cost.added_macs:+,}, {cost.added_macs_pct:.3f} %)"
-    )
+@dataclass(frozen=True, slots=True)
+class PlacementFigure:
+    """What the figure of a candidate shows.
 
-
-def placement_table(candidate: Candidate) -> Table:
-    """Lay the sites out stage by stage, with what each carries."""
-    table = Table("stage", "blocks", "SE", "added parameters")
-    by_stage = count_cost(candidate).by_stage
-    for stage, members in _stages(candidate):
-        runs = [
-            (described, [site.block for _, site in run])
-            for described, run in groupby(members, key=lambda pair: describe_block(*pair))
-        ]
-        for index, ((integration, inside), blocks) in enumerate(runs):
-            span = str(blocks[0]) if len(blocks) == 1 else f"{blocks[0]}-{blocks[-1]}"
-            added = f"{by_stage[f'stage{stage}'].added_params:,}" if index == 0 else ""
-            name = str(stage) if index == 0 else ""
-            table.add_row(name, span, f"{integration} {inside}".strip(), added)
-    return table
-
-
-def draw_placement(path: Path, candidate: Candidate) -> None:
-    """Draw a row of boxes a stage: a grey box is a block without SE.
-
-    Args:
-        path: the PNG that is written.
-        candidate: what is drawn.
+    Attributes:
+        title: the candidate.
+        note: how many blocks carry SE, and what that adds.
+        stages: by number, the blocks in their order.
     """
+
+    title: str
+    note: str
+    stages: tuple[tuple[int, tuple[Cell, ...]], ...]
+
+
+def prepare_placement(candidate: Candidate) -> PlacementFigure:
+    """Return what the figure shows of a candidate."""
+    stages = []
+    for stage, members in list_stages(candidate):
+        cells = []
+        for block, site in members:
+            integration, inside, special = describe_block(block, site)
+            name = None if block is None else integration
+            cells.append(Cell(site.block, name, inside, special))
+        stages.append((stage, tuple(cells)))
+    return PlacementFigure(candidate.placement, headline(candidate), tuple(stages))
+
+
+def draw_placement(prepared: PlacementFigure) -> Figure:
+    """Draw a row of boxes a stage; a white box with a dashed edge is a block without SE."""
     rows = [
-        (stage, start, members[start : start + BLOCKS_PER_ROW])
-        for stage, members in _stages(candidate)
-        for start in range(0, len(members), BLOCKS_PER_ROW)
+        (stage if start == 0 else None, cells[start : start + BLOCKS_A_ROW])
+        for stage, cells in prepared.stages
+        for start in range(0, len(cells), BLOCKS_A_ROW)
     ]
-    widest = max(len(members) for _, _, members in rows)
-    width = max(2 * MARGIN + LABEL_WIDTH + widest * (CELL_WIDTH + GAP), 900)
-    canvas = Canvas(width, HEADER + MARGIN + len(rows) * (CELL_HEIGHT + GAP))
-    canvas.text(MARGIN, 26, candidate.placement, "lm", size=15)
-    canvas.text(MARGIN, 50, headline(candidate), "lm", size=11, color=GREY)
-    for row, (stage, start, members) in enumerate(rows):
-        y = HEADER + row * (CELL_HEIGHT + GAP)
-        if start == 0:
-            canvas.text(MARGIN, y + CELL_HEIGHT / 2, f"stage {stage}", "lm", size=13)
-        for column, (block, site) in enumerate(members):
-            x = MARGIN + LABEL_WIDTH + column * (CELL_WIDTH + GAP)
-            _draw_cell(canvas, x, y, block, site)
-    canvas.save(path)
+    heights = [
+        CELL_HEIGHT + (LINE_HEIGHT if any(cell.special for cell in cells) else 0.0)
+        for _, cells in rows
+    ]
+    with figure_style():
+        header = Header(TWO_COLUMNS, prepared.title, prepared.note, [])
+        y = header.height + 0.08
+        figure = new_figure(TWO_COLUMNS, y + sum(heights) + GAP * len(rows) + MARGIN)
+        header.draw(figure)
+        width = (TWO_COLUMNS - 2 * MARGIN - LABEL_WIDTH) / BLOCKS_A_ROW - GAP
+        for height, (stage, cells) in zip(heights, rows, strict=True):
+            if stage is not None:
+                write(figure, MARGIN, y + height / 2, f"stage {stage}")
+            for column, cell in enumerate(cells):
+                x = MARGIN + LABEL_WIDTH + column * (width + GAP)
+                _draw_cell(figure, (x, y, width, height), cell)
+            y += height + GAP
+        return figure
 
 
-def _draw_cell(canvas: Canvas, x: float, y: float, block: SE | None, site: Site) -> None:
-    fill = PLAIN if block is None else COLORS[block.integration]
-    canvas.box(x, y, CELL_WIDTH, CELL_HEIGHT, fill)
-    integration, inside = describe_block(block, site)
-    middle = x + CELL_WIDTH / 2
-    canvas.text(middle, y + 12, f"block {site.block}", "mm", size=10, color=GREY)
-    canvas.text(middle, y + 28, integration, "mm", size=12)
-    canvas.text(middle, y + 43, inside, "mm", size=10)
-
-
-def _stages(candidate: Candidate) -> Iterator[tuple[int, list[tuple[SE | None, Site]]]]:
-    pairs = zip(candidate.blocks, candidate.backbone.sites, strict=True)
-    for stage, members in groupby(pairs, key=lambda pair: pair[1].stage):
-        yield stage, list(members)
+def _draw_cell(figure: Figure, box: tuple[float, float, float, float], cell: Cell) -> None:
+    x, y, width, height = box
+    whole_width, whole_height = figure.get_size_inches()
+    has_se = cell.integration is not None
+    figure.add_artist(
+        FancyBboxPatch(
+            (x / whole_width, 1 - (y + height) / whole_height),
+            width / whole_width,
+            height / whole_height,
+            boxstyle="square,pad=0",
+            fc=COLORS[cell.integration] if cell.integration is not None else PLAIN,
+            ec=INK if has_se else PALE,
+            lw=0.8 if has_se else 0.6,
+            ls="-" if has_se else (0, (3, 2)),
+            label=cell.integration or "no SE",
+        )
+    )
+    lines = (
+        (f"block {cell.block}", SMALL_SIZE, GREY),
+        (cell.integration or "no SE", TEXT_SIZE, INK if has_se else GREY),
+        (cell.inside, SMALL_SIZE, INK),
+        (cell.special, SMALL_SIZE, INK),
+    )
+    for number, (text, size, color) in enumerate(lines):
+        if text:
+            shown = shorten(text, width - 0.06, size)
+            middle = y + 0.09 + LINE_HEIGHT * number
+            write(figure, x + width / 2, middle, shown, size=size, color=color, align="center")
