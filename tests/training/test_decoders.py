@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 from collections.abc import Callable
@@ -117,20 +118,20 @@ def test_cifar_is_decoded_from_its_own_format(tmp_path: Path, name: str, inside:
 
 
 class Poison:
-    """Its unpickling writes a file."""
+    """Its unpickling makes a folder."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Path.write_text, (self.marker, "poisoned")
+        return os.makedirs, (str(self.marker),)
 
 
 def test_a_poisoned_batch_runs_nothing_and_is_named(tmp_path: Path) -> None:
     write_cifar_files(tmp_path / "data", "cifar10")
     marker, batch = tmp_path / "marker", tmp_path / "data" / "data_batch_2"
     batch.write_bytes(pickle.dumps(Poison(marker)))
-    with pytest.raises(DataError, match=r"data_batch_2: the pickle asks for pathlib\.Path"):
+    with pytest.raises(DataError, match=r"data_batch_2: the pickle asks for os\.makedirs"):
         prepare_arrays(cifar_spec("cifar10"), tmp_path / "data", tmp_path / "cache", make_recipe())
     assert not marker.exists()
     pickle.loads(batch.read_bytes())
