@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.analysis.least_squares import Floats, rank
-from se_search.analysis.slots import Slot
+from se_search.analysis.places import Place
 from se_search.errors import RunError
 
 MIN_FREEDOM = 5  # with fewer, a 95 % interval is 1.4 times as wide as with many, or wider
@@ -27,24 +27,24 @@ UNTOLD = "not to be told from other effects by these candidates"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the design: the mean, a slot's presence, a level of an attribute, or a pair."""
+    """A column of the design: the mean, SE in a place, a level of an attribute, or a pair."""
 
-    slots: tuple[int, ...]
+    places: tuple[int, ...]
     kind: str
     level: str
 
 
 @dataclass(frozen=True)
 class Model:
-    """A design of ``n`` candidates over some slots.
+    """A design of ``n`` candidates over some places.
 
     Attributes:
-        slots: the places in which the candidates differ.
+        places: the places in which the candidates differ.
         columns: ``k`` columns.
         design: ``(n, k)``.
     """
 
-    slots: Sequence[Slot]
+    places: Sequence[Place]
     columns: Sequence[Column]
     design: Floats
 
@@ -64,7 +64,7 @@ class Term:
         reference: what it is compared with.
         weights: ``(k,)`` of the coefficients.
         members: ``(n,)``: which candidates have the level.
-        slots: numbers of the slots that the term is the mean over; empty for an interaction.
+        places: numbers of the places that the term is the mean over; empty for an interaction.
     """
 
     kind: str
@@ -73,10 +73,10 @@ class Term:
     reference: str
     weights: Floats
     members: NDArray[np.bool_]
-    slots: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
 
 
-def choose_model(slots: Sequence[Slot], num_candidates: int) -> tuple[Model, list[str]]:
+def choose_model(places: Sequence[Place], num_candidates: int) -> tuple[Model, list[str]]:
     """Return the richest model that the candidates can carry, and what it leaves out.
 
     Interactions are modelled if half of the candidates are beyond the model's coefficients: with
@@ -86,13 +86,13 @@ def choose_model(slots: Sequence[Slot], num_candidates: int) -> tuple[Model, lis
         RunError: the candidates do not differ, or are too few for any model.
     """
     count = num_candidates
-    if not slots:
+    if not places:
         raise RunError(
             f"{count} candidates have a full training, and none differs in a stage or block: "
             "effects need candidates with and without SE in a place"
         )
-    full = _build(slots, levels=True, pairs=True)
-    levels = _build(slots, levels=True, pairs=False)
+    full = _build(places, levels=True, pairs=True)
+    levels = _build(places, levels=True, pairs=False)
     needed = 2 * rank(full.design)
     if count >= needed:
         return full, []
@@ -104,45 +104,45 @@ def choose_model(slots: Sequence[Slot], num_candidates: int) -> tuple[Model, lis
         )
     if count - rank(levels.design) >= MIN_FREEDOM:
         return levels, notes
-    slots_only = _build(slots, levels=False, pairs=False)
-    if slots_only.columns[1:] and count - rank(slots_only.design) >= MIN_FREEDOM:
+    places_only = _build(places, levels=False, pairs=False)
+    if places_only.columns[1:] and count - rank(places_only.design) >= MIN_FREEDOM:
         notes.append(
             "Positions and widths are not told apart: they need "
             f"{rank(levels.design) + MIN_FREEDOM} candidates with a full training."
         )
-        return slots_only, notes
-    smallest = slots_only if slots_only.columns[1:] else levels
+        return places_only, notes
+    smallest = places_only if places_only.columns[1:] else levels
     least = len(smallest.columns) + MIN_FREEDOM
     raise RunError(
-        f"{count} candidates have a full training; the effects of {len(slots)} slots "
-        f"({', '.join(slot.name for slot in slots)}) need {least} or more: raise --trials"
+        f"{count} candidates have a full training; the effects of {len(places)} slots "
+        f"({', '.join(place.name for place in places)}) need {least} or more: raise --trials"
     )
 
 
 def main_terms(model: Model) -> list[Term]:
-    """Return the gain of each slot's levels, then the means over slots that share a level."""
+    """Return the gain of each place's levels, then the means over places that share a level."""
     terms = []
-    for number, slot in enumerate(model.slots):
-        reference = "no SE" if slot.can_be_empty else "mean"
+    for number, place in enumerate(model.places):
+        reference = "no SE" if place.can_be_empty else "mean"
         for column in model.columns:
-            if column.slots != (number,):
+            if column.places != (number,):
                 continue
-            own = slot.attributes().get(column.kind, ())
-            members = slot.carries if column.kind == "slot" else np.array(own) == column.level
+            own = place.attributes().get(column.kind, ())
+            members = place.carries if column.kind == "slot" else np.array(own) == column.level
             weights = _weigh(model, column)
             terms.append(
-                Term(column.kind, slot.name, column.level, reference, weights, members, (number,))
+                Term(column.kind, place.name, column.level, reference, weights, members, (number,))
             )
     return terms + _mean_terms(model, terms)
 
 
 def interaction_terms(model: Model) -> list[Term]:
-    """Return, for each modelled pair of slots, what SE in both adds to the sum of the gains."""
+    """Return, for each modelled pair of places, what SE in both adds to the sum of the gains."""
     terms = []
     for column in model.columns:
         if column.kind != "interaction":
             continue
-        one, other = (model.slots[number] for number in column.slots)
+        one, other = (model.places[number] for number in column.places)
         members = one.carries & other.carries
         name = f"{one.name} x {other.name}"
         weights = model.unit(column)
@@ -150,25 +150,25 @@ def interaction_terms(model: Model) -> list[Term]:
     return terms
 
 
-def _build(slots: Sequence[Slot], *, levels: bool, pairs: bool) -> Model:
+def _build(places: Sequence[Place], *, levels: bool, pairs: bool) -> Model:
     columns = [Column((), "mean", "")]
-    values: list[Floats] = [np.ones(len(slots[0].carries))]
-    for number, slot in enumerate(slots):
-        if slot.can_be_empty:
+    values: list[Floats] = [np.ones(len(places[0].carries))]
+    for number, place in enumerate(places):
+        if place.can_be_empty:
             columns.append(Column((number,), "slot", ANY_SE))
-            values.append(slot.carries.astype(np.float64))
-        for kind, own in slot.attributes().items() if levels else ():
+            values.append(place.carries.astype(np.float64))
+        for kind, own in place.attributes().items() if levels else ():
             for level, share in _shares(own).items():
                 columns.append(Column((number,), kind, level))
                 has = np.array([what == level for what in own])
-                values.append(np.where(slot.carries, has - share, 0.0))
-    for one, other in combinations(range(len(slots)), 2) if pairs else ():
-        if not (slots[one].can_be_empty and slots[other].can_be_empty):
+                values.append(np.where(place.carries, has - share, 0.0))
+    for one, other in combinations(range(len(places)), 2) if pairs else ():
+        if not (places[one].can_be_empty and places[other].can_be_empty):
             continue
         columns.append(Column((one, other), "interaction", "both"))
-        left, right = slots[one].carries, slots[other].carries
+        left, right = places[one].carries, places[other].carries
         values.append((left - left.mean()) * (right - right.mean()))
-    return Model(slots, columns, np.column_stack(values))
+    return Model(places, columns, np.column_stack(values))
 
 
 def _shares(own: Sequence[str]) -> dict[str, float]:
@@ -186,23 +186,23 @@ def _in_order(level: str) -> tuple[object, ...]:
 
 def _weigh(model: Model, column: Column) -> Floats:
     """Return the weights of a level's gain, other attributes being as they are on average."""
-    (number,) = column.slots
-    slot = model.slots[number]
+    (number,) = column.places
+    place = model.places[number]
     weights = np.zeros(len(model.columns))
-    if slot.can_be_empty:
+    if place.can_be_empty:
         weights += model.unit(Column((number,), "slot", ANY_SE))
     if column.kind != "slot":
         weights += model.unit(column)
-        for level, share in _shares(slot.attributes()[column.kind]).items():
+        for level, share in _shares(place.attributes()[column.kind]).items():
             weights -= share * model.unit(Column((number,), column.kind, level))
     return weights
 
 
 def _mean_terms(model: Model, terms: Sequence[Term]) -> list[Term]:
-    """Return the mean gain of each level that several slots can carry."""
+    """Return the mean gain of each level that several places can carry."""
     groups: dict[tuple[str, str], list[Term]] = defaultdict(list)
     for term in terms:
-        if model.slots[term.slots[0]].can_be_empty:
+        if model.places[term.places[0]].can_be_empty:
             groups[term.kind, term.level].append(term)
     order = {"slot": 0, "position": 1, "width": 2, "variant": 3}
     return [
@@ -213,7 +213,7 @@ def _mean_terms(model: Model, terms: Sequence[Term]) -> list[Term]:
             "no SE",
             np.mean([term.weights for term in group], axis=0),
             np.any([term.members for term in group], axis=0),
-            tuple(term.slots[0] for term in group),
+            tuple(term.places[0] for term in group),
         )
         for (kind, level), group in sorted(groups.items(), key=lambda entry: order[entry[0][0]])
         if len(group) > 1

@@ -40,7 +40,7 @@ from se_search.analysis.effect_model import (
 )
 from se_search.analysis.equal_cost import Comparison, compare_places, compare_positions
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit
-from se_search.analysis.slots import Slot, read_slots
+from se_search.analysis.places import Place, read_places
 from se_search.analysis.statistics import holm, pooled_variance
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
@@ -144,10 +144,10 @@ def analyze_effects(records: Sequence[TrialRecord], space: BoundSpace) -> Effect
     """
     data = _Data.collect(records)
     means = data.means
-    slots = read_slots(space, data.texts)
-    model, notes = choose_model(slots, len(data.texts))
+    places = read_places(space, data.texts)
+    model, notes = choose_model(places, len(data.texts))
     found = fit(model.design, means)
-    costs = _LevelCosts(slots, data.cost_pct)
+    costs = _LevelCosts(places, data.cost_pct)
     main = [
         _make_effect(term, found.contrast(term.weights), UNTOLD, data, costs.of(term))
         for term in main_terms(model)
@@ -159,7 +159,7 @@ def analyze_effects(records: Sequence[TrialRecord], space: BoundSpace) -> Effect
     matched = [
         _make_effect(comparison, comparison.contrast, comparison.reason, data)
         for compare in (compare_places, compare_positions)
-        for comparison in compare(slots, means, data.added)
+        for comparison in compare(places, means, data.added)
     ]
     return Effects(
         main=_correct(main),
@@ -244,39 +244,39 @@ def _correct(effects: Sequence[Effect]) -> tuple[Effect, ...]:
 
 
 class _LevelCosts:
-    """What the levels of slots cost: added parameters add up over slots, so they can be solved.
+    """What the levels of places cost: added parameters add up over places, so they can be solved.
 
     Args:
-        slots: in which ``n`` candidates differ.
+        places: in which ``n`` candidates differ.
         cost_pct: ``(n,)`` parameters added, in per cent of the plain network's.
     """
 
-    def __init__(self, slots: Sequence[Slot], cost_pct: Floats) -> None:
-        self._slots = slots
+    def __init__(self, places: Sequence[Place], cost_pct: Floats) -> None:
+        self._places = places
         self._keys = [
             (number, level)
-            for number, slot in enumerate(slots)
-            for level in np.unique(slot.levels[slot.carries]).tolist()
+            for number, place in enumerate(places)
+            for level in np.unique(place.levels[place.carries]).tolist()
         ]
-        has = [slots[number].levels == level for number, level in self._keys]
+        has = [places[number].levels == level for number, level in self._keys]
         design = np.column_stack([np.ones(len(cost_pct)), *np.array(has, np.float64)])
         inverse = np.linalg.pinv(design)
         self._values = inverse @ cost_pct
         self._row_space = inverse @ design
 
     def of(self, term: Term) -> float | None:
-        """Return the mean over the slots and candidates of a term; None: not determined."""
+        """Return the mean over the places and candidates of a term; None: not determined."""
         weights = np.zeros(len(self._keys) + 1)
-        for number in term.slots:
-            slot = self._slots[number]
-            if not slot.can_be_empty:
+        for number in term.places:
+            place = self._places[number]
+            if not place.can_be_empty:
                 return None
-            own = slot.attributes().get(term.kind, ())
-            has = slot.carries if not own else np.array(own) == term.level
-            counts = Counter(slot.levels[has & slot.carries].tolist())
+            own = place.attributes().get(term.kind, ())
+            has = place.carries if not own else np.array(own) == term.level
+            counts = Counter(place.levels[has & place.carries].tolist())
             for index, (where, level) in enumerate(self._keys, start=1):
                 if where == number:
-                    weights[index] += counts[level] / counts.total() / len(term.slots)
+                    weights[index] += counts[level] / counts.total() / len(term.places)
         if not np.allclose(weights @ self._row_space, weights, atol=1e-6):
             return None
         return max(0.0, round(float(weights @ self._values), 9))

@@ -1,7 +1,7 @@
-"""One slot, or one position, instead of another at equal cost.
+"""One place, or one position, instead of another at equal cost.
 
 Only candidates are compared whose added parameters lie in the range that both sides have. The model
-holds fixed the logarithm of the added parameters and whether other slots carry SE.
+holds fixed the logarithm of the added parameters and whether other places carry SE.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from se_search.analysis.effect_model import MIN_FREEDOM, UNTOLD
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
-from se_search.analysis.slots import Slot
+from se_search.analysis.places import Place
 
 MIN_MATCHED = 3  # candidates on each side of a comparison
 
@@ -43,34 +43,36 @@ class Comparison:
     reason: str
 
 
-def compare_places(slots: Sequence[Slot], means: Means, added: Floats) -> list[Comparison]:
-    """Compare each two slots among the candidates that carry SE in just one of the two.
+def compare_places(places: Sequence[Place], means: Means, added: Floats) -> list[Comparison]:
+    """Compare each two places among the candidates that carry SE in just one of the two.
 
     Args:
-        slots: in which ``n`` candidates differ.
+        places: in which ``n`` candidates differ.
         means: of the candidates' accuracies.
         added: ``(n,)`` parameters that each adds to the plain network.
     """
     found = []
-    for one, other in combinations([slot for slot in slots if slot.can_be_empty], 2):
+    for one, other in combinations([place for place in places if place.can_be_empty], 2):
         sides = one.carries & ~other.carries, other.carries & ~one.carries
-        rest = [s.carries for s in slots if s.can_be_empty and s is not one and s is not other]
+        rest = [s.carries for s in places if s.can_be_empty and s is not one and s is not other]
         names = "place at equal cost", one.name, f"SE in {one.name}", f"in {other.name}"
         found.append(_compare(names, sides, rest, means, added))
     return found
 
 
-def compare_positions(slots: Sequence[Slot], means: Means, added: Floats) -> list[Comparison]:
+def compare_positions(places: Sequence[Place], means: Means, added: Floats) -> list[Comparison]:
     """Compare each two positions among the candidates all of whose SE has one of the two.
 
     Args:
-        slots: in which ``n`` candidates differ.
+        places: in which ``n`` candidates differ.
         means: of the candidates' accuracies.
         added: ``(n,)`` parameters that each adds to the plain network.
     """
-    positions = sorted({position for slot in slots for position in slot.positions if position})
-    used = [{slot.positions[i] for slot in slots if slot.positions[i]} for i in range(len(added))]
-    rest = [slot.carries for slot in slots if slot.can_be_empty]
+    positions = sorted({position for place in places for position in place.positions if position})
+    used = [
+        {place.positions[i] for place in places if place.positions[i]} for i in range(len(added))
+    ]
+    rest = [place.carries for place in places if place.can_be_empty]
     found = []
     for one, other in combinations(positions, 2):
         left, right = (np.array([own == {name} for own in used]) for name in (one, other))

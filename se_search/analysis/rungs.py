@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
-from se_search.analysis.slots import Slot, read_slots
+from se_search.analysis.places import Place, read_places
 from se_search.analysis.statistics import pooled_variance
 from se_search.candidate import Candidate
 from se_search.record import ENDED_WELL, Rung, TrialRecord
@@ -225,18 +225,18 @@ class _Signs:
 
     Attributes:
         trained: ``n`` candidates.
-        slots: in which these candidates differ.
+        places: in which these candidates differ.
         plain: text of the plain network.
     """
 
     trained: Sequence[_Trained]
-    slots: Sequence[Slot]
+    places: Sequence[Place]
     plain: str
 
     @classmethod
     def of(cls, trained: Sequence[_Trained], space: BoundSpace) -> _Signs:
-        slots = read_slots(space, [one.text for one in trained]) if trained else []
-        return cls(trained, slots, str(Candidate.plain(space.backbone)))
+        places = read_places(space, [one.text for one in trained]) if trained else []
+        return cls(trained, places, str(Candidate.plain(space.backbone)))
 
     def after(self, epochs: int) -> dict[str, Contrast]:
         """Return what SE adds in each slot, by least squares over candidates' means.
@@ -251,9 +251,9 @@ class _Signs:
             np.array([float(len(one.accuracies[epochs])) for one in own]),
             _seed_variance(self.trained, epochs),
         )
-        carries = {slot.name: slot.carries[has] for slot in self.slots}
+        carries = {place.name: place.carries[has] for place in self.places}
         varied = {name: column for name, column in carries.items() if len(set(column.tolist())) > 1}
-        found = _fit_slots(varied, means)
+        found = _fit_places(varied, means)
         is_plain = np.array([one.text == self.plain for one in own], bool)
         others = means.values[~is_plain]
         if is_plain.any() and len(others) >= MIN_COMPARED:
@@ -261,7 +261,7 @@ class _Signs:
         return found
 
 
-def _fit_slots(carries: Mapping[str, NDArray[np.bool_]], means: Means) -> dict[str, Contrast]:
+def _fit_places(carries: Mapping[str, NDArray[np.bool_]], means: Means) -> dict[str, Contrast]:
     design = np.column_stack([np.ones(len(means.values)), *carries.values()])
     if not carries or len(design) - rank(design) < MIN_COMPARED:
         return {}

@@ -17,8 +17,8 @@ Blocks = tuple[tuple[Site, SE], ...]
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A place that tells candidates apart, and what each of ``n`` candidates carries there.
+class Place:
+    """A slot of the space, or several that the candidates can't tell apart, and what is carried.
 
     Attributes:
         name: ``stage3``, ``stage3.block1``, ``network``, or several names joined by ``+``.
@@ -48,11 +48,11 @@ class Slot:
         return {kind: own for kind, own in named.items() if len(set(own) - {""}) > 1}
 
 
-def read_slots(space: BoundSpace, texts: Sequence[str]) -> list[Slot]:
-    """Return the slots of a space in which candidates differ.
+def read_places(space: BoundSpace, texts: Sequence[str]) -> list[Place]:
+    """Return the places in which candidates differ.
 
     Slots that carry SE in exactly the same candidates, where the level of one tells the level of
-    the other, are merged: no data could tell their effects apart.
+    the other, are one place: no data could tell their effects apart.
 
     Args:
         space: the candidates' space.
@@ -90,7 +90,7 @@ def _is_one(codes: NDArray[np.int16], group: Sequence[int], slot: int) -> bool:
     return num_pairs in (num_group, num_slot)
 
 
-def _merge(space: BoundSpace, group: Sequence[int], codes: NDArray[np.int16]) -> Slot:
+def _merge(space: BoundSpace, group: Sequence[int], codes: NDArray[np.int16]) -> Place:
     rows, levels = np.unique(codes[:, group], axis=0, return_inverse=True)
     levels = levels.ravel()
     carried = [_blocks(space, group, row.tolist()) for row in rows]
@@ -99,8 +99,8 @@ def _merge(space: BoundSpace, group: Sequence[int], codes: NDArray[np.int16]) ->
     def name_all(names: Sequence[str]) -> tuple[str, ...]:
         return tuple(names[level] for level in levels.tolist())
 
-    return Slot(
-        name=_name_slot(space, group),
+    return Place(
+        name=_name_place(space, group),
         carries=np.array([bool(blocks) for blocks in carried])[levels],
         positions=name_all([_join(block.integration for _, block in own) for own in carried]),
         widths=name_all([_name_width(own, has_ratios) for own in carried]),
@@ -118,8 +118,8 @@ def _blocks(space: BoundSpace, group: Sequence[int], row: Sequence[int]) -> Bloc
     )
 
 
-def _name_slot(space: BoundSpace, group: Sequence[int]) -> str:
-    """Name a slot by its stages where it has all of their searched blocks, else by its blocks."""
+def _name_place(space: BoundSpace, group: Sequence[int]) -> str:
+    """Name a place by its stages where it has all of their searched blocks, else by its blocks."""
     names = [space.slots[slot].name for slot in group]
     found = []
     for stage in dict.fromkeys(name.partition(".")[0] for name in names):
