@@ -67,7 +67,7 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        lines = [_describe(problem, root, model, name) for problem in cause.errors()]
+        lines = [_describe(problem, root, model, name) for problem in _innermost(cause.errors())]
         raise error("\n".join(lines)) from cause
 
 
@@ -89,6 +89,16 @@ def find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
             node = node.value[part]
             line = node.start_mark.line + 1
     return line
+
+
+def _innermost(problems: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out problems of a value that only follow from problems inside it."""
+    locations = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem, own in zip(problems, locations, strict=True)
+        if not any(len(other) > len(own) and other[: len(own)] == own for other in locations)
+    ]
 
 
 def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:

@@ -1,34 +1,11 @@
 """In a frozen backbone training changes SE blocks, and what was drawn anew, alone."""
 
-import pytest
 import torch
+from support.small_network import candidate, network
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
-from se_search.candidate import Candidate
-from se_search.models.backbones import construct
-from se_search.models.catalogue import describe_backbone
 from se_search.models.freezing import frozen_norms
 from se_search.models.surgery import build, plain_state_dict
-
-NAME = "resnet20_bottleneck"
-SMALL = describe_backbone(NAME, 1, 28, 10)
-
-
-def network(num_classes=10, seed=9):
-    return construct(NAME, 1, num_classes, seed=seed)
-
-
-def candidate(text="all=standard:4"):
-    return Candidate.parse(f"{NAME}/{text}", SMALL)
-
-
-@pytest.fixture
-def file(tmp_path):
-    def save(content, name="weights.pth"):
-        torch.save(content, tmp_path / name)
-        return tmp_path / name
-
-    return save
 
 
 def test_in_a_frozen_backbone_only_se_is_trained(file):

@@ -212,21 +212,22 @@ def test_a_child_process_builds_the_same_network(module, tmp_path):
         ),
         ("sites:\n  - {stage: 2, standard: {after: unused}}", r"stage2.block1.*'unused'.*reaches"),
         ("sites:\n  - {stage: 2, standard: {after: act}}", r"'act': .*runs this module 2 times"),
-        ("sites:\n  - {stage: 2, standard: {after: fc}}", r"'fc': \(1, 10\) is no feature map"),
+        ("sites:\n  - {stage: 2, standard: {after: fc}}", r"'fc': \(1, 10\) is not a feature map"),
         ("sites:\n  - {stage: 2, middle: {after: fc}}", r":2: unknown key .*middle.*standard, pre"),
         ("sites:\n  - stage: 0\n", r":2: sites.0.stage"),
-        ("sites:\n  - {stage: 2}\n", r":2: sites.0: needs a place"),
+        ("sites:\n  - {stage: 2}\n", r":2: sites.0: needs an attach point"),
         ("sites:\n  - {stage: 2, pre: {before: first, after: first}}", "either before or after"),
         ("sites: []", r":1: sites"),
         (
             "sites: [{stage: 2, post: {after: first}}, {stage: 3, pre: {before: first}}]",
-            "stage2.block1 at 'first' holds stage3.block1",
+            "stage2.block1 at 'first' contains stage3.block1",
         ),
     ],
 )
 def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
-    with pytest.raises(BackboneError, match=message):
+    with pytest.raises(BackboneError, match=message) as caught:
         describe(f"{module}:Net", tmp_path, text)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
         ("fails", "raised OSError: no such disk"),
         ("nothing", "made a dict, not a torch.nn.Module"),
         ("Wrong", r"Wrong.se_sites\(\): sites.0.standard"),
-        ("Net", r"Net has no sites: .*se_sites\(\)"),
+        ("Net", r"Net has no known sites .*se_sites\(\)"),
     ],
 )
 def test_what_is_no_network_with_sites_is_an_error(module, attribute, message):
@@ -246,7 +247,7 @@ def test_what_is_no_network_with_sites_is_an_error(module, attribute, message):
 
 
 def test_a_network_with_other_classes_is_an_error(module, tmp_path):
-    with pytest.raises(BackboneError, match=r"gives \(1, 10\) for one image, not \(1, 7\)"):
+    with pytest.raises(BackboneError, match=r"maps one image to \(1, 10\); allowed: \(1, 7\)"):
         describe(f"{module}:ten_classes", tmp_path, shape=(3, 8, 7))
 
 

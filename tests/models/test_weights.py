@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.small_network import NAME, candidate, network
 from torchvision.models import ResNet18_Weights, resnet18
 
 from se_search.candidate import Candidate
@@ -13,26 +14,6 @@ from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone
 from se_search.models.surgery import build, plain_state_dict, se_modules
 from se_search.models.weights import find_weights, load_weights
-
-NAME = "resnet20_bottleneck"
-SMALL = describe_backbone(NAME, 1, 28, 10)
-
-
-def network(num_classes=10, seed=9):
-    return construct(NAME, 1, num_classes, seed=seed)
-
-
-def candidate(text="all=standard:4"):
-    return Candidate.parse(f"{NAME}/{text}", SMALL)
-
-
-@pytest.fixture
-def file(tmp_path):
-    def save(content, name="weights.pth"):
-        torch.save(content, tmp_path / name)
-        return tmp_path / name
-
-    return save
 
 
 def test_a_torchvision_file_gives_the_network_its_weights(file):
