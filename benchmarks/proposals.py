@@ -1,9 +1,9 @@
-"""How long the sampler ``pareto`` takes to decide, late in a search of a large space.
+"""Measures how long the sampler ``pareto`` takes to decide, late in a search of a large space.
 
     python benchmarks/proposals.py
 
-Prints the median and the longest time of a decision among 100,842 made-up candidates, from
-1,000 finished trainings on, with one running; the first decision fits the model anew.
+Prints the median and the longest time of a decision among 100,842 made-up candidates, after 1,000
+and more finished trainings and with one running. The first decision fits the model anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NUM_FINISHED, NUM_TIMED, NUM_TRAININGS_A_FIT = 1_000, 40, 200
 
 
 def make_space(rng: np.random.Generator) -> TableSpace:
-    """Return all combinations of six columns, whose effects add up."""
+    """Return all combinations of six columns whose effects on the accuracy add up."""
     rows = list(product(*("abcdefg"[:count] for count in LEVELS)))
     codes = np.array([["abcdefg".index(level) for level in row] for row in rows])
     effects, prices = rng.normal(0, 0.005, (6, 7)), rng.uniform(1, 100, (6, 7))
@@ -38,7 +38,7 @@ def make_space(rng: np.random.Generator) -> TableSpace:
 
 
 def main() -> None:
-    """Time decisions and print what they took."""
+    """Time decisions and print their seconds."""
     rng = np.random.default_rng(0)
     space = make_space(rng)
     factors = Factors(space.describe_levels())

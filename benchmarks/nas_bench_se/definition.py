@@ -1,4 +1,4 @@
-"""What the table is of: a space, a backbone, a recipe and a data set; needs no torch."""
+"""Defines NAS-Bench-SE: its space, backbone, recipe and data set; imports no torch."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ RECIPE = read_recipe(str(FOLDER / "recipe.yaml"))
 def list_candidates() -> list[Candidate]:
     """Return all candidates: the plain backbone, then the others in a fixed random order.
 
-    The order depends on nothing but each candidate's key. So every beginning of the list is a
-    uniform sample of the space, and stays one when the space gets more choices.
+    The order depends only on the candidates' keys. So the first N candidates are a uniform sample
+    of the space for any N, and remain one when the space gets more choices.
     """
     plain = Candidate.plain(BACKBONE)
     others = [candidate for candidate in BoundSpace(SPACE, BACKBONE) if candidate != plain]
@@ -41,7 +41,7 @@ def list_candidates() -> list[Candidate]:
 
 
 def describe_candidate(candidate: Candidate) -> dict[str, str | int]:
-    """Return the choices of a candidate (``x_…``) and what it costs, by the table's columns."""
+    """Return the choices of a candidate (``x_…``) and its costs, by the table's columns."""
     choices = BoundSpace(SPACE, BACKBONE).encode(candidate)
     has_se = candidate != Candidate.plain(BACKBONE)
     cost = count_cost(candidate)
@@ -50,7 +50,7 @@ def describe_candidate(candidate: Candidate) -> dict[str, str | int]:
         reduction = choices[f"stage{stage}.reduction"]
         stages[f"x_stage{stage}"] = "none" if reduction == "none" else f"r{reduction}"
     return {
-        # The plain backbone is the same under every integration: a level of its own says so.
+        # The plain backbone has no integration: it gets a level of its own.
         "x_integration": str(choices["integration"]) if has_se else "none",
         **stages,
         "params": cost.params,
@@ -61,10 +61,10 @@ def describe_candidate(candidate: Candidate) -> dict[str, str | int]:
 
 
 def describe_table(data: PreparedData) -> dict[str, Any]:
-    """Return what all trainings of the table have in common, as plain data.
+    """Return the identity that all trainings of the table share, as plain data.
 
-    Of space and recipe that is what their files say: a later version of se-search that knows more
-    fields goes on with the same table.
+    Of space and recipe it has only the fields that their files set: a later version of se-search
+    with more fields can continue the table.
     """
     info = data.info
     return {
@@ -90,7 +90,7 @@ def describe_table(data: PreparedData) -> dict[str, Any]:
 
 
 def describe_files() -> dict[str, Any]:
-    """Return what space.yaml and recipe.yaml say, and a digest of the candidates' keys."""
+    """Return the fields that space.yaml and recipe.yaml set, and a digest of candidates' keys."""
     keys = sorted(candidate.key for candidate in list_candidates())
     return {
         "space": SPACE.model_dump(mode="json", exclude={"description"}, exclude_unset=True),
@@ -102,7 +102,7 @@ def describe_files() -> dict[str, Any]:
 
 
 def digest_backbone() -> str:
-    """Return a digest of the sites, as far as the space uses them, and of the plain costs."""
+    """Return a digest of the sites, of the feature maps that the space uses, and of plain costs."""
     sites = [
         [site.name, name, site.feature_map(name).channels, site.feature_map(name).pixels]
         for site in BACKBONE.sites
@@ -113,7 +113,7 @@ def digest_backbone() -> str:
 
 
 def digest_arrays(data: PreparedData) -> Mapping[str, str]:
-    """Return the SHA-256 of each part's pixels or labels, whatever file they came in."""
+    """Return the SHA-256 of each part's pixels or labels; the format of the files has no effect."""
     return {
         name: hashlib.sha256(np.load(data.array_path(name)).tobytes()).hexdigest()
         for name in ARRAY_NAMES

@@ -1,7 +1,7 @@
-"""The table as it is published: written out of a log of trainings, and read back without loss.
+"""Writes the published files of the table from a log of trainings, and reads them back.
 
 Floats are written with all their digits, so that a training can be repeated and compared to the
-bit. The same trainings give the same files, byte for byte.
+bit. The files are a function of the trainings, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +28,7 @@ from benchmarks.nas_bench_se.definition import (
 )
 from se_search.errors import RunError
 from se_search.space.bound import BoundSpace
+from se_search.store.files import write_bytes
 from se_search.store.training_log import LogContents, Training, read_log
 
 TRAININGS, CURVES, CORRECT, MANIFEST = (
@@ -38,8 +38,7 @@ TRAININGS, CURVES, CORRECT, MANIFEST = (
     "manifest.json",
 )
 
-# Names in the history of a training, and those of the columns: the public may not know that
-# accuracy is always on the validation images here.
+# Names in the history of a training, and those of the columns, which say which images are meant.
 MEASURES = {
     "train_loss": "train_loss",
     "accuracy": "validation_accuracy",
@@ -53,31 +52,31 @@ COLUMNS = {
     "candidate": "text form: each stage or block that carries SE, as INTEGRATION:SQUEEZE_WIDTH",
     "x_integration": "where SE sits in the residual unit, in the whole network; none: no SE",
     **{f"x_stage{n}": f"SE in stage {n}: none, or its reduction ratio" for n in BACKBONE.stages},
-    "params": "all parameters",
-    "added_params": "those of the SE blocks",
+    "params": "parameters of the whole network",
+    "added_params": "parameters of the SE blocks",
     "macs": "multiply-adds for one image, batch norm at two an element",
-    "added_macs": "those of the SE blocks, with pooling, gates and scaling",
-    "epochs": "length of the training; its learning rate falls to 0 over it",
-    "seed": "of weights and order; equal seeds share both across candidates",
-    "environment": "place in the manifest's list of what the trainings ran on",
+    "added_macs": "multiply-adds of the SE blocks, with pooling, gates and scaling",
+    "epochs": "length of the training, over which its learning rate falls to 0",
+    "seed": "seed of weights and order; equal seeds share both across candidates",
+    "environment": "place in the manifest's list of environments (versions, hardware, threads)",
     "seconds": "wall time of the training with all evaluations",
     "train_loss": "mean cross-entropy over the training batches of the last epoch",
     "validation_accuracy": "share of the validation images that are right at the end, 0 to 1",
-    "validation_loss": "mean cross-entropy over them",
-    "test_accuracy": "the same on the test images",
-    "test_loss": "the same on the test images",
+    "validation_loss": "mean cross-entropy over the validation images at the end",
+    "test_accuracy": "share of the test images that are right at the end, 0 to 1",
+    "test_loss": "mean cross-entropy over the test images at the end",
 }
 CURVE_COLUMNS = ("key", "epochs", "seed", "epoch", *MEASURES.values())
 
 
 def write_table(log: Path, folder: Path) -> str:
-    """Write the table's files: the trainings that are in the folder already, and those of a log.
+    """Write the table's files from the trainings that are in the folder already and those of a log.
 
     Returns:
-        a line that says how many trainings there are.
+        A line with the numbers of trainings and of trained candidates.
 
     Raises:
-        RunError: there are none, or they are not of this space and recipe.
+        RunError: there are no trainings, or they are not of this space and recipe.
     """
     parts = [read_table(folder), read_log(log) if log.exists() else None]
     contents = merge([part for part in parts if part is not None])
@@ -116,13 +115,13 @@ def write_table(log: Path, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     files[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     for name, data in files.items():
-        _replace(folder / name, data)
+        write_bytes(folder / name, data)
     num_trained = len({training.key for training in trainings})
     return f"{len(trainings)} trainings of {num_trained} of {len(candidates)} candidates"
 
 
 def read_table(folder: Path) -> LogContents | None:
-    """Read the table's files back; None if there are none.
+    """Read the table's files back; None if there is no manifest.
 
     Raises:
         RunError: a file is missing, or is not the one that the manifest describes.
@@ -154,7 +153,7 @@ def read_table(folder: Path) -> LogContents | None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest, and hold the files against it.
+    """Read the manifest, and check the files against its digests.
 
     Raises:
         RunError: a file is missing, or is not the one that the manifest describes.
@@ -175,10 +174,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def merge(parts: Sequence[LogContents]) -> LogContents:
-    """Join tables of one identity; of a training that is in two of them the first is taken.
+    """Join tables of one identity; a training that several parts have is taken from the first.
 
     Raises:
-        RunError: there is none, or their identities differ.
+        RunError: there are no parts, or their identities differ.
     """
     if not parts:
         raise RunError("there are no trainings yet: neither a table nor a log")
@@ -276,9 +275,3 @@ def _to_npy(array: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

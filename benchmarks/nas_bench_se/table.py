@@ -1,4 +1,4 @@
-"""Looks finished trainings up: ``NASBenchSE.read().query(candidate, epochs=2, seed=0)``."""
+"""Looks up finished trainings: ``NASBenchSE.read().query(candidate, epochs=2, seed=0)``."""
 
 from __future__ import annotations
 
@@ -23,31 +23,34 @@ from benchmarks.nas_bench_se.export import (
 from se_search.candidate import Candidate
 from se_search.errors import SESearchError
 from se_search.space.bound import BoundSpace
+from se_search.store.files import unpack_bits
 
 TRAINING = ["key", "epochs", "seed"]
 COSTS = ("params", "added_params", "macs", "added_macs")
 
 
 class QueryError(SESearchError):
-    """A candidate or a training that the table does not have."""
+    """The table lacks a candidate or a training."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class FinishedTraining:
     """One finished training; losses are mean cross-entropies, accuracies shares from 0 to 1.
+
+    Accuracies, losses and ``…_correct`` are those after the last epoch.
 
     Attributes:
         candidate: the text form.
-        params: all parameters.
-        added_params: those of the SE blocks.
+        epochs: length of the training.
+        params: parameters of the whole network.
+        added_params: parameters of the SE blocks.
         macs: multiply-adds for one image.
-        added_macs: those of the SE blocks.
-        train_loss: over the batches of the last epoch.
-        validation_accuracy: after the last epoch, as all that follow.
+        added_macs: multiply-adds of the SE blocks for one image.
+        train_loss: mean over the batches of the last epoch.
         validation_correct: which validation images are right, in the order of the split.
         test_correct: which test images are right, in the order of the data set.
-        curve: a row for each epoch: epoch, the losses and the accuracies.
-        seconds: wall time with all evaluations.
+        curve: a row for each epoch, with columns ``epoch``, the losses and the accuracies.
+        seconds: wall time of the training with all evaluations.
     """
 
     candidate: str
@@ -73,9 +76,9 @@ class NASBenchSE:
 
     Args:
         trainings: a row a training, indexed by key, epochs and seed; see README.md for the columns.
-        curves: a row an epoch of a training, with the same index.
+        curves: a row an epoch of a training, indexed by key, epochs and seed.
         correct: ``(trainings, 2, bytes)`` packed bits of the validation and of the test images.
-        num_images: how many there are of each.
+        num_images: numbers of validation and of test images.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class NASBenchSE:
 
     @classmethod
     def read(cls, folder: Path = FOLDER) -> NASBenchSE:
-        """Read the files of a folder, and hold them against the manifest.
+        """Read the files of a folder, and check them against the manifest.
 
         Raises:
             RunError: a file is missing, or is not the one that the manifest describes.
@@ -105,14 +108,14 @@ class NASBenchSE:
             (data["validation"], data["test"]),
         )
 
-    def query(self, candidate: str | Candidate, epochs: int, seed: int) -> Result:
+    def query(self, candidate: str | Candidate, epochs: int, seed: int) -> FinishedTraining:
         """Return a finished training.
 
         Args:
-            candidate: a candidate, or any spelling of one that ``Candidate.parse`` takes, as
+            candidate: a candidate, or any text that ``Candidate.parse`` reads, such as
                 ``resnet20_bottleneck/all=standard:r16/stage5=none``.
-            epochs: the length of the training; not an epoch within a longer one (see ``curve``).
-            seed: of the training.
+            epochs: length of the whole training; for an epoch within a training see ``curve``.
+            seed: seed of the training.
 
         Raises:
             CandidateError: the text is not a candidate of this backbone.
@@ -128,10 +131,10 @@ class NASBenchSE:
         place = self._trainings.index.get_loc(key)
         values: Mapping[Any, Any] = self._trainings.iloc[place].to_dict()
         validation, test = (
-            np.unpackbits(bits, count=count).astype(bool)
+            unpack_bits(bits.tobytes(), count)
             for bits, count in zip(self._correct[place], self._num_images, strict=True)
         )
-        return Result(
+        return FinishedTraining(
             epochs=epochs,
             seed=seed,
             validation_correct=validation,
@@ -151,17 +154,20 @@ class NASBenchSE:
     def to_benchmark_csv(
         self, path: Path, epochs: int, seeds: int, shorter: Sequence[int] = ()
     ) -> int:
-        """Write what ``se-search benchmark samplers --table`` reads; return how many candidates.
+        """Write a table for ``se-search benchmark samplers --table``.
 
-        A row a candidate: ``x_…``; ``cost``, all parameters; ``accuracy_1`` to ``accuracy_k``, the
-        validation accuracies in per cent of seeds 0 to k - 1. Candidates that lack one are left
-        out. The plain backbone's ``x_integration`` is a level of its own, none.
+        A row a candidate: ``x_…``, ``cost`` (parameters of the whole network), and ``accuracy_1``
+        to ``accuracy_k``, the validation accuracies of seeds 0 to k - 1 in per cent. A candidate
+        that lacks a training is left out. The plain backbone's ``x_integration`` is ``none``.
 
         Args:
             path: the file.
-            epochs: the length of the trainings.
-            seeds: how many of them, k.
-            shorter: lengths of further trainings, for columns as ``accuracy_1@2``.
+            epochs: length of the full trainings.
+            seeds: number of seeds, k.
+            shorter: lengths of shorter trainings, for columns such as ``accuracy_1@2``.
+
+        Returns:
+            The number of rows.
 
         Raises:
             QueryError: no candidate has all these trainings.
@@ -212,7 +218,7 @@ class NASBenchSE:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    # A key may look like a number, and pandas 2 reads floats to all but the last bit.
+    # A key may look like a number, and pandas 2 may read the last bit of a float wrongly.
     exact = dict.fromkeys((*MEASURES.values(), "seconds"), float)
     frame = pd.read_csv(path, dtype={"key": str}, converters=exact, keep_default_na=False)
     return frame.set_index(TRAINING)
