@@ -27,7 +27,7 @@ class Scale(StrictModel):
 
     backbone: str
     data: str = Field(
-        description="a data set, as in `se-search run --data`; imagenet needs `--data imagenet:PATH`"
+        description="a data set, as for `se-search run --data`; imagenet: `--data imagenet:PATH`"
     )
     recipe: str = Field(description="a shipped recipe's name, or a path from the study's folder")
     epochs: int | None = Field(
