@@ -21,12 +21,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from se_search.candidate import Candidate
 from se_search.commands.search import make_limit
 from se_search.cost import count_cost
-from se_search.search.exact_cost_sampler import ParetoSampler
-from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.pareto_sampler import ParetoSampler
+from se_search.search.registry import Setup
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.trials import OPTUNA_STUDY
 
 
 @dataclass(frozen=True)
@@ -51,41 +53,49 @@ def as_of(trials: Sequence[FrozenTrial], moment: datetime) -> Past:
     return Past(past)
 
 
-def replay(folder: RunFolder) -> list[tuple[int, str, str]]:
-    """Return for each trial of the sampler its number, the candidate trained, and the proposal."""
-    config = folder.read_config()
-    identity = config["identity"]
-    space = read_space(folder)
-    sampler = SAMPLERS["pareto"](
-        Setup(
-            space,
-            make_limit(space.space.limits),
-            identity["seed"],
-            count_cost,
-            tuple(identity["objectives"]),
-            identity["epochs"],
-            replicates=True,
-        )
-    )
-    assert isinstance(sampler, ParetoSampler)
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder.database}")
-    trials = study.get_trials(deepcopy=False)
+def replay(
+    sampler: ParetoSampler[Candidate], trials: Sequence[FrozenTrial]
+) -> list[tuple[int, str, str]]:
+    """Return for each trial that the sampler proposed its number, what was trained, the proposal.
+
+    Args:
+        sampler: as the run had it.
+        trials: of the run, by number.
+    """
     rows = []
     for trial in trials:
         if trial.user_attrs.get("promoted") or trial.datetime_start is None:
             continue
         past: Any = as_of(trials[: trial.number], trial.datetime_start)
-        rows.append(
-            (trial.number, trial.user_attrs["candidate"], str(sampler.propose(past, trial)))
-        )
+        proposal = str(sampler.propose(past, trial))
+        rows.append((trial.number, trial.user_attrs["candidate"], proposal))
     return rows
+
+
+def make_sampler(folder: RunFolder) -> ParetoSampler[Candidate]:
+    """Return the sampler of a run that was searched with ``pareto``."""
+    identity = folder.read_config()["identity"]
+    space = read_space(folder)
+    setup = Setup(
+        space,
+        make_limit(space.space.limits),
+        identity["seed"],
+        count_cost,
+        tuple(identity["objectives"]),
+        identity["epochs"],
+    )
+    return ParetoSampler(
+        space, setup.is_allowed, setup.seed, setup.price, setup.epochs, replicates=True
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Replay a run; exit with 1 if a proposal differs."""
     parser = argparse.ArgumentParser(description="Compare proposals with what a run trained.")
     parser.add_argument("run", type=Path, help="folder of a run that was searched with pareto")
-    rows = replay(RunFolder.existing(parser.parse_args(arguments).run))
+    folder = RunFolder.existing(parser.parse_args(arguments).run)
+    study = optuna.load_study(study_name=OPTUNA_STUDY, storage=f"sqlite:///{folder.database}")
+    rows = replay(make_sampler(folder), study.get_trials(deepcopy=False))
     different = [row for row in rows if row[1] != row[2]]
     for number, trained, proposed in different:
         print(f"trial {number}: trained {trained}, proposed {proposed}")

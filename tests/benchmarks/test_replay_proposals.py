@@ -1,0 +1,55 @@
+"""The sampler proposes what a finished search trained."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from optuna.trial import TrialState, create_trial
+
+from benchmarks.replay_proposals import replay
+from se_search.cost import count_cost
+from se_search.models.catalogue import describe_backbone
+from se_search.search.pareto_sampler import ParetoSampler
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import read_space
+
+HISTORY = Path(__file__).with_name("data") / "search_with_rungs.json"
+START = datetime(2026, 1, 1)
+
+
+def read_history():
+    """Return the trials of a search on Fashion-MNIST with rungs of 1, 2 and 4 epochs, two workers.
+
+    A row is: candidate, epochs, accuracy, state, whether it was promoted, when it started and when
+    it ended, in seconds.
+    """
+    trials = []
+    for number, row in enumerate(json.loads(HISTORY.read_text())):
+        candidate, epochs, accuracy, state, promoted, begin, end = row
+        attributes = {
+            "candidate": candidate,
+            "epochs": epochs,
+            "accuracy": accuracy,
+            "promoted": promoted,
+        }
+        values = [accuracy, 0.0] if state == "COMPLETE" else None
+        trial = create_trial(state=TrialState[state], values=values, user_attrs=attributes)
+        trial.number = number
+        trial.datetime_start = START + timedelta(seconds=begin)
+        trial.datetime_complete = START + timedelta(seconds=end)
+        trials.append(trial)
+    return trials
+
+
+def test_the_sampler_proposes_what_the_search_trained():
+    backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    sampler = ParetoSampler(
+        BoundSpace(read_space("stages_ratio"), backbone),
+        lambda candidate: True,
+        0,
+        lambda candidate: (count_cost(candidate).params,),
+        4,
+    )
+    rows = replay(sampler, read_history())
+    assert len(rows) == 18
+    assert [proposed for _, _, proposed in rows] == [trained for _, trained, _ in rows]
