@@ -16,7 +16,8 @@ import random
 import sys
 import time
 
-from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Backbone, Candidate, Site
+from se_search.backbone import Backbone, Site
+from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Candidate
 from se_search.cost import count_cost
 from se_search.errors import CandidateError
 from se_search.models.backbones import construct

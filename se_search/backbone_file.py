@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
-from se_search.candidate import Backbone, FeatureMap, Integration, NativeSE, Part, Site
+from se_search.backbone import Backbone, FeatureMap, Integration, NativeSE, Part, Site
 from se_search.errors import BackboneError
 
 

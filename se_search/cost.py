@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.candidate import SE, Backbone, Candidate, FeatureMap, Kind, NativeSE, eca_kernel
+from se_search.backbone import Backbone, FeatureMap, NativeSE
+from se_search.candidate import SE, Candidate, Kind, eca_kernel
 from se_search.space.bound import BoundSpace
 
 # For each squeeze the operators that read the whole feature map, and those that follow on one

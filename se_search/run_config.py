@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from se_search.candidate import Backbone
+from se_search.backbone import Backbone
 from se_search.errors import RunError
 from se_search.recipe import Recipe
 from se_search.space.schema import SearchSpace

@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.networks import backbones, candidates, make_backbone, with_sites
 
-from se_search.candidate import (
-    SE,
-    Candidate,
-    FeatureMap,
-    NativeSE,
-    Site,
-    eca_kernel,
-    find_sites,
-    squeeze_width,
-)
+from se_search.backbone import FeatureMap, NativeSE, Site, find_sites
+from se_search.candidate import SE, Candidate, eca_kernel, squeeze_width
 from se_search.errors import CandidateError
 
 # Sites: stage2.block1, stage3.block1-4, stage4.block1-2.

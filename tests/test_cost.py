@@ -8,16 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from se_search.candidate import (
-    GATE_INITS,
-    GATES,
-    KINDS,
-    SE,
-    SQUEEZES,
-    Candidate,
-    NativeSE,
-    squeeze_width,
-)
+from se_search.backbone import NativeSE
+from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Candidate, squeeze_width
 from se_search.cost import count_cost, count_space
 from se_search.errors import CandidateError
 from se_search.models.catalogue import default_shape, describe_backbone

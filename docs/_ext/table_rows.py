@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import default_shape, describe_backbone
 from se_search.models.names import BACKBONE_NAMES

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.candidate import SE, Site
+from se_search.backbone import Site
+from se_search.candidate import SE
 from se_search.space.bound import BoundSpace
 from se_search.space.texts import encode_texts
 

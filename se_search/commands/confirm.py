@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.commands.confirm_candidates import choose_candidates, usual_position
 from se_search.commands.confirm_round import begin_round, close_round, plan_round, read_trainings
 from se_search.commands.options import ConfirmOptions

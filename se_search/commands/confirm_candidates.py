@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from itertools import count, islice
 
 from se_search.analysis.confirmation import CREDIBLE, EVERYWHERE, FRONT, NAMED, PLAIN, Chosen
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import RunError
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront

@@ -13,7 +13,7 @@ from se_search.execution.options import AllowCode, Sites
 from se_search.report.console import make_console
 
 if TYPE_CHECKING:
-    from se_search.candidate import Backbone
+    from se_search.backbone import Backbone
     from se_search.space.bound import BoundSpace
 
 SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]

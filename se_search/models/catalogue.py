@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from se_search.backbone import Backbone
 from se_search.backbone_file import backbone_from_json, backbone_to_json
-from se_search.candidate import Backbone
 from se_search.errors import BackboneError
 from se_search.models.names import IMAGENET, SHAPES, TORCHVISION_NAMES
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from se_search.candidate import FeatureMap, Integration, Site
+from se_search.backbone import FeatureMap, Integration, Site
 from se_search.errors import BackboneError
 from se_search.models.sites import AttachPoint, ModuleSite, locate_sites, module_at
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from se_search.candidate import Backbone, Site
+from se_search.backbone import Backbone, Site
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.feature_maps import measure_sites

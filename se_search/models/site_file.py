@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from torch import nn
 
-from se_search.candidate import Integration
+from se_search.backbone import Integration
 from se_search.config import StrictModel, find_line, read_yaml
 from se_search.errors import BackboneError
 

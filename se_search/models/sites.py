@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from se_search.candidate import Integration
+from se_search.backbone import Integration
 from se_search.errors import BackboneError
 from se_search.models.units import Side, find_units, is_chain
 

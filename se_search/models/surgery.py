@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from se_search.candidate import SE, Backbone, Candidate, NativeSE
+from se_search.backbone import Backbone, NativeSE
+from se_search.candidate import SE, Candidate
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.freezing import freeze

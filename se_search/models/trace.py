@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
     from fvcore.nn.jit_handles import elementwise_flop_counter
 
-from se_search.candidate import Backbone, FeatureMap, NativeSE, Part
+from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from se_search.candidate import INTEGRATIONS, Integration
+from se_search.backbone import INTEGRATIONS, Integration
 from se_search.errors import BackboneError
 
 Side = Literal["before", "after", "instead"]

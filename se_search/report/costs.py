@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.space.bound import BoundSpace
 from se_search.store.files import write_table

@@ -7,7 +7,8 @@ from itertools import groupby
 
 from rich.table import Table
 
-from se_search.candidate import SE, Candidate, Site
+from se_search.backbone import Site
+from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from se_search.candidate import Backbone
+from se_search.backbone import Backbone
 from se_search.cost import count_cost
 from se_search.errors import SpaceError
 from se_search.report.format import magnitude

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from se_search.analysis.claims import Claim
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.errors import SESearchError, StudyFileError
 from se_search.execution.missing import list_assignments
 from se_search.models.catalogue import backbone_in_channels, describe_backbone

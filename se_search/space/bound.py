@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.candidate import SE, Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import SE, Candidate
 from se_search.errors import SpaceError
 from se_search.space.codes import CodeSet
 from se_search.space.levels import Level, describe_level, list_levels, no_se

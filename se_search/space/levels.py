@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Mapping
 
-from se_search.candidate import SE, Integration, Site, squeeze_width
+from se_search.backbone import Integration, Site
+from se_search.candidate import SE, squeeze_width
 from se_search.space.schema import Choice, SearchSpace, combine_axes
 from se_search.space.slots import Slot
 

@@ -11,15 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from se_search.candidate import (
-    SE,
-    Gate,
-    GateInit,
-    Integration,
-    Kind,
-    Rounding,
-    Squeeze,
-)
+from se_search.backbone import Integration
+from se_search.candidate import SE, Gate, GateInit, Kind, Rounding, Squeeze
 from se_search.config import StrictModel, read_yaml
 from se_search.errors import CandidateError, SpaceError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from se_search.candidate import Backbone, Site, find_sites
+from se_search.backbone import Backbone, Site, find_sites
 from se_search.errors import CandidateError, SpaceError
 from se_search.space.schema import SearchSpace
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from se_search.backbone import Backbone
 from se_search.backbone_file import backbone_from_json, backbone_to_json
-from se_search.candidate import Backbone
 from se_search.errors import BackboneError, RunError
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace

@@ -17,7 +17,8 @@ from support.commands import RUN, read_rows
 from support.networks import make_backbone
 from support.sessions import MadeUpSessions
 
-from se_search.candidate import Candidate, FeatureMap, Site
+from se_search.backbone import FeatureMap, Site
+from se_search.candidate import Candidate
 from se_search.commands.confirm import confirm
 from se_search.commands.confirm_candidates import choose_candidates, fresh_seeds, se_everywhere
 from se_search.commands.options import ConfirmOptions, SearchOptions

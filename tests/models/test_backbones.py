@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torchvision.models import get_model_weights
 
-from se_search.candidate import SE, Candidate, FeatureMap
+from se_search.backbone import FeatureMap
+from se_search.candidate import SE, Candidate
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
-from se_search.candidate import Candidate, FeatureMap
+from se_search.backbone import FeatureMap
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import BackboneError
 from se_search.execution.local import call_in_child

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Candidate, FeatureMap
+from se_search.backbone import FeatureMap
+from se_search.candidate import GATE_INITS, GATES, KINDS, SE, SQUEEZES, Candidate
 from se_search.cost import count_block
 from se_search.errors import CandidateError
 from se_search.models.catalogue import describe_backbone

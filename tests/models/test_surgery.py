@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 from torchvision.models import resnet18, resnet50
 
-from se_search.candidate import INTEGRATIONS, Candidate
+from se_search.backbone import INTEGRATIONS
+from se_search.candidate import Candidate
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torchvision.models import resnet
 
-from se_search.candidate import Backbone, Candidate
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.models.feature_maps import measure_sites
 from se_search.models.paper_resnets import PAPER_RESNETS
 from se_search.models.surgery import insert, plain_name

@@ -6,7 +6,7 @@ import pytest
 from support.networks import make_backbone, with_sites
 from support.spaces import TINY, bind
 
-from se_search.candidate import FeatureMap, Site
+from se_search.backbone import FeatureMap, Site
 from se_search.errors import SpaceError
 
 

@@ -2,19 +2,8 @@
 
 from hypothesis import strategies as st
 
-from se_search.candidate import (
-    GATES,
-    INTEGRATIONS,
-    KINDS,
-    SE,
-    SQUEEZES,
-    Backbone,
-    Candidate,
-    FeatureMap,
-    NativeSE,
-    Part,
-    Site,
-)
+from se_search.backbone import INTEGRATIONS, Backbone, FeatureMap, NativeSE, Part, Site
+from se_search.candidate import GATES, KINDS, SE, SQUEEZES, Candidate
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
 

@@ -5,7 +5,8 @@ from matplotlib.patches import FancyBboxPatch
 from support.figures import check_texts, greyness, words_of
 from support.networks import make_backbone
 
-from se_search.candidate import INTEGRATIONS, Candidate
+from se_search.backbone import INTEGRATIONS
+from se_search.candidate import Candidate
 from se_search.models.catalogue import describe_backbone
 from se_search.report.figures.placement import (
     COLORS,
