@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from se_search.search import acquisition
 from se_search.search.acquisition import Staircase, expected_improvement
 
 FLOOR, END = 0.2, 1.001
@@ -150,7 +151,7 @@ def test_without_points_all_above_the_floor_counts(num_costs):
 
 @pytest.mark.parametrize("num_costs", [1, 2])
 def test_a_large_pool_is_scored_as_each_of_its_candidates_is(num_costs, monkeypatch):
-    monkeypatch.setattr("se_search.search.acquisition.CHUNK", 60)
+    monkeypatch.setattr(acquisition, "CHUNK", 60)
     costs, accuracies = draw_points(9, num_costs, 12)
     new_costs, mean = draw_points(30, num_costs, 13)
     sd = np.full(30, 0.1)
