@@ -21,7 +21,7 @@ from se_search.store.trials import read_records
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
 MAIN = "main effects"
 MAX_MAIN = 45  # rows of the figure, which then still fits on a page
-MAX_CONTRASTS = 20  # of a family; with more of them only those that hold are shown
+MAX_CONTRASTS = 20  # rows of a family; of a larger family those are shown that differ from 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def write_effects(folder: RunFolder) -> Written:
     Gains in the CSV file are in points, which are per cent of the validation images.
 
     Raises:
-        RunError: the folder holds no study, or too few trials to tell anything.
+        RunError: the folder holds no trials, or too few candidates for any effect.
     """
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.effects import draw_effects, prepare_effects
@@ -57,7 +57,7 @@ def write_effects(folder: RunFolder) -> Written:
 
 
 def effect_rows(effects: Effects) -> list[dict[str, Any]]:
-    """Return one plain object an effect; None is what the trials can't tell."""
+    """Return a row for each effect; None where the trials can't determine a number."""
     return [
         {
             "family": family,
@@ -71,7 +71,7 @@ def effect_rows(effects: Effects) -> list[dict[str, Any]]:
 
 
 def effects_event(written: Written) -> dict[str, Any]:
-    """Return everything as plain data, for a program that reads along."""
+    """Return the effects and their files as plain data, for a program that reads them."""
     effects = written.effects
     known = {
         field.name: getattr(effects, field.name)
@@ -129,7 +129,7 @@ def main_table(main: Sequence[Effect]) -> Table:
 
 
 def contrast_table(effects: Sequence[Effect], title: str) -> Table:
-    """Lay out contrasts that are not against no SE."""
+    """Lay out interactions, or contrasts at equal cost."""
     table = Table(title=title)
     table.add_column("what")
     for heading in ("points (95 %)", "p (Holm)", "candidates", "trainings"):
@@ -154,8 +154,8 @@ def caution(effects: Effects) -> str:
             for name, members in list(_families(effects).items())[1:]
             if members
         )
-        + ". Those marked * hold after Holm's correction at 5 % within their family; intervals "
-        "are of each effect by itself."
+        + ". Effects marked * differ from 0 after Holm's correction at 5 % within their family; "
+        "an interval is of its effect alone."
     ]
     seeds = (
         "no candidate has two seeds"
@@ -165,7 +165,7 @@ def caution(effects: Effects) -> str:
     deviation = (
         ""
         if effects.candidate_sd is None
-        else f", candidates by {effects.candidate_sd:.2f} from what effects add up to"
+        else f", candidates deviate from the sum of their effects by {effects.candidate_sd:.2f}"
     )
     lines.append(
         f"{effects.num_trainings} full trainings of {effects.num_candidates} candidates; {seeds}"
@@ -173,8 +173,8 @@ def caution(effects: Effects) -> str:
     )
     if any(len(family) > MAX_CONTRASTS for family in (effects.interactions, effects.matched)):
         lines.append(
-            f"Of families of more than {MAX_CONTRASTS} contrasts only those that hold are shown; "
-            "effects.csv has all."
+            f"Of families of more than {MAX_CONTRASTS} contrasts only those that differ from 0 are "
+            "shown; effects.csv has all."
         )
     if effects.num_short:
         lines.append(f"{effects.num_short} shorter trainings are not used.")
@@ -189,8 +189,8 @@ def caution(effects: Effects) -> str:
         )
     lines.append(
         "A gain is averaged over what the candidates carry elsewhere. A search trains again what "
-        "looked good, so its trials are no random sample: see a difference that matters confirmed "
-        "with fresh seeds."
+        "looked good, so its trials are no random sample: confirm a difference that matters with "
+        "fresh seeds."
     )
     return "\n".join(lines)
 

@@ -59,7 +59,7 @@ def test_of_many_contrasts_only_those_that_hold_are_shown(run, monkeypatch):
     assert len(rows) == 6
     for row in rows:
         assert (row["slot"] in result.output) == (row["holds"] == "True")
-    assert "only those that hold are shown" in result.output
+    assert "only those that differ from 0 are shown" in result.output
 
 
 def test_a_figure_with_very_many_main_effects_has_those_of_slots_and_those_that_hold(run):
