@@ -15,6 +15,7 @@ from se_search.commands.recorded_run import (
     describe_recorded_run,
     read_recorded_options,
     refuse_differences,
+    refuse_other_backbone,
 )
 from se_search.commands.search import complete, make_request
 from se_search.execution.environment import read_versions
@@ -87,6 +88,7 @@ def confirm(
         rounds = begin_round(read_rounds(folder), planned)
         session = None
         if any(id_of(assignment) not in before for assignment in assignments):
+            refuse_other_backbone(folder, run, recorded)
             session = open_session(make_request(run, recorded, folder), note)
             run = complete(run, session)
             refuse_differences(folder, config["identity"], run)

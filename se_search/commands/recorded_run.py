@@ -13,7 +13,7 @@ from se_search.recipe import Recipe
 from se_search.run_config import RunConfig
 from se_search.store.identity import compare_identities
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import read_recorded_space
+from se_search.store.run_space import read_backbone, read_recorded_space
 
 
 def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) -> SearchOptions:
@@ -53,18 +53,36 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
 def describe_recorded_run(
     folder: RunFolder, config: Mapping[str, Any], options: SearchOptions
 ) -> RunConfig:
-    """Describe the run anew, as far as it is known before PyTorch has started.
+    """Describe the run with the backbone that its folder keeps, without PyTorch.
 
     Raises:
         RunError: something is not as the run recorded it.
-        SESearchError: the data or the backbone are not there.
+        SESearchError: the data are not there.
     """
     recorded = config["identity"]
     run = describe_run(
-        read_recorded_space(recorded["space"]), read_recorded_recipe(config), options
+        read_recorded_space(recorded["space"]),
+        read_recorded_recipe(config),
+        options,
+        read_backbone(folder, allow_code=options.allow_code),
     )
     refuse_differences(folder, recorded, assume_recorded(run, recorded))
     return run
+
+
+def refuse_other_backbone(folder: RunFolder, run: RunConfig, options: SearchOptions) -> None:
+    """Refuse to train candidates of a network that is no longer the one that was searched.
+
+    Raises:
+        RunError: the network that the options name has changed since.
+        SESearchError: the network is not there, or is code that may not be run.
+    """
+    now = describe_run(run.space, run.recipe, options).backbone
+    if now != run.backbone:
+        raise RunError(
+            f"{folder.path} can't be confirmed: {run.backbone.name} has other sites or costs now "
+            f"than {folder.backbone_file.name} says"
+        )
 
 
 def read_recorded_recipe(config: Mapping[str, Any]) -> Recipe:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from se_search.candidate import Candidate
+from se_search.candidate import Backbone, Candidate
 from se_search.commands.options import SearchOptions
 from se_search.cost import Cost, count_cost
 from se_search.errors import RunError
@@ -90,14 +90,26 @@ def search(
         return _search(folder, run, bound, session, rungs, options, display)
 
 
-def describe_run(space: SearchSpace, recipe: Recipe, options: SearchOptions) -> RunConfig:
+def describe_run(
+    space: SearchSpace,
+    recipe: Recipe,
+    options: SearchOptions,
+    backbone: Backbone | None = None,
+) -> RunConfig:
     """Describe a run as far as it is known before PyTorch has started.
+
+    Args:
+        space: what is searched.
+        recipe: how candidates are trained.
+        options: what is asked for.
+        backbone: the network that the options name, as it was described before; None: described
+            now, with PyTorch unless the catalogue has it.
 
     Raises:
         SESearchError: the data or the backbone are not there.
     """
     info = describe_data(options.data, recipe)
-    backbone = describe_backbone(
+    backbone = backbone or describe_backbone(
         options.backbone,
         in_channels=backbone_in_channels(
             options.backbone, info.channels, allow_code=options.allow_code

@@ -211,6 +211,28 @@ def test_what_is_no_longer_the_same_is_named_and_nothing_is_trained(
     assert not folder.confirmation_file.exists()
 
 
+def change_backbone(folder):
+    """Let the folder say that the network is of other channels; its size and costs stay."""
+    row = json.loads(folder.backbone_file.read_text())
+    row["sites"]["stage5.block1"]["rectified"] = [8, 1]
+    folder.backbone_file.write_text(json.dumps(row))
+
+
+def test_a_network_that_has_changed_since_the_search_is_not_trained(folder, train):
+    change_backbone(folder)
+    with pytest.raises(RunError, match="resnet20_bottleneck has other sites or costs now"):
+        train()
+    assert not folder.confirmation_log.exists()
+
+
+def test_where_nothing_is_missing_the_network_is_known_from_the_folder_alone(folder, train):
+    before = train(seeds=1).outcome.rounds[-1].result
+    change_backbone(folder)
+    again = train(seeds=1)
+    assert again.trained == []
+    assert again.outcome.rounds[-1].result == before
+
+
 # --- the test images ------------------------------------------------------------------------------
 
 
