@@ -28,7 +28,7 @@ def test_an_installed_wheel_brings_its_spaces_recipes_and_catalogue(unpacked, tm
         "import se_search\n"
         "from se_search.models.catalogue import describe_backbone\n"
         "from se_search.recipe import read_recipe, recipe_names\n"
-        "from se_search.space.bound import read_space, space_names\n"
+        "from se_search.space.schema import read_space, space_names\n"
         "print(se_search.__file__)\n"
         "backbone = describe_backbone('resnet50', 3, 224, 1000)\n"
         "print([read_space(name).description != '' for name in space_names()])\n"
