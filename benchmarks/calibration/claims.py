@@ -83,5 +83,7 @@ def measure_claims(
         for num_pairs, (claim, difference) in product(pairs, boundary_cases()):
             share, error = false_verdicts(claim, difference, noise, num_pairs, count)
             text = f"false '{claim}', n = {num_pairs}"
-            measurements.append(Measurement(f"{name} noise", text, share, error, -math.inf, ALPHA, count))
+            measurements.append(
+                Measurement(f"{name} noise", text, share, error, -math.inf, ALPHA, count)
+            )
     return measurements

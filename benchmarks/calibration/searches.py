@@ -16,6 +16,7 @@ from se_search.seeds import derive_seed
 from se_search.surrogate.features import Factors
 from se_search.surrogate.trainings import Trainings
 
+
 @dataclass(frozen=True)
 class Search:
     """The trainings of one search, in order.
