@@ -28,7 +28,7 @@ docs: $(VENV)/.docs-installed  ## build the site: docs/_build/html/index.html
 bench: $(STAMP)  ## measure overhead, decisions and calibration; hold 2,000 random candidates of all backbones against fvcore
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/proposals.py
-	$(BIN)/python benchmarks/calibration.py --output calibration
+	$(BIN)/python benchmarks/calibration/measure.py --output calibration
 	$(BIN)/python benchmarks/check_costs.py
 
 catalogue: $(STAMP)  ## measure the shipped backbones anew

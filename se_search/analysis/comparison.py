@@ -41,7 +41,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """By how much A is more accurate than B; all differences are A minus B, in shares.
 
     Attributes:
@@ -98,7 +98,9 @@ class Comparison:
         return self.smallest_p <= _level(self.confidence)
 
 
-def compare(a: Replicates, b: Replicates, *, confidence: float = 0.95, seed: int = 0) -> Comparison:
+def compare(
+    a: Replicates, b: Replicates, *, confidence: float = 0.95, seed: int = 0
+) -> PairedComparison:
     """Compare the trainings of two candidates over the seeds that both have.
 
     Args:
@@ -116,7 +118,7 @@ def compare(a: Replicates, b: Replicates, *, confidence: float = 0.95, seed: int
     difference, sd = float(differences.mean()), sd_of(differences)
     level = _level(confidence)
     margin = t_quantile(1 - level / 2, len(seeds) - 1) * sd / math.sqrt(len(seeds))
-    return Comparison(
+    return PairedComparison(
         seeds=seeds,
         difference=difference,
         sd=sd,

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from se_search.analysis.claims import Claim, Region
-from se_search.analysis.comparison import Comparison, compare
+from se_search.analysis.comparison import PairedComparison, compare
 from se_search.analysis.paired_tests import paired_t_p, sign_flip_p
 from se_search.analysis.power import ALPHA, MAX_SEEDS, fewest_seeds, seeds_needed
 from se_search.analysis.replicates import DECIMALS, Floats, Replicates, paired_differences
@@ -73,7 +73,7 @@ class Verdict:
     """
 
     claim: Claim
-    comparison: Comparison
+    comparison: PairedComparison
     alpha: float
     p: PValues
     p_family: PValues
@@ -157,7 +157,7 @@ def _p_inside(region: Region, differences: Floats) -> float:
     return min(1.0, 2 * p)
 
 
-def _compare(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> Comparison:
+def _compare(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> PairedComparison:
     try:
         return compare(a, b, confidence=1 - alpha)
     except RunError as error:
@@ -165,7 +165,7 @@ def _compare(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> Compar
 
 
 def _sentence(
-    claim: Claim, comparison: Comparison, p: PValues, alpha: float, needed: int | None
+    claim: Claim, comparison: PairedComparison, p: PValues, alpha: float, needed: int | None
 ) -> str:
     outcome = p.outcome(alpha)
     low, high = (100 * limit for limit in comparison.interval)
@@ -215,7 +215,7 @@ def _refuted(claim: Claim, difference: float) -> str:
     return f"{claim.a} is inferior to {claim.b}, worse by more than {margin}"
 
 
-def _advice(comparison: Comparison, alpha: float, needed: int | None) -> str:
+def _advice(comparison: PairedComparison, alpha: float, needed: int | None) -> str:
     if needed is None:
         return "the difference lies at the margin, where no number of seeds would decide"
     number = f"more than {MAX_SEEDS:,}" if needed > MAX_SEEDS else f"about {needed:,}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from se_search.analysis.claims import Claim
-from se_search.analysis.comparison import MIN_PAIRED, Comparison, compare
+from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, compare
 from se_search.analysis.replicates import Replicates, shared_seeds
 from se_search.analysis.verdicts import Verdict, judge_all
 from se_search.candidate import Candidate
@@ -71,7 +71,7 @@ class CandidateResult:
     validation: float | None
     top1: tuple[float, ...]
     top5: tuple[float, ...]
-    against_baseline: Comparison | None
+    against_baseline: PairedComparison | None
     paper: PaperFigures | None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from se_search.analysis.claims import Claim
-from se_search.analysis.comparison import MIN_PAIRED, Comparison
+from se_search.analysis.comparison import MIN_PAIRED, PairedComparison
 from se_search.analysis.power import MAX_SEEDS
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import count, interval, number, percent, points
@@ -255,11 +255,11 @@ def _needed(seeds: int | None) -> str:
     return f"over {MAX_SEEDS}" if seeds > MAX_SEEDS else str(seeds)
 
 
-def _interval(comparison: Comparison) -> str:
+def _interval(comparison: PairedComparison) -> str:
     return interval(100 * comparison.interval.low, 100 * comparison.interval.high)
 
 
-def _population(comparison: Comparison) -> str:
+def _population(comparison: PairedComparison) -> str:
     if comparison.population is None:
         return ""
     low, high = comparison.population

@@ -22,7 +22,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
-class Scale(StrictModel):
+class StudyScale(StrictModel):
     """The backbone, data, recipe and seeds with which a study is carried out."""
 
     backbone: str
@@ -75,7 +75,7 @@ class StudyFile(StrictModel):
     paper: Paper
     claims: tuple[str, ...] = Field((), description="as: without_stage5 equals all within 0.1")
     costs: CostTable | None = None
-    scales: dict[Name, Scale] = Field(min_length=1)
+    scales: dict[Name, StudyScale] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_names(self) -> StudyFile:
@@ -123,7 +123,7 @@ def read_study(file: Path) -> StudyFile:
     return read_yaml(file, StudyFile, StudyFileError)
 
 
-def read_scale_recipe(scale: Scale, folder: Path) -> Recipe:
+def read_scale_recipe(scale: StudyScale, folder: Path) -> Recipe:
     """Read the recipe of a scale: a shipped one by name, else a file beside the study.
 
     Raises:

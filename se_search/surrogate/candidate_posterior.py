@@ -34,7 +34,7 @@ NUM_KERNELS = 20
 # kernel's own wide range. The search takes a twentieth and learns more of it; where seeds make a
 # quarter to a half, as with SE, and few candidates have two, that makes intervals too narrow: of
 # 95 % ones 84 % held the truth after 50 trainings of random candidates, with this 90 % (the worlds
-# interactions and rough of benchmarks/calibration.py).
+# interactions and rough of benchmarks/calibration).
 NOISE_SHARE = 0.3
 
 

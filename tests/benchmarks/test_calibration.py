@@ -1,4 +1,4 @@
-"""The arithmetic of ``benchmarks/calibration.py``, and small runs of what it measures."""
+"""The arithmetic of ``benchmarks/calibration``, and a small run of its measurements."""
 
 import csv
 import math
@@ -8,22 +8,17 @@ import pandas as pd
 import pytest
 from support.tables import write_made_up_table
 
-from benchmarks import calibration
-from benchmarks.calibration import (
-    CLAIM_SD,
-    Figure,
-    boundary_cases,
+from benchmarks.calibration.claims import CLAIM_SD, boundary_cases, false_verdicts
+from benchmarks.calibration.judging import NUM_CONFIRM, judge_search, make_judge
+from benchmarks.calibration.measure import Plan, list_bins, measure_all
+from benchmarks.calibration.measures import (
+    Measurement,
     calibration_error,
-    false_verdicts,
-    judge_search,
-    main,
-    make_judge,
     mean_by_search,
     reliability_bins,
-    restrict,
-    search,
-    simulate,
 )
+from benchmarks.calibration.searches import search
+from benchmarks.calibration.worlds import TRUE_SD, restrict, simulate
 from se_search.benchmark.table_file import read_table
 
 
@@ -40,7 +35,7 @@ def test_simulated_trainings_scatter_about_the_truth_by_the_standard_deviation_a
     off = 100 * (world.space.accuracies - world.truth[:, None])
     assert abs(off.mean()) < 4 * 0.4 / math.sqrt(off.size)
     assert off.std() == pytest.approx(0.4, rel=0.03)
-    assert 100 * world.truth.std() == pytest.approx(calibration.TRUE_SD, rel=0.3)
+    assert 100 * world.truth.std() == pytest.approx(TRUE_SD, rel=0.3)
 
 
 @pytest.mark.parametrize(("shape", "is_additive"), [("additive", True), ("interactions", False)])
@@ -90,7 +85,7 @@ def test_simulated_searches_are_judged_by_the_truth_and_confirmed_by_unseen_seed
     frame = judge_search(made)
     assert frame["judged"].tolist() == (100 * world.truth[frame["row"]]).tolist()
     members = frame[frame["front"]]
-    fresh = 100 * made.held_back[members["row"], : calibration.NUM_CONFIRM].mean(axis=1)
+    fresh = 100 * made.held_back[members["row"], :NUM_CONFIRM].mean(axis=1)
     assert members["confirmed"].to_numpy() == pytest.approx(fresh)
     assert frame.loc[~frame["front"], "confirmed"].isna().all()
 
@@ -175,12 +170,12 @@ def test_each_prediction_is_in_one_bin_the_certain_ones_too():
     [(0.95, 0.01, "met"), (0.92, 0.006, "open"), (0.9, 0.01, "not met"), (0.99, 0.015, "open")],
 )
 def test_a_target_within_two_errors_is_open(value, error, verdict):
-    assert Figure("", "", value, error, 0.93, 0.97).verdict == verdict
+    assert Measurement("", "", value, error, 0.93, 0.97).verdict == verdict
 
 
 def test_a_figure_without_target_has_no_verdict_and_one_without_data_says_so():
-    assert Figure("", "", 0.5, 0.1).verdict == ""
-    assert Figure("", "", math.nan, math.nan, 0.9).verdict == "no data"
+    assert Measurement("", "", 0.5, 0.1).verdict == ""
+    assert Measurement("", "", math.nan, math.nan, 0.9).verdict == "no data"
 
 
 # --- claims ---------------------------------------------------------------------------------------
@@ -211,20 +206,19 @@ def test_with_three_pairs_nothing_is_supported():
 # --- the whole ------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_every_figure_and_what_it_rests_on(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(calibration, "SHAPES", {"additive": (1.0, 0.0, 0.0)})
-    monkeypatch.setattr(calibration, "SEED_SDS", (0.4,))
-    monkeypatch.setattr(calibration, "NUM_PAIRS", (6,))
-    monkeypatch.setattr(calibration, "read_nas_bench_se", lambda: None)
-    table = write_made_up_table(tmp_path / "made_up.csv")
+def test_every_number_is_printed_and_written_with_the_candidates_that_it_rests_on(
+    table, tmp_path, capsys
+):
     output = tmp_path / "out"
-    options = ["--runs", "2", "--trainings", "10", "14", "--claims", "20"]
-    main(["--table", str(table), *options, "--output", str(output)])
+    plan = Plan(
+        runs=2, trainings=(10, 14), claims=20, shapes=("additive",), seed_sds=(0.4,), pairs=(6,)
+    )
+    measure_all([table], plan, output)
     lines = capsys.readouterr().out.splitlines()
-    with (output / "figures.csv").open() as file:
-        figures = list(csv.DictReader(file))
-    assert len(lines) == len(figures)
-    assert {row["group"] for row in figures} == {
+    with (output / "measurements.csv").open(newline="") as file:
+        measured = list(csv.DictReader(file))
+    assert len(lines) == len(measured)
+    assert {row["group"] for row in measured} == {
         "normal noise",
         "left-skewed a noise",
         "made_up noise",
@@ -240,7 +234,7 @@ def test_the_command_writes_every_figure_and_what_it_rests_on(tmp_path, capsys, 
         ),
     }
     candidates = pd.read_csv(output / "candidates.csv")
-    for row in figures:
+    for row in measured:
         if row["name"] == "coverage, all candidates":
             group, _, trainings = row["group"].rpartition(", ")
             own = candidates[
@@ -252,6 +246,6 @@ def test_the_command_writes_every_figure_and_what_it_rests_on(tmp_path, capsys, 
             assert int(row["count"]) == len(own)
     assert (output / "reliability.png").read_bytes().startswith(b"\x89PNG")
     assert (output / "reliability.pdf").read_bytes().startswith(b"%PDF")
-    bins = calibration.list_bins(pd.read_csv(output / "reliability.csv"))
+    bins = list_bins(pd.read_csv(output / "reliability.csv"))
     assert len(bins) == 4
     assert len(pd.read_csv(output / "reliability.csv"))

@@ -105,7 +105,7 @@ def test_the_quick_commands_of_a_page_do_what_they_say(page, reader):
         "se-search cost --backbone",
         "se-search run --trials many",
         "make tset",
-        "python benchmarks/calibration.py --tables x.csv",
+        "python benchmarks/calibration/measure.py --tables x.csv",
         "curl https://example.org",
     ],
 )

@@ -1,0 +1,1 @@
+"""Holds the statistics against the truth, on simulated spaces and on tables of trainings."""
