@@ -22,7 +22,7 @@ reliability: the predicted probability of being on the front of the trained cand
     truth is simulated, the front is the true one. On tables it is the front of the means over all
     seeds, those of the search among them; or, "held back", of the held-back seeds alone. That one
     is shuffled by noise, so the prediction is made by draws of the model with this noise added.
-sure members: of the candidates with a predicted probability of at least 0.9, the share on the front.
+sure members: the share on the front of candidates with a predicted probability of at least 0.9.
 optimism: reported minus judging accuracy, mean over a front's members: of the front of plain means,
     of the model's front, and of the model's members that are also on the front of their confirmed
     means (5 fresh seeds where simulated, one on tables with three seeds).
