@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,47 +13,36 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
-from numpy.typing import NDArray
 
+from se_search.report.figures.front_key import Key, KeyRow
+from se_search.report.figures.point_numbers import number_points
 from se_search.report.figures.style import (
     BLUE,
-    GREY,
     INK,
-    LINE_HEIGHT,
     MARGIN,
-    MINUS,
     PALE,
-    RESOLUTION,
-    SMALL_SIZE,
     TWO_COLUMNS,
     VERMILION,
     Header,
     add_axes,
     figure_style,
-    line_height,
     new_figure,
     padded,
-    plain_ticks,
-    shorten,
     text_width,
-    write,
     write_axis_name,
 )
+from se_search.report.figures.ticks import choose_ticks, log_ticks, round_ticks
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 MAX_NAMED = 10
 PLOT_HEIGHT = 2.35
 GAP = 0.16
 ABOVE, BELOW = 0.36, 0.40  # for the ticks and names of the two x axes
-NAME_WIDTH = 1.72  # of a name where the key has two columns
 AXIS_NAMES = {"params": "parameters", "macs": "MACs for one image"}
 ADDED_NAMES = {"params": "added parameters (%)", "macs": "added MACs (%)"}
 UNITS = {1e9: "billions", 1e6: "millions", 1e3: "thousands"}
-SUFFIXES = {1e9: " G", 1e6: " M", 1e3: " k"}
 NUMBER_ROOM = 0.05  # of the accuracy axis, for the members' numbers at its top
 LOG_FROM = 10.0  # the ratio of greatest to least cost from which the axis is logarithmic
-
-Box = NDArray[np.float64]  # left, bottom, right, top
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +247,11 @@ def draw_front(prepared: FrontFigure) -> Figure:
     """Draw estimated accuracy against each cost, and below a key to the members' numbers."""
     with figure_style():
         header = Header(TWO_COLUMNS, prepared.title, prepared.note, _legend(prepared))
-        key = _Key(prepared.members)
+        key = Key([_key_row(member) for member in prepared.members if member.is_named])
         top = header.height + ABOVE
         figure = new_figure(TWO_COLUMNS, top + PLOT_HEIGHT + BELOW + key.height + MARGIN)
         header.draw(figure)
-        y_ticks, y_labels = next(_ticks(*prepared.y_range))
+        y_ticks, y_labels = next(round_ticks(*prepared.y_range))
         left = max(map(text_width, y_labels)) + 0.3
         room = TWO_COLUMNS - left - 0.12 - GAP * (len(prepared.panels) - 1)
         width = room / len(prepared.panels)
@@ -281,10 +268,18 @@ def draw_front(prepared: FrontFigure) -> Figure:
         return figure
 
 
+def _key_row(member: Member) -> KeyRow:
+    estimate = f"{member.estimate:.2f}"
+    if member.low is not None and member.high is not None:
+        estimate += f" ± {(member.high - member.low) / 2:.2f}"
+    chance = "–" if member.probability is None else f"{member.probability:.2f}"
+    return KeyRow(str(member.number), member.name, estimate, chance)
+
+
 def _legend(prepared: FrontFigure) -> list[Artist]:
     if not prepared.members:
         return []
-    handles: list[Artist] = [_member_handle()]
+    handles: list[Artist] = [Line2D([], [], lw=1.2, **_FRONT, label="front")]
     if any(panel.band for panel in prepared.panels):
         handles.append(Patch(color=VERMILION, alpha=0.15, lw=0, label="best at a cost, 95 %"))
     if any(panel.credible for panel in prepared.panels):
@@ -311,10 +306,6 @@ _OTHER: dict[str, Any] = {
     "mec": PALE,
     "mew": 0.5,
 }
-
-
-def _member_handle() -> Line2D:
-    return Line2D([], [], lw=1.2, **_FRONT, label="front")
 
 
 def _draw_panel(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
@@ -347,15 +338,21 @@ def _draw_panel(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
         if points:
             axes.plot(*zip(*points, strict=True), **look, label=label)
     _draw_front(axes, panel, members, right)
-    _number_members(axes, panel, members)
+    placed = list(zip(panel.members, members, strict=True))
+    number_points(
+        axes,
+        panel.members,
+        feet=[(x, y if m.low is None else m.low) for (x, y), m in placed],
+        ends=[(x, y if m.high is None else m.high) for (x, y), m in placed],
+    )
 
 
 def _set_ticks(axes: Axes, panel: Panel) -> None:
     if panel.is_logarithmic:
         axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    choices = _log_ticks(*panel.x_range) if panel.is_logarithmic else _ticks(*panel.x_range)
-    ticks, labels = _choose_ticks(axes, choices)
+    choices = log_ticks(*panel.x_range) if panel.is_logarithmic else round_ticks(*panel.x_range)
+    ticks, labels = choose_ticks(axes, choices, GAP / 3)
     axes.set_xticks(ticks, labels)
     if panel.plain is None or panel.is_logarithmic:
         return
@@ -365,60 +362,13 @@ def _set_ticks(axes: Axes, panel: Panel) -> None:
     low, high = (100 * (x / plain - 1) for x in panel.x_range)
     choices = (
         ([plain * (1 + share / 100) for share in shares], labels)
-        for shares, labels in _ticks(low, high)
+        for shares, labels in round_ticks(low, high)
     )
-    ticks, labels = _choose_ticks(axes, choices)
+    ticks, labels = choose_ticks(axes, choices, GAP / 3)
     above.set_xticks(ticks, labels)
     above.xaxis.set_minor_locator(NullLocator())
     above.set_xlabel(ADDED_NAMES[panel.cost])
     above.spines["top"].set_visible(True)
-
-
-Ticks = tuple[list[float], list[str]]
-
-
-def _ticks(low: float, high: float) -> Iterator[Ticks]:
-    """Return round ticks in a range with their labels, fewer and fewer."""
-    for most in (7, 5, 4, 3, 2, 1):
-        values = np.asarray(plain_ticks(most)[0].tick_values(low, high)).tolist()
-        step = values[1] - values[0]
-        decimals = next(
-            (n for n in range(12) if abs(step * 10**n - round(step * 10**n)) < 1e-6), 12
-        )
-        shown = [value for value in values if low <= value <= high]
-        yield shown, [f"{value:z.{decimals}f}".replace("-", MINUS) for value in shown]
-
-
-def _log_ticks(low: float, high: float) -> Iterator[Ticks]:
-    """Return round ticks of a logarithmic axis with their labels, fewer and fewer."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors, stride in (((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 6)):
-        values = [factor * 10.0**n for n in decades if n % stride == 0 for factor in factors]
-        shown = [value for value in values if low <= value <= high]
-        yield shown, [_short(value) for value in shown]
-
-
-def _short(value: float) -> str:
-    unit = next((unit for unit in UNITS if value >= unit), 1.0)
-    return f"{value / unit:g}{SUFFIXES.get(unit, '')}"
-
-
-def _choose_ticks(axes: Axes, choices: Iterable[Ticks]) -> Ticks:
-    """Return the first ticks whose labels keep apart; those that stick out of the plot go."""
-    width = axes.bbox.width / RESOLUTION
-    chosen: Ticks = ([], [])
-    for values, labels in choices:
-        places = (axes.transData.transform([(x, 0) for x in values])[:, 0] - axes.bbox.x0) / (
-            RESOLUTION
-        )
-        halves = np.array([text_width(label) for label in labels]) / 2
-        fits = (places - halves > -GAP / 3) & (places + halves < width + GAP / 3)
-        kept = np.flatnonzero(fits).tolist()
-        chosen = [values[n] for n in kept], [labels[n] for n in kept]
-        apart = np.diff(places[kept]) - halves[kept][1:] - halves[kept][:-1]
-        if (apart > 0.08).all():
-            break
-    return chosen
 
 
 def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: float) -> None:
@@ -434,106 +384,13 @@ def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: floa
         lw=1.2,
         label="staircase",
     )
-    for (x, y), member in zip(panel.members, members, strict=True):
-        if member.low is not None and member.high is not None:
-            ends = [[y - member.low], [member.high - y]]
-            axes.errorbar([x], [y], ends, fmt="none", ecolor=INK, elinewidth=0.6, capsize=1.6)
+    bars = [
+        (x, y, y - member.low, member.high - y)
+        for (x, y), member in zip(panel.members, members, strict=True)
+        if member.low is not None and member.high is not None
+    ]
+    if bars:
+        xs, ys, *reach = zip(*bars, strict=True)
+        axes.errorbar(xs, ys, reach, fmt="none", ecolor=INK, elinewidth=0.6, capsize=1.6)
     xs, ys = zip(*panel.members, strict=True)
     axes.plot(xs, ys, ls="", **_FRONT, zorder=4, label="front")
-
-
-def _number_members(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
-    """Write each member's number where there is room, as near its interval's end as possible."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    dpi = figure.dpi
-
-    def place(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-        return np.asarray(axes.transData.transform(points)) / dpi
-
-    dots = place(panel.members)
-    ends = place([(x, m.high or y) for (x, y), m in zip(panel.members, members, strict=True)])
-    feet = place([(x, m.low or y) for (x, y), m in zip(panel.members, members, strict=True)])
-    inside = np.concatenate([axes.bbox.min, axes.bbox.max]) / dpi
-    markers = np.column_stack([dots - 0.04, dots + 0.04])
-    bars = np.column_stack([feet - 0.01, ends + np.array([0.01, 0.005])])
-    caps = np.column_stack([ends - np.array([0.03, 0.01]), ends + np.array([0.03, 0.005])])
-    placed: list[Box] = [*markers, *bars, *caps]
-    for member, end in zip(members, ends, strict=True):
-        width, height = text_width(str(member.number), SMALL_SIZE) + 0.03, line_height(SMALL_SIZE)
-        middle = _find_room(end, (width, height), placed, inside)
-        half = np.array([width, height]) / 2
-        placed.append(np.concatenate([middle - half, middle + half]))
-        (x, y), (end_x, end_y) = axes.transData.inverted().transform([middle * dpi, end * dpi])
-        number = str(member.number)
-        axes.text(x, y, number, ha="center", va="center", size=SMALL_SIZE, zorder=5)
-        if abs(middle[0] - end[0]) > 0.03:  # beside its bar, not above it
-            axes.plot([x, end_x], [y, end_y], color=GREY, lw=0.3, zorder=3.5, label="leader")
-
-
-def _find_room(
-    end: NDArray[np.float64], size: tuple[float, float], placed: Sequence[Box], inside: Box
-) -> NDArray[np.float64]:
-    """Return the middle of a free box of a size that lies nearest above a point, in inches."""
-    half = np.array(size) / 2
-    boxes = np.array(placed)
-    nearest = end + np.array([0, half[1]])
-    for offset in _OFFSETS:
-        middle = nearest + offset
-        low, high = middle - half, middle + half
-        if (low < inside[:2]).any() or (high > inside[2:]).any():
-            continue
-        overlaps = ((low < boxes[:, 2:]) & (high > boxes[:, :2])).all(axis=1)
-        if not overlaps.any():
-            return np.asarray(middle)
-    return np.asarray(nearest)
-
-
-_REACH = 30
-_OFFSETS = sorted(
-    ((0.045 * column, 0.03 * row) for column, row in product(range(-_REACH, _REACH + 1), repeat=2)),
-    key=lambda offset: 1.6 * abs(offset[0]) + abs(offset[1]) * (1 if offset[1] > 0 else 2),
-)
-
-
-class _Key:
-    """The named members: number, name, estimate and probability, in one column or two."""
-
-    def __init__(self, members: Sequence[Member]) -> None:
-        self._named = [member for member in members if member.is_named]
-        is_short = all(text_width(member.name) <= NAME_WIDTH for member in self._named)
-        self._columns = 2 if is_short and len(self._named) > 3 else 1
-        self._rows = -(-len(self._named) // self._columns)
-        self.height = LINE_HEIGHT * (self._rows + 1) + 0.06 if self._named else 0.0
-
-    def draw(self, figure: Figure, top: float) -> None:
-        """Draw it below ``top`` inches of a figure."""
-        width = (TWO_COLUMNS - 2 * MARGIN - 0.25 * (self._columns - 1)) / self._columns
-        if self._columns == 1:
-            longest = max((text_width(member.name) for member in self._named), default=0.0)
-            width = min(width, max(longest, NAME_WIDTH) + 1.8)
-        for column in range(self._columns if self._named else 0):
-            left = MARGIN + column * (width + 0.25)
-            right = left + width
-            y = top + LINE_HEIGHT / 2
-            for x, text, align in (
-                (left + 0.24, "SE (stage:width)", "left"),
-                (right - 0.55, "estimate, %", "right"),
-                (right, "P(front)", "right"),
-            ):
-                write(figure, x, y, text, color=GREY, align=align)
-            own = self._named[column * self._rows : (column + 1) * self._rows]
-            for row, member in enumerate(own, start=1):
-                y = top + LINE_HEIGHT * (row + 0.5) + 0.04
-                chance = "–" if member.probability is None else f"{member.probability:.2f}"
-                name = shorten(member.name, width - 0.24 - 1.5)
-                write(figure, left + 0.17, y, str(member.number), align="right")
-                write(figure, left + 0.24, y, name)
-                write(figure, right - 0.55, y, _describe(member), align="right")
-                write(figure, right, y, chance, align="right")
-
-
-def _describe(member: Member) -> str:
-    if member.low is None or member.high is None:
-        return f"{member.estimate:.2f}"
-    return f"{member.estimate:.2f} ± {(member.high - member.low) / 2:.2f}"
