@@ -184,7 +184,7 @@ def calibration_error(predicted: Array, seen: Array) -> float:
 
 
 def reliability_bins(predicted: Array, seen: Array) -> Array:
-    """Return ``(bins, 3)``: mean prediction, observed share, count of each tenth with any."""
+    """Return ``(bins, 3)``: prediction, observed share and count of each tenth that has any."""
     place = np.minimum((predicted * NUM_BINS).astype(np.int64), NUM_BINS - 1)
     return np.array(
         [
