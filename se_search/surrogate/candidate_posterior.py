@@ -18,8 +18,6 @@ from threadpoolctl import threadpool_limits
 from se_search.analysis.pareto import front_probability
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
-from se_search.surrogate.likelihood import MAX_FITTED, Likelihood, draw_kernels, fit_kernel
-from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import Scale
 from se_search.surrogate.trainings import Observations, Trainings
 
@@ -92,6 +90,11 @@ def compute_posterior(
         A row for each candidate (each different row of codes) that has a full training; there
         must be one.
     """
+    # Their SciPy takes half a second to import; a report reads its kept front without. It must be
+    # there before the threads are limited, as its linear algebra has threads of its own.
+    from se_search.surrogate.likelihood import MAX_FITTED, Likelihood, draw_kernels, fit_kernel
+    from se_search.surrogate.posterior import Posterior
+
     # One thread: sums depend on their number.
     with threadpool_limits(1):
         scale = Scale.fit(trainings, len(budgets), NUM_STARTS, fence)

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 Description = Mapping[str, str | float]
 PRESENCE = "presence"
@@ -84,6 +83,8 @@ class Factors:
         """
         names = [frozenset(description) for description in self._all]
         direct = np.array([[not a or not b or bool(a & b) for b in names] for a in names])
+        from scipy.sparse.csgraph import connected_components  # a quarter of a second to import
+
         _, group = connected_components(direct)
         return np.asarray(group[:, None] == group[None, :])
 
