@@ -1,8 +1,8 @@
 """How alike the levels of a space's slots are: what an accuracy model knows of a candidate.
 
 A candidate is one level in each of its slots. A level is described by its attributes, as
-``{"integration": "pre", "reduction": 4.0}``; without any it is "nothing here". Levels of
-different slots with the same description are the same word, so that what is learnt of r = 4 in one
+``{"integration": "pre", "reduction": 4.0}``; a level without attributes is no SE. Levels of
+different slots with equal descriptions are fully alike, so that what is learnt of r = 4 in one
 stage says something about r = 4 in another.
 """
 
