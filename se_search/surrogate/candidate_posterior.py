@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from se_search.analysis.pareto import front_probability
+from se_search.analysis.statistics import median_and_interval
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import MAX_FITTED, Likelihood, draw_kernels, fit_kernel
@@ -25,7 +26,6 @@ from se_search.surrogate.trainings import Observations, Trainings
 
 Array = NDArray[np.float64]
 
-CONFIDENCE = 0.95
 NUM_DRAWS = 4_000
 NUM_STARTS = 20
 NUM_KERNELS = 20
@@ -122,7 +122,7 @@ def compute_posterior(
             centres.append(centre)
             variances.append(np.diag(covariance))
         draws = scale.invert(np.concatenate(parts))
-        _, low, high = quantiles(draws)
+        _, low, high = median_and_interval(draws)
         noise = np.mean([kernel.noise[-1] for kernel in kernels])
         return CandidatePosterior(
             members,
@@ -136,12 +136,6 @@ def compute_posterior(
             draws,
             float(np.sqrt(noise)) * scale.sd,
         )
-
-
-def quantiles(draws: Array) -> Array:
-    """Return the medians and the ends of 95 % intervals over the first axis, stacked."""
-    tail = (1 - CONFIDENCE) / 2
-    return np.asarray(np.quantile(draws, [0.5, tail, 1 - tail], axis=0))
 
 
 def _pool(trainings: Trainings, full: int) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 Description = Mapping[str, str | float]
 PRESENCE = "presence"
@@ -84,8 +83,10 @@ class Factors:
         """
         names = [frozenset(description) for description in self._all]
         direct = np.array([[not a or not b or bool(a & b) for b in names] for a in names])
-        _, group = connected_components(direct)
-        return np.asarray(group[:, None] == group[None, :])
+        reached, known = direct, 0
+        while (count := int(reached.sum())) > known:
+            reached, known = np.asarray(reached @ reached), count
+        return reached
 
     def one_hot(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return ``(n, num_levels)``: 1 at the level of each slot, from ``(n, num_slots)``."""

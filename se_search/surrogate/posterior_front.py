@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import moocore
 import numpy as np
@@ -23,17 +23,13 @@ from se_search.analysis.pareto import (
     seed_sd,
     summarize,
 )
+from se_search.analysis.statistics import CONFIDENCE, median_and_interval
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.space.texts import encode_texts
-from se_search.surrogate.candidate_posterior import (
-    CONFIDENCE,
-    CandidatePosterior,
-    compute_posterior,
-    quantiles,
-)
-from se_search.surrogate.features import Factors
-from se_search.surrogate.trainings import Trainings
+
+if TYPE_CHECKING:
+    from se_search.surrogate.candidate_posterior import CandidatePosterior
 
 Array = NDArray[np.float64]
 
@@ -207,6 +203,11 @@ def fit_front(
         return plain_front(summaries, f"fewer than {MIN_TRAININGS} trainings have ended")
     if len(summaries) < 2:
         return plain_front(summaries, "fewer than two candidates have a full training")
+    # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
+    from se_search.surrogate.candidate_posterior import compute_posterior
+    from se_search.surrogate.features import Factors
+    from se_search.surrogate.trainings import Trainings
+
     factors = Factors(space.describe_levels())
     codes = encode_texts(space, [record.candidate for record in ended])
     budgets = sorted({record.epochs for record in ended})
@@ -280,7 +281,9 @@ def _summarize_posterior(
     area = plain = None
     if (np.ptp(costs, axis=0) > 0).all():
         scaled = _scale_costs(costs)
-        area = MedianInterval(*quantiles(_areas(scaled, posterior.draws, reference)).tolist())
+        area = MedianInterval(
+            *median_and_interval(_areas(scaled, posterior.draws, reference)).tolist()
+        )
         plain = float(_areas(scaled, posterior.means[None], reference)[0])
     attainment = {
         name: _attain(costs[:, column], posterior.draws) for column, name in enumerate(names)
@@ -311,7 +314,7 @@ def _attain(costs: Array, draws: Array) -> tuple[Step, ...]:
     order = np.argsort(costs, kind="stable")
     best = np.maximum.accumulate(draws[:, order], axis=1)
     last = np.append(np.flatnonzero(np.diff(costs[order])), len(costs) - 1)
-    found = quantiles(best[:, last])
+    found = median_and_interval(best[:, last])
     return tuple(
         Step(float(cost), *map(float, ends))
         for cost, *ends in zip(costs[order][last], *found, strict=True)
