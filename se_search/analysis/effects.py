@@ -38,7 +38,7 @@ from se_search.analysis.effect_model import (
     interaction_terms,
     main_terms,
 )
-from se_search.analysis.equal_cost import Comparison, compare_places, compare_positions
+from se_search.analysis.equal_cost import MatchedContrast, compare_places, compare_positions
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit
 from se_search.analysis.places import Place, read_places
 from se_search.analysis.statistics import holm, pooled_variance
@@ -213,7 +213,7 @@ class _Data:
 
 
 def _make_effect(
-    what: Term | Comparison,
+    what: Term | MatchedContrast,
     contrast: Contrast | None,
     reason: str,
     data: _Data,

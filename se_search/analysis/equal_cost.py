@@ -21,7 +21,7 @@ MIN_MATCHED = 3  # candidates on each side of a comparison
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MatchedContrast:
     """A contrast at equal cost.
 
     Attributes:
@@ -43,7 +43,7 @@ class Comparison:
     reason: str
 
 
-def compare_places(places: Sequence[Place], means: Means, added: Floats) -> list[Comparison]:
+def compare_places(places: Sequence[Place], means: Means, added: Floats) -> list[MatchedContrast]:
     """Compare each two places among the candidates that carry SE in just one of the two.
 
     Args:
@@ -60,7 +60,9 @@ def compare_places(places: Sequence[Place], means: Means, added: Floats) -> list
     return found
 
 
-def compare_positions(places: Sequence[Place], means: Means, added: Floats) -> list[Comparison]:
+def compare_positions(
+    places: Sequence[Place], means: Means, added: Floats
+) -> list[MatchedContrast]:
     """Compare each two positions among the candidates all of whose SE has one of the two.
 
     Args:
@@ -87,24 +89,24 @@ def _compare(
     rest: Sequence[NDArray[np.bool_]],
     means: Means,
     added: Floats,
-) -> Comparison:
+) -> MatchedContrast:
     left, right = (side & (added > 0) for side in sides)
     nobody = np.zeros(len(added), bool)
     if not (left.any() and right.any()):
         reason = "no candidates with one and without the other"
-        return Comparison(*names, nobody, None, reason)
+        return MatchedContrast(*names, nobody, None, reason)
     low = max(added[left].min(), added[right].min())
     high = min(added[left].max(), added[right].max())
     in_range = (added >= low) & (added <= high)
     members = (left | right) & in_range
     if min((left & in_range).sum(), (right & in_range).sum()) < MIN_MATCHED:
         reason = f"fewer than {MIN_MATCHED} candidates on a side cost about as much"
-        return Comparison(*names, members, None, reason)
+        return MatchedContrast(*names, members, None, reason)
     logs = np.log2(added[members])
     others = [carries[members] for carries in rest]
     design = np.column_stack([np.ones(len(logs)), left[members], logs - logs.mean(), *others])
     if len(design) - rank(design) < MIN_FREEDOM:
-        return Comparison(*names, members, None, "too few candidates of about the same cost")
+        return MatchedContrast(*names, members, None, "too few candidates of about the same cost")
     weights = np.eye(design.shape[1])[1]
     contrast = fit(design, means.of(members)).contrast(weights)
-    return Comparison(*names, members, contrast, UNTOLD if contrast is None else "")
+    return MatchedContrast(*names, members, contrast, UNTOLD if contrast is None else "")

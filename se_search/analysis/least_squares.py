@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.statistics import CONFIDENCE
+
 Floats = NDArray[np.float64]
-CONFIDENCE = 0.95
 NUM_HALVINGS = 40  # of the range of variances: to a millionth of a millionth of it
 TOLERANCE = 1e-6  # of a contrast's weights, beyond which the design does not determine it
 

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
 from se_search.analysis.places import Place, read_places
-from se_search.analysis.statistics import pooled_variance
+from se_search.analysis.statistics import CONFIDENCE, pooled_variance
 from se_search.candidate import Candidate
 from se_search.record import ENDED_WELL, Rung, TrialRecord
 from se_search.space.bound import BoundSpace
 
 MIN_COMPARED = 5  # four candidates are in one order by chance once in 24 times
 NUM_RESAMPLES = 2_000
-CONFIDENCE = 0.95
 SIGNIFICANT = 2.0  # standard errors from which on an effect has a sign
 
 

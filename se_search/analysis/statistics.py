@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import variance
 
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+
 
 def pooled_variance(groups: Iterable[Sequence[float]]) -> float | None:
     """Return the variance within groups: the mean square of a one-way analysis of variance.
@@ -65,3 +70,9 @@ def t_quantile(share: float, degrees: int) -> float:
     from scipy.special import stdtrit  # half a second to import; reading results does without
 
     return float(stdtrit(degrees, share))
+
+
+def median_and_interval(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the medians and the ends of 95 % intervals over the first axis: ``(3, ...)``."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.asarray(np.quantile(draws, [0.5, tail, 1 - tail], axis=0))

@@ -27,7 +27,7 @@ from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import fit_kernel
 from se_search.surrogate.posterior import Posterior
-from se_search.surrogate.scale import Scale
+from se_search.surrogate.scale import AccuracyScale
 from se_search.surrogate.trainings import Observations, Trainings
 
 # Multiplies the posterior's standard deviation of candidates that have not been trained. On three
@@ -113,7 +113,7 @@ class Proposer:
         with threadpool_limits(1):
             trainings = history.trainings
             _, fitted = self.fit(history)
-            scale = Scale.fit(trainings, len(history.budgets), self.num_starts)
+            scale = AccuracyScale.fit(trainings, len(history.budgets), self.num_starts)
             # The pool of a huge space does not hold all candidates that have been trained.
             rows = self.factors.one_hot(trainings.codes)
             own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
@@ -184,7 +184,7 @@ class Proposer:
         self, base: Trainings, fidelity_gaps: tuple[float, ...]
     ) -> tuple[Pool, Posterior]:
         rows = self.factors.one_hot(base.codes)
-        values = Scale.fit(base, len(fidelity_gaps), self.num_starts).apply(
+        values = AccuracyScale.fit(base, len(fidelity_gaps), self.num_starts).apply(
             base.accuracies, base.budgets
         )
         seen = Observations.single(rows, base.budgets, values)
@@ -224,7 +224,7 @@ class _Valuation:
         self.history = history
         trainings = history.trainings
         self.pool, self.posterior = proposer.fit(history)
-        self.scale = Scale.fit(trainings, len(history.budgets), proposer.num_starts)
+        self.scale = AccuracyScale.fit(trainings, len(history.budgets), proposer.num_starts)
         self.values = self.scale.apply(trainings.accuracies, trainings.budgets)
         self.noise = float(self.posterior.kernel.noise[-1])
         num_finished = len(self.posterior)

@@ -1,8 +1,8 @@
 """How alike the levels of a space's slots are: what an accuracy model knows of a candidate.
 
 A candidate is one level in each of its slots. A level is described by its attributes, as
-``{"integration": "pre", "reduction": 4.0}``; without any it is "nothing here". Levels of
-different slots with the same description are the same word, so that what is learnt of r = 4 in one
+``{"integration": "pre", "reduction": 4.0}``; a level without attributes is no SE. Levels of
+different slots with equal descriptions are fully alike, so that what is learnt of r = 4 in one
 stage says something about r = 4 in another.
 """
 
@@ -83,10 +83,10 @@ class Factors:
         """
         names = [frozenset(description) for description in self._all]
         direct = np.array([[not a or not b or bool(a & b) for b in names] for a in names])
-        from scipy.sparse.csgraph import connected_components  # a quarter of a second to import
-
-        _, group = connected_components(direct)
-        return np.asarray(group[:, None] == group[None, :])
+        reached, known = direct, 0
+        while (count := int(reached.sum())) > known:
+            reached, known = np.asarray(reached @ reached), count
+        return reached
 
     def one_hot(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return ``(n, num_levels)``: 1 at the level of each slot, from ``(n, num_slots)``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import moocore
 import numpy as np
@@ -23,17 +23,13 @@ from se_search.analysis.pareto import (
     seed_sd,
     summarize,
 )
+from se_search.analysis.statistics import CONFIDENCE, median_and_interval
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.space.texts import encode_texts
-from se_search.surrogate.candidate_posterior import (
-    CONFIDENCE,
-    CandidatePosterior,
-    compute_posterior,
-    quantiles,
-)
-from se_search.surrogate.features import Factors
-from se_search.surrogate.trainings import Trainings
+
+if TYPE_CHECKING:
+    from se_search.surrogate.candidate_posterior import CandidatePosterior
 
 Array = NDArray[np.float64]
 
@@ -63,15 +59,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PosteriorCandidate:
-    """A candidate with what is believed of its accuracy after a full training.
+    """A candidate with the posterior of its accuracy after a full training.
 
     Attributes:
-        summary: plain means over its seeds; ``summary.on_front`` is by those.
-        estimate: its accuracy without the luck of its seeds; the mean where there is no model.
-        estimate_sd: how well that is known; None: not known.
-        low: lower end of the 95 % interval; None: not known.
-        high: upper end.
-        probability_on_front: among all candidates that have a full training; None: not known.
+        summary: plain means over the candidate's seeds; ``summary.on_front`` is by plain means.
+        estimate: posterior mean of the accuracy; the plain mean where there is no model.
+        estimate_sd: standard deviation of the estimate; None: not known.
+        low: lower end of the 95 % interval of the accuracy; None: not known.
+        high: upper end of the 95 % interval of the accuracy; None: not known.
+        probability_on_front: that no other candidate with a full training is better at no higher
+            cost; None: not known.
         on_front: whether no other candidate has a better estimate at no higher cost.
     """
 
@@ -84,7 +81,7 @@ class PosteriorCandidate:
     on_front: bool
 
     def flat(self) -> dict[str, Any]:
-        """Return all as one row: a summary's fields, what is believed, both marks."""
+        """Return one row: the summary's fields, the posterior's, the marks of both fronts."""
         row = asdict(self.summary)
         on_plain_front = row.pop("on_front")
         return row | {
@@ -100,17 +97,17 @@ class PosteriorCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PosteriorFront:
-    """The front of a study, and how far it may be believed.
+    """The front of a run, and how sure it is.
 
     Attributes:
-        candidates: that have a full training, in the order of their first one.
-        reason: why there is no model and all estimates are plain means; None: there is one.
+        candidates: all that have a full training, in the order of their first full training.
+        reason: why there is no model and all estimates are plain means; None: there is a model.
         seed_sd: standard deviation over seeds, pooled over repeated candidates; None: not known.
         hypervolume: of all candidates; each cost's logarithm is scaled to 0..1 over them. With
             one cost that is the best accuracy at a cost less ``reference``, averaged over the
             logarithm of the cost. None: there is no model, or a cost does not vary.
-        plain_hypervolume: the same of the plain means, which luck makes too great.
-        reference: the accuracy from which hypervolume counts: that of the worst full training.
+        plain_hypervolume: hypervolume of the plain means, which luck makes too great.
+        reference: the accuracy of the worst full training, from which hypervolume counts.
         attainment: by cost, the best accuracy at that cost or less; empty: there is no model.
     """
 
@@ -206,6 +203,11 @@ def fit_front(
         return plain_front(summaries, f"fewer than {MIN_TRAININGS} trainings have ended")
     if len(summaries) < 2:
         return plain_front(summaries, "fewer than two candidates have a full training")
+    # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
+    from se_search.surrogate.candidate_posterior import compute_posterior
+    from se_search.surrogate.features import Factors
+    from se_search.surrogate.trainings import Trainings
+
     factors = Factors(space.describe_levels())
     codes = encode_texts(space, [record.candidate for record in ended])
     budgets = sorted({record.epochs for record in ended})
@@ -279,7 +281,9 @@ def _summarize_posterior(
     area = plain = None
     if (np.ptp(costs, axis=0) > 0).all():
         scaled = _scale_costs(costs)
-        area = MedianInterval(*quantiles(_areas(scaled, posterior.draws, reference)).tolist())
+        area = MedianInterval(
+            *median_and_interval(_areas(scaled, posterior.draws, reference)).tolist()
+        )
         plain = float(_areas(scaled, posterior.means[None], reference)[0])
     attainment = {
         name: _attain(costs[:, column], posterior.draws) for column, name in enumerate(names)
@@ -310,7 +314,7 @@ def _attain(costs: Array, draws: Array) -> tuple[Step, ...]:
     order = np.argsort(costs, kind="stable")
     best = np.maximum.accumulate(draws[:, order], axis=1)
     last = np.append(np.flatnonzero(np.diff(costs[order])), len(costs) - 1)
-    found = quantiles(best[:, last])
+    found = median_and_interval(best[:, last])
     return tuple(
         Step(float(cost), *map(float, ends))
         for cost, *ends in zip(costs[order][last], *found, strict=True)

@@ -14,7 +14,7 @@ TAIL_SCALE = 0.25  # interquartile ranges below the floor at which compression s
 
 
 @dataclass(frozen=True)
-class Scale:
+class AccuracyScale:
     """How accuracies are brought to a common scale: poor ones compressed, then mean 0 and sd 1.
 
     A network that hardly trains is as far from the front as one that does not train at all; left
@@ -36,7 +36,7 @@ class Scale:
     @classmethod
     def fit(
         cls, trainings: Trainings, num_budgets: int, num_starts: int, fence: float = 0.0
-    ) -> Scale:
+    ) -> AccuracyScale:
         """Fit the scale to trainings; at least one is needed.
 
         Args:

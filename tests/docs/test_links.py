@@ -14,7 +14,9 @@ MORE_PAGES = (
 )
 
 
-@pytest.mark.parametrize("page", {*PAGES, *MORE_PAGES}, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", sorted({*PAGES, *MORE_PAGES}), ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_links_lead_somewhere(page):
     for link in read_links(page):
         path, _, anchor = link.partition("#")

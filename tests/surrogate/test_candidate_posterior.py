@@ -17,7 +17,7 @@ from se_search.surrogate.candidate_posterior import (
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel
 from se_search.surrogate.likelihood import fit_kernel
-from se_search.surrogate.scale import Scale
+from se_search.surrogate.scale import AccuracyScale
 from se_search.surrogate.trainings import Observations, Trainings
 
 
@@ -39,7 +39,7 @@ def test_estimates_and_probabilities_are_those_of_brute_force_over_a_tiny_space(
     trainings, _, costs = make_trainings(3, 30)
     found = compute_posterior(FACTORS, trainings, [4], costs, num_kernels=0)
     rows = FACTORS.one_hot(trainings.codes)
-    scale = Scale.fit(trainings, 1, NUM_STARTS, FENCE)
+    scale = AccuracyScale.fit(trainings, 1, NUM_STARTS, FENCE)
     values = scale.apply(trainings.accuracies, trainings.budgets)
     prior = Kernel(FACTORS, (0.0,), noise_share=NOISE_SHARE)
     kernel = fit_kernel(prior, Observations.pooled(trainings, rows, values))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from se_search.surrogate.scale import Scale
+from se_search.surrogate.scale import AccuracyScale
 from se_search.surrogate.trainings import Trainings
 
 
@@ -20,7 +20,7 @@ ACCURACIES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 @given(ACCURACIES, st.floats(0, 1), st.floats(0, 1))
 def test_a_better_accuracy_is_never_lower_on_the_scale(accuracies, one, other):
-    scale = Scale.fit(trainings_of(accuracies), 1, 20)
+    scale = AccuracyScale.fit(trainings_of(accuracies), 1, 20)
     low, high = scale.apply(np.array(sorted([one, other])), np.zeros(2, np.int64))
     assert low <= high
 
@@ -28,7 +28,7 @@ def test_a_better_accuracy_is_never_lower_on_the_scale(accuracies, one, other):
 @given(st.lists(st.integers(0, 1000), min_size=4, max_size=40, unique=True))
 def test_undoing_is_the_inverse_above_the_floor_and_short_of_it_below(thousandths):
     accuracies = np.array(thousandths) / 1000
-    scale = Scale.fit(trainings_of(accuracies), 1, 40)
+    scale = AccuracyScale.fit(trainings_of(accuracies), 1, 40)
     budgets = np.zeros(len(accuracies), np.int64)
     found = scale.undo(scale.apply(accuracies, budgets))
     floor = np.quantile(accuracies, 0.25)
@@ -39,7 +39,7 @@ def test_undoing_is_the_inverse_above_the_floor_and_short_of_it_below(thousandth
 
 
 def test_below_the_floor_distances_are_as_their_logarithms_and_begin_as_they_are():
-    scale = Scale.fit(trainings_of(np.linspace(0.5, 0.9, 21)), 1, 21)
+    scale = AccuracyScale.fit(trainings_of(np.linspace(0.5, 0.9, 21)), 1, 21)
     floor, width = 0.6, 0.25 * (0.8 - 0.6)  # a quarter of the middle half
     below = np.array([1e-6, width, 10 * width])
     found = scale.undo(scale.apply(floor - below, np.zeros(3, np.int64)))
@@ -49,14 +49,14 @@ def test_below_the_floor_distances_are_as_their_logarithms_and_begin_as_they_are
 
 def test_the_floor_is_set_by_the_first_trainings_alone():
     starts = np.linspace(0.5, 0.9, 8)
-    few = Scale.fit(trainings_of(starts), 1, 8)
-    more = Scale.fit(trainings_of([*starts, *np.full(50, 0.95)]), 1, 8)
+    few = AccuracyScale.fit(trainings_of(starts), 1, 8)
+    more = AccuracyScale.fit(trainings_of([*starts, *np.full(50, 0.95)]), 1, 8)
     assert few.floors == more.floors
 
 
 def test_full_accuracies_have_mean_0_and_standard_deviation_1():
     accuracies = np.random.default_rng(0).uniform(0.6, 0.9, 30)
-    scale = Scale.fit(trainings_of(accuracies), 1, 30)
+    scale = AccuracyScale.fit(trainings_of(accuracies), 1, 30)
     standard = scale.apply(accuracies, np.zeros(30, np.int64))
     assert standard.mean() == pytest.approx(0, abs=1e-9)
     assert standard.std() == pytest.approx(1)
@@ -64,7 +64,7 @@ def test_full_accuracies_have_mean_0_and_standard_deviation_1():
 
 def test_each_budget_has_a_floor_of_its_own():
     short, full = np.linspace(0.1, 0.3, 9), np.linspace(0.7, 0.9, 9)
-    scale = Scale.fit(trainings_of([*short, *full], np.repeat([0, 1], 9)), 2, 9)
+    scale = AccuracyScale.fit(trainings_of([*short, *full], np.repeat([0, 1], 9)), 2, 9)
     np.testing.assert_allclose(scale.floors, [0.15, 0.75])
     standard = scale.apply(full, np.ones(9, np.int64))
     assert standard.mean() == pytest.approx(0, abs=1e-9)
@@ -72,8 +72,8 @@ def test_each_budget_has_a_floor_of_its_own():
 
 def test_poor_outliers_move_neither_the_order_of_the_good_ones_nor_their_distances_much():
     good = np.linspace(0.70, 0.74, 12)
-    usual = Scale.fit(trainings_of([*good, 0.69, 0.68, 0.67]), 1, 20)
-    broken = Scale.fit(trainings_of([*good, 0.10, 0.11, 0.12]), 1, 20)
+    usual = AccuracyScale.fit(trainings_of([*good, 0.69, 0.68, 0.67]), 1, 20)
+    broken = AccuracyScale.fit(trainings_of([*good, 0.10, 0.11, 0.12]), 1, 20)
     zeros = np.zeros(12, np.int64)
     apart = [np.ptp(scale.apply(good, zeros)) for scale in (usual, broken)]
     assert (np.diff(broken.apply(good, zeros)) > 0).all()
@@ -82,13 +82,13 @@ def test_poor_outliers_move_neither_the_order_of_the_good_ones_nor_their_distanc
 
 
 def test_one_training_has_a_scale():
-    scale = Scale.fit(trainings_of([0.5]), 1, 8)
+    scale = AccuracyScale.fit(trainings_of([0.5]), 1, 8)
     assert scale.apply(np.array([0.5]), np.array([0])).tolist() == [0.0]
     assert np.isfinite(scale.floor)
 
 
 def test_before_any_full_training_the_scale_is_that_of_the_short_ones():
-    scale = Scale.fit(trainings_of([0.2, 0.3, 0.4], [0, 0, 0]), 2, 8)
+    scale = AccuracyScale.fit(trainings_of([0.2, 0.3, 0.4], [0, 0, 0]), 2, 8)
     assert scale.undo(np.array([scale.floor]))[0] == pytest.approx(0.25)
     assert np.isfinite(scale.apply(np.array([0.5]), np.array([1]))).all()
 
@@ -96,7 +96,7 @@ def test_before_any_full_training_the_scale_is_that_of_the_short_ones():
 def test_standardised_accuracies_are_the_accuracies_again():
     accuracies = np.concatenate([np.linspace(0.78, 0.82, 40), [0.1, 0.5, 0.7]])
     trainings = Trainings(np.zeros((43, 3), np.int16), np.zeros(43, np.int64), accuracies)
-    scale = Scale.fit(trainings, 1, 20, fence=2.0)
+    scale = AccuracyScale.fit(trainings, 1, 20, fence=2.0)
     values = scale.apply(accuracies, trainings.budgets)
     np.testing.assert_allclose(scale.invert(values), accuracies, rtol=1e-6)
     assert np.ptp(values) < 10  # the worst one is 60 standard deviations of the rest away
@@ -105,12 +105,12 @@ def test_standardised_accuracies_are_the_accuracies_again():
 @given(ACCURACIES, st.sampled_from([0.0, 2.0]))
 def test_inverting_gives_back_any_accuracy(accuracies, fence):
     trainings = trainings_of(accuracies)
-    scale = Scale.fit(trainings, 1, 20, fence)
+    scale = AccuracyScale.fit(trainings, 1, 20, fence)
     values = scale.apply(trainings.accuracies, trainings.budgets)
     np.testing.assert_allclose(scale.invert(values), accuracies, atol=1e-6)
 
 
 def test_the_floor_lies_so_many_interquartile_ranges_below_the_lower_quartile():
     trainings = trainings_of(np.linspace(0.5, 0.9, 21))
-    floors = [Scale.fit(trainings, 1, 21, fence).floors[0] for fence in (0.0, 1.0, 2.0)]
+    floors = [AccuracyScale.fit(trainings, 1, 21, fence).floors[0] for fence in (0.0, 1.0, 2.0)]
     assert floors == pytest.approx([0.6, 0.4, 0.2])
