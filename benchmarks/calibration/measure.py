@@ -66,7 +66,7 @@ COLUMNS = ("group", "name", "value", "error", "low", "high", "count", "verdict")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Effort:
     """The searches and simulated studies that are made.
 
     Attributes:
@@ -86,12 +86,12 @@ class Plan:
     pairs: Sequence[int] = NUM_PAIRS
 
 
-def measure_all(tables: Sequence[TableSpace], plan: Plan, output: Path) -> list[Measurement]:
+def measure_all(tables: Sequence[TableSpace], effort: Effort, output: Path) -> list[Measurement]:
     """Measure all numbers, print each as it is known, and write the files of a folder.
 
     Args:
         tables: of finished trainings.
-        plan: the searches and simulated studies.
+        effort: the searches and simulated studies.
         output: a folder; it is made.
     """
     output.mkdir(parents=True, exist_ok=True)
@@ -99,9 +99,9 @@ def measure_all(tables: Sequence[TableSpace], plan: Plan, output: Path) -> list[
     for table in tables:
         noise = table_noise(table)
         noises[table.name] = noise, noise
-    measurements = measure_claims(noises, plan.claims, plan.pairs)
+    measurements = measure_claims(noises, effort.claims, effort.pairs)
     print(*measurements, sep="\n", flush=True)
-    frame = judge_searches(tables, plan, output / "candidates.csv")
+    frame = judge_searches(tables, effort, output / "candidates.csv")
     of_searches = measure_searches(frame)
     print(*of_searches, sep="\n")
     measurements += of_searches
@@ -123,7 +123,7 @@ def measure_all(tables: Sequence[TableSpace], plan: Plan, output: Path) -> list[
 
 
 def list_searches(
-    tables: Sequence[TableSpace], plan: Plan
+    tables: Sequence[TableSpace], effort: Effort
 ) -> Iterator[tuple[str, World, str, int]]:
     """Yield the group that a search counts to, its world, its sampler and its run."""
     worlds = [
@@ -131,8 +131,8 @@ def list_searches(
         for space in tables
         for num_seen in range(1, min(3, space.accuracies.shape[1]))
     ]
-    for run in range(plan.runs):
-        for shape, seed_sd in product(plan.shapes, plan.seed_sds):
+    for run in range(effort.runs):
+        for shape, seed_sd in product(effort.shapes, effort.seed_sds):
             world = simulate(shape, seed_sd, run)
             for sampler in ("random", "pareto"):
                 yield f"simulated, {sampler}", world, sampler, run
@@ -140,7 +140,7 @@ def list_searches(
             yield group, world, "pareto", run
 
 
-def judge_searches(tables: Sequence[TableSpace], plan: Plan, path: Path) -> pd.DataFrame:
+def judge_searches(tables: Sequence[TableSpace], effort: Effort, path: Path) -> pd.DataFrame:
     """Make all searches and return their judged candidates; progress goes to stderr.
 
     Each search's rows are added to the file at ``path`` as it ends.
@@ -148,9 +148,9 @@ def judge_searches(tables: Sequence[TableSpace], plan: Plan, path: Path) -> pd.D
     frames: list[pd.DataFrame] = []
     started = time.monotonic()
     path.unlink(missing_ok=True)
-    for number, (group, world, sampler, run) in enumerate(list_searches(tables, plan), start=1):
-        made = search(world, sampler, run, min(max(plan.trainings), world.space.size))
-        for count in plan.trainings:
+    for number, (group, world, sampler, run) in enumerate(list_searches(tables, effort), start=1):
+        made = search(world, sampler, run, min(max(effort.trainings), world.space.size))
+        for count in effort.trainings:
             frame = judge_search(made.first(count))
             frame.insert(0, "search", f"{world.name}, {sampler}, {run}")
             frame.insert(0, "trainings", count)
@@ -195,17 +195,17 @@ def list_bins(bins: pd.DataFrame) -> Mapping[str, Mapping[int, list[tuple[float,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure everything that the command line asks for."""
-    plan = Plan()
+    effort = Effort()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--table", type=Path, action="append", default=[], help="a CSV file")
-    parser.add_argument("--runs", type=int, default=plan.runs, help="searches of each kind (10)")
-    parser.add_argument("--trainings", type=int, nargs="+", default=plan.trainings)
-    parser.add_argument("--claims", type=int, default=plan.claims, help="of each kind (2000)")
+    parser.add_argument("--runs", type=int, default=effort.runs, help="searches of each kind (10)")
+    parser.add_argument("--trainings", type=int, nargs="+", default=effort.trainings)
+    parser.add_argument("--claims", type=int, default=effort.claims, help="of each kind (2000)")
     parser.add_argument("--output", type=Path, default=Path("calibration"), help="a folder")
     options = parser.parse_args(arguments)
     own = read_nas_bench_se()
     tables = [*map(read_table, options.table), *([own] if own else [])]
-    measure_all(tables, Plan(options.runs, options.trainings, options.claims), options.output)
+    measure_all(tables, Effort(options.runs, options.trainings, options.claims), options.output)
 
 
 if __name__ == "__main__":

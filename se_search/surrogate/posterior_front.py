@@ -43,7 +43,7 @@ MODEL_VERSION = 1  # another number for another model: what was kept of the old 
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class MedianInterval:
     """A number that is not known exactly: its median, and the ends of its 95 % interval."""
 
     median: float
@@ -117,7 +117,7 @@ class PosteriorFront:
     candidates: tuple[PosteriorCandidate, ...]
     reason: str | None
     seed_sd: float | None
-    hypervolume: Interval | None
+    hypervolume: MedianInterval | None
     plain_hypervolume: float | None
     reference: float | None
     attainment: Mapping[str, tuple[Step, ...]]
@@ -167,7 +167,7 @@ class PosteriorFront:
             **dict(data)
             | {
                 "candidates": tuple(candidates),
-                "hypervolume": None if area is None else Interval(**area),
+                "hypervolume": None if area is None else MedianInterval(**area),
                 "attainment": steps,
             }
         )
@@ -279,7 +279,7 @@ def _summarize_posterior(
     area = plain = None
     if (np.ptp(costs, axis=0) > 0).all():
         scaled = _scale_costs(costs)
-        area = Interval(*quantiles(_areas(scaled, posterior.draws, reference)).tolist())
+        area = MedianInterval(*quantiles(_areas(scaled, posterior.draws, reference)).tolist())
         plain = float(_areas(scaled, posterior.means[None], reference)[0])
     attainment = {
         name: _attain(costs[:, column], posterior.draws) for column, name in enumerate(names)

@@ -10,7 +10,7 @@ from support.tables import write_made_up_table
 
 from benchmarks.calibration.claims import CLAIM_SD, boundary_cases, false_verdicts
 from benchmarks.calibration.judging import NUM_CONFIRM, judge_search, make_judge
-from benchmarks.calibration.measure import Plan, list_bins, measure_all
+from benchmarks.calibration.measure import Effort, list_bins, measure_all
 from benchmarks.calibration.measures import (
     Measurement,
     calibration_error,
@@ -210,10 +210,10 @@ def test_every_number_is_printed_and_written_with_the_candidates_that_it_rests_o
     table, tmp_path, capsys
 ):
     output = tmp_path / "out"
-    plan = Plan(
+    effort = Effort(
         runs=2, trainings=(10, 14), claims=20, shapes=("additive",), seed_sds=(0.4,), pairs=(6,)
     )
-    measure_all([table], plan, output)
+    measure_all([table], effort, output)
     lines = capsys.readouterr().out.splitlines()
     with (output / "measurements.csv").open(newline="") as file:
         measured = list(csv.DictReader(file))
