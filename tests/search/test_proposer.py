@@ -313,7 +313,7 @@ def test_replicates_can_be_refused():
 # --- posterior ------------------------------------------------------------------------------------
 
 
-def test_beliefs_are_near_the_truth_and_pool_what_was_trained():
+def test_estimates_are_near_the_truth_and_pool_what_was_trained():
     decisions, known = run(make_proposer(NOISY), look_up(NOISY), 50)
     history = history_of(known[-1], 3)
     mean, sd = make_proposer(NOISY).estimate(history)
@@ -324,7 +324,7 @@ def test_beliefs_are_near_the_truth_and_pool_what_was_trained():
     assert np.mean(np.abs(error) < 2 * sd[above]) > 0.8
 
 
-def test_beliefs_do_not_depend_on_what_is_running():
+def test_estimates_do_not_depend_on_what_is_running():
     _, known = run(make_proposer(NOISY), look_up(NOISY), 20)
     running = [Trial(trial.codes) for trial in known[-1][-6:]]
     finished = list(known[-1])
@@ -336,7 +336,7 @@ def test_beliefs_do_not_depend_on_what_is_running():
         np.testing.assert_array_equal(without, and_with)
 
 
-def test_what_is_not_in_the_pool_of_a_huge_space_has_a_belief_of_its_own(monkeypatch):
+def test_a_candidate_outside_of_the_pool_of_a_huge_space_has_an_estimate_of_its_own(monkeypatch):
     """As what was proposed with an earlier pool, and has finished since the model was fitted."""
     for name, value in (("MAX_WHOLE", 1_000), ("NUM_DRAWN", 400), ("NUM_KEPT", 100)):
         monkeypatch.setattr(pool_module, name, value)

@@ -23,7 +23,7 @@ def write_made_up_table(
         num_seeds: ``accuracy_…`` columns, which differ by a little noise.
         keep: which combinations the table has.
         shorter: epochs of trainings that the table has as well; they are worse and noisier.
-        noise: of those.
+        noise: standard deviation of the shorter trainings.
     """
     rng, other = np.random.default_rng(0), np.random.default_rng(1)
     gains = np.array([0.02, -0.03, 0.05, 0.01, 0.04, -0.02])[:num_columns]
