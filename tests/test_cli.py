@@ -109,6 +109,7 @@ def test_optuna_opens_the_same_file(finished):
 
 def test_python_sees_the_run_as_data_frames(finished):
     run = se_search.open_run(finished[1])
+    assert repr(run) == f"Run({str(finished[1])!r}, 5 trials)"
     assert isinstance(run.trials, pd.DataFrame)
     pd.testing.assert_frame_equal(
         run.trials.drop(columns="reason"),

@@ -92,11 +92,6 @@ class PairedComparison:
         """
         return smallest_sign_flip_p(self.n)
 
-    @property
-    def can_be_significant(self) -> bool:
-        """Whether there are enough pairs for the sign-flip test to reach its level at all."""
-        return self.smallest_p <= _level(self.confidence)
-
 
 def compare(
     a: Replicates, b: Replicates, *, confidence: float = 0.95, seed: int = 0

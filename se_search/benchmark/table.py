@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,11 +87,6 @@ class TableSpace:
     def size(self) -> int:
         """The number of rows."""
         return len(self._rows)
-
-    @property
-    def num_combinations(self) -> int:
-        """The number of combinations of levels, including those that the table lacks."""
-        return math.prod(len(levels) for levels in self.levels)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -31,7 +31,7 @@ from se_search.space.bound import BoundSpace
 from se_search.space.schema import Limits, SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import write_backbone
+from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore
 from se_search.training.datasets import DataInfo, describe_data
 
@@ -186,6 +186,7 @@ def make_config(
     return {
         "identity": run.identity,
         "hash": run.hash,
+        "backbone_digest": digest_backbone(run.backbone),
         "search": {
             "space": options.space,
             "sampler": options.sampler,

@@ -95,7 +95,7 @@ def list_items(
                 f"`{search.get('space', '?')}`, granularity {identity['space']['granularity']}; "
                 "`config.yaml` has all of it",
             ),
-            Item("Protocol.", _describe_protocol(config)),
+            Item("Protocol.", _describe_identity(config)),
             Item(
                 "Code is public.",
                 None,
@@ -180,7 +180,7 @@ def _describe_recipe(recipe: Mapping[str, Any]) -> str:
     )
 
 
-def _describe_protocol(config: Mapping[str, Any]) -> str | None:
+def _describe_identity(config: Mapping[str, Any]) -> str | None:
     if "hash" not in config:
         return None
     return (

@@ -44,6 +44,9 @@ class Run:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder.path)!r}, {len(self.records)} trials)"
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The contents of ``config.yaml``, with versions and hardware."""

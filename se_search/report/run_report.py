@@ -15,7 +15,7 @@ from se_search.analysis.rungs import MIN_COMPARED, RungFinding, judge_rungs
 from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
-from se_search.report.format import interval, number, percent
+from se_search.report.format import count, interval, number, percent
 from se_search.store.confirmations import Round, read_rounds
 from se_search.store.files import write_table
 from se_search.store.front_cache import read_posterior_front
@@ -312,8 +312,8 @@ def _rung_row(finding: RungFinding) -> list[object]:
 
 
 def _title(config: dict[str, Any]) -> str:
-    study = config["identity"]
+    identity = config["identity"]
     return (
-        f"{study['backbone']['name']} on {study['data']['name']}, {study['epochs']} epochs, "
-        f"space {config['search']['space']}"
+        f"{identity['backbone']['name']} on {identity['data']['name']}, "
+        f"{count(identity['epochs'], 'epoch')}, space {config['search']['space']}"
     )

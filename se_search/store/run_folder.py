@@ -16,6 +16,11 @@ from se_search.store.files import read_yaml, write_yaml
 from se_search.store.identity import compare_identities
 
 FORMAT = 2  # of a run's folder; another number wherever an older folder can't be read any more
+# What a report can't do without; `se-search run` writes all of it.
+REQUIRED = (
+    *("identity.objectives", "identity.epochs", "identity.space.choices", "identity.space.block"),
+    *("identity.backbone.name", "identity.data.name", "identity.data.validation", "search.space"),
+)
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -44,12 +49,16 @@ class RunFolder:
         """Return the folder of a run that is there, by its path or by its name in ``runs_dir``.
 
         Raises:
-            RunError: there is no run.
+            RunError: there is no run, or its configuration lacks what every run's has.
         """
-        for folder in (path, runs_dir / path):
+        tried = list(dict.fromkeys([path, runs_dir / path]))
+        for folder in tried:
             if (folder / "config.yaml").is_file():
-                return cls(folder)
-        raise RunError(f"no run at {path} nor at {runs_dir / path}: there is no config.yaml")
+                found = cls(folder)
+                found._refuse_incomplete(found.read_config())
+                return found
+        places = " nor at ".join(map(str, tried))
+        raise RunError(f"no run at {places}: there is no config.yaml")
 
     @property
     def database(self) -> Path:
@@ -180,7 +189,10 @@ class RunFolder:
         if number != FORMAT:
             raise self._refuse_format(number)
         if not isinstance(config.get("identity"), dict):
-            raise RunError(f"{self.config_file} is no configuration of a run: it has no 'identity'")
+            raise RunError(
+                f"{self.config_file} is no configuration of a run: 'identity' is not there, or is "
+                "no mapping"
+            )
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -205,6 +217,16 @@ class RunFolder:
                 f"{self.path} holds another search, and trials of the two can't be compared:\n"
                 f"{lines}\nRun the command that it was started with, or take another --name."
             )
+
+    def _refuse_incomplete(self, config: Mapping[str, Any]) -> None:
+        for key in REQUIRED:
+            value: Any = config
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is None:
+                raise RunError(
+                    f"{self.config_file} is no configuration of a run: it has no {key!r}"
+                )
 
     def _refuse_format(self, number: object) -> RunError:
         found = "a run that states no format" if number is None else f"a run of format {number!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -32,14 +33,29 @@ def read_backbone(folder: RunFolder, *, allow_code: bool = False) -> Backbone:
         allow_code: whether the user's code may be run to make the network.
 
     Raises:
-        RunError: ``backbone.json`` is not there, or can't be read.
+        RunError: ``backbone.json`` is not there, can't be read, or is not as the run wrote it.
     """
     path = folder.backbone_file
+    if not path.is_file():
+        raise RunError(f"{path} is not there: the run's backbone is not known")
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        return backbone_from_json(row, allow_code=allow_code)
+        backbone = backbone_from_json(row, allow_code=allow_code)
     except (OSError, ValueError, BackboneError) as cause:
         raise RunError(f"{path} can't be read: {cause}") from cause
+    written = folder.read_config().get("backbone_digest")
+    if written is not None and digest_backbone(backbone) != written:
+        raise RunError(
+            f"{path} has been changed since the run was started: its digest is "
+            f"{digest_backbone(backbone)}, not {written}"
+        )
+    return backbone
+
+
+def digest_backbone(backbone: Backbone) -> str:
+    """Return twelve hexadecimal digits over all that ``backbone.json`` says of a backbone."""
+    text = json.dumps(backbone_to_json(backbone), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_space(folder: RunFolder) -> BoundSpace:

@@ -57,7 +57,7 @@ def read_records(path: Path) -> list[TrialRecord]:
         )
         storage.remove_session()
     except Exception as cause:  # sqlite3, SQLAlchemy and Optuna each raise their own
-        raise RunError(f"{path} can't be read as the trials of a run: {cause}") from cause
+        raise RunError(f"{path} can't be read as the trials of a run: {_reason(cause)}") from cause
     finally:
         pool.dispose()
     return [
@@ -104,7 +104,7 @@ class TrialStore:
             raise
         except Exception as cause:  # sqlite3, SQLAlchemy, Alembic and Optuna each raise their own
             self._pool.dispose()
-            raise RunError(f"{path} can't be opened for trials: {cause}") from cause
+            raise RunError(f"{path} can't be opened for trials: {_reason(cause)}") from cause
         with warnings.catch_warnings():
             # Experimental, and the only way to have the dashboard name the objectives.
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -275,3 +275,10 @@ def _use_write_ahead_log(path: Path) -> None:
     """Let the dashboard and reports read while the coordinator writes; the file remembers it."""
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _reason(error: BaseException) -> str:
+    """Return what SQLite says, which Optuna and SQLAlchemy wrap in errors of their own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)

@@ -18,6 +18,7 @@ from support.networks import make_backbone
 from support.sessions import MadeUpSessions
 
 from se_search.backbone import FeatureMap, Site
+from se_search.backbone_file import backbone_from_json
 from se_search.candidate import Candidate
 from se_search.commands.confirm import confirm
 from se_search.commands.confirm_candidates import choose_candidates, fresh_seeds, se_everywhere
@@ -40,6 +41,7 @@ from se_search.report.confirmation import confirmation_sentences, print_confirma
 from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import digest_backbone
 from se_search.store.run_space import read_space as read_run_space
 from se_search.store.training_log import read_log
 from se_search.store.trials import read_records
@@ -212,10 +214,12 @@ def test_what_is_no_longer_the_same_is_named_and_nothing_is_trained(
 
 
 def change_backbone(folder):
-    """Let the folder say that the network is of other channels; its size and costs stay."""
+    """Let the folder say that the network was of other channels; its size and costs stay."""
     row = json.loads(folder.backbone_file.read_text())
     row["sites"]["stage5.block1"]["rectified"] = [8, 1]
     folder.backbone_file.write_text(json.dumps(row))
+    config = folder.read_config()
+    folder.write_config(config | {"backbone_digest": digest_backbone(backbone_from_json(row))})
 
 
 def test_a_network_that_has_changed_since_the_search_is_not_trained(folder, train):

@@ -28,7 +28,7 @@ class Notes(QuietDisplay):
 
 
 @pytest.fixture
-def launch(tmp_path):
+def run_search(tmp_path):
     """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
 
     def run(**options):
@@ -41,17 +41,17 @@ def launch(tmp_path):
 
 
 def test_a_search_leaves_its_trials_and_its_front_in_a_folder_named_after_the_space(
-    launch, tmp_path
+    run_search, tmp_path
 ):
-    outcome, sessions, _ = launch()
+    outcome, sessions, _ = run_search()
     rows = read_rows(tmp_path / "stages" / "trials.csv")
     assert [row["candidate"] for row in rows] == [str(a.candidate) for a in sessions.trained]
     assert outcome.folder.pareto_csv.is_file()
     assert outcome.signal is None
 
 
-def test_what_the_user_asks_for_reaches_the_session(launch, tmp_path):
-    _, sessions, _ = launch(
+def test_what_the_user_asks_for_reaches_the_session(run_search, tmp_path):
+    _, sessions, _ = run_search(
         workers=3, threads=2, accelerator="cpu", timeout=7.0, data_dir=tmp_path / "data"
     )
     (request,) = sessions.requests
@@ -60,18 +60,18 @@ def test_what_the_user_asks_for_reaches_the_session(launch, tmp_path):
     assert (request.data, request.backbone) == ("digits", "resnet20_bottleneck")
 
 
-def test_a_search_never_reads_the_test_images(launch):
-    assert [task.with_test for task in launch()[1].tasks] == [False]
+def test_a_search_never_reads_the_test_images(run_search):
+    assert [task.with_test for task in run_search()[1].tasks] == [False]
 
 
-def test_the_precision_of_the_session_is_part_of_the_run(launch):
-    assert launch()[0].folder.read_config()["identity"]["precision"] == "32-true"
+def test_the_precision_of_the_session_is_part_of_the_run(run_search):
+    assert run_search()[0].folder.read_config()["identity"]["precision"] == "32-true"
 
 
-def test_another_run_in_the_folder_is_refused_before_a_session_is_opened(launch):
-    launch()
+def test_another_run_in_the_folder_is_refused_before_a_session_is_opened(run_search):
+    run_search()
     with pytest.raises(RunChangedError, match="seed: 0 in the run, 1 asked for"):
-        launch(seed=1)
+        run_search(seed=1)
 
 
 def test_a_run_that_gets_no_session_leaves_no_configuration(tmp_path):
@@ -84,9 +84,9 @@ def test_a_run_that_gets_no_session_leaves_no_configuration(tmp_path):
     assert not (tmp_path / "stages" / "config.yaml").exists()
 
 
-def test_a_sampler_that_is_not_there_is_refused_with_those_that_are(launch):
+def test_a_sampler_that_is_not_there_is_refused_with_those_that_are(run_search):
     with pytest.raises(RunError, match=f"'magic' is not one of {', '.join(SAMPLERS)}"):
-        launch(sampler="magic")
+        run_search(sampler="magic")
 
 
 def test_the_help_of_the_sampler_option_names_every_sampler():

@@ -51,10 +51,36 @@ def test_no_name_leads_out_of_the_runs_folder(name):
     assert os.path.basename(path) == name
 
 
+COMPLETE = {
+    "identity": {
+        "objectives": ["accuracy", "params"],
+        "epochs": 4,
+        "space": {"choices": {}, "block": {}},
+        "backbone": {"name": "tiny"},
+        "data": {"name": "digits", "validation": 10},
+    },
+    "search": {"space": "stages"},
+}
+
+
 def test_a_run_is_found_by_its_path_or_by_its_name(folder, tmp_path):
-    folder.write_config({"identity": IDENTITY})
+    folder.write_config(COMPLETE)
     assert RunFolder.existing(folder.path) == folder
     assert RunFolder.existing(Path("a_run"), runs_dir=tmp_path) == folder
+
+
+@pytest.mark.parametrize("part", ["objectives", "epochs", "space", "backbone", "data"])
+def test_a_run_whose_configuration_lacks_a_key_is_refused_by_the_key(folder, part):
+    identity = {key: value for key, value in COMPLETE["identity"].items() if key != part}
+    folder.write_config(COMPLETE | {"identity": identity})
+    with pytest.raises(RunError, match=rf"config\.yaml is no .* has no 'identity\.{part}"):
+        RunFolder.existing(folder.path)
+
+
+def test_a_place_that_is_no_run_is_named_once(tmp_path):
+    with pytest.raises(RunError) as caught:
+        RunFolder.existing(tmp_path / "nowhere")
+    assert str(caught.value).count("nowhere") == 1
 
 
 def test_a_folder_without_a_configuration_is_no_run(folder, tmp_path):
@@ -170,8 +196,8 @@ def test_a_configuration_that_can_not_be_written_leaves_the_old_one(folder):
         (b"identity: !!python/object/apply:os.getcwd []", "can't be read"),
         (b"", "is no mapping"),
         (b"- identity", "is no mapping"),
-        (b"format: 2\nhash: abc", "has no 'identity'"),
-        (b"format: 2\nidentity: 5", "has no 'identity'"),
+        (b"format: 2\nhash: abc", "'identity' is not there"),
+        (b"format: 2\nidentity: 5", "'identity' is not there"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, message):

@@ -14,7 +14,12 @@ from se_search.models.catalogue import describe_backbone
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace, read_space, space_names
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import read_backbone, read_recorded_space, write_backbone
+from se_search.store.run_space import (
+    digest_backbone,
+    read_backbone,
+    read_recorded_space,
+    write_backbone,
+)
 from se_search.store.run_space import read_space as read_space_of
 
 OWN = make_backbone([8], [16, 32], name="module:build")
@@ -52,6 +57,17 @@ def test_a_network_of_the_users_own_is_known_without_its_code(tmp_path):
     assert said.split() == ["4", "False"]
 
 
+def test_a_backbone_that_was_changed_after_the_start_is_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_backbone(folder, OWN)
+    folder.write_config({"identity": {}, "backbone_digest": digest_backbone(OWN)})
+    assert read_backbone(folder) == OWN
+    text = folder.backbone_file.read_text()
+    folder.backbone_file.write_text(text.replace("[16, ", "[17, "))
+    with pytest.raises(RunError, match=r"backbone\.json has been changed since the run"):
+        read_backbone(folder)
+
+
 def test_whether_code_may_be_run_is_said_by_who_reads(tmp_path):
     backbone = replace(OWN, allow_code=True)
     folder = RunFolder(tmp_path)
@@ -60,12 +76,17 @@ def test_whether_code_may_be_run_is_said_by_who_reads(tmp_path):
     assert read_backbone(folder, allow_code=True) == backbone
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", '{"name": "net", "sites": 3}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "net", "sites": 3}'])
 def test_a_backbone_that_cannot_be_read_is_named(tmp_path, content):
-    if content is not None:
-        (tmp_path / "backbone.json").write_text(content)
+    (tmp_path / "backbone.json").write_text(content)
     with pytest.raises(RunError, match=r"backbone\.json can't be read"):
         read_backbone(RunFolder(tmp_path))
+
+
+def test_a_backbone_that_is_not_there_is_named_once(tmp_path):
+    with pytest.raises(RunError) as caught:
+        read_backbone(RunFolder(tmp_path))
+    assert str(caught.value).count("backbone.json") == 1
 
 
 def test_a_folder_without_a_configuration_has_no_space(tmp_path):

@@ -146,6 +146,15 @@ def test_a_missing_file_is_named(tmp_path):
         read_records(tmp_path / "nothing.db")
 
 
+def test_the_reason_why_a_file_is_no_database_is_sqlites_own(tmp_path):
+    path = tmp_path / "trials.db"
+    path.write_bytes(b"no database at all, but some text" * 100)
+    with pytest.raises(
+        RunError, match=r"can't be read as the trials of a run: file is not a datab"
+    ):
+        read_records(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no database at all, but some text" * 100])
 def test_a_file_that_is_no_study_is_named(tmp_path, content):
     path = tmp_path / "trials.db"

@@ -69,8 +69,8 @@ def se_blocks(draw, integrations):
     if integration == "native":
         return SE(integration, width)
     gate, bias = draw(st.sampled_from(GATES)), draw(st.booleans())
-    openings = ["half", *(["open"] if bias else []), *(["double"] if "sigmoid" in gate else [])]
-    squeeze, gate_init = draw(st.sampled_from(SQUEEZES)), draw(st.sampled_from(openings))
+    gate_inits = ["half", *(["open"] if bias else []), *(["double"] if "sigmoid" in gate else [])]
+    squeeze, gate_init = draw(st.sampled_from(SQUEEZES)), draw(st.sampled_from(gate_inits))
     return SE(integration, width, squeeze, gate, bias, gate_init)
 
 

@@ -22,7 +22,14 @@ def begin_run(path, space, **identity):
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
     recorded = space.space.model_dump(mode="json", exclude={"description"})
-    folder.write_config({"identity": {"space": recorded, **identity}})
+    usual = {
+        "objectives": ["accuracy", "params"],
+        "epochs": 4,
+        "backbone": {"name": space.backbone.name},
+        "data": {"name": "digits", "validation": 10},
+    }
+    config = {"identity": {"space": recorded, **usual, **identity}, "search": {"space": "stages"}}
+    folder.write_config(config)
     write_backbone(folder, space.backbone)
     return folder
 

@@ -84,8 +84,8 @@ def spaces(draw):
         draw_axis(draw, choices, block, "squeeze", ("avg", "max", "none"))
         draw_axis(draw, choices, block, "gate", ("sigmoid", "hard_sigmoid"))
         biases = draw_axis(draw, choices, block, "bias", (False, True))
-        openings = ("half", "double") + ("open",) * all(biases)
-        draw_axis(draw, choices, block, "gate_init", openings)
+        gate_inits = ("half", "double") + ("open",) * all(biases)
+        draw_axis(draw, choices, block, "gate_init", gate_inits)
     if "reduction" in choices:
         draw_axis(draw, choices, block, "rounding", ("floor", "multiple_of_8"))
     shared = draw(st.lists(st.sampled_from([a for a in AXES if a in choices]), unique=True))

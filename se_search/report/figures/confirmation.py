@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from se_search.analysis.confirmation import PLAIN, Confirmed, Gain
-from se_search.report.figures.forest import Estimate, Forest, Row, Section, Series, draw_forest
+from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Series, draw_forest
 from se_search.report.figures.style import BLUE, GREY, VERMILION, with_interval
 from se_search.report.format import count, role_marks
 from se_search.store.confirmations import Round
@@ -44,14 +44,14 @@ def draw_confirmation(prepared: Forest) -> Figure:
     return draw_forest(prepared)
 
 
-def _prepare_row(candidate: Confirmed, plain: Confirmed | None) -> Row:
+def _prepare_row(candidate: Confirmed, plain: Confirmed | None) -> ForestRow:
     found = None
     if plain is not None and None not in (candidate.search_accuracy, plain.search_accuracy):
         assert candidate.search_accuracy is not None
         assert plain.search_accuracy is not None
-        found = Estimate(100 * (candidate.search_accuracy - plain.search_accuracy))
+        found = Bar(100 * (candidate.search_accuracy - plain.search_accuracy))
     validation, test = _estimate(candidate.gain), _estimate(candidate.test_gain)
-    return Row(
+    return ForestRow(
         f"{candidate.placement}{role_marks(candidate.roles)}",
         (found, validation, test),
         (
@@ -61,11 +61,11 @@ def _prepare_row(candidate: Confirmed, plain: Confirmed | None) -> Row:
     )
 
 
-def _estimate(gain: Gain | None) -> Estimate | None:
+def _estimate(gain: Gain | None) -> Bar | None:
     if gain is None:
         return None
     low, high = (None if end is None else 100 * end for end in (gain.low, gain.high))
-    return Estimate(100 * gain.mean, low, high)
+    return Bar(100 * gain.mean, low, high)
 
 
 def _describe(plain: Confirmed | None, num_shown: int) -> str:

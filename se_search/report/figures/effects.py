@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from se_search.analysis.effects import Effect
-from se_search.report.figures.forest import Estimate, Forest, Row, Section, Series, draw_forest
+from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Series, draw_forest
 from se_search.report.figures.style import GREY, VERMILION, with_interval
 
 SERIES = (
@@ -27,7 +27,7 @@ def prepare_effects(families: Mapping[str, Sequence[Effect]], title: str, note: 
     """
     sections = []
     for heading, members in families.items():
-        rows: list[Row] = []
+        rows: list[ForestRow] = []
         last = None
         for effect in members:
             name, group = _name(effect)
@@ -51,9 +51,9 @@ def draw_effects(prepared: Forest) -> Figure:
     return draw_forest(prepared)
 
 
-def _prepare_row(effect: Effect, name: str, group: str) -> Row:
-    estimate = None if effect.gain is None else Estimate(effect.gain, effect.low, effect.high)
-    return Row(
+def _prepare_row(effect: Effect, name: str, group: str) -> ForestRow:
+    estimate = None if effect.gain is None else Bar(effect.gain, effect.low, effect.high)
+    return ForestRow(
         name,
         (estimate, None) if effect.holds else (None, estimate),
         (

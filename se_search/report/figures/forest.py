@@ -52,7 +52,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Bar:
     """A difference, in points.
 
     Attributes:
@@ -66,7 +66,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ForestRow:
     """A line of the plot.
 
     Attributes:
@@ -77,7 +77,7 @@ class Row:
     """
 
     name: str
-    estimates: tuple[Estimate | None, ...]
+    estimates: tuple[Bar | None, ...]
     texts: tuple[str, ...] = ()
     group: str = ""
 
@@ -91,7 +91,7 @@ class Section:
     """
 
     heading: str
-    rows: tuple[Row, ...]
+    rows: tuple[ForestRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Forest:
     names_heading: str = ""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ForestRow]:
         """The rows of all sections."""
         return [row for section in self.sections for row in section.rows]
 
@@ -186,7 +186,7 @@ def draw_forest(forest: Forest) -> Figure:
         return figure
 
 
-def _lines(forest: Forest) -> Iterator[Row | str]:
+def _lines(forest: Forest) -> Iterator[ForestRow | str]:
     for section in forest.sections:
         if section.heading:
             yield section.heading
@@ -251,7 +251,7 @@ def _set_axes(axes: Axes, forest: Forest, num_lines: int) -> None:
     )
 
 
-def _write_row(figure: Figure, row: Row, left: float, y: float, edges: list[float]) -> None:
+def _write_row(figure: Figure, row: ForestRow, left: float, y: float, edges: list[float]) -> None:
     room = left - MARGIN - 0.1
     group = shorten(row.group, 0.5 * room)
     if group:
@@ -262,7 +262,7 @@ def _write_row(figure: Figure, row: Row, left: float, y: float, edges: list[floa
         write(figure, edge, y, text, align="right")
 
 
-def _draw_row(axes: Axes, forest: Forest, row: Row, number: int) -> None:
+def _draw_row(axes: Axes, forest: Forest, row: ForestRow, number: int) -> None:
     middle = (len(forest.series) - 1) / 2
     for index, (series, estimate) in enumerate(zip(forest.series, row.estimates, strict=True)):
         if estimate is None:

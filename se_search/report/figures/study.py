@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from se_search.report.figures.forest import Estimate, Forest, Row, Section, Series, draw_forest
+from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Series, draw_forest
 from se_search.report.figures.style import INK, VERMILION, signed, with_interval
 
 
@@ -65,10 +65,10 @@ def draw_study(prepared: Forest) -> Figure:
     return draw_forest(prepared)
 
 
-def _prepare_row(gain: StudyGain, with_paper: bool) -> Row:
+def _prepare_row(gain: StudyGain, with_paper: bool) -> ForestRow:
     texts = [with_interval(gain.gain, gain.low, gain.high)]
-    estimates: list[Estimate | None] = [Estimate(gain.gain, gain.low, gain.high)]
+    estimates: list[Bar | None] = [Bar(gain.gain, gain.low, gain.high)]
     if with_paper:
         texts.append("–" if gain.paper is None else signed(gain.paper))
-        estimates.append(None if gain.paper is None else Estimate(gain.paper))
-    return Row(gain.name, tuple(estimates), (*texts, f"{gain.added_pct:.2f}"))
+        estimates.append(None if gain.paper is None else Bar(gain.paper))
+    return ForestRow(gain.name, tuple(estimates), (*texts, f"{gain.added_pct:.2f}"))

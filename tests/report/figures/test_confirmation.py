@@ -14,7 +14,7 @@ from se_search.analysis.confirmation import (
     Gain,
 )
 from se_search.report.figures.confirmation import draw_confirmation, prepare_confirmation
-from se_search.report.figures.forest import Estimate
+from se_search.report.figures.forest import Bar
 from se_search.store.confirmations import Round
 
 
@@ -61,8 +61,8 @@ def test_a_row_has_differences_to_the_plain_network_in_points():
     search, validation, test = row.estimates
     assert search.value == pytest.approx(2.5)
     assert (search.low, search.high) == (None, None)
-    assert validation == Estimate(1.0, -0.5, 2.5)
-    assert test == Estimate(-0.25, -1.0, 0.5)
+    assert validation == Bar(1.0, -0.5, 2.5)
+    assert test == Bar(-0.25, -1.0, 0.5)
     assert row.texts == ("−0.25 (−1.00 to +0.50)", "2.00")
 
 
@@ -75,7 +75,7 @@ def test_the_plain_network_is_the_line_at_zero_and_its_accuracies_are_said():
 
 def test_with_one_seed_there_is_no_interval():
     (row,) = prepare_confirmation(make_round(NO_SE, ONE_SEED, seeds=(5,))).rows
-    assert row.estimates[1:] == (Estimate(1.0), Estimate(2.0))
+    assert row.estimates[1:] == (Bar(1.0), Bar(2.0))
 
 
 def test_what_the_search_has_not_trained_has_no_difference_there():

@@ -4,7 +4,7 @@ from support.figures import check_texts, words_of
 
 from se_search.analysis.effects import Effect
 from se_search.report.figures.effects import draw_effects, prepare_effects
-from se_search.report.figures.forest import Estimate
+from se_search.report.figures.forest import Bar
 
 SURE = Effect(
     *("slot", "stage3", "any SE", "no SE"),
@@ -30,8 +30,8 @@ def prepare(**families):
 def test_what_holds_is_filled_and_what_may_be_zero_is_hollow():
     forest = prepare(gains=[SURE, UNSURE])
     sure, unsure = forest.rows
-    assert sure.estimates == (Estimate(-0.5, -0.75, -0.25), None)
-    assert unsure.estimates == (None, Estimate(0.25, -0.25, 0.75))
+    assert sure.estimates == (Bar(-0.5, -0.75, -0.25), None)
+    assert unsure.estimates == (None, Bar(0.25, -0.25, 0.75))
     assert [series.is_filled for series in forest.series] == [True, False]
     assert (forest.zero, forest.axis) == ("no SE", "difference in accuracy (points)")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.figures import check_texts, greyness, lines_of, shown_texts, words_of
 
-from se_search.report.figures.forest import Estimate, Forest, Row, Section, Series, draw_forest
+from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Series, draw_forest
 from se_search.report.figures.style import TWO_COLUMNS
 
 ONE, TWO = Series("ours", "o", "#d55e00"), Series("theirs", "s", "#0072b2", is_filled=False)
@@ -28,7 +28,7 @@ def make_forest(*rows, series=(ONE,), **changes):
 
 
 def row(value, low=None, high=None, name="stage2", **changes):
-    return Row(name, (Estimate(value, low, high),), ("a text",), **changes)
+    return ForestRow(name, (Bar(value, low, high),), ("a text",), **changes)
 
 
 def marks_of(figure):
@@ -60,7 +60,7 @@ def test_a_difference_whose_interval_is_not_known_has_no_bar():
 
 
 def test_a_difference_that_is_not_known_has_no_mark_and_still_its_row():
-    figure = draw_forest(make_forest(Row("unknown", (None,), ("not known",)), row(1.0)))
+    figure = draw_forest(make_forest(ForestRow("unknown", (None,), ("not known",)), row(1.0)))
     assert marks_of(figure)[0] == [(1.0, 1.0, "o", True)]
     assert {"unknown", "not known"} <= set(words_of(figure))
 
@@ -76,7 +76,7 @@ def test_the_line_at_zero_is_in_the_picture_and_named():
 
 
 def test_series_of_one_row_lie_apart_and_differ_in_shape_filling_and_grey():
-    both = Row("a", (Estimate(0.3, 0.0, 0.6), Estimate(0.3, 0.0, 0.6)), ("",))
+    both = ForestRow("a", (Bar(0.3, 0.0, 0.6), Bar(0.3, 0.0, 0.6)), ("",))
     marks, bars = marks_of(draw_forest(make_forest(both, series=(ONE, TWO), spread=0.3)))
     (_, y, marker, is_filled), (_, other_y, other_marker, is_other_filled) = marks
     assert other_y - y == pytest.approx(0.3)

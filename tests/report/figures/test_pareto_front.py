@@ -39,7 +39,7 @@ def scattered(number):
 
 
 def modelled(credible):
-    """Return a front with made-up beliefs: intervals, probabilities, a band in params."""
+    """Return a front with a made-up posterior: intervals, probabilities, a band in params."""
     candidates = tuple(
         replace(
             each,

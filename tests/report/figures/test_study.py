@@ -3,7 +3,7 @@
 import pytest
 from support.figures import check_texts, words_of
 
-from se_search.report.figures.forest import Estimate
+from se_search.report.figures.forest import Bar
 from se_search.report.figures.study import StudyGain, draw_study, prepare_study
 
 WITH_PAPER = StudyGain("all", 8.831, -0.36, -0.66, -0.05, paper=1.02)
@@ -17,8 +17,8 @@ def prepare(*gains):
 def test_gains_have_intervals_and_the_paper_stands_beside_them():
     forest = prepare(WITH_PAPER, WITHOUT)
     assert [row.name for row in forest.rows] == ["all", "stage5"]
-    assert forest.rows[0].estimates == (Estimate(-0.36, -0.66, -0.05), Estimate(1.02))
-    assert forest.rows[1].estimates == (Estimate(-0.45, -0.70, -0.20), None)
+    assert forest.rows[0].estimates == (Bar(-0.36, -0.66, -0.05), Bar(1.02))
+    assert forest.rows[1].estimates == (Bar(-0.45, -0.70, -0.20), None)
     assert forest.rows[0].texts == ("−0.36 (−0.66 to −0.05)", "+1.02", "8.83")
     assert forest.axis == "gain in top-1 accuracy over no SE (points)"
 
