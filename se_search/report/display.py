@@ -194,7 +194,7 @@ def print_findings(console: Console, findings: Findings) -> None:
     if findings.rungs:
         console.print(rungs_table(findings.rungs))
         _print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
-    if findings.gain is not None:
+    if findings.gain is not None and findings.credible.is_modelled:
         _print_text(console, _describe_gain(findings.gain, findings.tolerance))
     if findings.rounds:
         print_result(console, findings.rounds)
