@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,20 +45,30 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="print nothing but er
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
+class Interrupted(BaseException):
+    """Ctrl-C, where no loop of trainings waits for it: typer would end without a word."""
+
+
 def main() -> None:
     """Run the command line; an error that a user can mend is one message and an exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except SESearchError as error:
         print(f"se-search: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("se-search: interrupted", file=sys.stderr)
+    except Interrupted:
+        command = shlex.join(["se-search", *sys.argv[1:]])
+        print(f"se-search: interrupted. To go on: {command}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) has gone; Python would complain again on its way out.
         sys.stderr.close()
         sys.exit(1)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
 
 
 @app.command()

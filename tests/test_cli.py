@@ -287,6 +287,16 @@ def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, hom
     assert states(home, "stopped") == ["COMPLETE"] * 6
 
 
+def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
+    process = start(environment, home, "--trials", 2, "--name", "early")
+    wait_for_line(process, "Data")  # PyTorch starts now, which takes seconds
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "se-search: interrupted. To go on: se-search run " in errors
+    assert "Traceback" not in errors
+
+
 def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, environment):
     process = start(
         environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200

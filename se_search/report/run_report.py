@@ -155,8 +155,8 @@ def front_caution(credible: PosteriorFront, run: Path) -> str:
         _describe_noise(credible),
         _describe_unlisted(credible),
         _describe_hypervolume(credible),
-        f"Before you believe a difference between candidates: se-search confirm {run} trains the front "
-        "with fresh seeds.",
+        f"Before you believe a difference between candidates: se-search confirm {run} trains the "
+        "front with fresh seeds.",
     ]
     return "\n".join(line for line in lines if line)
 
