@@ -22,8 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from se_search.candidate import Candidate
-from se_search.commands.search import make_limit
-from se_search.cost import count_cost
+from se_search.cost import count_cost, is_within
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.registry import Setup
 from se_search.store.run_folder import RunFolder
@@ -78,7 +77,7 @@ def make_sampler(folder: RunFolder) -> ParetoSampler[Candidate]:
     space = read_space(folder)
     setup = Setup(
         space,
-        make_limit(space.space.limits),
+        lambda candidate: is_within(space.space.limits, candidate),
         identity["seed"],
         count_cost,
         tuple(identity["objectives"]),

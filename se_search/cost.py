@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from se_search.backbone import Backbone, FeatureMap, NativeSE
 from se_search.candidate import SE, Candidate, Kind, eca_kernel
 from se_search.space.bound import BoundSpace
+from se_search.space.schema import Limits
 
 # For each squeeze the operators that read the whole feature map, and those that follow on one
 # number a channel; for each gate its operator. A ReLU and a clamp cost nothing, as in fvcore.
@@ -261,3 +262,15 @@ def _count_plain(backbone: Backbone) -> _PlainCost:
         by_operator,
         {stage: f"stage{stage}" for stage in backbone.stages},
     )
+
+
+def is_within(limits: Limits, candidate: Candidate) -> bool:
+    """Return whether a candidate costs no more than the limits of a space allow."""
+    cost = count_cost(candidate)
+    costs = (
+        (limits.added_params, cost.added_params_pct / 100),
+        (limits.added_macs, cost.added_macs_pct / 100),
+        (limits.params, cost.params),
+        (limits.macs, cost.macs),
+    )
+    return all(limit is None or value <= limit for limit, value in costs)

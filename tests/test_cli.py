@@ -287,6 +287,20 @@ def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, hom
     assert states(home, "stopped") == ["COMPLETE"] * 6
 
 
+def test_candidates_beyond_the_limits_are_not_priced_and_their_number_is_said(call, tmp_path):
+    path = tmp_path / "limited.yaml"
+    path.write_text("choices: {reduction: [16]}\nlimits: {added_params: 0.03}\n")
+    outcome = call("cost", "--backbone", "resnet50", "--space", path, "--json")
+    shares = [row["added_params_pct"] for row in json.loads(outcome.stdout)]
+    assert 1 < len(shares) < 16
+    assert max(shares) <= 3
+    assert outcome.stderr == (
+        f"{len(shares)} of 16 candidates are within the limits: added_params 0.03\n"
+    )
+    shown = call("spaces", "show", path, "--backbone", "resnet50").stdout
+    assert "Only candidates within the limits are trained: added_params 0.03" in shown
+
+
 def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
     process = start(environment, home, "--trials", 2, "--name", "early")
     wait_for_line(process, "Data")  # PyTorch starts now, which takes seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,10 +58,12 @@ def print_costs(
     csv: Annotated[Path | None, typer.Option(help="file that takes the whole space")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what the candidates of a space cost, without training anything."""
+    """Print what the candidates of a space cost that are within its limits; nothing is trained."""
     from se_search.candidate import Candidate
+    from se_search.cost import is_within
     from se_search.report.costs import cost_rows, cost_table, write_cost_csv
     from se_search.report.placement import placement_table
+    from se_search.report.spaces import describe_limits
 
     described = _describe(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
@@ -69,14 +72,20 @@ def print_costs(
         bound = _bind(space, described)
         if csv is not None:
             write_cost_csv(csv, bound)
-            make_console().print(f"Written: {csv}, {bound.size:,} candidates", highlight=False)
+            text = f"Written: {csv}, {bound.size:,} candidates"
+            if limits := describe_limits(bound.space.limits):
+                text += f"; those beyond the limits ({limits}) are in it, too"
+            make_console().print(text, highlight=False, soft_wrap=True)
             return
         if bound.size > MAX_ROWS and not as_json:
             raise SESearchError(
                 f"{bound.size:,} candidates are too many for a table, which has at most "
                 f"{MAX_ROWS:,} rows; --csv FILE takes them all"
             )
-        candidates = list(bound)
+        candidates = [one for one in bound if is_within(bound.space.limits, one)]
+        if limits := describe_limits(bound.space.limits):
+            beyond = f"{len(candidates):,} of {bound.size:,} candidates are within the limits"
+            print(f"{beyond}: {limits}", file=sys.stderr)
     if as_json:
         print(json.dumps(cost_rows(candidates), indent=1))
         return

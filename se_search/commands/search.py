@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from se_search.backbone import Backbone
-from se_search.candidate import Candidate
 from se_search.commands.options import SearchOptions
-from se_search.cost import Cost, count_cost
+from se_search.cost import count_cost, is_within
 from se_search.errors import RunError
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
@@ -26,9 +25,8 @@ from se_search.run_config import RunConfig, parse_objectives
 from se_search.search.loop import Budget, Ending, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
-from se_search.search.samplers import IsAllowed
 from se_search.space.bound import BoundSpace
-from se_search.space.schema import Limits, SearchSpace, read_space
+from se_search.space.schema import SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
@@ -161,24 +159,6 @@ def make_request(run: RunConfig, options: SearchOptions, folder: RunFolder) -> S
     )
 
 
-def make_limit(
-    limits: Limits, price: Callable[[Candidate], Cost] = count_cost
-) -> IsAllowed[Candidate]:
-    """Return whether a candidate is within the limits of a space."""
-
-    def is_allowed(candidate: Candidate) -> bool:
-        cost = price(candidate)
-        shares = (
-            (limits.added_params, cost.added_params_pct / 100),
-            (limits.added_macs, cost.added_macs_pct / 100),
-            (limits.params, cost.params),
-            (limits.macs, cost.macs),
-        )
-        return all(limit is None or value <= limit for limit, value in shares)
-
-    return is_allowed
-
-
 def make_config(
     run: RunConfig, options: SearchOptions, rungs: Sequence[Rung], session: Session
 ) -> dict[str, Any]:
@@ -225,7 +205,7 @@ def _search(
     sampler = SAMPLERS[options.sampler](
         Setup(
             bound,
-            make_limit(run.space.limits),
+            lambda candidate: is_within(run.space.limits, candidate),
             run.seed,
             count_cost,
             run.objectives,

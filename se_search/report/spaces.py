@@ -12,7 +12,7 @@ from se_search.cost import count_cost
 from se_search.errors import SpaceError
 from se_search.report.format import magnitude
 from se_search.space.bound import BoundSpace
-from se_search.space.schema import read_space, space_names
+from se_search.space.schema import Limits, read_space, space_names
 
 
 def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
@@ -46,12 +46,15 @@ def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
 def show_space(console: Console, name: str, bound: BoundSpace) -> None:
     """Print the sizes, the sites with their channels, and the parameters that a sampler draws."""
     low, high = added_params_range(bound)
-    console.print(f"[bold]{name}[/bold] on {bound.backbone.name}: {bound.space.description}")
+    what = f": {bound.space.description}" if bound.space.description else ""
+    console.print(f"[bold]{name}[/bold] on {bound.backbone.name}{what}")
     console.print(
         f"{magnitude(bound.size)} candidates ({magnitude(bound.raw_size)} raw points), "
         f"{low:,} to {high:,} added parameters",
         highlight=False,
     )
+    if limits := describe_limits(bound.space.limits):
+        console.print(f"Only candidates within the limits are trained: {limits}", highlight=False)
     sites = Table("site", "drawn with", *bound.backbone.sites[0].feature_maps, title="Channels")
     for slot in bound.slots:
         for site in slot.sites:
@@ -62,6 +65,11 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
     for parameter in bound.parameters:
         parameters.add_row(parameter.name, ", ".join(map(str, parameter.choices)))
     console.print(parameters)
+
+
+def describe_limits(limits: Limits) -> str:
+    """Return the limits that a space sets, as ``added_params 0.05, macs 1000000``; or nothing."""
+    return ", ".join(f"{name} {value}" for name, value in limits if value is not None)
 
 
 def added_params_range(bound: BoundSpace) -> tuple[int, int]:
