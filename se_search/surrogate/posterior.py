@@ -23,7 +23,7 @@ class Posterior:
     Args:
         kernel: with its hyper-parameters.
         pool: ``(m, num_levels)`` one-hot: float32 where the pool is large, float64 where a
-            candidate can have so many seeds that single precision would not do.
+            candidate with very many seeds is known better than single precision can tell.
         rows: ``(n, num_levels)`` one-hot of the first trainings.
         budgets: ``(n,)``.
         counts: ``(n,)`` trainings that each of the first is the mean of; None: one each.

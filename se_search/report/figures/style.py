@@ -178,7 +178,7 @@ def shorten(text: str, width: float, size: float = TEXT_SIZE) -> str:
     """Cut a text that is wider than ``width`` inches; an ellipsis then ends it."""
     if text_width(text, size) <= width:
         return text
-    low, high = 0, len(text)  # so many characters fit; so many don't
+    low, high = 0, len(text)  # characters: `low` of them fit, `high` of them do not
     while high - low > 1:
         middle = (low + high) // 2
         fits = text_width(f"{text[:middle].rstrip()}…", size) <= width
