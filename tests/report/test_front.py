@@ -1,4 +1,4 @@
-"""The closing words and files of a run: what they say of how far the front may be believed."""
+"""The closing words and files of a run: what they say of how sure the front is."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def test_a_volume_is_told_with_its_interval_and_what_it_counts_from(records, tmp
     assert f"{100 * area.low:.3f} to {100 * area.high:.3f}" in text
 
 
-def test_json_has_the_front_with_what_is_believed_of_it(credible, tmp_path, capsys):
+def test_json_has_the_front_with_its_posterior(credible, tmp_path, capsys):
     JsonDisplay().finish(RunFolder(tmp_path), Findings(tmp_path, credible, [], 4, []))
     event = json.loads(capsys.readouterr().out)
     assert [row["key"] for row in event["front"]] == [c.summary.key for c in credible.front]

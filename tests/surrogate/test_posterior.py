@@ -64,7 +64,7 @@ class _Given(SklearnKernel):
         return False
 
 
-def test_with_one_budget_scikit_learn_believes_the_same():
+def test_with_one_budget_scikit_learn_says_so_too():
     factors = make_factors(3)
     kernel = draw_values(Kernel(factors, log2_fidelity_gaps((4,))), 1)
     codes, pool = draw_codes(factors, 15, 0), draw_codes(factors, 20, 1)
@@ -84,7 +84,7 @@ def test_with_one_budget_scikit_learn_believes_the_same():
     np.testing.assert_allclose(np.sqrt(ours.variance), sd, atol=1e-4)
 
 
-def test_trainings_appended_one_by_one_are_believed_as_a_block_is():
+def test_trainings_appended_one_by_one_give_what_a_block_gives():
     kernel, rows, positions, values = make_case(count=90)
     pool = whole_pool(kernel.factors)
     block = Posterior(kernel, pool, rows, positions)
@@ -156,7 +156,7 @@ def test_same_as_counts_the_trainings_up_to_the_first_other_one():
     assert posterior.same_as(rows[::-1], positions) == 0
 
 
-def test_samples_have_the_moments_of_the_belief():
+def test_samples_have_the_moments_of_the_posterior():
     kernel, rows, positions, values = make_case()
     pool = whole_pool(kernel.factors)
     posterior = Posterior(kernel, pool, rows, positions)

@@ -72,7 +72,7 @@ def test_luck_makes_the_hypervolume_of_plain_means_too_great():
 # The front of a study's trials.
 
 
-def test_what_is_believed_of_trials_is_what_is_believed_of_their_codes():
+def test_the_posterior_of_trials_is_that_of_their_codes():
     trainings, _, costs = make_trainings(10, 60)
     front = fit_front(records_of(trainings, costs), SPACE, OBJECTIVES, 4)
     posterior = compute_posterior(FACTORS, trainings, [4], costs)
