@@ -25,5 +25,5 @@ def frozen_norms(model: nn.Module) -> list[nn.Module]:
         for module in model.modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm)
         and module.affine
-        and not any(parameter.requires_grad for parameter in module.parameters())
+        and not any(parameter.requires_grad for parameter in module.parameters(recurse=False))
     ]

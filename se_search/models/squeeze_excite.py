@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from se_search.candidate import SE, Gate, GateInit, Kind, Squeeze, eca_kernel
+from se_search.candidate import SE, Gate, Kind, Squeeze, eca_kernel
 from se_search.seeds import derive_seed
 
 LEAST_VARIANCE = 1e-5  # for smaller variances the gradient of the square root grows without bound
@@ -61,16 +61,69 @@ OPEN_BIASES: dict[Gate, float] = {
 }
 
 
+Layers = Mapping[str, Callable[[Tensor], Tensor]]
+
+
+def compute_gates(x: Tensor, block: SE, layers: Layers) -> Tensor:
+    """Return the gates of an SE block.
+
+    Args:
+        x: the feature map ``(b, c, h, w)``.
+        block: the design: kind, squeeze, gate, initial gate.
+        layers: the block's layers by name: ``reduce`` and ``expand`` (kind ``se``), ``fc``
+            (``ese``), ``conv`` (``eca``).
+
+    Returns:
+        ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze.
+    """
+    if block.kind == "ge":
+        s = torch.sigmoid(_mean(x))
+    elif block.kind == "ese":
+        s = functional.hardsigmoid(layers["fc"](_mean(x)))
+    elif block.kind == "eca":
+        s = torch.sigmoid(layers["conv"](_mean(x)[:, None]))[:, 0]
+    else:
+        z = SQUEEZE_FUNCTIONS[block.squeeze](x)
+        s = GATE_FUNCTIONS[block.gate](layers["expand"](torch.relu(layers["reduce"](z))))
+        if block.gate_init == "double":
+            s = 2 * s
+        if block.squeeze == "none":
+            return s
+    return s[:, :, None, None]
+
+
+def apply_gates(x: Tensor, block: SE, layers: Layers) -> Tensor:
+    """Map ``(b, c, h, w)`` to the gated feature map; see ``compute_gates``.
+
+    A ``rectified`` block gates what a ReLU leaves of the feature map.
+    """
+    if block.integration == "rectified":
+        x = torch.relu(x)
+    return x * compute_gates(x, block, layers)
+
+
 class ChannelAttention(nn.Module):
-    """Multiplies a feature map by gates that are computed from it."""
+    """Multiplies a feature map by gates that are computed from it.
+
+    Attributes:
+        block: the design.
+    """
+
+    def __init__(self, block: SE, channels: int) -> None:
+        super().__init__()
+        self.block = block
 
     def gates(self, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze."""
-        raise NotImplementedError
+        return compute_gates(x, self.block, dict(self.named_children()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to the gated feature map ``(b, c, h, w)``."""
-        return x * self.gates(x)
+        return apply_gates(x, self.block, dict(self.named_children()))
+
+    def extra_repr(self) -> str:
+        """Return the block in the text form of candidates."""
+        return str(self.block)
 
 
 class SqueezeExcite(ChannelAttention):
@@ -81,49 +134,19 @@ class SqueezeExcite(ChannelAttention):
     squeeze both layers are 1x1 convolutions, and each pixel has its own gates.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        squeeze: Squeeze = "avg",
-        gate: Gate = "sigmoid",
-        bias: bool = False,
-        gate_init: GateInit = "half",
-    ) -> None:
-        super().__init__()
-        self.squeeze = squeeze
-        self.gate = gate
-        self.gate_init = gate_init
+    def __init__(self, block: SE, channels: int) -> None:
+        super().__init__(block, channels)
         layer: Callable[..., nn.Linear | nn.Conv2d] = (
-            partial(nn.Conv2d, kernel_size=1) if squeeze == "none" else nn.Linear
+            partial(nn.Conv2d, kernel_size=1) if block.squeeze == "none" else nn.Linear
         )
-        self.reduce = layer(channels, width, bias=bias)
-        self.expand = layer(width, channels, bias=bias)
-        self.open_gate()
-
-    @classmethod
-    def of(cls, block: SE, channels: int) -> SqueezeExcite:
-        """Return the module for a candidate's block of kind ``se``."""
-        return cls(channels, block.width, block.squeeze, block.gate, block.bias, block.gate_init)
-
-    def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze."""
-        z = SQUEEZE_FUNCTIONS[self.squeeze](x)
-        s = GATE_FUNCTIONS[self.gate](self.expand(torch.relu(self.reduce(z))))
-        if self.gate_init == "double":
-            s = 2 * s
-        return s if self.squeeze == "none" else s[:, :, None, None]
+        self.reduce = layer(channels, block.width, bias=block.bias)
+        self.expand = layer(block.width, channels, bias=block.bias)
 
     def open_gate(self) -> None:
         """Let the gate start near 1 by the last layer's bias, if ``gate_init`` is ``open``."""
-        if self.gate_init == "open":
+        if self.block.gate_init == "open":
             assert self.expand.bias is not None
-            nn.init.constant_(self.expand.bias, OPEN_BIASES[self.gate])
-
-    def extra_repr(self) -> str:
-        """Return the options that the two layers do not show."""
-        gate_init = "" if self.gate_init == "half" else f", gate_init={self.gate_init}"
-        return f"squeeze={self.squeeze}, gate={self.gate}{gate_init}"
+            nn.init.constant_(self.expand.bias, OPEN_BIASES[self.block.gate])
 
 
 class EffectiveSqueezeExcite(ChannelAttention):
@@ -133,13 +156,9 @@ class EffectiveSqueezeExcite(ChannelAttention):
     code and in timm's ``EffectiveSEModule``.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
+    def __init__(self, block: SE, channels: int) -> None:
+        super().__init__(block, channels)
         self.fc = nn.Linear(channels, channels)
-
-    def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
-        return functional.hardsigmoid(self.fc(_mean(x)))[:, :, None, None]
 
 
 class EfficientChannelAttention(ChannelAttention):
@@ -149,29 +168,18 @@ class EfficientChannelAttention(ChannelAttention):
     parameters.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
+    def __init__(self, block: SE, channels: int) -> None:
+        super().__init__(block, channels)
         size = eca_kernel(channels)
         self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
-
-    def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
-        s = torch.sigmoid(self.conv(_mean(x)[:, None]))
-        return s[:, 0, :, None, None]
 
 
 class GatherExcite(ChannelAttention):
     """Gather-Excite without parameters: the sigmoid of the mean (Hu et al. 2018, theta-minus)."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
 
-    def gates(self, x: Tensor) -> Tensor:
-        """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``."""
-        return torch.sigmoid(_mean(x))[:, :, None, None]
-
-
-VARIANTS: dict[Kind, Callable[[int], ChannelAttention]] = {
+ATTENTION: dict[Kind, Callable[[SE, int], ChannelAttention]] = {
+    "se": SqueezeExcite,
     "ese": EffectiveSqueezeExcite,
     "eca": EfficientChannelAttention,
     "ge": GatherExcite,
@@ -180,9 +188,7 @@ VARIANTS: dict[Kind, Callable[[int], ChannelAttention]] = {
 
 def make_block(block: SE, channels: int) -> ChannelAttention:
     """Return the module for a candidate's block; ``initialise`` draws its weights."""
-    if block.kind == "se":
-        return SqueezeExcite.of(block, channels)
-    return VARIANTS[block.kind](channels)
+    return ATTENTION[block.kind](block, channels)
 
 
 def initialise(attention: ChannelAttention, site: str, seed: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,9 +14,22 @@ from torch import Tensor, nn
 from se_search.backbone import Backbone, NativeSE
 from se_search.candidate import SE, Candidate
 from se_search.errors import BackboneError
+from se_search.models.attachment import (
+    Hosts,
+    HostSide,
+    attach,
+    attached_names,
+    attached_parameters,
+)
 from se_search.models.backbones import construct
 from se_search.models.freezing import freeze
-from se_search.models.sites import AttachPoint, ModuleSite, locate_sites, named_sites
+from se_search.models.sites import (
+    AttachPoint,
+    ModuleSite,
+    locate_sites,
+    module_at,
+    named_sites,
+)
 from se_search.models.squeeze_excite import ChannelAttention, initialise, make_block
 from se_search.models.units import native_layers
 from se_search.models.weights import load_weights
@@ -63,27 +76,26 @@ def build(
         backbone.allow_code,
     )
     drawn: tuple[str, ...] = () if weights is None else load_weights(model, weights).drawn
-    # Taken before the surgery, which changes the names of parameters.
     kept = [parameter for name, parameter in model.named_parameters() if name in drawn]
     insert(model, candidate, seed)
     if freeze_backbone:
-        se = [parameter for block in se_modules(model).values() for parameter in block.parameters()]
-        freeze(model, [*kept, *se])
+        freeze(model, [*kept, *se_parameters(model).values()])
     return model
 
 
 def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
     """Put a candidate's SE blocks into the network of its backbone, which keeps its weights.
 
-    The module at an attach point is replaced by a ``Sequential`` of this module, named
-    ``wrapped``, and the SE block, named ``se``, before or after it. An SE block that the network
+    Each SE block is attached by a hook to the module at its attach point (see ``attachment``), so
+    that this module keeps its class, and all modules and parameters their names. A shortcut
+    without projection has no module: there the SE block becomes one. An SE block that the network
     came with is kept, replaced by one of another width, or removed.
 
     Raises:
         BackboneError: the network has other sites than the candidate, or carries a candidate's SE
             blocks already.
     """
-    if any(isinstance(module, ChannelAttention) for module in model.modules()):
+    if _carries_attention(model):
         raise BackboneError(f"this {type(model).__name__} already carries SE blocks")
     located = locate(model, candidate.backbone)
     sites = candidate.backbone.sites
@@ -93,7 +105,8 @@ def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
             f"{candidate.backbone.name} has {len(sites)} up to {sites[-1].name}"
         )
     like = next(model.parameters())
-    changes = []
+    hosts = Hosts(model)
+    attachments: list[_Attachment] = []
     for module_site, site, block in zip(located, sites, candidate.blocks, strict=True):
         points = module_site.attach_points
         if not set(site.feature_maps) <= set(points):
@@ -102,27 +115,28 @@ def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
                 f"but {candidate.backbone.name} as {', '.join(site.feature_maps)}"
             )
         if site.native is not None:
-            point = points["native"]
-            own = model.get_submodule(point.path)
-            module = _replace_native(own, site.native, block, site.name, seed)
-        elif block is not None:
-            point = points[block.integration]
+            path = points["native"].path
+            kept = block if block is not None and block.integration == "native" else None
+            own = model.get_submodule(path)
+            _set_module(model, path, _replace_native(own, site.native, kept, site.name, seed))
+        if block is not None and block.integration != "native":
             channels = site.feature_map(block.integration).channels
-            module = _make_block(block, channels, site.name, seed).to(like)
+            attention = _make_block(block, channels, site.name, seed).to(like)
+            attachments.append(_Attachment(points[block.integration], attention))
+    for one in sorted(attachments, key=_Attachment.order):
+        module = module_at(model, one.point.path)
+        if module is None:
+            _set_module(model, one.point.path, one.attention)
         else:
-            continue
-        # All parents are looked up before the first change, which may move the modules below it.
-        changes.append((_parent(model, point), point, module, block))
-    for parent, point, module, block in changes:
-        _attach(parent, point, module, block)
+            side: HostSide = "before" if one.point.side == "before" else "after"
+            attach(hosts.find(module, side), side, one.attention)
 
 
 def strip(model: nn.Module, located: Sequence[ModuleSite]) -> None:
     """Remove the SE blocks that a network came with, so that it is plain."""
     for site in located:
         if "native" in site.attach_points:
-            point = site.attach_points["native"]
-            _attach(_parent(model, point), point, nn.Identity(), None)
+            _set_module(model, site.attach_points["native"].path, nn.Identity())
 
 
 def locate(model: nn.Module, backbone: Backbone) -> tuple[ModuleSite, ...]:
@@ -133,7 +147,10 @@ def locate(model: nn.Module, backbone: Backbone) -> tuple[ModuleSite, ...]:
 
 
 def se_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the SE blocks of a candidate's network by path, including those it came with."""
+    """Return the modules that are SE blocks by path, including those that the network came with.
+
+    An SE block whose weights are parameters of another module is none; ``se_parameters`` has them.
+    """
     return {
         path: module
         for path, module in model.named_modules()
@@ -141,18 +158,22 @@ def se_modules(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
-def plain_name(parameter_name: str) -> str:
-    """Return the name in the plain backbone of a parameter of a candidate's network."""
-    return ".".join(part for part in parameter_name.split(".") if part != "wrapped")
+def se_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of all SE blocks of a network by name, those it came with included."""
+    found = dict(attached_parameters(model))
+    for path, module in se_modules(model).items():
+        found |= {f"{path}.{name}": value for name, value in module.named_parameters()}
+    return found
 
 
 def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
     """Return the backbone's weights in a candidate's network, named as in the plain backbone."""
-    inside_se = tuple(f"{path}." for path in se_modules(model))
+    in_blocks = tuple(f"{path}." for path in se_modules(model))
+    attached = set(se_parameters(model))
     return {
-        plain_name(name): tensor
+        name: tensor
         for name, tensor in model.state_dict().items()
-        if not name.startswith(inside_se)
+        if name not in attached and not name.startswith(in_blocks)
     }
 
 
@@ -195,27 +216,34 @@ def _replace_native(
     return own if block.width == native.width else resize_native(own, block.width, site, seed)
 
 
-def _make_block(block: SE, channels: int, site: str, seed: int) -> nn.Module:
+def _make_block(block: SE, channels: int, site: str, seed: int) -> ChannelAttention:
     with torch.device("meta"):  # so that nothing is drawn from the global random state
-        se = make_block(block, channels)
-    se.to_empty(device="cpu")
-    initialise(se, site, seed)
-    return se
+        attention = make_block(block, channels)
+    attention.to_empty(device="cpu")
+    initialise(attention, site, seed)
+    return attention
 
 
-def _parent(model: nn.Module, point: AttachPoint) -> nn.Module:
-    return model.get_submodule(point.path.rpartition(".")[0])
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    point: AttachPoint
+    attention: ChannelAttention
+
+    def order(self) -> int:
+        """Sort SE blocks that come to one host as they run, by the depth of their attach point.
+
+        The end of an inner module comes before that of an outer one, the beginning after it.
+        """
+        depth = self.point.path.count(".") + 1
+        return depth if self.point.side == "before" else -depth
 
 
-def _attach(parent: nn.Module, point: AttachPoint, module: nn.Module, block: SE | None) -> None:
-    name = point.path.rpartition(".")[2]
-    if point.side == "instead":
-        setattr(parent, name, module)
-        return
-    wrapped: nn.Module | None = getattr(parent, name)
-    members: list[tuple[str, nn.Module]] = [("se", module)]
-    if block is not None and block.integration == "rectified":
-        members.insert(0, ("relu", nn.ReLU()))
-    if wrapped is not None:
-        members.insert(len(members) if point.side == "before" else 0, ("wrapped", wrapped))
-    setattr(parent, name, nn.Sequential(OrderedDict(members)))
+def _carries_attention(model: nn.Module) -> bool:
+    return any(
+        isinstance(module, ChannelAttention) or attached_names(module) for module in model.modules()
+    )
+
+
+def _set_module(model: nn.Module, path: str, module: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, module)

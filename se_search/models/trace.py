@@ -22,7 +22,7 @@ from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.sites import find_parts
-from se_search.models.surgery import locate, se_modules
+from se_search.models.surgery import locate
 from se_search.models.units import native_layers
 
 # Operators of SE blocks that fvcore does not count by itself: one multiply-add for each element of
@@ -43,6 +43,9 @@ SE_HANDLES = {
 def trace_cost(model: nn.Module, backbone: Backbone) -> Cost:
     """Return what a built candidate costs, by tracing one image through the network.
 
+    What the candidate adds in each part of the network is its count less that of the plain
+    backbone.
+
     Args:
         model: the network.
         backbone: the backbone of the candidate.
@@ -56,23 +59,21 @@ def trace_cost(model: nn.Module, backbone: Backbone) -> Cost:
     )
     names = find_parts(plain, locate(plain, backbone))
     analysis = trace(model, backbone.in_channels, backbone.image_size)
-    macs_by_module = analysis.by_module()
-    blocks = se_modules(model)
+    before = {part.name: part for part in backbone.parts}
     by_stage = {}
     for part in count_parts(model, analysis, names):
-        modules = [path for path, name in names.items() if name == part.name]
-        inside = [path for path in blocks if f"{path}.".startswith(tuple(f"{m}." for m in modules))]
+        macs = sum(part.macs.values())
         by_stage[part.name] = StageCost(
             part.params,
-            sum(_num_params(blocks[path]) for path in inside),
-            sum(part.macs.values()),
-            sum(macs_by_module[path] for path in inside),
+            part.params - before[part.name].params,
+            macs,
+            macs - sum(before[part.name].macs.values()),
         )
     return Cost(
         params=_num_params(model),
-        added_params=sum(_num_params(block) for block in blocks.values()),
+        added_params=sum(stage.added_params for stage in by_stage.values()),
         macs=analysis.total(),
-        added_macs=sum(macs_by_module[path] for path in blocks),
+        added_macs=sum(stage.added_macs for stage in by_stage.values()),
         by_stage=by_stage,
         by_operator=dict(analysis.by_operator()),
         uncounted=uncounted_operators(analysis),

@@ -170,7 +170,7 @@ def test_describing_and_costing_import_no_torch():
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_block_computes_the_papers_equations(squeeze, gate, bias):
     torch.manual_seed(0)
-    block = SqueezeExcite.of(SE("standard", 3, squeeze, gate, bias), 6).double()
+    block = SqueezeExcite(SE("standard", 3, squeeze, gate, bias), 6).double()
     x = torch.randn(2, 6, 4, 5, dtype=torch.float64)
     sigma = {
         "sigmoid": lambda a: 1 / (1 + (-a).exp()),

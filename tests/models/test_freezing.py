@@ -11,7 +11,7 @@ from se_search.models.surgery import build, plain_state_dict
 def test_in_a_frozen_backbone_only_se_is_trained(file):
     model = build(candidate(), 0, file(network(seed=1).state_dict()), freeze_backbone=True)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert trained == {name for name, _ in model.named_parameters() if ".se." in name}
+    assert trained == {name for name, _ in model.named_parameters() if ".inserted_se." in name}
     assert trained
 
 
@@ -19,7 +19,7 @@ def test_a_classifier_that_was_drawn_is_trained_too(file):
     path = file(network(7, seed=1).state_dict())
     model = build(candidate("stage2=post:4"), 0, path, freeze_backbone=True)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert {name for name in trained if ".se." not in name} == {"fc.weight", "fc.bias"}
+    assert {name for name in trained if ".inserted_se." not in name} == {"fc.weight", "fc.bias"}
 
 
 def test_a_training_step_changes_nothing_of_a_frozen_backbone(file):

@@ -162,7 +162,7 @@ def test_a_network_may_list_its_sites_itself(module):
     assert [site.name for site in backbone.sites] == ["stage2.block1", "stage3.block1"]
     assert set(backbone.sites[0].feature_maps) == {"standard", "pre"}
     model = build(Candidate.parse(f"{module}:Listing/all=standard:2", backbone), 0)
-    assert list(se_modules(model)) == ["first.se", "second.se"]
+    assert list(se_modules(model)) == ["first.inserted_se", "second.inserted_se"]
 
 
 def test_a_file_counts_more_than_what_a_network_lists(module, tmp_path):

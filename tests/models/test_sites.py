@@ -137,11 +137,12 @@ def test_se_on_an_inception_module_gates_the_concatenated_output(name, unit):
 
 def test_se_in_inception_resnet_gates_the_branch_before_it_is_scaled():
     model = build(candidate("inception_resnet_v2/stage2.block2=standard:4", 75), 0).eval()
+    plain = build(Candidate.plain(described("inception_resnet_v2", 75)), 0).eval()
     (se,) = se_modules(model).values()
     block = model.repeat[0]
     x = torch.rand(2, 320, 6, 6, generator=torch.Generator().manual_seed(0))
     branches = torch.cat([block.branch0(x), block.branch1(x), block.branch2(x)], dim=1)
-    branch = gate(se, block.conv2d.wrapped(branches))
+    branch = gate(se, plain.repeat[0].conv2d(branches))
     torch.testing.assert_close(block(x), F.relu(branch * 0.17 + x))
 
 
@@ -323,7 +324,7 @@ def test_se_at_nested_places_is_put_in_at_all_of_them():
     text = "timm:resnet18/stage2.block1=post:4/stage2.block2-3=standard:4"
     built = build(Candidate.parse(text, backbone), 0)
     assert list(se_modules(built)) == [
-        "layer1.0.wrapped.bn2.wrapped.se",
-        "layer1.0.wrapped.bn2.se",
-        "layer1.0.se",
+        "layer1.0.bn2.inserted_se",
+        "layer1.0.bn2.inserted_se_2",
+        "layer1.0.inserted_se",
     ]

@@ -15,7 +15,7 @@ from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone
 from se_search.models.sites import locate_sites
 from se_search.models.squeeze_excite import SqueezeExcite
-from se_search.models.surgery import build, insert, plain_name, plain_state_dict
+from se_search.models.surgery import build, insert, plain_state_dict
 from se_search.seeds import derive_seed
 
 RESIDUAL = [integration for integration in INTEGRATIONS if integration != "native"]
@@ -124,7 +124,7 @@ def test_an_se_on_the_shortcut_leaves_the_branch_alone():
     model = build(candidate("stage3.block2=identity:4+relu"), 0).eval()
     plain = build(candidate("all=none"), 0).eval()
     block = model.layer2[1]
-    torch.nn.init.zeros_(block.downsample.se.expand.weight)  # the shortcut gives nothing
+    torch.nn.init.zeros_(block.downsample.expand.weight)  # the shortcut gives nothing
     x = torch.rand(2, 64, 7, 7)
     branch = plain.layer2[1]
     y = branch.relu(branch.bn1(branch.conv1(x)))
@@ -159,7 +159,7 @@ def test_candidates_of_one_seed_share_the_weights_of_the_backbone(integration):
 def test_candidates_of_one_seed_share_an_se_block_where_site_and_shape_agree():
     one = build(candidate("stage3=standard:4+bias"), 3)
     other = build(candidate("stage2=pre:1/stage3.block1=inner:2/stage3.block2=post:4+bias"), 3)
-    ours, theirs = one.layer2[1].bn3.se, other.layer2[1].se
+    ours, theirs = one.layer2[1].bn3.inserted_se, other.layer2[1].inserted_se
     for parameter, twin in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(parameter, twin)
 
@@ -245,15 +245,20 @@ def test_the_number_of_se_modules_is_that_of_the_candidate():
     assert len(se_modules(build(candidate("stage2=pre:4/stage4.block2=post:4"), 0))) == 2
 
 
-def test_members_stand_in_the_order_in_which_they_run():
-    model = build(candidate("stage2=standard:4/stage3=pre:4/stage5=post:4"), 0)
-    assert [name for name, _ in model.layer1[0].bn3.named_children()] == ["wrapped", "se"]
-    assert [name for name, _ in model.layer2[0].conv1.named_children()] == ["se", "wrapped"]
-    assert [name for name, _ in model.layer4[0].named_children()] == ["wrapped", "se"]
-
-
-def test_plain_names_drop_what_wraps_them():
-    assert plain_name("layer1.0.wrapped.conv1.wrapped.weight") == "layer1.0.conv1.weight"
+@pytest.mark.parametrize("integration", RESIDUAL)
+def test_modules_and_parameters_of_the_network_keep_their_names_classes_and_order(integration):
+    plain = build(candidate("all=none"), 0)
+    model = build(candidate(f"stage2=none/stage3.block2=none/all={integration}:4"), 0)
+    found = dict(model.named_modules())
+    for path, module in plain.named_modules():
+        assert type(found[path]) is type(module)
+    parameters = dict(model.named_parameters())
+    added = [name for name in parameters if name not in dict(plain.named_parameters())]
+    assert [name for name in parameters if name not in added] == list(
+        dict(plain.named_parameters())
+    )
+    se = {id(parameter) for block in se_modules(model) for parameter in block.parameters()}
+    assert {id(parameters[name]) for name in added} == se
 
 
 def test_a_network_with_other_sites_is_refused():

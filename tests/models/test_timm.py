@@ -11,7 +11,7 @@ from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.models.feature_maps import measure_sites
 from se_search.models.paper_resnets import PAPER_RESNETS
-from se_search.models.surgery import insert, plain_name
+from se_search.models.surgery import insert
 
 timm = pytest.importorskip("timm")
 
@@ -52,12 +52,12 @@ def randomise(model):
 
 def timm_name(ours, legacy):
     """Return timm's name for a parameter of ours."""
-    se = re.fullmatch(r"(layer\d\.\d+)\..*\bse\.(reduce|expand)\.(weight|bias)", ours)
+    se = re.fullmatch(r"(layer\d\.\d+)\..*\binserted_se\.(reduce|expand)\.(weight|bias)", ours)
     if se:
         block, layer, what = se.groups()
         module = "se_module" if legacy else "se"
         return f"{block}.{module}.{'fc1' if layer == 'reduce' else 'fc2'}.{what}"
-    name = plain_name(ours)
+    name = ours
     if not legacy:
         return name
     stem = re.fullmatch(r"stem\.(\d)\.(\w+)", name)  # of SENet-154: a norm after each convolution

@@ -210,7 +210,7 @@ def test_training_changes_nothing_but_se_in_a_frozen_backbone(cache, weights):
     for name, tensor in trained.items():
         if name.endswith("num_batches_tracked"):
             continue
-        assert torch.equal(tensor, fresh[name]) == (".se." not in name), name
+        assert torch.equal(tensor, fresh[name]) == (".inserted_se." not in name), name
 
 
 @pytest.fixture(scope="module")
