@@ -275,4 +275,5 @@ def _run(host: nn.Module, side: HostSide, x: Tensor) -> Tensor:
 
 def _keep(x: Tensor) -> Tensor:
     """Return a copy that no one else can change, if a backward step may need it."""
-    return x.clone() if torch.is_grad_enabled() and not torch.jit.is_tracing() else x
+    is_tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # so in torch
+    return x.clone() if torch.is_grad_enabled() and not is_tracing else x
