@@ -6,41 +6,48 @@ combination of parameters is scored by its expected hypervolume improvement.
 
 from __future__ import annotations
 
-import math
+import copy
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import TrialPruned
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from se_search.errors import SpaceError
-from se_search.search.history import History, PastTrial, Status
-from se_search.search.pool import MAX_WHOLE, Codes, PoolSource
+from se_search.search.parameter_grid import AllowedCombinations, ParameterGrid, call_cost
+from se_search.search.pool import Codes, PoolSource
 from se_search.search.proposer import Proposer
-from se_search.surrogate.features import columns_to_factors
+from se_search.search.study_history import PROPOSAL, StudyHistory, Taken, preset_values
+from se_search.seeds import derive_seed
 
-STATUSES: dict[TrialState, Status] = {
-    TrialState.COMPLETE: "finished",
-    TrialState.RUNNING: "running",
-}
-"""The status of a trial by its state; in any other state it has failed."""
+# Threads of one process decide one after the other, so that each sees the proposals before it,
+# whatever study and whatever copy of the sampler they use; a cost function may hold a study itself.
+_DECIDING = threading.RLock()
+
+
+class AllTriedError(SpaceError, TrialPruned):
+    """No combination is left: Optuna prunes the trial that asked for one, and the study stops."""
 
 
 class ExactCostSampler(BaseSampler):
     """An Optuna sampler for a finite space whose objectives are exactly known, but for one.
 
     The unknown objective, such as an accuracy, may be noisy; the known ones, such as numbers of
-    parameters, are functions of the parameters. Each combination is proposed once, and again only
-    where another value of its unknown objective is worth more than a new combination.
+    parameters, are functions of the parameters. No combination is proposed twice, however many
+    threads ask; when all have been tried, ``Study.optimize`` ends. Several processes on one
+    storage see each other's proposals, but for those of the same moment.
+
+    Trials of any state count: a combination is tried once it has been proposed or enqueued, has
+    failed, has been pruned, or was added from another study. The model learns from complete trials
+    whose parameters are all in the search space, whose value is finite, and which keep their
+    constraints. Where an objective does not suggest a parameter, or suggests it from a single
+    value, combinations that differ in that parameter alone are one.
 
     Example:
         >>> import optuna
@@ -64,16 +71,18 @@ class ExactCostSampler(BaseSampler):
         (12, 12)
 
     Args:
-        search_space: the parameters by name; each must have finitely many values, and together
-            they must have at most a million combinations.
+        search_space: the parameters by name; each must have finitely many values, a thousand in
+            all, and together they must have at most a million combinations.
         costs: by the number of each known objective, the function from parameters to its value;
-            one or two, all objectives of the study but one.
+            one or two, all objectives of the study but one. It is called once for each allowed
+            combination, with all parameters of the search space.
         seed: of the first trials, which are spread over the costs, and of the model's draws.
         is_allowed: whether a combination may be tried; None: every one may.
-        replicates: whether a combination may be tried again.
+        replicates: whether a combination is proposed again where another value of its unknown
+            objective is worth more than a new combination, and when all have been tried.
 
     Raises:
-        SpaceError: the space is not finite, or has more than a million combinations.
+        SpaceError: an argument is of another type, or the space is not finite or too large.
     """
 
     def __init__(
@@ -83,36 +92,38 @@ class ExactCostSampler(BaseSampler):
         seed: int = 0,
         is_allowed: Callable[[dict[str, Any]], bool] | None = None,
         *,
-        replicates: bool = True,
+        replicates: bool = False,
     ) -> None:
+        self._grid = ParameterGrid(search_space)
+        _check_costs(costs)
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+            raise SpaceError(f"seed {seed!r} is not a whole number")
+        if is_allowed is not None and not callable(is_allowed):
+            raise SpaceError(f"is_allowed {is_allowed!r} is not a function of the parameters")
+        if not isinstance(replicates, bool):
+            raise SpaceError(f"replicates {replicates!r} is not True or False")
         self.search_space = dict(search_space)
         self.costs = dict(costs)
-        self.seed = seed
+        self.seed = int(seed)
         self.replicates = replicates
-        self._grid = _Grid(self.search_space)
         self._is_allowed = is_allowed
-        self._proposer: Proposer | None = None
+        self._deciders: dict[tuple[StudyDirection, ...], _Decider] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what the arguments and the trials of a study determine."""
+        return {**self.__dict__, "_deciders": {}}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return the search space as it was given."""
-        return dict(self.search_space)
+        """Return nothing: each parameter is handed out when the objective suggests it."""
+        return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the combination whose trial is expected to raise the front most.
-
-        Raises:
-            SpaceError: not all objectives of the study but one are known, or no combination is
-                allowed.
-        """
-        unknown = self._unknown_objective(study)
-        if self._proposer is None:
-            self._proposer = self._make_proposer(study)
-        history = self._history(study, trial, unknown)
-        return self._grid.params(self._proposer.decide(history).codes)
+        """Return nothing; see ``sample_independent``."""
+        return {}
 
     def sample_independent(
         self,
@@ -121,110 +132,240 @@ class ExactCostSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Refuse a parameter that is not in the search space.
+        """Return the parameter's value in the combination that is proposed for the trial.
+
+        The first parameter that a trial suggests has the combination decided: the one whose trial
+        is expected to raise the front most, of those that hold the values of its enqueued ones.
 
         Raises:
-            SpaceError: always.
+            AllTriedError: no combination is left.
+            SpaceError: not all objectives of the study but one are known, a cost is not a finite
+                number, or the search space has no such parameter, or other values of it.
         """
-        raise SpaceError(
-            f"parameter {param_name!r} is not one of {', '.join(sorted(self.search_space))}"
-        )
+        if param_name not in self.search_space:
+            raise SpaceError(
+                f"parameter {param_name!r} is not one of {', '.join(sorted(self.search_space))}"
+            )
+        with _DECIDING:
+            proposed = self._grid.from_texts(trial.system_attrs.get(PROPOSAL) or {})
+            if proposed:
+                codes = [proposed[name] for name in self._grid.names]
+            else:
+                codes = self._decide(study, trial).tolist()
+                study._storage.set_trial_system_attr(
+                    trial._trial_id, PROPOSAL, self._grid.to_texts(codes)
+                )
+        value = self._grid.params(codes)[param_name]
+        return _hand_out(param_name, value, self.search_space[param_name], param_distribution)
 
-    def _unknown_objective(self, study: Study) -> int:
-        unknown = [n for n in range(len(study.directions)) if n not in self.costs]
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Stop ``Study.optimize`` when no combination is left."""
+        if self.replicates:
+            return
+        with _DECIDING:
+            trials = list(study.get_trials(deepcopy=False))
+            if any(other.state == TrialState.WAITING for other in trials):
+                return
+            decider = self._decider(study)
+            taken = decider.read(
+                [_end(t, state) if t.number == trial.number else t for t in trials]
+            )
+            if not decider.has_left(taken.taken):
+                _stop(study)
+
+    def _decide(self, study: Study, trial: FrozenTrial) -> Codes:
+        decider = self._decider(study)
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        # Optuna's PartialFixedSampler keeps its values to itself.
+        fixed = getattr(study.sampler, "_fixed_params", None) or {}
+        preset = {**fixed, **preset_values(trial)}
+        named = {name: preset[name] for name in self._grid.names if name in preset}
+        wanted = {name: self._grid.code_of(name, value) for name, value in named.items()}
+        condition = {
+            self._grid.names.index(name): code for name, code in wanted.items() if code is not None
+        }
+        try:
+            return decider.decide(decider.read(others), condition, trial.number)
+        except AllTriedError:
+            if not condition:
+                _stop(study)
+            raise
+
+    def _decider(self, study: Study) -> _Decider:
+        directions = tuple(study.directions)
+        if directions not in self._deciders:
+            unknown = self._unknown_objective(len(directions))
+            self._deciders[directions] = _Decider(
+                self._grid,
+                AllowedCombinations(self._grid, self._is_allowed),
+                self.costs,
+                directions,
+                unknown,
+                self.seed,
+                self.replicates,
+            )
+        return self._deciders[directions]
+
+    def _unknown_objective(self, num_objectives: int) -> int:
+        beyond = [number for number in self.costs if not 0 <= number < num_objectives]
+        if beyond:
+            raise SpaceError(
+                f"costs[{beyond[0]}] is the cost of an objective that the study does not have; "
+                f"its objectives are numbered from 0 to {num_objectives - 1}"
+            )
+        unknown = [n for n in range(num_objectives) if n not in self.costs]
         if len(unknown) != 1 or not 1 <= len(self.costs) <= 2:
             raise SpaceError(
-                f"of {len(study.directions)} objectives {len(self.costs)} are known: all but one "
+                f"of {num_objectives} objectives {len(self.costs)} are known: all but one "
                 "must be, and one or two"
             )
         return unknown[0]
 
-    def _make_proposer(self, study: Study) -> Proposer:
-        signs = [
-            1.0 if study.directions[number] == StudyDirection.MINIMIZE else -1.0
-            for number in sorted(self.costs)
-        ]
-        functions = [self.costs[number] for number in sorted(self.costs)]
+
+class _Decider:
+    """Decides for studies of the same directions."""
+
+    def __init__(
+        self,
+        grid: ParameterGrid,
+        allowed: AllowedCombinations,
+        costs: Mapping[int, Callable[[dict[str, Any]], float]],
+        directions: Sequence[StudyDirection],
+        unknown: int,
+        seed: int,
+        replicates: bool,
+    ) -> None:
+        self.grid = grid
+        self.allowed = allowed
+        self.unknown = unknown
+        self.seed = seed
+        self.sign = 1.0 if directions[unknown] == StudyDirection.MAXIMIZE else -1.0
+        self._taken = Taken()
+        signs = {n: 1.0 if directions[n] == StudyDirection.MINIMIZE else -1.0 for n in costs}
 
         def price(params: dict[str, Any]) -> list[float]:
-            return [
-                sign * float(function(params))
-                for sign, function in zip(signs, functions, strict=True)
-            ]
+            return [signs[n] * call_cost(n, costs[n], params) for n in sorted(costs)]
 
-        def is_allowed(codes: Codes) -> bool:
-            return self._is_allowed is None or self._is_allowed(self._grid.params(codes))
+        self._source: PoolSource[Any] = PoolSource(allowed, price, seed)  # type: ignore[arg-type]  # has what a whole pool needs
+        self.replicates = replicates
+        self._proposer = self._make_proposer(lambda codes: not self._taken.holds(codes))
 
-        return Proposer(
-            columns_to_factors(self._grid.levels),
-            PoolSource(self._grid, price, self.seed),  # type: ignore[arg-type]  # has what a whole pool needs
-            is_allowed,
-            self.seed,
-            replicates=self.replicates,
-        )
+    def read(self, trials: Sequence[FrozenTrial]) -> StudyHistory:
+        """Return what the trials tell."""
+        return StudyHistory.of(trials, self.grid, self.unknown, self.sign)
 
-    def _history(self, study: Study, trial: FrozenTrial, unknown: int) -> History:
-        """Return the earlier trials that have all parameters of the search space."""
-        sign = 1.0 if study.directions[unknown] == StudyDirection.MAXIMIZE else -1.0
-        names = set(self.search_space)
-        return History.of(
-            (
-                PastTrial(
-                    self._grid.encode(other),
-                    STATUSES.get(other.state, "failed"),
-                    epochs=1,
-                    accuracy=None if other.values is None else sign * other.values[unknown],
-                )
-                for other in study.get_trials(deepcopy=False)
-                if other.number != trial.number and names <= set(other.params)
+    def has_left(self, taken: Taken) -> bool:
+        """Tell whether an allowed combination has not been taken."""
+        return bool(taken.mark_left(self.allowed.codes()).any())
+
+    def decide(self, read: StudyHistory, condition: Mapping[int, int], number: int) -> Codes:
+        """Return what trial ``number`` is to try, ``(num_parameters,)``.
+
+        Args:
+            read: what the other trials tell.
+            condition: codes of parameters that the trial has already, by their positions.
+            number: of the trial.
+        """
+        rows = self.allowed.codes()
+        for position, code in condition.items():
+            rows = rows[rows[:, position] == code]
+        having = self._describe(condition)
+        if not len(rows):
+            raise SpaceError(f"is_allowed allows no combination{having}")
+        self._taken = read.taken
+        left = read.taken.mark_left(rows)
+        if not left.any():
+            if not self.replicates:
+                raise AllTriedError(f"all {len(rows):,} combinations{having} have been tried")
+            if not len(read.history.trainings) and not len(read.history.running):
+                raise AllTriedError(f"all {len(rows):,} combinations{having} have failed")
+            if condition:
+                return np.asarray(rows[derive_seed(self.seed, "again", number) % len(rows)])
+        if not condition:
+            return self._proposer.decide(read.history).codes
+        if len(read.history.trainings) < 2:
+            rows = rows[left]
+            return np.asarray(rows[derive_seed(self.seed, "condition", number) % len(rows)])
+        matching = self._make_proposer(
+            lambda codes: (
+                all(codes[at] == code for at, code in condition.items())
+                and not read.taken.holds(codes)
             ),
-            full_epochs=1,
-            num_slots=len(names),
+            replicates=False,
+        )
+        return matching.decide(read.history).codes
+
+    def _make_proposer(
+        self, is_open: Callable[[Codes], bool], *, replicates: bool | None = None
+    ) -> Proposer:
+        return Proposer(
+            self.grid.factors(),
+            self._source,
+            lambda codes: True,  # the source has the allowed ones alone
+            self.seed,
+            replicates=self.replicates if replicates is None else replicates,
+            is_open=is_open,
         )
 
-
-class _Grid:
-    """All combinations of finite distributions."""
-
-    def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
-        self.names = tuple(search_space)
-        self.levels = [_list_values(name, one) for name, one in search_space.items()]
-        if self.size > MAX_WHOLE:
-            raise SpaceError(f"{self.size:,} combinations are more than {MAX_WHOLE:,}")
-
-    @property
-    def size(self) -> int:
-        """The number of combinations."""
-        return math.prod(len(levels) for levels in self.levels)
-
-    def codes(self) -> Codes:
-        """Return ``(size, num_parameters)``: positions in ``levels`` of every combination."""
-        axes = np.indices([len(levels) for levels in self.levels])
-        return np.asarray(axes.reshape(len(self.levels), -1).T, np.int16)
-
-    def price_codes(
-        self, codes: Codes, price: Callable[[dict[str, Any]], Sequence[float]]
-    ) -> NDArray[np.float64]:
-        """Return the costs of combinations, ``(n, m)``."""
-        return np.array([price(self.params(row)) for row in codes], np.float64)
-
-    def params(self, codes: Codes) -> dict[str, Any]:
-        """Return the parameters of one combination, by name."""
-        named = zip(self.names, self.levels, codes, strict=True)
-        return {name: levels[code] for name, levels, code in named}
-
-    def encode(self, trial: FrozenTrial) -> Codes:
-        """Return ``(num_parameters,)``: positions in ``levels`` of a trial's parameters."""
-        named = zip(self.names, self.levels, strict=True)
-        return np.array([levels.index(trial.params[name]) for name, levels in named], np.int16)
+    def _describe(self, condition: Mapping[int, int]) -> str:
+        named = [
+            f"{self.grid.names[at]}={self.grid.levels[at][code]!r}"
+            for at, code in condition.items()
+        ]
+        return f" with {', '.join(named)}" if named else ""
 
 
-def _list_values(name: str, distribution: BaseDistribution) -> list[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution):
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        count = round((distribution.high - distribution.low) / distribution.step) + 1
-        return [distribution.low + number * distribution.step for number in range(count)]
-    raise SpaceError(f"parameter {name!r} has no step: its values can't be listed")
+def _check_costs(costs: object) -> None:
+    if not isinstance(costs, Mapping):
+        raise SpaceError(
+            f"costs {costs!r}: it takes a function for the number of each known objective, as "
+            "{1: num_weights}"
+        )
+    for number, function in costs.items():
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise SpaceError(f"costs has the key {number!r}, which is not an objective's number")
+        if not callable(function):
+            raise SpaceError(f"costs[{number}] is {function!r}, not a function of the parameters")
+
+
+def _hand_out(name: str, value: Any, own: BaseDistribution, distribution: BaseDistribution) -> Any:
+    """Return a proposed value as the objective's own distribution has it.
+
+    Raises:
+        SpaceError: that distribution does not hold the value.
+    """
+    if distribution == own:
+        return value
+    try:
+        internal = distribution.to_internal_repr(value)
+        is_held = bool(distribution._contains(internal))
+    except (TypeError, ValueError):
+        is_held = False
+    if not is_held:
+        raise SpaceError(
+            f"parameter {name!r}: the sampler's search space gives {value!r} from {own}, and the "
+            f"objective suggests it from {distribution}; give both the same values, or leave "
+            "combinations out with is_allowed"
+        )
+    if isinstance(distribution, CategoricalDistribution | IntDistribution):
+        return distribution.to_external_repr(internal)
+    return internal
+
+
+def _end(trial: FrozenTrial, state: TrialState) -> FrozenTrial:
+    """Return a trial as it will be stored, but for its values, which settle nothing."""
+    ended = copy.copy(trial)
+    ended.state = TrialState.PRUNED if state == TrialState.COMPLETE else state
+    return ended
+
+
+def _stop(study: Study) -> None:
+    """Let ``Study.optimize`` end; a study that is asked by its user goes on as its user wants."""
+    with suppress(RuntimeError):
+        study.stop()

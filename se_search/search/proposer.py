@@ -71,6 +71,8 @@ class Proposer:
         is_allowed: whether a candidate is within the limits.
         seed: of the start design and of draws from the model.
         replicates: whether further seeds of a candidate may be proposed.
+        is_open: whether a candidate may still be proposed for the first time; unlike
+            ``is_allowed`` it may change from one decision to the next.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class Proposer:
         seed: int,
         *,
         replicates: bool = True,
+        is_open: Callable[[Codes], bool] = lambda codes: True,
     ) -> None:
         self.factors = factors
         self.source = source
         self.is_allowed = is_allowed
         self.seed = seed
         self.replicates = replicates
+        self.is_open = is_open
         self._design: list[Codes] | None = None
         self._fitted: tuple[Any, Pool, Posterior] | None = None
         self._decided: tuple[History, Decision] | None = None
@@ -159,7 +163,12 @@ class Proposer:
             self._design = make_start_design(
                 self._empty_pool(), self.factors, self.is_allowed, self.num_starts, self.seed
             )
-        return next((codes for codes in self._design if codes.tobytes() not in tried), None)
+        open_ones = (codes for codes in self._design if codes.tobytes() not in tried)
+        return next(filter(self.is_open, open_ones), None)
+
+    def may_try(self, codes: Codes) -> bool:
+        """Tell whether a candidate is within the limits and may still be proposed."""
+        return self.is_open(codes) and self.is_allowed(codes)
 
     def _decide_without_model(self, history: History) -> Decision:
         """Return any new candidate, or else another seed of one that is running.
@@ -167,7 +176,7 @@ class Proposer:
         No training has finished, and the start design is used up: more trainings run at once than
         it has candidates, or all of them have failed.
         """
-        codes = draw_untried(self._empty_pool(), history.tried, self.is_allowed, self.seed)
+        codes = draw_untried(self._empty_pool(), history.tried, self.may_try, self.seed)
         if codes is not None:
             return Decision(codes, "start", None)
         if len(history.running):
@@ -264,11 +273,11 @@ class _Valuation:
         )
         scores[self.is_taken] = -np.inf
         best = int(np.argmax(scores))
-        if scores[best] > -np.inf and self.proposer.is_allowed(self.pool.codes[best]):
+        if scores[best] > -np.inf and self.proposer.may_try(self.pool.codes[best]):
             return self._value(best, staircase)
         order = np.argsort(-scores, kind="stable")
         for number in order[: len(order) - np.count_nonzero(self.is_taken)]:
-            if self.proposer.is_allowed(self.pool.codes[number]):
+            if self.proposer.may_try(self.pool.codes[number]):
                 return self._value(int(number), staircase)
         return None
 

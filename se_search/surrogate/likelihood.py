@@ -134,7 +134,8 @@ class Likelihood:
         put("weight_", -weights * (scales @ pulls))
         put("scale_", -scales * (pulls @ weights))
         own = kernel.noise[seen.budgets]
-        within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
+        with np.errstate(over="ignore"):  # the line search tries noises whose square is infinite
+            within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
         noise = np.bincount(
             seen.budgets,
             weights=np.diag(slope) / seen.counts + within,

@@ -190,8 +190,10 @@ def test_a_parameter_that_is_not_in_the_search_space_is_refused():
         trial.suggest_categorical("colour", ["red", "blue"])
 
 
-def test_a_space_of_one_combination_is_tried_again_and_again():
-    sampler = ExactCostSampler({"depth": IntDistribution(3, 3)}, {1: lambda params: 1.0})
+def test_with_replicates_a_space_of_one_combination_is_tried_again_and_again():
+    sampler = ExactCostSampler(
+        {"depth": IntDistribution(3, 3)}, {1: lambda params: 1.0}, replicates=True
+    )
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     study.optimize(lambda trial: (trial.suggest_int("depth", 3, 3), 1.0), n_trials=4)
     assert [trial.params for trial in study.trials] == [{"depth": 3}] * 4
