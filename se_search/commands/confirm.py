@@ -27,6 +27,7 @@ from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
+from se_search.space.designs import collect_designs
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
@@ -89,7 +90,8 @@ def confirm(
         session = None
         if any(id_of(assignment) not in before for assignment in assignments):
             refuse_other_backbone(folder, run, recorded)
-            session = open_session(make_request(run, recorded, folder), note)
+            request = make_request(run, recorded, folder, collect_designs(candidates))
+            session = open_session(request, note)
             run = complete(run, session)
             refuse_differences(folder, config["identity"], run)
             _note_versions(config, note)

@@ -26,12 +26,14 @@ from se_search.search.loop import Budget, Ending, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.bound import BoundSpace
+from se_search.space.designs import Designs, list_designs
 from se_search.space.schema import SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore
 from se_search.training.datasets import DataInfo, describe_data
+from se_search.training.task import Rehearsal
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ def search(
         if len(rungs) > 1 or rungs[0].seeds > 1:
             names = ", ".join(map(str, rungs))
             display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
-        session = open_session(make_request(run, options, folder), display.note)
+        session = open_session(
+            make_request(run, options, folder, list_designs(bound)), display.note
+        )
         run = complete(run, session)
         folder.refuse_changes(run.identity)
         write_backbone(folder, run.backbone)
@@ -142,8 +146,10 @@ def complete(run: RunConfig, session: Session) -> RunConfig:
     return replace(run, precision=session.precision, weights=session.weights_digest)
 
 
-def make_request(run: RunConfig, options: SearchOptions, folder: RunFolder) -> SessionRequest:
-    """Return what the trainings of a run need."""
+def make_request(
+    run: RunConfig, options: SearchOptions, folder: RunFolder, designs: Designs
+) -> SessionRequest:
+    """Return what the trainings of a run need, for SE blocks that each site may get."""
     return SessionRequest(
         data=options.data,
         recipe=run.recipe,
@@ -156,6 +162,7 @@ def make_request(run: RunConfig, options: SearchOptions, folder: RunFolder) -> S
         threads=options.threads,
         accelerator=options.accelerator,
         timeout=options.timeout,
+        rehearsal=Rehearsal(run.backbone, designs),
     )
 
 

@@ -225,6 +225,8 @@ def _redirect_output(log: Path) -> None:
 
 def _describe_error(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, SESearchError):
+        return text  # it names the cause by itself
     if isinstance(error, MemoryError) or "out of memory" in text.lower():
         return f"out of memory: {text or 'an allocation failed'}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -18,9 +18,10 @@ from se_search.errors import RunError
 from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.rehearsal import rehearse_once
 from se_search.recipe import Recipe
 from se_search.training.datasets import prepare_data
-from se_search.training.task import PRELOAD, FindWeights, TrainingTask, probe_hardware
+from se_search.training.task import PRELOAD, FindWeights, Rehearsal, TrainingTask, probe_hardware
 
 Note = Callable[[str], None]
 
@@ -40,6 +41,7 @@ class SessionRequest:
         threads: CPU threads of each training.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         timeout: seconds after which a training is killed; None: never.
+        rehearsal: what is built and run before anything is trained; None: nothing.
         preload: modules that the server of the trainings imports besides PyTorch and Lightning.
     """
 
@@ -54,6 +56,7 @@ class SessionRequest:
     threads: int = 1
     accelerator: str = "auto"
     timeout: float | None = None
+    rehearsal: Rehearsal | None = None
     preload: tuple[str, ...] = ()
 
 
@@ -105,20 +108,23 @@ OpenSession = Callable[[SessionRequest, Note], Session]
 
 
 def open_session(request: SessionRequest, note: Note) -> Session:
-    """Find what trainings need on this machine, and start the server that they are forked from.
+    """Find what trainings need on this machine, start their server, and rehearse the networks.
 
     Args:
         request: what they need.
         note: told where the data lies.
 
     Raises:
-        SESearchError: the data, the weights or the accelerator are not there.
+        SESearchError: the data, the weights or the accelerator are not there, or something is
+            wrong with a network.
     """
     prepared = prepare_data(request.data, request.data_dir, None, request.recipe)
     note(f"Data: {prepared.source}. Starting PyTorch ...")
     warm_up((*PRELOAD, *request.preload), request.threads)
     hardware = call_in_child(probe_hardware, request.worker_log)
     devices = choose_devices(hardware, request)
+    if request.rehearsal is not None:
+        rehearse_once(request.rehearsal, request.worker_log, note)
     weights = _find_weights(request)
     return Session(
         task=TrainingTask(prepared, request.recipe, weights, request.freeze_backbone),

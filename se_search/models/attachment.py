@@ -185,6 +185,18 @@ def map_first_tensor(value: Any, function: Callable[[Tensor], Tensor]) -> tuple[
     return value, False
 
 
+def first_tensor(value: Any) -> Tensor | None:
+    """Return the first tensor of a value, which an SE block would gate; None if it has none."""
+    found: list[Tensor] = []
+
+    def keep(x: Tensor) -> Tensor:
+        found.append(x)
+        return x
+
+    map_first_tensor(value, keep)
+    return found[0] if found else None
+
+
 def attached_names(host: nn.Module) -> tuple[str, ...]:
     """Return the names of the SE blocks that are attached to a module."""
     return (*getattr(host, BLOCKS["before"], ()), *getattr(host, BLOCKS["after"], ()))

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 import torchvision
 from torch import nn
 from torchvision.models import resnet
@@ -21,6 +20,7 @@ from se_search.models.initialisation import initialise_convolutions
 from se_search.models.names import BACKBONE_NAMES, TORCHVISION_NAMES
 from se_search.models.own import construct_own, is_own_name
 from se_search.models.paper_resnets import PAPER_RESNETS
+from se_search.models.random_state import seeded_generators
 from se_search.models.shufflenet import SHUFFLENETS
 
 
@@ -96,7 +96,7 @@ BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
 def construct(
     name: str, in_channels: int, num_classes: int, seed: int, allow_code: bool = False
 ) -> nn.Module:
-    """Return a backbone with initial weights; the global random state stays as it is.
+    """Return a backbone with initial weights; the global random generators stay as they are.
 
     Args:
         name: one of ``BACKBONES``, a user's ``module:callable``, or one of timm's, with or without
@@ -110,9 +110,7 @@ def construct(
         BackboneError: there is no such backbone, it takes images of other channels, or it is a
             user's own code and running it is not allowed.
     """
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would also seed the GPUs, whose state the fork does not restore.
-        torch.default_generator.manual_seed(seed)
+    with seeded_generators(seed):
         if name in BACKBONES:
             return BACKBONES[name](in_channels, num_classes)
         if is_own_name(name):

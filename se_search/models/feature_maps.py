@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from se_search.backbone import FeatureMap, Integration, Site
 from se_search.errors import BackboneError
+from se_search.models.attachment import first_tensor
 from se_search.models.sites import AttachPoint, ModuleSite, locate_sites, module_at
 
 
@@ -43,15 +44,16 @@ def measure_sites(
 
             def measure(
                 module: nn.Module,
-                inputs: tuple[Any, ...],
+                args: tuple[Any, ...],
+                kwargs: dict[str, Any],
                 output: Any,
                 seen: list[Any] = seen,
                 before: bool = before,
             ) -> None:
-                value = (inputs[0] if inputs else None) if before else output
-                seen.append(value.shape if isinstance(value, Tensor) else value)
+                value = first_tensor((args, kwargs) if before else output)
+                seen.append(output if value is None else value.shape)
 
-            hooks.append(watched.register_forward_hook(measure))
+            hooks.append(watched.register_forward_hook(measure, with_kwargs=True))
     try:
         with torch.no_grad():
             model(torch.zeros(1, in_channels, image_size, image_size))

@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from se_search.candidate import Candidate
 from se_search.errors import StudyFileError
 from se_search.execution.missing import id_of, train_missing
 from se_search.execution.session import OpenSession, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
+from se_search.record import Assignment
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, make_plan
 from se_search.reproduction.report import write_results, write_summary
 from se_search.reproduction.study_file import study_names
+from se_search.space.designs import collect_designs
 from se_search.store.training_log import LogContents, TrainingLog, read_log
+from se_search.training.task import Rehearsal
 
 Note = Callable[[str], None]
 
@@ -112,7 +116,7 @@ def _train(
     if not num_missing:
         return None
     first.log.parent.mkdir(parents=True, exist_ok=True)
-    session = open_session(_make_request(first, options), note)
+    session = open_session(_make_request(first, assignments, options), note)
     started = time.monotonic()
     with (
         TrainingLog(
@@ -132,7 +136,10 @@ def _train(
     return stop.number
 
 
-def _make_request(plan: Plan, options: ReproduceOptions) -> SessionRequest:
+def _make_request(
+    plan: Plan, assignments: Sequence[Assignment[Candidate]], options: ReproduceOptions
+) -> SessionRequest:
+    candidates = [assignment.candidate for assignment in assignments]
     return SessionRequest(
         data=plan.data,
         recipe=plan.recipe,
@@ -143,4 +150,5 @@ def _make_request(plan: Plan, options: ReproduceOptions) -> SessionRequest:
         threads=options.threads,
         accelerator=options.accelerator,
         timeout=options.timeout,
+        rehearsal=Rehearsal(plan.backbone, collect_designs(candidates)),
     )

@@ -146,7 +146,7 @@ def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer
             weight_decay=config.weight_decay,
             fused=True,
         )
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         parameters,
         lr=config.lr,
         momentum=config.momentum,
@@ -154,6 +154,12 @@ def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer
         nesterov=config.nesterov,
         fused=True,
     )
+    if config.momentum:
+        # The fused step fails where one parameter has a buffer and another has none, as happens
+        # if a unit is skipped at first (stochastic depth). A first step from 0 is the usual one.
+        for parameter in parameters:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def rate_factor(schedule: Schedule, progress: float) -> float:

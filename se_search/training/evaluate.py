@@ -15,6 +15,7 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
+from se_search.models.random_state import seed_generators
 from se_search.models.surgery import build
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
@@ -75,9 +76,9 @@ def train(
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     model = model.to(memory_format=torch.channels_last)
-    # Layers such as dropout draw from the global stream. Weights, order and augmentation have
+    # Layers such as dropout draw from the global generators. Weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws for every network.
-    torch.manual_seed(derive_seed(assignment.seed, "training"))
+    seed_generators(derive_seed(assignment.seed, "training"))
     in_channels = assignment.candidate.backbone.in_channels
     datamodule = make_data(data, recipe, assignment.seed, in_channels, device.num_loaders)
     datamodule.setup("fit")

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.device import Device, Hardware
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
+from se_search.space.designs import Designs
 from se_search.training.datasets import PreparedData
 
 PRELOAD = ("se_search.training.evaluate",)  # imported once, before children are forked
@@ -67,6 +69,25 @@ class FindWeights:
         from se_search.models.weights import find_weights
 
         return find_weights(self.text, self.backbone)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Builds and runs the kinds of networks that trainings are going to have.
+
+    Attributes:
+        backbone: the network without SE.
+        designs: the SE blocks that each site may get.
+    """
+
+    backbone: Backbone
+    designs: Designs
+
+    def __call__(self) -> int:
+        """Return the number of networks that were built; see ``rehearse``."""
+        from se_search.models.rehearsal import rehearse
+
+        return rehearse(self.backbone, self.designs)
 
 
 def probe_hardware() -> Hardware:

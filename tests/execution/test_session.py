@@ -1,16 +1,22 @@
 """The session: which devices are chosen, and what its executor and its environment are made of."""
 
 import json
+from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from support.sessions import DEVICE, HARDWARE, MadeUpSessions
 
+from se_search.candidate import SE
 from se_search.device import Device, Hardware
 from se_search.errors import RunError
+from se_search.execution.rehearsal import rehearse_once
 from se_search.execution.session import SessionRequest, choose_devices
+from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.store.training_log import COMPARED
+from se_search.training.task import Rehearsal
 
 GPUS = Hardware("cuda", 2, 9, "a GPU", "bf16-mixed")
 CPU = Hardware("cpu", 1, 8, "a CPU", "bf16-mixed")
@@ -82,3 +88,36 @@ def test_the_environment_is_plain_data_with_all_that_a_log_compares(request_for)
     assert (environment["hardware"], environment["cores"]) == (HARDWARE.name, HARDWARE.num_cores)
     assert (environment["threads"], environment["workers"]) == (DEVICE.threads, 2)
     assert json.loads(json.dumps(environment)) == environment
+
+
+@dataclass(frozen=True)
+class Rehearse(Rehearsal):
+    """Stands in for a rehearsal: leaves a mark each time it is carried out."""
+
+    marks: Path | None = None
+
+    def __call__(self):
+        assert self.marks is not None
+        with self.marks.open("a") as file:
+            file.write("x")
+        return 2
+
+
+def test_a_rehearsal_that_passed_is_not_repeated_for_a_known_network(tmp_path):
+    marks, notes = tmp_path / "marks", []
+    backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    blocks = ((SE("standard", 4),),) * len(backbone.sites)
+    for designs in (blocks, blocks, ((),) * len(blocks)):
+        one = Rehearse(backbone, designs, marks)
+        rehearse_once(one, tmp_path / "log", notes.append, cache=tmp_path)
+    assert marks.read_text() == "xx"
+    assert notes == ["Rehearsed: 2 networks run, learn, and cost what is counted"] * 2
+
+
+def test_a_network_of_ones_own_is_rehearsed_each_time(tmp_path):
+    marks = tmp_path / "marks"
+    known = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    one = Rehearse(replace(known, allow_code=True), ((),) * len(known.sites), marks)
+    for _ in range(2):
+        rehearse_once(one, tmp_path / "log", lambda text: None, cache=tmp_path)
+    assert marks.read_text() == "xx"

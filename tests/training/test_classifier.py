@@ -1,5 +1,7 @@
 """Optimiser and learning-rate schedule are those of the recipe."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -35,3 +37,24 @@ def test_the_papers_recipe_divides_the_rate_after_30_60_and_90_epochs():
     rates = [recipe.optimizer.lr * rate_factor(recipe.schedule, e / 100) for e in range(100)]
     assert recipe.epochs == 100
     assert rates == pytest.approx([0.6] * 30 + [0.06] * 30 + [0.006] * 30 + [0.0006] * 10)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_weights_that_get_their_first_gradient_late_or_never_train_as_with_pytorchs_plain_step(
+    name,
+):
+    config = Optimizer(name=name, lr=0.1, weight_decay=0.01)
+    nets = [torch.nn.ModuleList(torch.nn.Linear(3, 3) for _ in range(3)) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    ours = make_optimizer(nets[0], config)
+    plain = {"sgd": partial(torch.optim.SGD, momentum=0.9), "adamw": torch.optim.AdamW}[name]
+    theirs = plain(nets[1].parameters(), lr=0.1, weight_decay=0.01, foreach=False)
+    x = torch.rand(4, 3)
+    for step in range(4):
+        for net, optimizer in zip(nets, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            used = net[:1] if step < 2 else net[:2]  # the third is never used
+            sum(layer(x).square().sum() for layer in used).backward()
+            optimizer.step()
+    for parameter, twin in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(parameter, twin)
