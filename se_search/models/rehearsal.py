@@ -61,7 +61,7 @@ def rehearse(backbone: Backbone, designs: Designs, seed: int = 0) -> int:
     takes_second_size = _takes(model, _images(backbone, SECOND_SIZE))
     _refuse(_find_fault(plain, model, takes_second_size), f"{backbone.name} without SE")
     for candidate in candidates:
-        fault = _find_fault(candidate, build(candidate, seed), takes_second_size)
+        fault = _build_and_find_fault(candidate, seed, takes_second_size)
         if fault is not None:
             _refuse(*_localise(candidate, fault, seed, takes_second_size))
     return 1 + len(candidates)
@@ -127,6 +127,16 @@ def _signature(site: ModuleSite, model: nn.Module) -> object:
         return (site.stage, site.block)
     classes = [(path, type(module)) for path, module in unit.named_modules()]
     return (tuple(inner), tuple(sides), tuple(classes))
+
+
+def _build_and_find_fault(candidate: Candidate, seed: int, takes_second_size: bool) -> str | None:
+    try:
+        model = build(candidate, seed)
+    except BackboneError:
+        raise
+    except Exception as error:  # a foreign module may refuse hooks and children
+        return f"can't be built: {type(error).__name__}: {_first_line(error)}"
+    return _find_fault(candidate, model, takes_second_size)
 
 
 def _find_fault(candidate: Candidate, model: nn.Module, takes_second_size: bool) -> str | None:
@@ -232,7 +242,7 @@ def _localise(
         site = backbone.sites[index]
         alone = tuple(block if at == index else None for at in range(len(candidate.blocks)))
         one = Candidate(backbone, alone)
-        found = _find_fault(one, build(one, seed), takes_second_size)
+        found = _build_and_find_fault(one, seed, takes_second_size)
         if found is not None:
             return found, f"{backbone.name} with SE at {site.name} as {block.integration}"
     return fault, f"{backbone.name} with SE at several sites ({candidate})"

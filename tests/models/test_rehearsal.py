@@ -67,6 +67,10 @@ def test_what_is_counted_of_such_a_network_is_what_runs(name, integration):
         ("PutsChannelsLast", r"SE at stage2.block1 as standard fails on images of 3 x 48 x 16"),
         ("Explodes", r"SE at stage2.block1 as standard gives .* a gradient that is not finite"),
         (
+            "RefusesChildren",
+            r"SE at stage3.block1 as standard can't be built: RuntimeError: a module can't be",
+        ),
+        (
             "FailsInTrainingWithSE",
             r"SE at stage3.block1 as standard fails in training mode .*: ValueError: an unknown",
         ),

@@ -169,6 +169,26 @@ class Explodes(Net):
         return x + 0 * (x * 0).sqrt()
 
 
+class Compiled(nn.Module):
+    """Has a unit that takes no child, as a module compiled by TorchScript has."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+    def add_module(self, name, module):
+        raise RuntimeError("a module can't be added")
+
+
+class RefusesChildren(Net):
+    def __init__(self, num_classes=10, in_channels=3):
+        super().__init__(num_classes, in_channels)
+        self.units[1].branch = Compiled()
+
+
 class FailsInTrainingWithSE(Net):
     def body(self, x):
         if self.training and "inserted_se" in str(self.units[1]):
