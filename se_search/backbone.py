@@ -110,9 +110,10 @@ class Backbone:
         parts: stem, stages and head, in forward order.
         uncounted: operators that fvcore does not count and that the network runs.
         allow_code: whether the network is a user's own code, and the user has allowed to run it.
-        attach: for each site and integration the path of a module and the side (``before`` or
-            ``after``) on which SE goes, if a user has named the sites; None: the sites are found
-            by inspecting the network.
+        attach: for each site and integration the path of a module and the side (``before``,
+            ``after`` or ``instead``) where SE goes, if a user has named the sites or running the
+            network has shown them; None: the sites are found
+            by the classes of the network's modules.
     """
 
     name: str
@@ -134,13 +135,18 @@ class Backbone:
 
 
 def find_sites(where: str, backbone: Backbone) -> list[int]:
-    """Return the positions of the sites that ``all``, ``stage2`` or ``stage2.block1-3`` names.
+    """Return the positions of the sites that a name stands for, ascending.
+
+    ``all`` and ``stage2.block1-3`` mean what they say; ``native`` are the sites where the network
+    came with an SE block.
 
     Raises:
         CandidateError: the backbone has no such site.
     """
     if where == "all":
         return list(range(len(backbone.sites)))
+    if where == "native" and (found := [i for i, site in enumerate(backbone.sites) if site.native]):
+        return found
     match = re.fullmatch(r"stage(\d{1,9})(?:\.block(\d{1,9})(?:-(\d{1,9}))?)?", where)
     if match:
         stage, first, last = (int(group) if group else None for group in match.groups())

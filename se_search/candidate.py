@@ -174,7 +174,8 @@ class Candidate:
     def parse(cls, text: str, backbone: Backbone) -> Candidate:
         """Read a candidate from its text form, ``BACKBONE/SITES=BLOCK/SITES=BLOCK...``.
 
-        SITES is ``all``, ``stage2``, ``stage2.block1`` or ``stage2.block1-3``. BLOCK is
+        SITES is ``all``, ``native`` (where the network came with SE), ``stage2``,
+        ``stage2.block1`` or ``stage2.block1-3``. BLOCK is
         ``INTEGRATION:WIDTH`` with modifiers behind it (``standard:16+max+bias``), or ``none``. The
         width is a number, ``r16`` (a reduction ratio), ``original`` (the network's own width), or
         a variant of SE (``ese``, ``eca``, ``ge``). A later setting overrides an earlier one, as in

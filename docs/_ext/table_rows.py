@@ -103,8 +103,9 @@ def space_rows() -> list[tuple[str, ...]]:
 
 
 def _with_se_everywhere(backbone: Backbone) -> Candidate:
-    block = "native:original" if backbone.sites[0].native else "standard:r16"
-    return Candidate.parse(f"{backbone.name}/all={block}", backbone)
+    is_native = any(site.native for site in backbone.sites)
+    setting = "native=native:original" if is_native else "all=standard:r16"
+    return Candidate.parse(f"{backbone.name}/{setting}", backbone)
 
 
 def _read_object(schema: Mapping[str, Any], defs: Mapping[str, Any], prefix: str) -> list[Row]:

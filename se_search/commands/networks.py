@@ -172,10 +172,11 @@ def _describe(
     from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 
     channels, default_size, default_classes = default_shape(name)
+    size = image_size or default_size
     return describe_backbone(
         name,
-        backbone_in_channels(name, channels, allow_code=allow_code),
-        image_size or default_size,
+        backbone_in_channels(name, channels, size, allow_code=allow_code),
+        size,
         num_classes or default_classes,
         allow_code=allow_code,
         sites=sites,

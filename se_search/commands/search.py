@@ -115,7 +115,7 @@ def describe_run(
     backbone = backbone or describe_backbone(
         options.backbone,
         in_channels=backbone_in_channels(
-            options.backbone, info.channels, allow_code=options.allow_code
+            options.backbone, info.channels, info.image_size, allow_code=options.allow_code
         ),
         image_size=info.image_size,
         num_classes=info.num_classes,

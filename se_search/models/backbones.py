@@ -17,7 +17,7 @@ from se_search.errors import BackboneError
 from se_search.models.cifar_nets import CIFAR_NETS
 from se_search.models.inception import INCEPTION_NETS
 from se_search.models.initialisation import initialise_convolutions
-from se_search.models.names import BACKBONE_NAMES, TORCHVISION_NAMES
+from se_search.models.names import BACKBONE_NAMES, TORCHVISION, TORCHVISION_NAMES
 from se_search.models.own import construct_own, is_own_name
 from se_search.models.paper_resnets import PAPER_RESNETS
 from se_search.models.random_state import seeded_generators
@@ -48,21 +48,36 @@ def resnet20_bottleneck(in_channels: int, num_classes: int) -> nn.Module:
 
 
 def torchvision_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
-    """Return torchvision's network of this name, without pretrained weights.
+    """Return torchvision's network ``NAME`` or ``torchvision:NAME``, without pretrained weights.
 
     Raises:
-        BackboneError: the images do not have 3 channels.
+        BackboneError: torchvision has no such network, or the images do not have 3 channels.
     """
+    arch = torchvision_name(name)
     if in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
-    # Without auxiliary classifiers GoogLeNet has one output in training mode, too.
-    options: dict[str, Any] = (
-        {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
-    )
+    # Without auxiliary classifiers a network has one output in training mode, too.
+    has_auxiliary = arch in ("googlenet", "inception_v3")
+    options: dict[str, Any] = {"aux_logits": False, "init_weights": True} if has_auxiliary else {}
     net: nn.Module = torchvision.models.get_model(
-        name, weights=None, num_classes=num_classes, **options
+        arch, weights=None, num_classes=num_classes, **options
     )
     return net
+
+
+def torchvision_name(name: str) -> str:
+    """Return torchvision's name of the backbone ``torchvision:NAME`` or ``NAME``.
+
+    Raises:
+        BackboneError: torchvision has no such network for the classes of images.
+    """
+    bare = name.removeprefix(TORCHVISION)
+    known = torchvision.models.list_models(module=torchvision.models)
+    if bare not in known:
+        close = difflib.get_close_matches(bare, known)
+        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        raise BackboneError(f"backbone {name!r}: torchvision has no network {bare!r}{hint}")
+    return bare
 
 
 def timm_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
@@ -99,8 +114,8 @@ def construct(
     """Return a backbone with initial weights; the global random generators stay as they are.
 
     Args:
-        name: one of ``BACKBONES``, a user's ``module:callable``, or one of timm's, with or without
-            ``timm:`` in front.
+        name: one of ``BACKBONES``, ``torchvision:NAME``, a user's ``module:callable``, or one of
+            timm's, with or without ``timm:`` in front.
         in_channels: channels of the images.
         num_classes: output width of the last layer.
         seed: of the initial weights.
@@ -113,6 +128,8 @@ def construct(
     with seeded_generators(seed):
         if name in BACKBONES:
             return BACKBONES[name](in_channels, num_classes)
+        if name.startswith(TORCHVISION):
+            return torchvision_net(name, in_channels, num_classes)
         if is_own_name(name):
             return construct_own(name, in_channels, num_classes, allow_code)
         return timm_net(name, in_channels, num_classes)
@@ -133,8 +150,9 @@ def timm_name(name: str) -> str:
     if re.fullmatch(r"[\w.-]+", bare, re.ASCII) and timm.is_model(bare):
         return bare
     known = timm.list_models() if name != bare else [*BACKBONES, *timm.list_models()]
+    known = list(dict.fromkeys(known))  # a name of both libraries is suggested once
     longer = [other for other in known if bare and other.startswith(bare)]
-    close = list(dict.fromkeys(longer))[:5] or difflib.get_close_matches(bare, known)
+    close = longer[:5] or difflib.get_close_matches(bare, known)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     allowed = ", ".join(BACKBONE_NAMES)
     raise BackboneError(

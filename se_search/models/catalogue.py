@@ -10,7 +10,13 @@ from typing import Any
 from se_search.backbone import Backbone
 from se_search.backbone_file import backbone_from_json, backbone_to_json
 from se_search.errors import BackboneError
-from se_search.models.names import IMAGENET, SHAPES, TORCHVISION_NAMES
+from se_search.models.names import (
+    IMAGENET,
+    SHAPES,
+    TORCHVISION,
+    TORCHVISION_NAMES,
+    is_torchvision_name,
+)
 
 CATALOGUE = Path(__file__).with_name("catalogue.json")
 
@@ -30,7 +36,8 @@ def describe_backbone(
     else the network is constructed and traced, which imports torch and takes seconds.
 
     Args:
-        name: a network of the catalogue, of torchvision or of timm, or ``module:callable``.
+        name: a network of the catalogue, of torchvision or of timm, or ``module:callable``;
+            ``torchvision:NAME`` and ``timm:NAME`` where both have it.
         in_channels: channels of the images.
         image_size: height and width of the images in pixels.
         num_classes: output width of the last layer.
@@ -48,7 +55,7 @@ def describe_backbone(
         >>> backbone.sites[0].feature_map("standard")
         FeatureMap(channels=256, pixels=3136)
     """
-    if name in TORCHVISION_NAMES and in_channels != 3:
+    if is_torchvision_name(name) and in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
     for what, value in (
         ("number of channels", in_channels),
@@ -66,22 +73,33 @@ def describe_backbone(
     )
 
 
-def backbone_in_channels(name: str, image_channels: int, *, allow_code: bool = False) -> int:
+def backbone_in_channels(
+    name: str, image_channels: int, image_size: int | None = None, *, allow_code: bool = False
+) -> int:
     """Return the channels that a backbone takes of images with ``image_channels``.
 
-    Networks of torchvision always take 3; most others take what the images have.
+    Networks of torchvision always take 3; most others take what the images have. A user's own
+    network is run to find out.
+
+    Args:
+        name: name of the backbone.
+        image_channels: channels of the images.
+        image_size: height and width of the images in pixels; None: 224.
+        allow_code: whether a user's own code may be run.
 
     Raises:
-        BackboneError: there is no such backbone, or it is code that may not be run.
+        BackboneError: there is no such backbone, it is code that may not be run, or it takes no
+            images of this size.
     """
-    if name in TORCHVISION_NAMES:
+    if is_torchvision_name(name):
         return 3
     if name in SHAPES:
         return image_channels
-    from se_search.models.own import is_own_name, own_in_channels  # imports torch
+    from se_search.models.accepted_images import own_in_channels  # imports torch
+    from se_search.models.own import is_own_name
 
     if is_own_name(name):
-        return own_in_channels(name, image_channels, allow_code)
+        return own_in_channels(name, image_channels, image_size or IMAGENET[1], allow_code)
     check_name(name)
     return image_channels
 
@@ -96,7 +114,9 @@ def default_shape(name: str) -> tuple[int, int, int]:
     """
     if name in SHAPES:
         return SHAPES[name]
-    if name in TORCHVISION_NAMES:
+    if name == f"{TORCHVISION}inception_v3":
+        return 3, 299, 1000
+    if is_torchvision_name(name):
         return IMAGENET
     from se_search.models.backbones import timm_shape  # imports torch
     from se_search.models.own import is_own_name
@@ -112,10 +132,12 @@ def check_name(name: str) -> None:
     """
     if name in SHAPES or name in TORCHVISION_NAMES:
         return
-    from se_search.models.backbones import timm_name  # imports torch
+    from se_search.models.backbones import timm_name, torchvision_name  # imports torch
     from se_search.models.own import is_own_name
 
-    if not is_own_name(name):
+    if is_torchvision_name(name):
+        torchvision_name(name)
+    elif not is_own_name(name):
         timm_name(name)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from se_search.backbone import FeatureMap, Integration, Site
 from se_search.errors import BackboneError
 from se_search.models.attachment import first_tensor
+from se_search.models.recording import image_for, run
 from se_search.models.sites import AttachPoint, ModuleSite, locate_sites, module_at
 
 
@@ -20,6 +21,9 @@ def measure_sites(
     located: tuple[ModuleSite, ...] | None = None,
 ) -> tuple[Site, ...]:
     """Return the sites of a network with their feature maps, from a forward pass over one image.
+
+    The feature map of a module with several arguments is the first tensor among them, and that of
+    a module that returns several values is the first tensor among those.
 
     Args:
         model: the network, in evaluation mode.
@@ -39,7 +43,7 @@ def measure_sites(
             module = module_at(model, point.path)
             # A shortcut without projection has the input of its unit as its output.
             before = point.side != "after" or module is None
-            watched = module or model.get_submodule(site.path)
+            watched = module or model.get_submodule(point.path.rpartition(".")[0])
             seen = measured.setdefault((site.name, integration), [])
 
             def measure(
@@ -56,12 +60,7 @@ def measure_sites(
             hooks.append(watched.register_forward_hook(measure, with_kwargs=True))
     try:
         with torch.no_grad():
-            model(torch.zeros(1, in_channels, image_size, image_size))
-    except Exception as error:  # a foreign network may raise whatever it likes
-        raise BackboneError(
-            f"{type(model).__name__} can't take an image of {in_channels} x {image_size} x "
-            f"{image_size}: {str(error) or type(error).__name__}"
-        ) from error
+            run(model, image_for(model, in_channels, image_size))
     finally:
         for hook in hooks:
             hook.remove()

@@ -14,7 +14,8 @@ RESNET_NAMES = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-# Networks of torchvision, which take images of 3 channels.
+# Networks of torchvision, which take images of 3 channels. Those of timm's names (densenet121) are
+# meant by ``torchvision:NAME``.
 TORCHVISION_NAMES = (
     *RESNET_NAMES,
     "vgg11_bn",
@@ -27,7 +28,20 @@ TORCHVISION_NAMES = (
     "mobilenet_v3_large",
     *(f"regnet_y_{size}" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
     "regnet_y_128gf",
+    *(f"regnet_x_{size}" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
+    *(f"efficientnet_v2_{size}" for size in "sml"),
+    "mobilenet_v2",
+    *(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")),
+    *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")),
+    "maxvit_t",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "alexnet",
+    *(f"swin_{size}" for size in "tsb"),
+    *(f"swin_v2_{size}" for size in "tsb"),
+    *(f"vit_{size}" for size in ("b_16", "b_32", "l_16", "l_32", "h_14")),
 )
+TORCHVISION = "torchvision:"  # before a name of torchvision
 
 # The networks of the catalogue, each with the image channels, the image size and the number of
 # classes for which it is measured.
@@ -61,3 +75,8 @@ SHAPES: dict[str, tuple[int, int, int]] = {
     "seresnet50": IMAGENET,
 }
 BACKBONE_NAMES = tuple(SHAPES)
+
+
+def is_torchvision_name(name: str) -> bool:
+    """Tell whether a backbone is one of torchvision's, whose images have 3 channels."""
+    return name in TORCHVISION_NAMES or name.startswith(TORCHVISION)

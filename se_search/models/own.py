@@ -14,13 +14,14 @@ from typing import Any
 from torch import nn
 
 from se_search.errors import BackboneError
+from se_search.models.names import TORCHVISION
 
 OWN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def is_own_name(name: str) -> bool:
     """Tell whether a backbone's name is ``module:callable``."""
-    return not name.startswith("timm:") and OWN_NAME.fullmatch(name) is not None
+    return not name.startswith(("timm:", TORCHVISION)) and OWN_NAME.fullmatch(name) is not None
 
 
 def construct_own(name: str, in_channels: int, num_classes: int, allow_code: bool) -> nn.Module:
@@ -45,21 +46,13 @@ def construct_own(name: str, in_channels: int, num_classes: int, allow_code: boo
     return model
 
 
-def own_in_channels(name: str, image_channels: int, allow_code: bool) -> int:
-    """Return the image channels that a user's network takes.
-
-    They are the images' own if the callable takes ``in_channels``, else those of the network's
-    first convolution.
+def takes_in_channels(name: str, allow_code: bool) -> bool:
+    """Tell whether the callable ``module:callable`` takes the keyword argument ``in_channels``.
 
     Raises:
-        BackboneError: see ``construct_own``.
+        BackboneError: running the code is not allowed, or there is no such callable.
     """
-    if "in_channels" in _keywords(_import(name, allow_code)):
-        return image_channels
-    for module in construct_own(name, image_channels, 10, allow_code).modules():
-        if isinstance(module, nn.Conv2d):
-            return module.in_channels
-    return image_channels
+    return "in_channels" in _keywords(_import(name, allow_code))
 
 
 def _import(name: str, allow_code: bool) -> Callable[..., Any]:

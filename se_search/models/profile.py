@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from se_search.backbone import Backbone, Site
+from se_search.backbone import Backbone, Integration, Site
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
+from se_search.models.discovery import discover_sites
 from se_search.models.feature_maps import measure_sites
 from se_search.models.own import is_own_name
+from se_search.models.recording import record
 from se_search.models.site_file import ask_sites, read_sites
 from se_search.models.sites import ModuleSite, find_parts, locate_sites, named_sites
 from se_search.models.surgery import strip
@@ -44,7 +47,12 @@ def profile(
     """
     model = construct(name, in_channels, num_classes, seed=0, allow_code=allow_code).eval()
     listed = ask_sites(model) if site_file is None else read_sites(site_file, model)
-    located = locate_sites(model) if listed is None else named_sites(listed.stages, listed.attach)
+    recording = record(model, in_channels, image_size)
+    if listed is None:
+        located = discover_sites(model, in_channels, image_size, recording)
+        attach = None if _are_known(model, located) else attach_of(located)
+    else:
+        located, attach = named_sites(listed.stages, listed.attach), listed.attach
     sites = measure_sites(model, in_channels, image_size, located)
     _check_logits(model, name, in_channels, image_size, num_classes)
     sites = tuple(
@@ -53,7 +61,7 @@ def profile(
     )
     strip(model, located)
     analysis = trace(model, in_channels, image_size)
-    parts = count_parts(model, analysis, find_parts(model, located))
+    parts = count_parts(model, analysis, find_parts(model, located, recording.first_calls()))
     return Backbone(
         name,
         in_channels,
@@ -63,8 +71,24 @@ def profile(
         parts,
         uncounted_operators(analysis),
         allow_code=is_own_name(name),
-        attach=None if listed is None else listed.attach,
+        attach=attach,
     )
+
+
+def attach_of(located: Sequence[ModuleSite]) -> tuple[Mapping[Integration, tuple[str, str]], ...]:
+    """Return for each site and integration the path of a module, and the side where SE goes."""
+    return tuple(
+        {integration: (point.path, point.side) for integration, point in site.attach_points.items()}
+        for site in located
+    )
+
+
+def _are_known(model: nn.Module, located: Sequence[ModuleSite]) -> bool:
+    """Tell whether the sites are those that the classes of the network's modules show."""
+    try:
+        return tuple(located) == locate_sites(model)
+    except BackboneError:
+        return False
 
 
 def _add_native(site: Site, model: nn.Module, module_site: ModuleSite) -> Site:

@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from torch import nn
 
 from se_search.backbone import Integration
 from se_search.errors import BackboneError
-from se_search.models.units import Side, find_units, is_chain
+from se_search.models.units import Points, Side, find_units, is_chain
+
+SIDES: dict[str, Side] = {side: side for side in get_args(Side)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,20 @@ def locate_sites(model: nn.Module) -> tuple[ModuleSite, ...]:
     if not units:
         raise BackboneError(
             f"{type(model).__name__} has no known sites (SE blocks of torchvision and timm, their "
-            "BasicBlock, Bottleneck and Inception modules, units with se_points); list the sites "
-            "in a file (--sites) or by a method se_sites() of the network"
+            "BasicBlock, Bottleneck and Inception modules, units with se_points)"
         )
-    stages = number_stages(model, [path for path, _ in units])
+    return place_units(units, number_stages(model, [path for path, _ in units]))
+
+
+def place_units(
+    units: Sequence[tuple[str, Points]], stages: Sequence[int]
+) -> tuple[ModuleSite, ...]:
+    """Return the sites of units, with their blocks numbered within each stage.
+
+    Args:
+        units: path and attach points of each unit, in forward order.
+        stages: the stage of each unit.
+    """
     numbers: Counter[int] = Counter()
     found = []
     for (path, points), stage in zip(units, stages, strict=True):
@@ -90,7 +103,7 @@ def named_sites(
     Args:
         stages: the stage of each site.
         attach: for each site and integration the path of a module and the side, ``before`` or
-            ``after``.
+            ``after`` it, or ``instead`` of it.
 
     Raises:
         BackboneError: an attach point of one stage is inside an attach point of another stage.
@@ -111,11 +124,19 @@ def named_sites(
     return tuple(found)
 
 
-def find_parts(model: nn.Module, located: Sequence[ModuleSite]) -> dict[str, str]:
+def find_parts(
+    model: nn.Module, located: Sequence[ModuleSite], called: Mapping[str, int] | None = None
+) -> dict[str, str]:
     """Return for each module path its part of the network: ``stem``, ``stage2``, ..., ``head``.
 
     The modules cover the network, and none is inside another. A module between two sites belongs
     to the stage of the second.
+
+    Args:
+        model: the network.
+        located: its sites.
+        called: for each module that a forward pass calls the position of its first call; None:
+            modules are called in the order of their registration.
     """
     stages = {
         point.path: site.stage for site in located for point in site.attach_points.values()
@@ -138,8 +159,9 @@ def find_parts(model: nn.Module, located: Sequence[ModuleSite]) -> dict[str, str
             waiting.clear()
             parts[path] = stage
         else:
-            for name, child in module.named_children():
-                visit(_join(path, name), child)
+            names = {_join(path, name): child for name, child in module.named_children()}
+            for name in _in_order(list(names), called or {}):
+                visit(name, names[name])
 
     visit("", model)
     return parts | dict.fromkeys(waiting, "head")
@@ -202,11 +224,21 @@ def _named_site(
     stage: int, block: int, points: Mapping[Integration, tuple[str, str]]
 ) -> ModuleSite:
     attach_points = {
-        integration: AttachPoint(path, "before" if side == "before" else "after")
-        for integration, (path, side) in points.items()
+        integration: AttachPoint(path, SIDES[side]) for integration, (path, side) in points.items()
     }
     first = next(iter(attach_points.values()))
     return ModuleSite(stage, block, first.path, attach_points)
+
+
+def _in_order(paths: Sequence[str], called: Mapping[str, int]) -> list[str]:
+    """Sort modules by the first call of each or of what is in it; uncalled ones stay in place."""
+    keys: dict[str, int] = {}
+    last = -1
+    for path in paths:
+        inside = [at for other, at in called.items() if f"{other}.".startswith(f"{path}.")]
+        last = min(inside, default=last)
+        keys[path] = last
+    return sorted(paths, key=keys.__getitem__)
 
 
 def _join(path: str, name: str) -> str:

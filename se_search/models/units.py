@@ -59,6 +59,53 @@ UNITS: dict[str, Points] = {
     "timm.models.inception_resnet_v2.Mixed_7a": OUTPUT,
 }
 
+# Units whose networks are run to find their sites. These units have no addition that shows where SE
+# goes, or several.
+DENSE_LAYER: Points = {
+    "standard": ("", "after"),  # on the new features, before they are concatenated
+    "pre": ("norm1", "before"),
+    "inner": ("conv2", "before"),
+}
+PARALLEL: Points = {"standard": ("attn", "after"), "post": ("", "after")}  # on the branches' sum
+CONVNEXT: Points = {
+    "standard": ("drop_path", "before"),  # behind the layer scale
+    "pre": ("conv_dw", "before"),
+    "post": ("", "after"),
+    "identity": ("shortcut", "after"),
+    "inner": ("conv_dw", "after"),
+}
+MORE_UNITS: dict[str, Points] = {
+    "torchvision.models.convnext.CNBlock": {
+        "standard": ("stochastic_depth", "before"),
+        "pre": ("block", "before"),
+        "post": ("", "after"),
+        "inner": ("block.0", "after"),
+    },
+    "torchvision.models.densenet._DenseLayer": DENSE_LAYER,
+    **{f"torchvision.models.inception.Inception{kind}": OUTPUT for kind in "ABCDE"},
+    "torchvision.models.shufflenetv2.InvertedResidual": {
+        "standard": ("branch2", "after"),
+        "pre": ("branch2", "before"),
+        "post": ("", "after"),
+        "inner": ("branch2.5", "before"),
+    },
+    "torchvision.models.squeezenet.Fire": OUTPUT,
+    "timm.models.byobnet.MobileOneBlock": PARALLEL,
+    "timm.models.byobnet.RepVggBlock": PARALLEL,
+    "timm.models.convnext.ConvNeXtBlock": CONVNEXT,
+    "timm.models.densenet.DenseLayer": DENSE_LAYER,
+    "timm.models.ghostnet.GhostBottleneck": {
+        "standard": ("ghost2", "after"),
+        "pre": ("ghost1", "before"),
+        "post": ("", "after"),
+        "identity": ("shortcut", "after"),
+        "inner": ("ghost2", "before"),
+    },
+    **{f"timm.models.inception_v3.Inception{kind}": OUTPUT for kind in "ABCDE"},
+    **{f"timm.models.inception_v4.Inception{kind}": OUTPUT for kind in "ABC"},
+    "timm.models.vovnet.OsaBlock": {"standard": ("conv_concat", "after"), "post": ("", "after")},
+}
+
 # Networks without units: SE goes after the ReLU of each convolution in ``features``.
 CHAINS = ("torchvision.models.vgg.VGG", "timm.models.vgg.VGG")
 
@@ -79,10 +126,10 @@ def find_units(model: nn.Module) -> list[tuple[str, Points]]:
     Raises:
         BackboneError: ``se_points`` of a unit is wrong.
     """
-    return _find_native_blocks(model) or _find_chain(model) or _find_known_units(model)
+    return find_native_units(model) or find_chain(model) or find_known_units(model, UNITS)
 
 
-def _find_native_blocks(model: nn.Module) -> list[tuple[str, Points]]:
+def find_native_units(model: nn.Module) -> list[tuple[str, Points]]:
     """Find SE blocks; the unit of each is the innermost module around it that is no Sequential."""
     found: list[tuple[str, Points]] = []
     for path, module in model.named_modules():
@@ -97,7 +144,8 @@ def _find_native_blocks(model: nn.Module) -> list[tuple[str, Points]]:
     return found
 
 
-def _find_chain(model: nn.Module) -> list[tuple[str, Points]]:
+def find_chain(model: nn.Module) -> list[tuple[str, Points]]:
+    """Return the activations of a network that is one chain of convolutions, as VGG is."""
     if not is_chain(model):
         return []
     features = model.get_submodule("features")
@@ -108,21 +156,30 @@ def _find_chain(model: nn.Module) -> list[tuple[str, Points]]:
     ]
 
 
-def _find_known_units(model: nn.Module) -> list[tuple[str, Points]]:
+def find_known_units(model: nn.Module, units: Mapping[str, Points]) -> list[tuple[str, Points]]:
+    """Return the units whose classes are listed or say by ``se_points`` where SE goes.
+
+    Args:
+        model: the network.
+        units: attach points by the full name of a unit's class.
+
+    Raises:
+        BackboneError: ``se_points`` of a unit is wrong.
+    """
     found: list[tuple[str, Points]] = []
     for path, module in model.named_modules():
         if not path or (found and path.startswith(f"{found[-1][0]}.")):
             continue
-        points = _points_of(module)
+        points = _points_of(module, units)
         if points is not None:
             found.append((path, points))
     return found
 
 
-def _points_of(unit: nn.Module) -> Points | None:
+def _points_of(unit: nn.Module, units: Mapping[str, Points]) -> Points | None:
     declared = getattr(type(unit), "se_points", None)
     if declared is None:
-        known = [UNITS[name] for name in _class_names(unit) if name in UNITS]
+        known = [units[name] for name in class_names(unit) if name in units]
         return known[0] if known else None
     for integration, (_, side) in declared.items():
         if integration not in INTEGRATIONS or side not in get_args(Side):
@@ -134,17 +191,23 @@ def _points_of(unit: nn.Module) -> Points | None:
     return points
 
 
+def overlaps(path: str, other: str) -> bool:
+    """Tell whether one of two modules holds the other, or both are one, by their paths."""
+    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
+
+
 def native_layers(module: nn.Module) -> dict[str, nn.Conv2d]:
     """Return the two layers of an SE block of torchvision or timm by name; empty for others."""
-    names = next((NATIVE[name] for name in _class_names(module) if name in NATIVE), ())
+    names = next((NATIVE[name] for name in class_names(module) if name in NATIVE), ())
     layers = {name: module.get_submodule(name) for name in names}
     return {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
 
 
 def is_chain(model: nn.Module) -> bool:
     """Tell whether a network is one chain of convolutions without units, as VGG is."""
-    return any(name in CHAINS for name in _class_names(model))
+    return any(name in CHAINS for name in class_names(model))
 
 
-def _class_names(module: nn.Module) -> list[str]:
+def class_names(module: nn.Module) -> list[str]:
+    """Return the full names of a module's class and of those that it derives from."""
     return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]

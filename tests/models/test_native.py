@@ -10,6 +10,7 @@ from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import SqueezeExcitation
 
+from se_search.backbone import find_sites
 from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
 from se_search.errors import BackboneError, CandidateError
@@ -38,16 +39,20 @@ def described(name, num_classes=10):
 
 
 def original(backbone):
-    blocks = tuple(SE("native", site.native.width) for site in backbone.sites)
-    return Candidate(backbone, blocks)
+    return Candidate.parse(f"{backbone.name}/native=native:original", backbone)
+
+
+def native_sites(backbone):
+    return [site for site in backbone.sites if site.native]
 
 
 def random_candidate(backbone, seed):
     draw = random.Random(seed)
-    blocks = [
-        draw.choice([None, SE("native", site.native.width), SE("native", draw.randint(1, 40))])
-        for site in backbone.sites
-    ]
+    blocks = []
+    for site in backbone.sites:
+        integration = draw.choice(list(site.feature_maps))
+        widths = [draw.randint(1, 40), *([site.native.width] if site.native else [])]
+        blocks.append(draw.choice([None, SE(integration, draw.choice(widths))]))
     return Candidate(backbone, tuple(blocks))
 
 
@@ -103,18 +108,38 @@ def test_without_se_seresnet50_is_resnet50():
     [
         ("efficientnet_b0", {2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 1}),
         ("timm:efficientnet_b0", {2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 1}),
-        ("mobilenet_v3_large", {2: 3, 3: 2, 4: 3}),  # at 28, 14 and 7 pixels of 224
-        ("mobilenet_v3_small", {2: 1, 3: 5, 4: 3}),
+        ("mobilenet_v3_large", {4: 3, 5: 2, 6: 3}),  # at 28, 14 and 7 pixels of 224
+        ("mobilenet_v3_small", {2: 1, 4: 5, 5: 3}),
         ("regnet_y_400mf", {2: 1, 3: 3, 4: 6, 5: 6}),
         ("timm:seresnet18", {2: 2, 3: 2, 4: 2, 5: 2}),
         ("legacy_seresnet18", {2: 2, 3: 2, 4: 2, 5: 2}),
     ],
 )
 def test_sites_are_the_blocks_that_the_network_came_with(name, by_stage):
-    sites = described(name).sites
+    sites = native_sites(described(name))
     stages = [site.stage for site in sites]
     assert {stage: stages.count(stage) for stage in stages} == by_stage
     assert all(set(site.feature_maps) == {"native"} for site in sites)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "channels"),
+    [
+        # Howard et al. 2019, tables 1 and 2: the rows without SE, with their expansion sizes
+        ("mobilenet_v3_small", "stage3.block1-2", [72, 88]),
+        (
+            "mobilenet_v3_large",
+            "stage2.block1/stage3.block1-2/stage5.block1-4",
+            [16, 64, 72, 240, 200, 184, 184],
+        ),
+    ],
+)
+def test_se_can_be_added_where_a_unit_has_none_on_the_expansion(name, plain, channels):
+    backbone = described(name)
+    found = [i for where in plain.split("/") for i in find_sites(where, backbone)]
+    sites = [backbone.sites[i] for i in found]
+    assert not any(site.native for site in sites)
+    assert [site.feature_maps["inner"].channels for site in sites] == channels
 
 
 @pytest.mark.parametrize(
@@ -130,7 +155,7 @@ def test_sites_are_the_blocks_that_the_network_came_with(name, by_stage):
     ],
 )
 def test_operators_are_those_that_the_blocks_run(name, operators):
-    for site in described(name).sites:
+    for site in native_sites(described(name)):
         native = site.native
         assert native.bias
         assert operators == (
@@ -168,7 +193,7 @@ def test_without_se_it_is_the_untouched_network_with_identities(name):
         parent, _, child = path.rpartition(".")
         setattr(reference.get_submodule(parent), child, nn.Identity())
     model = build(Candidate.plain(described(name)), 3)
-    assert len(blocks) == len(described(name).sites)
+    assert len(blocks) == len(native_sites(described(name)))
     assert torch.equal(model.eval()(image()), reference.eval()(image()))
     assert sum(part.params for part in described(name).parts) == sum(
         parameter.numel() for parameter in reference.parameters()
@@ -198,7 +223,7 @@ def test_every_se_parameter_gets_a_finite_gradient(name):
 def test_another_width_keeps_class_activation_and_gate(name):
     backbone = described(name)
     theirs = se_modules(build(original(backbone), 0))
-    ours = se_modules(build(Candidate.parse(f"{backbone.name}/all=native:5", backbone), 0))
+    ours = se_modules(build(Candidate.parse(f"{backbone.name}/native=native:5", backbone), 0))
     assert list(ours) == list(theirs)
     for block, reference in zip(ours.values(), theirs.values(), strict=True):
         assert type(block) is type(reference)
@@ -230,8 +255,8 @@ def test_a_new_block_is_drawn_as_torchvision_draws_them():
 
 def test_candidates_of_one_seed_share_what_they_have_in_common():
     backbone = described("mobilenet_v3_small")
-    one = build(Candidate.parse("mobilenet_v3_small/all=native:5", backbone), 3)
-    other = build(Candidate.parse("mobilenet_v3_small/stage4=native:5", backbone), 3)
+    one = build(Candidate.parse("mobilenet_v3_small/native=native:5", backbone), 3)
+    other = build(Candidate.parse("mobilenet_v3_small/stage5=native:5", backbone), 3)
     plain = construct("mobilenet_v3_small", 3, 10, derive_seed(3, "backbone"))
     shared = se_modules(other)
     for path, block in shared.items():

@@ -239,7 +239,7 @@ def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
         ("fails", "raised OSError: no such disk"),
         ("nothing", "made a dict, not a torch.nn.Module"),
         ("Wrong", r"Wrong.se_sites\(\): sites.0.standard"),
-        ("Net", r"Net has no known sites .*se_sites\(\)"),
+        ("Net", r"Net has no sites .*runs 2 convolutions, but.*se_sites\(\)"),
     ],
 )
 def test_what_is_no_network_with_sites_is_an_error(module, attribute, message):

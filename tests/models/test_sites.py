@@ -262,11 +262,6 @@ def test_units_with_points_of_no_integration_are_refused():
         locate_sites(nn.Sequential(Unit()))
 
 
-def test_a_network_without_sites_says_how_to_name_them():
-    with pytest.raises(BackboneError, match=r"DenseNet has no known sites.*--sites"):
-        describe_backbone("densenet121", 3, 32, 10)
-
-
 def test_an_image_that_is_too_small_is_an_error():
     with pytest.raises(BackboneError, match="can't take an image of 3 x 16 x 16"):
         describe_backbone("inception_resnet_v2", 3, 16, 10)

@@ -131,8 +131,7 @@ def test_a_candidate_is_built_around_loaded_weights(file):
 def test_a_network_with_se_keeps_the_loaded_blocks_of_its_own_width(file):
     backbone = describe_backbone("mobilenet_v3_small", 3, 32, 10)
     weights = construct("mobilenet_v3_small", 3, 10, seed=1).state_dict()
-    widths = [site.native.width for site in backbone.sites]
-    text = f"mobilenet_v3_small/stage2=native:{widths[0]}/stage3.block1=native:5"
+    text = "mobilenet_v3_small/stage2=native:original/stage4.block1=native:5"
     model = build(Candidate.parse(text, backbone), 0, weights=file(weights))
     kept, resized = se_modules(model)
     assert torch.equal(model.state_dict()[f"{kept}.fc1.weight"], weights[f"{kept}.fc1.weight"])

@@ -1,0 +1,146 @@
+"""Finds the sites of a network by running it: known units, residual units, its own SE blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import nn
+
+from se_search.errors import BackboneError
+from se_search.models.attention import Attention, find_attention
+from se_search.models.drafts import draft_sites, explain_lack
+from se_search.models.recording import Recording, record
+from se_search.models.residual_units import find_residual_units
+from se_search.models.sites import ModuleSite, number_stages, place_units
+from se_search.models.units import (
+    MORE_UNITS,
+    UNITS,
+    Points,
+    find_chain,
+    find_known_units,
+    find_native_units,
+    find_units,
+    overlaps,
+)
+
+MAX_NAMED = 3  # modules in the message of an error
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    path: str
+    points: Points
+    begins: int
+    stride: int
+
+
+def discover_sites(
+    model: nn.Module, in_channels: int, image_size: int, recording: Recording | None = None
+) -> tuple[ModuleSite, ...]:
+    """Return the sites of a network, in the order in which a forward pass reaches them.
+
+    Sites are the SE blocks that the network came with, units of known classes, and units that the
+    forward pass shows: a branch of convolutions that is joined with its input.
+
+    Args:
+        model: the network.
+        in_channels: channels of the images.
+        image_size: height and width of the images in pixels.
+        recording: a forward pass of the network, if there is one already.
+
+    Raises:
+        BackboneError: the network can't take such an image, has attention that is not known, or
+            has no sites.
+    """
+    recording = recording or record(model, in_channels, image_size)
+    called = recording.first_calls()
+    native = [(path, points) for path, points in find_native_units(model) if path in called]
+    blocks = [f"{path}.{points['native'][0]}".rstrip(".") for path, points in native]
+    _refuse(model, find_attention(model, recording, blocks))
+    chain = find_chain(model)
+    known = chain or _find_known(model, native)
+    known = [(path, points) for path, points in known if path in called]
+    more: list[_Unit] = []
+    if not chain:
+        taken = [path for path, _ in (*native, *known)]
+        found = find_residual_units(model, recording, taken)
+        _refuse(model, [unit.self_attention for unit in found if unit.self_attention])
+        more = [
+            _Unit(unit.path, unit.points, unit.begins, unit.stride)
+            for unit in found
+            if not unit.path.startswith("stem")
+        ]
+    listed = [
+        _Unit(path, points, called[path], _stride(recording, called[path]))
+        for path, points in (*native, *known)
+    ]
+    units = sorted([*listed, *more], key=lambda unit: unit.begins)
+    if not units:
+        raise BackboneError(
+            f"{type(model).__name__} has no sites that are found by running it: "
+            f"{explain_lack(model, recording)}. List them in a file (--sites FILE) or by a method "
+            f"se_sites() of the network.{draft_sites(recording)}"
+        )
+    return place_units([(unit.path, unit.points) for unit in units], _number_stages(model, units))
+
+
+def _find_known(model: nn.Module, native: Sequence[tuple[str, Points]]) -> list[tuple[str, Points]]:
+    return [
+        (path, points)
+        for path, points in find_known_units(model, UNITS | MORE_UNITS)
+        if not path.startswith("stem") and not any(overlaps(path, other) for other, _ in native)
+    ]
+
+
+def _refuse(model: nn.Module, found: Sequence[Attention]) -> None:
+    if not found:
+        return
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    raise BackboneError(
+        f"{type(model).__name__} has attention of its own that se-search can neither price nor "
+        f"remove: {', '.join(map(str, found[:MAX_NAMED]))}{more}. Allowed: networks without "
+        "attention, or with SE blocks of torchvision's or timm's classes; or list the sites in a "
+        "file (--sites FILE), which leaves the network's attention as it is"
+    )
+
+
+def _stride(recording: Recording, number: int) -> int:
+    """Return the product of the strides between the image and the output of a call."""
+    call = recording.calls[number]
+    made = call.input if call.output is None else call.output
+    return 1 if made is None else recording.values[made].stride
+
+
+def _number_stages(model: nn.Module, units: Sequence[_Unit]) -> list[int]:
+    """Number the stages of units: as ``locate_sites`` does if it finds these, or else from 2.
+
+    Else the parts of the network are its stages, which are told by the first name in which the
+    units' paths differ (``stages.0``), if they follow each other and some hold several units. If
+    not, a stage begins at each stride.
+    """
+    paths = [unit.path for unit in units]
+    if [path for path, _ in find_units(model)] == paths:
+        stages = number_stages(model, paths)
+        if len(set(stages)) < len(stages):
+            return stages
+    groups = _groups([unit.path.split(".") for unit in units])
+    changes = sum(one != other for one, other in pairwise(groups))
+    if 1 < len(set(groups)) < len(units) and changes == len(set(groups)) - 1:
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups), start=2)}
+        return [numbers[group] for group in groups]
+    stage, stride = 1, 0
+    stages = []
+    for unit in units:
+        if unit.stride > stride:
+            stage, stride = stage + 1, unit.stride
+        stages.append(stage)
+    return stages
+
+
+def _groups(paths: Sequence[Sequence[str]]) -> list[str]:
+    depth = 0
+    while len({tuple(path[: depth + 1]) for path in paths}) == 1 and depth < len(paths[0]):
+        depth += 1
+    return [".".join(path[: depth + 1]) for path in paths]
