@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 from se_search.backbone import Backbone, FeatureMap, NativeSE
 from se_search.candidate import SE, Candidate, Kind, eca_kernel
+from se_search.errors import SpaceError
+from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import Limits
 
@@ -177,12 +181,7 @@ def count_space(space: BoundSpace) -> NDArray[np.int64]:
         >>> count_space(BoundSpace(read_space("stages"), backbone)).shape
         (16, 2)
     """
-
-    def count_added(candidate: Candidate) -> tuple[int, int]:
-        cost = count_cost(candidate)
-        return cost.added_params, cost.added_macs
-
-    return space.price_codes(space.codes(), count_added)
+    return space.price_codes(space.codes(), _count_added)
 
 
 def _count_se(block: SE, channels: int, elements: int) -> tuple[int, dict[str, int]]:
@@ -267,10 +266,77 @@ def _count_plain(backbone: Backbone) -> _PlainCost:
 def is_within(limits: Limits, candidate: Candidate) -> bool:
     """Return whether a candidate costs no more than the limits of a space allow."""
     cost = count_cost(candidate)
-    costs = (
-        (limits.added_params, cost.added_params_pct / 100),
-        (limits.added_macs, cost.added_macs_pct / 100),
-        (limits.params, cost.params),
-        (limits.macs, cost.macs),
+    most_params, most_macs = _find_bounds(limits, candidate.backbone)
+    return (most_params is None or cost.added_params <= most_params) and (
+        most_macs is None or cost.added_macs <= most_macs
     )
-    return all(limit is None or value <= limit for limit, value in costs)
+
+
+def find_allowed(space: BoundSpace) -> AllowedCandidates:
+    """Return the candidates of a space that are within its limits.
+
+    Raises:
+        SpaceError: there is none; the message says what the cheapest costs.
+    """
+    bounds = _find_bounds(space.space.limits, space.backbone)
+    allowed = AllowedCandidates(space, _count_added, bounds)
+    if allowed.cheapest is None:
+        raise SpaceError(_describe_nothing(space, bounds))
+    return allowed
+
+
+def _count_added(candidate: Candidate) -> tuple[int, int]:
+    cost = count_cost(candidate)
+    return cost.added_params, cost.added_macs
+
+
+def _find_bounds(limits: Limits, backbone: Backbone) -> tuple[int | None, int | None]:
+    """Return the most parameters and multiply-adds that SE may add; None: as many as it likes."""
+    plain = _count_plain(backbone)
+    return (
+        _least(_share_of(limits.added_params, plain.params), limits.params, plain.params),
+        _least(_share_of(limits.added_macs, plain.macs), limits.macs, plain.macs),
+    )
+
+
+def _share_of(share: float | None, whole: int) -> int | None:
+    # A share is the decimal number of the file: 0.07 of 100 is 7, not 7.000000000000001.
+    return None if share is None else math.floor(Fraction(repr(share)) * whole)
+
+
+def _least(added: int | None, total: int | None, plain: int) -> int | None:
+    bounds = [added, None if total is None else total - plain]
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _describe_nothing(space: BoundSpace, bounds: tuple[int | None, int | None]) -> str:
+    """Say what the cheapest candidate costs against the limits that leave nothing."""
+    limits = ", ".join(f"{name} {value}" for name, value in space.space.limits if value is not None)
+    head = f"the limits ({limits}) leave no candidate on {space.backbone.name}"
+    plain = _count_plain(space.backbone)
+    least, _ = space.price_extremes(_count_added)
+    for noun, bound, added, whole in zip(
+        ("parameters", "multiply-adds"),
+        bounds,
+        least.tolist(),
+        (plain.params, plain.macs),
+        strict=True,
+    ):
+        if bound is not None and bound < 0:
+            return (
+                f"{head}: the cheapest candidate has {whole + added:,} {noun}, and at most "
+                f"{whole + bound:,} are allowed"
+            )
+        if bound is not None and added > bound:
+            return (
+                f"{head}: the cheapest candidate adds {added:,} {noun} "
+                f"({100 * added / whole:.4g} %), and at most {bound:,} "
+                f"({100 * bound / whole:.4g} %) are allowed"
+            )
+    cheapest = AllowedCandidates(space, lambda one: _count_added(one)[::-1], (None, bounds[0]))
+    assert cheapest.cheapest is not None  # each bound alone leaves candidates
+    return (
+        f"{head}: candidates that add at most {bounds[0]:,} parameters add at least "
+        f"{_count_added(cheapest.cheapest)[1]:,} multiply-adds, and at most {bounds[1]:,} are "
+        "allowed"
+    )

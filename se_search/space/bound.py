@@ -12,6 +12,7 @@ from se_search.backbone import Backbone
 from se_search.candidate import SE, Candidate
 from se_search.errors import SpaceError
 from se_search.space.codes import CodeSet
+from se_search.space.layers import Layers
 from se_search.space.levels import Level, describe_level, list_levels, no_se
 from se_search.space.parameters import Parameter, Spelling
 from se_search.space.pricing import LevelPrices
@@ -72,6 +73,11 @@ class BoundSpace:
     def raw_size(self) -> int:
         """The number of combinations of choices, of which several can mean one candidate."""
         return self._spelling.raw_size
+
+    @property
+    def layers(self) -> Layers:
+        """The candidates as ways through a graph, slot by slot."""
+        return self._codes.layers
 
     @property
     def levels(self) -> tuple[tuple[Level, ...], ...]:
@@ -188,19 +194,18 @@ class BoundSpace:
 
         Only each level of each slot is priced, by itself; the rest are sums.
         """
-        return self._price_levels(price).price(codes)
+        return self.price_levels(price).price(codes)
 
     def price_ends(self, price: Price) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return bounds ``(m,)`` on the least and the greatest price of any candidate."""
-        return self._price_levels(price).bound()
+        return self.price_levels(price).bound()
 
     def price_extremes(self, price: Price) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the least and the greatest price ``(m,)`` of any candidate."""
-        return self._price_levels(price).find_extremes(self._codes.allowances)
+        return self.price_levels(price).find_extremes(self._codes.allowances)
 
-    # ----------------------------------------------------------------------------------------
-
-    def _price_levels(self, price: Price) -> LevelPrices:
+    def price_levels(self, price: Price) -> LevelPrices:
+        """Return the prices of the plain backbone, and what each level of each slot adds."""
         plain = np.array(price(Candidate.plain(self.backbone)), np.int64)
         empty = [no_se(slot) for slot in self.slots]
         added = []
@@ -209,6 +214,8 @@ class BoundSpace:
             prices = [price(self._assemble(placed)) for placed in alone]
             added.append(np.array(prices, np.int64) - plain)
         return LevelPrices(plain, added)
+
+    # ----------------------------------------------------------------------------------------
 
     def _assemble(self, levels: Sequence[Level]) -> Candidate:
         blocks: list[SE | None] = [None] * len(self.backbone.sites)

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.space.layers import Edge, Layers
+
 
 class CodeSet:
     """The rows of codes that are candidates, numbered from 0 in lexicographic order.
@@ -119,6 +121,24 @@ class CodeSet:
             np.array([[index in possible for index in range(self._num_shared)] for possible in own])
             for own in self._possible
         ]
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The rows as ways through a graph; a state is what may still be shared."""
+        states = {self._all_shared: 0}
+        sizes, edges = [1], []
+        for levels in self._possible:
+            following: dict[frozenset[int], int] = {}
+            own = [
+                Edge(number, code, following.setdefault(shared & possible, len(following)))
+                for shared, number in states.items()
+                for code, possible in enumerate(levels)
+                if shared & possible
+            ]
+            edges.append(tuple(own))
+            sizes.append(len(following))
+            states = following
+        return Layers(tuple(sizes), tuple(edges))
 
     def _count(self, depth: int, shared: frozenset[int]) -> int:
         """Count the candidates that agree on the slots before ``depth``.
