@@ -25,6 +25,7 @@ from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.record import Assignment, Evaluation, TrialRecord
 from se_search.run_config import DIRECTIONS
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, Progress, run_search
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.bound import BoundSpace
@@ -61,7 +62,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
             space=space,
             store=store,
             sampler=SAMPLERS[sampler](
-                Setup(space, lambda _: True, 0, count_cost, OBJECTIVES, RECIPE.epochs)
+                Setup(space, WholeSpace(space), 0, count_cost, OBJECTIVES, RECIPE.epochs)
             ),
             executor=executor,
             count_cost=count_cost,

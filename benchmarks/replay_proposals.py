@@ -22,7 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from se_search.candidate import Candidate
-from se_search.cost import count_cost, is_within
+from se_search.cost import count_cost, find_allowed
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.registry import Setup
 from se_search.store.run_folder import RunFolder
@@ -77,14 +77,14 @@ def make_sampler(folder: RunFolder) -> ParetoSampler[Candidate]:
     space = read_space(folder)
     setup = Setup(
         space,
-        lambda candidate: is_within(space.space.limits, candidate),
+        find_allowed(space),
         identity["seed"],
         count_cost,
         tuple(identity["objectives"]),
         identity["epochs"],
     )
     return ParetoSampler(
-        space, setup.is_allowed, setup.seed, setup.price, setup.epochs, replicates=True
+        space, setup.allowed, setup.seed, setup.price, setup.epochs, replicates=True
     )
 
 

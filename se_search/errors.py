@@ -57,5 +57,11 @@ class TooManyFailuresError(SESearchError):
     exit_code = 5
 
 
+class AllFailedError(SESearchError):
+    """Every trial of a search failed."""
+
+    exit_code = 5
+
+
 class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""

@@ -27,6 +27,7 @@ from se_search.errors import RunError, SpaceError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, Stop
 from se_search.run_config import DIRECTIONS
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
 from se_search.search.promotion import Promotion
 from se_search.search.registry import SAMPLERS, Setup
@@ -188,7 +189,7 @@ def make_sampler(
 ) -> CandidateSampler[TableRow]:
     """Return a sampler that proposes rows of a table, and no combination that the table lacks."""
     return SAMPLERS[name](
-        Setup(space, space.__contains__, seed, space.count_cost, OBJECTIVES, epochs, replicates)
+        Setup(space, WholeSpace(space), seed, space.count_cost, OBJECTIVES, epochs, replicates)
     )
 
 

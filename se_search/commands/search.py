@@ -10,7 +10,7 @@ from typing import Any
 
 from se_search.backbone import Backbone
 from se_search.commands.options import SearchOptions
-from se_search.cost import count_cost, is_within
+from se_search.cost import count_cost, find_allowed
 from se_search.errors import RunError
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
@@ -19,12 +19,13 @@ from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe, read_recipe
 from se_search.record import Evaluation, Rung
 from se_search.report.display import Display
-from se_search.report.format import magnitude
 from se_search.report.run_report import Findings, write_report
+from se_search.report.spaces import describe_amount, describe_size
 from se_search.run_config import RunConfig, parse_objectives
-from se_search.search.loop import Budget, Ending, run_search
+from se_search.search.loop import Budget, Ending, refuse_all_failed, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
+from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.designs import Designs, list_designs
 from se_search.space.schema import SearchSpace, read_space
@@ -69,6 +70,7 @@ def search(
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
     run = describe_run(space, recipe, options)
     bound = BoundSpace(space, run.backbone)
+    allowed = find_allowed(bound)
     folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
     with folder.lock():
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
@@ -76,7 +78,7 @@ def search(
         if recorded:
             folder.refuse_changes(assume_recorded(run, recorded["identity"]).identity)
         display.note(
-            f"{run.backbone.name} on {run.data['name']}: {magnitude(bound.size)} candidates, "
+            f"{run.backbone.name} on {run.data['name']}: {describe_size(allowed)}, "
             f"{len(run.backbone.sites)} sites; {run.data['train']:,} images train, "
             f"{run.data['validation']:,} validate"
         )
@@ -90,7 +92,7 @@ def search(
         folder.refuse_changes(run.identity)
         write_backbone(folder, run.backbone)
         folder.write_config(make_config(run, options, rungs, session))
-        return _search(folder, run, bound, session, rungs, options, display)
+        return _search(folder, run, allowed, session, rungs, options, display)
 
 
 def describe_run(
@@ -200,7 +202,7 @@ def make_config(
 def _search(
     folder: RunFolder,
     run: RunConfig,
-    bound: BoundSpace,
+    allowed: AllowedCandidates,
     session: Session,
     rungs: tuple[Rung, ...],
     options: SearchOptions,
@@ -211,8 +213,8 @@ def _search(
 
     sampler = SAMPLERS[options.sampler](
         Setup(
-            bound,
-            lambda candidate: is_within(run.space.limits, candidate),
+            allowed.space,
+            allowed,
             run.seed,
             count_cost,
             run.objectives,
@@ -225,7 +227,7 @@ def _search(
     try:
         with StopSignals(display.note) as stop:
             ending = run_search(
-                space=bound,
+                space=allowed.space,
                 store=store,
                 sampler=sampler,
                 executor=session.executor(),
@@ -239,11 +241,18 @@ def _search(
                 keep=keep,
             )
         gain = sampler.expected_gain(store.optuna_study)
+        if ending != Ending.STOPPED:
+            refuse_all_failed(store.records)
     finally:
         store.close()
         display.close()
         findings = write_report(folder)
     display.finish(folder, replace(findings, gain=gain, tolerance=options.tolerance / 100))
+    if ending == Ending.EXHAUSTED:
+        display.note(
+            f"All {describe_amount(allowed.amount)} candidates within the limits have been trained "
+            f"or have failed, so the search ends before its {options.trials} trials."
+        )
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
 
 

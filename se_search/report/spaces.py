@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from se_search.backbone import Backbone
-from se_search.cost import count_cost
+from se_search.cost import count_cost, find_allowed
 from se_search.errors import SpaceError
 from se_search.report.format import magnitude
+from se_search.space.allowed import AllowedCandidates, Amount
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import Limits, read_space, space_names
 
@@ -53,8 +54,8 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
         f"{low:,} to {high:,} added parameters",
         highlight=False,
     )
-    if limits := describe_limits(bound.space.limits):
-        console.print(f"Only candidates within the limits are trained: {limits}", highlight=False)
+    if describe_limits(bound.space.limits):
+        console.print(describe_allowed(find_allowed(bound)), highlight=False, soft_wrap=True)
     sites = Table("site", "drawn with", *bound.backbone.sites[0].feature_maps, title="Channels")
     for slot in bound.slots:
         for site in slot.sites:
@@ -70,6 +71,34 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
 def describe_limits(limits: Limits) -> str:
     """Return the limits that a space sets, as ``added_params 0.05, macs 1000000``; or nothing."""
     return ", ".join(f"{name} {value}" for name, value in limits if value is not None)
+
+
+def describe_amount(amount: Amount) -> str:
+    """Return a number of candidates, as ``1,234``, ``about 1,200,000`` or ``about 10^12.3``."""
+    if amount.is_exact or amount.number >= 10**7:
+        return magnitude(amount.number)
+    return f"about {float(f'{amount.number:.2g}'):,.0f}"
+
+
+def describe_size(allowed: AllowedCandidates) -> str:
+    """Return how many candidates a space has, and how many of them are within its limits."""
+    size = f"{magnitude(allowed.space.size)} candidates"
+    if not describe_limits(allowed.space.space.limits):
+        return size
+    return f"{size} ({describe_amount(allowed.amount)} within the limits)"
+
+
+def describe_allowed(allowed: AllowedCandidates) -> str:
+    """Say how many candidates are within the limits of a space, and which is the cheapest."""
+    limits = describe_limits(allowed.space.space.limits)
+    cheapest = allowed.cheapest
+    assert cheapest is not None  # else the space would have been refused
+    cost = count_cost(cheapest)
+    return (
+        f"Only candidates within the limits ({limits}) are trained: "
+        f"{describe_amount(allowed.amount)}. The cheapest is {cheapest.placement}, with "
+        f"{cost.added_params:,} added parameters and {cost.added_macs:,} added MACs."
+    )
 
 
 def added_params_range(bound: BoundSpace) -> tuple[int, int]:

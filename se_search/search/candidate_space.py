@@ -32,6 +32,8 @@ class CandidateSpace(Protocol[CandidateT]):
     def levels(self) -> tuple[tuple[object, ...], ...]:
         """The levels that each slot can carry."""
 
+    def __contains__(self, candidate: object) -> bool: ...
+
     def __iter__(self) -> Iterator[CandidateT]: ...
 
     def candidate_at(self, index: int) -> CandidateT:

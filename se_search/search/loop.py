@@ -6,7 +6,8 @@ tables of finished trainings, run the real loop without a training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
@@ -16,6 +17,7 @@ import optuna
 
 from se_search.analysis.pareto import summarize
 from se_search.cost import Cost
+from se_search.errors import AllFailedError
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
 from se_search.record import (
@@ -38,11 +40,16 @@ from se_search.store.trials import TrialStore
 
 
 class Ending(IntEnum):
-    """How a search ended: with all its trials, by a stop, or because the front has settled."""
+    """How a search ended.
+
+    With all its trials, by a stop, because the front has settled, or because every candidate
+    within the limits has been trained.
+    """
 
     FINISHED = 0
     STOPPED = 1
     SETTLED = 2
+    EXHAUSTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,27 @@ def run_search(
     trials.report(None)
     if drive(trials, executor, max_failures=budget.max_failures, stop=stop) != Stop.NO:
         return Ending.STOPPED
-    return Ending.SETTLED if trials.has_budget() else Ending.FINISHED
+    if not trials.has_budget():
+        return Ending.FINISHED
+    return Ending.SETTLED if sampler.has_next(store.optuna_study) else Ending.EXHAUSTED
+
+
+def refuse_all_failed(records: Sequence[TrialRecord]) -> None:
+    """Refuse the trials of a search that has ended if every one failed.
+
+    Raises:
+        AllFailedError: there are trials, and all failed; the message has the most frequent reason.
+    """
+    if not records or any(record.state != "FAIL" for record in records):
+        return
+    reasons = Counter(record.reason for record in records)
+    reason, count = reasons.most_common(1)[0]
+    if len(records) == 1:
+        raise AllFailedError(f"the only trial failed, so there is no front: {reason}")
+    raise AllFailedError(
+        f"all {len(records)} trials failed, so there is no front; the most frequent reason "
+        f"({count} of {len(records)}): {reason}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +170,7 @@ class _Trials(Generic[CandidateT]):
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
         """Begin a trial that was broken off, else a promotion, else the sampler's proposal."""
-        if not self.has_budget() or self._is_settled():
+        if not self.has_budget() or self._is_settled() or self._is_exhausted():
             return None
         record, assignment = self._ask()
         self.report(record)
@@ -195,6 +222,14 @@ class _Trials(Generic[CandidateT]):
             return False
         # Candidates that are due for promotion are trained first.
         return self._next_promotion() is None
+
+    def _is_exhausted(self) -> bool:
+        """Tell whether nothing waits, is due for promotion or can be proposed."""
+        return (
+            not self.sampler.has_next(self.store.optuna_study)
+            and not self.store.count("WAITING")
+            and self._next_promotion() is None
+        )
 
     def _next_promotion(self) -> tuple[str, tuple[int, int]] | None:
         return self.budget.ladder.next_promotion(

@@ -15,12 +15,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from se_search.record import ENDED_WELL, CandidateT, TrialRecord
+from se_search.search.candidate_set import CandidateSet
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.history import History, PastTrial, Status
-from se_search.search.pool import Codes, PoolSource
+from se_search.search.pool import PoolSource
 from se_search.search.promotion import Estimate, Scorer
 from se_search.search.proposer import Decision, Proposer
-from se_search.search.samplers import CandidateSampler, IsAllowed
+from se_search.search.samplers import CandidateSampler
 from se_search.surrogate.features import Factors
 
 UNDER_WAY = ("RUNNING", "WAITING")
@@ -31,7 +32,7 @@ class ParetoSampler(CandidateSampler[CandidateT]):
 
     Args:
         space: the candidates.
-        is_allowed: whether a candidate is within the limits.
+        allowed: those within the limits.
         seed: of the start design and of draws from the model.
         price: the costs that the search minimises, each positive.
         epochs: length of a full training.
@@ -41,22 +42,20 @@ class ParetoSampler(CandidateSampler[CandidateT]):
     def __init__(
         self,
         space: CandidateSpace[CandidateT],
-        is_allowed: IsAllowed[CandidateT],
+        allowed: CandidateSet[CandidateT],
         seed: int,
         price: Callable[[CandidateT], Sequence[int]],
         epochs: int,
         *,
         replicates: bool = True,
     ) -> None:
-        super().__init__(space, is_allowed, seed)
+        super().__init__(space, allowed, seed)
         self.epochs = epochs
         self._factors = Factors(space.describe_levels())
-        self._allowed: dict[bytes, bool] = {}
-        self._codes: dict[str, Codes] = {}
         self.proposer = Proposer(
             self._factors,
-            PoolSource(space, price, seed),
-            self._is_within_limits,
+            PoolSource(space, price, seed, allowed),
+            lambda codes: True,  # the pools have none that is not
             seed,
             replicates=replicates,
         )
@@ -69,9 +68,13 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         """Return what to train next given the trials of an Optuna study, and its expected gain.
 
         Raises:
-            SpaceError: the limits leave no candidate.
+            SpaceError: no candidate is left; see ``has_next``.
         """
         return self.proposer.decide(self.history_of(study))
+
+    def has_next(self, study: Study) -> bool:
+        """Tell whether there is a candidate to propose, a further seed of one included."""
+        return self.proposer.has_next(self.history_of(study))
 
     def history_of(self, study: Study) -> History:
         """Return the trials of an Optuna study that have been assigned a candidate."""
@@ -88,6 +91,8 @@ class ParetoSampler(CandidateSampler[CandidateT]):
 
     def expected_gain(self, study: Study) -> float | None:
         """Return the expected rise of the front if the most valuable candidate became known."""
+        if not self.has_next(study):
+            return None
         return self.decide(study).gain
 
     @property
@@ -114,23 +119,12 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         """Return the history of trials, each given by state, candidate, epochs and accuracy."""
         return History.of(
             (
-                PastTrial(self._codes_of(candidate), _status(state, accuracy), epochs, accuracy)
+                PastTrial(self.codes_of(candidate), _status(state, accuracy), epochs, accuracy)
                 for state, candidate, epochs, accuracy in trials
             ),
             self.epochs,
             self._factors.num_slots,
         )
-
-    def _codes_of(self, text: str) -> Codes:
-        if text not in self._codes:
-            self._codes[text] = self.space.codes_of(self.space.parse(text))
-        return self._codes[text]
-
-    def _is_within_limits(self, codes: Codes) -> bool:
-        key = codes.tobytes()
-        if key not in self._allowed:
-            self._allowed[key] = self.is_allowed(self.space.with_codes(codes))
-        return self._allowed[key]
 
 
 def _status(state: str, accuracy: float | None) -> Status:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.record import CandidateT
+from se_search.search.candidate_set import CandidateSet, WholeSpace
 from se_search.search.candidate_space import CandidateSpace
 from se_search.seeds import derive_seed
 
@@ -30,7 +31,7 @@ class Pool:
     Attributes:
         codes: ``(m, num_slots)``: the level of each slot.
         costs: ``(m, k)``: each cost on a logarithmic scale (a linear one if the cost can be 0 or
-            negative), 0 for the cheapest candidate of the space and 1 for the dearest.
+            negative), 0 for the cheapest candidate that may be trained and 1 for the dearest.
     """
 
     codes: Codes
@@ -56,16 +57,17 @@ class Pool:
 
 
 class PoolSource(Generic[CandidateT]):
-    """Makes the pools of a space.
+    """Makes the pools of a space: of its candidates within the limits.
 
-    Up to a million candidates every pool is the whole space. The pools of a larger space share
-    candidates drawn once, spread evenly over the costs; each pool adds the candidates that have
-    been trained and the neighbours of the front: those that differ from a member in one slot.
+    Up to a million candidates every pool is all of them. Pools of more candidates share some that
+    are drawn once, spread evenly over the costs; each pool adds the candidates that have been
+    trained and the neighbours of the front: those that differ from a member in one slot.
 
     Args:
         space: the candidates.
         price: the costs that the search minimises.
         seed: of the draws.
+        allowed: those within the limits; None: all.
     """
 
     def __init__(
@@ -73,21 +75,35 @@ class PoolSource(Generic[CandidateT]):
         space: CandidateSpace[CandidateT],
         price: Callable[[CandidateT], Sequence[int]],
         seed: int,
+        allowed: CandidateSet[CandidateT] | None = None,
     ) -> None:
         self.space = space
         self.price = price
         self.seed = seed
+        self.allowed = WholeSpace(space) if allowed is None else allowed
 
     @property
     def is_whole(self) -> bool:
-        """Whether a pool holds all candidates of the space."""
-        return self.space.size <= MAX_WHOLE
+        """Whether a pool holds all candidates that may be trained."""
+        return self._whole is not None
+
+    @property
+    def is_few(self) -> bool:
+        """Whether limits leave so few candidates that none is to be proposed twice."""
+        return self.allowed.few is not None
+
+    @property
+    def size(self) -> int:
+        """The number of candidates that may be trained, or of those of the space, if too many."""
+        return self.space.size if self._whole is None else len(self._whole[0])
 
     def make(self, trained: Codes, front: Codes) -> Pool:
         """Return the pool for the trained candidates and their front, ``(n, num_slots)`` each."""
         if self.is_whole:
             return self._base
-        codes = np.concatenate([self._base.codes, trained, *map(self.space.neighbours, front)])
+        near = [self.space.neighbours(codes) for codes in front]
+        near = [rows[self.allowed.keep(rows)] for rows in near]
+        codes = np.concatenate([self._base.codes, trained, *near])
         hashes = _hash_rows(codes)
         _, first = np.unique(hashes, return_index=True)
         codes = codes[np.sort(first)]
@@ -95,27 +111,27 @@ class PoolSource(Generic[CandidateT]):
 
     @cached_property
     def _base(self) -> Pool:
-        if self.is_whole:
+        if self._whole is not None:
             codes, costs = self._whole
             return Pool(codes, self._scale(costs))
         rng = np.random.default_rng(derive_seed(self.seed, "pool"))
-        codes = self.space.draw_codes(NUM_DRAWN, rng)
+        codes = self.allowed.draw_codes(NUM_DRAWN, rng)
         codes = codes[np.sort(np.unique(_hash_rows(codes), return_index=True)[1])]
         scaled = self._scale(self.space.price_codes(codes, self.price))
         kept = np.sort(_spread(scaled[:, 0], NUM_KEPT))
         return Pool(codes[kept], scaled[kept])
 
     @cached_property
-    def _whole(self) -> tuple[Codes, NDArray[np.int64]]:
-        codes = self.space.codes()
-        return codes, self.space.price_codes(codes, self.price)
+    def _whole(self) -> tuple[Codes, NDArray[np.int64]] | None:
+        codes = self.allowed.list_codes(MAX_WHOLE)
+        return None if codes is None else (codes, self.space.price_codes(codes, self.price))
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
-        if self.is_whole:
+        if self._whole is not None:
             _, costs = self._whole
             return np.asarray(costs.min(axis=0), float), np.asarray(costs.max(axis=0), float)
-        low, high = self.space.price_ends(self.price)
+        low, high = self.allowed.price_ends(self.price)
         return low.astype(np.float64), high.astype(np.float64)
 
     def _scale(self, costs: NDArray[np.int64]) -> Array:

@@ -95,11 +95,21 @@ class Proposer:
         self._fitted: tuple[Any, Pool, Posterior] | None = None
         self._decided: tuple[History, Decision] | None = None
 
+    def has_next(self, history: History) -> bool:
+        """Tell whether there is a training to propose.
+
+        A candidate may be trained again unless limits leave few and ``replicates`` is off.
+        """
+        has_begun = len(history.trainings) > 0 or len(history.running) > 0
+        if has_begun and (self.replicates or not self.source.is_few):
+            return True
+        return self.source.size > 0 and self._draw_untried(history) is not None
+
     def decide(self, history: History) -> Decision:
         """Return what to train next.
 
         Raises:
-            SpaceError: the limits leave no candidate.
+            SpaceError: no candidate is left; see ``has_next``.
         """
         if self._decided is None or not self._decided[0].equals(history):
             # One thread: trainings need the other cores, and sums depend on the number of threads.
@@ -128,7 +138,7 @@ class Proposer:
     def num_starts(self) -> int:
         """Number of candidates that are trained before the model is asked."""
         wanted = np.clip(STARTS_PER_SLOT * self.factors.num_slots, FEWEST_STARTS, MOST_STARTS)
-        return int(min(wanted, max(2, self.source.space.size // 2)))
+        return int(min(wanted, max(2, self.source.size // 2)))
 
     def fit(self, history: History) -> tuple[Pool, Posterior]:
         """Return the pool, and the posterior over it given the finished trainings."""
@@ -176,13 +186,16 @@ class Proposer:
         No training has finished, and the start design is used up: more trainings run at once than
         it has candidates, or all of them have failed.
         """
-        codes = draw_untried(self._empty_pool(), history.tried, self.may_try, self.seed)
+        codes = self._draw_untried(history)
         if codes is not None:
             return Decision(codes, "start", None)
         if len(history.running):
             running, counts = np.unique(history.running, axis=0, return_counts=True)
             return Decision(running[np.argmin(counts)], "replicate", None)
-        raise SpaceError("the limits leave no candidate of the space")
+        raise SpaceError("no candidate of the space is left that may be trained")
+
+    def _draw_untried(self, history: History) -> Codes | None:
+        return draw_untried(self._empty_pool(), history.tried, self.may_try, self.seed)
 
     def _empty_pool(self) -> Pool:
         """Return the pool as it is before anything has been trained."""

@@ -12,12 +12,12 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from se_search.cost import Cost
 from se_search.record import CandidateT
+from se_search.search.candidate_set import CandidateSet
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.samplers import (
     CandidateSampler,
     GridSampler,
-    IsAllowed,
     OptunaSampler,
     RandomSampler,
 )
@@ -29,7 +29,7 @@ class Setup(Generic[CandidateT]):
 
     Attributes:
         space: the candidates.
-        is_allowed: whether a candidate is within the limits.
+        allowed: those within the limits.
         seed: all randomness derives from it.
         count_cost: counts a candidate's costs exactly.
         objectives: of the search, accuracy first.
@@ -38,7 +38,7 @@ class Setup(Generic[CandidateT]):
     """
 
     space: CandidateSpace[CandidateT]
-    is_allowed: IsAllowed[CandidateT]
+    allowed: CandidateSet[CandidateT]
     seed: int
     count_cost: Callable[[CandidateT], Cost]
     objectives: tuple[str, ...]
@@ -54,7 +54,7 @@ class Setup(Generic[CandidateT]):
 def _make_pareto(setup: Setup[Any]) -> CandidateSampler[Any]:
     return ParetoSampler(
         setup.space,
-        setup.is_allowed,
+        setup.allowed,
         setup.seed,
         setup.price,
         setup.epochs,
@@ -77,8 +77,8 @@ def _make_nsga2(seed: int) -> BaseSampler:
 
 SAMPLERS: dict[str, Callable[[Setup[Any]], CandidateSampler[Any]]] = {
     "pareto": _make_pareto,
-    "tpe": lambda s: OptunaSampler(s.space, s.is_allowed, s.seed, _make_tpe),
-    "nsga2": lambda s: OptunaSampler(s.space, s.is_allowed, s.seed, _make_nsga2),
-    "random": lambda s: RandomSampler(s.space, s.is_allowed, s.seed),
-    "grid": lambda s: GridSampler(s.space, s.is_allowed, s.seed),
+    "tpe": lambda s: OptunaSampler(s.space, s.allowed, s.seed, _make_tpe),
+    "nsga2": lambda s: OptunaSampler(s.space, s.allowed, s.seed, _make_nsga2),
+    "random": lambda s: RandomSampler(s.space, s.allowed, s.seed),
+    "grid": lambda s: GridSampler(s.space, s.allowed, s.seed),
 }

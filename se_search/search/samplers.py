@@ -20,15 +20,14 @@ from optuna.trial import FrozenTrial
 
 from se_search.errors import SpaceError
 from se_search.record import CandidateT
+from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
 from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 
-IsAllowed = Callable[[CandidateT], bool]
 MAX_DRAWS = 20
-MAX_UNIFORM_DRAWS = 10_000
 
 
 class CandidateSampler(BaseSampler, Generic[CandidateT]):
@@ -36,7 +35,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
 
     Args:
         space: the candidates.
-        is_allowed: whether a candidate is within the limits; others are never proposed.
+        allowed: those within the limits; others are never proposed.
         seed: all randomness derives from it.
 
     Attributes:
@@ -45,16 +44,25 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
     """
 
     def __init__(
-        self, space: CandidateSpace[CandidateT], is_allowed: IsAllowed[CandidateT], seed: int
+        self, space: CandidateSpace[CandidateT], allowed: CandidateSet[CandidateT], seed: int
     ) -> None:
         self.space = space
-        self.is_allowed = is_allowed
+        self.allowed = allowed
         self.seed = seed
+        self._codes: dict[str, Codes] = {}
         self.planned: CandidateT | None = None
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate that the trial is to train."""
+
+    def has_next(self, study: Study) -> bool:
+        """Tell whether there is a candidate to propose.
+
+        Where limits leave few candidates, none is proposed twice, so at some time none is left.
+        """
+        few = self.allowed.few
+        return few is None or len(self._list_tried(study)) < len(few)
 
     def expected_gain(self, study: Study) -> float | None:
         """Return by how much the front is expected to rise if one more candidate became known.
@@ -102,17 +110,26 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         """
         raise SpaceError(f"parameter {param_name!r} is not one of the space")
 
-    def draw_uniformly(self, rng: np.random.Generator) -> CandidateT:
+    def draw_uniformly(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return a candidate drawn uniformly from those within the limits.
 
-        Raises:
-            SpaceError: none of ten thousand draws is within the limits.
+        Where these are few, it is one that no other trial has.
         """
-        for _ in range(MAX_UNIFORM_DRAWS):
-            candidate = self.space.candidate_at(_random_below(self.space.size, rng))
-            if self.is_allowed(candidate):
-                return candidate
-        raise SpaceError(f"the limits leave none of {MAX_UNIFORM_DRAWS} random candidates")
+        rng = self.rng(trial)
+        few = self.allowed.few
+        if few is None:
+            return self.allowed.draw(rng)
+        tried = self._list_tried(study)
+        left = [row for row in few if row.tobytes() not in tried]
+        return self.space.with_codes(left[rng.integers(len(left))])
+
+    def may_propose(self, study: Study, candidate: CandidateT) -> bool:
+        """Tell whether a candidate is within the limits and, where these leave few, untried."""
+        if candidate not in self.allowed:
+            return False
+        return self.allowed.few is None or self.space.codes_of(
+            candidate
+        ).tobytes() not in self._list_tried(study)
 
     def rng(self, trial: FrozenTrial) -> np.random.Generator:
         """Return the random generator of one trial."""
@@ -122,24 +139,39 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         """Return a seed of 32 bits for one trial."""
         return derive_seed(self.seed, "sampler", trial.number) % 2**32
 
+    def codes_of(self, text: str) -> Codes:
+        """Return the codes of a candidate's text form, ``(num_slots,)``."""
+        if text not in self._codes:
+            self._codes[text] = self.space.codes_of(self.space.parse(text))
+        return self._codes[text]
+
+    def _list_tried(self, study: Study) -> set[bytes]:
+        """Return the codes, as bytes, of every candidate that a trial has."""
+        trials = study.get_trials(deepcopy=False)
+        texts = {t.user_attrs["candidate"] for t in trials if "candidate" in t.user_attrs}
+        return {self.codes_of(text).tobytes() for text in texts}
+
 
 class RandomSampler(CandidateSampler[CandidateT]):
     """Draws candidates uniformly, not their spellings, of which some candidates have several."""
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return a candidate drawn uniformly."""
-        return self.draw_uniformly(self.rng(trial))
+        return self.draw_uniformly(study, trial)
 
 
 class GridSampler(CandidateSampler[CandidateT]):
-    """Takes the candidates in the order of the space, and starts again after the last."""
+    """Takes the candidates in the order of the space, and starts again after the last.
+
+    Where limits leave few candidates, it ends with the last.
+    """
 
     def __init__(
-        self, space: CandidateSpace[CandidateT], is_allowed: IsAllowed[CandidateT], seed: int
+        self, space: CandidateSpace[CandidateT], allowed: CandidateSet[CandidateT], seed: int
     ) -> None:
-        super().__init__(space, is_allowed, seed)
+        super().__init__(space, allowed, seed)
         self._seen: list[CandidateT] = []
-        self._rest: Iterator[CandidateT] = filter(is_allowed, iter(space))
+        self._rest: Iterator[CandidateT] = iter(allowed)
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate whose turn it is."""
@@ -149,8 +181,6 @@ class GridSampler(CandidateSampler[CandidateT]):
             if candidate is None:
                 break
             self._seen.append(candidate)
-        if not self._seen:
-            raise SpaceError("the limits leave no candidate of the space")
         return self._seen[turn % len(self._seen)]
 
 
@@ -159,7 +189,7 @@ class OptunaSampler(CandidateSampler[CandidateT]):
 
     Args:
         space: the candidates.
-        is_allowed: whether a candidate is within the limits.
+        allowed: those within the limits.
         seed: all randomness derives from it.
         make_inner: makes Optuna's sampler for one trial, from a seed.
     """
@@ -167,15 +197,15 @@ class OptunaSampler(CandidateSampler[CandidateT]):
     def __init__(
         self,
         space: CandidateSpace[CandidateT],
-        is_allowed: IsAllowed[CandidateT],
+        allowed: CandidateSet[CandidateT],
         seed: int,
         make_inner: Callable[[int], BaseSampler],
     ) -> None:
-        super().__init__(space, is_allowed, seed)
+        super().__init__(space, allowed, seed)
         self.make_inner = make_inner
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
-        """Return the inner sampler's candidate; after 20 beyond the limits, a uniform draw."""
+        """Return the inner sampler's candidate; after 20 that may not be, a uniform draw."""
         inner = self.make_inner(self.trial_seed(trial))
         inner_space = inner.infer_relative_search_space(study, trial)
         for _ in range(MAX_DRAWS):
@@ -192,9 +222,9 @@ class OptunaSampler(CandidateSampler[CandidateT]):
                 return independent
 
             candidate = self.space.choose(draw)
-            if self.is_allowed(candidate):
+            if self.may_propose(study, candidate):
                 return candidate
-        return self.draw_uniformly(self.rng(trial))
+        return self.draw_uniformly(study, trial)
 
     def pass_over(self, study: Study, trial: FrozenTrial) -> None:
         """Let the inner sampler draw, and drop the draw.
@@ -213,11 +243,3 @@ def _num_proposals(study: Study, before: int) -> int:
     """Count the earlier trials that were not promotions."""
     trials = study.get_trials(deepcopy=False)
     return sum(t.number < before and not t.user_attrs.get("promoted") for t in trials)
-
-
-def _random_below(bound: int, rng: np.random.Generator) -> int:
-    """Return a number drawn uniformly from 0..bound-1; bound may have more than 64 bits."""
-    if bound <= 2**63 - 1:
-        return int(rng.integers(bound))
-    num_bytes = (bound.bit_length() + 7) // 8 + 8
-    return int.from_bytes(rng.bytes(num_bytes), "big") % bound

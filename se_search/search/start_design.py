@@ -12,7 +12,6 @@ from se_search.surrogate.features import Factors
 
 NUM_ROUNDS = 2  # the second is for what fails or is still running
 NUM_DRAWS_PER_START = 64
-NUM_BLIND_DRAWS = 10_000
 
 
 def make_start_design(
@@ -58,7 +57,7 @@ def make_start_design(
 def draw_untried(
     pool: Pool, tried: set[bytes], is_allowed: Callable[[Codes], bool], seed: int
 ) -> Codes | None:
-    """Return a candidate that has not been tried, at random or else a cheap one.
+    """Return a candidate that has not been tried, at random.
 
     Args:
         pool: the candidates.
@@ -67,13 +66,11 @@ def draw_untried(
         seed: of the draws, together with the number of candidates tried.
 
     Returns:
-        ``(num_slots,)``; None: none of 10,000 random and 10,000 cheap candidates will do.
+        ``(num_slots,)``; None: every candidate of the pool that is allowed has been tried.
     """
     rng = np.random.default_rng(derive_seed(seed, "blind", len(tried)))
-    some = rng.permutation(len(pool))[:NUM_BLIND_DRAWS]
-    # Limits are on costs: where no random candidate is within them, a cheap one may be.
-    cheap = np.argsort(pool.costs[:, 0], kind="stable")[:NUM_BLIND_DRAWS]
-    for codes in pool.codes[np.concatenate([some, cheap])]:
+    for number in rng.permutation(len(pool)):
+        codes = pool.codes[number]
         if codes.tobytes() not in tried and is_allowed(codes):
             return np.asarray(codes)
     return None

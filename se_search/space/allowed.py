@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from se_search.candidate import Candidate
 from se_search.space.bound import BoundSpace, Price
+from se_search.space.codes import draw_below
 from se_search.space.layers import Bounds, Front, find_fronts
 from se_search.space.pricing import LevelPrices
 from se_search.space.sums import MAX_KEY, SumTables, TooManySumsError, count_from_both_ends
@@ -73,6 +74,11 @@ class AllowedCandidates:
         self._costs = [own * np.array(self._is_limited, np.int64) for own in self._all_costs]
         self._bounds: Bounds = given[0] * self._is_limited[0], given[1] * self._is_limited[1]
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether a bound leaves out any candidate."""
+        return any(self._is_limited)
+
     # --- which there are --------------------------------------------------------------------
 
     @cached_property
@@ -101,7 +107,7 @@ class AllowedCandidates:
         """How many candidates are allowed: exact for one limit up to sizes of 10^12 and more."""
         if self.few is not None:
             return Amount(len(self.few), True)
-        if not any(self._is_limited):
+        if not self.is_limited:
             return Amount(self.space.size, True)
         if self._tables_are_exact and isinstance(self._tables.total, int):
             return Amount(self._tables.total, True)
@@ -126,10 +132,12 @@ class AllowedCandidates:
 
         They are in the order of their numbers in the space.
         """
-        return self.list_codes(MAX_FEW) if any(self._is_limited) else None
+        return self.list_codes(MAX_FEW) if self.is_limited else None
 
     def list_codes(self, at_most: int) -> Codes | None:
         """Return all allowed candidates in the order of their numbers; None if there are more."""
+        if not self.is_limited:
+            return self.space.codes() if self.space.size <= at_most else None
         rows: Codes = np.zeros((1, 0), np.int16)
         states: NDArray[np.int64] = np.zeros(1, np.int64)
         sums: NDArray[np.int64] = np.zeros((1, 2), np.int64)
@@ -174,12 +182,21 @@ class AllowedCandidates:
 
     # --- draws ------------------------------------------------------------------------------
 
+    def draw(self, rng: np.random.Generator) -> Candidate:
+        """Draw an allowed candidate; all are equally likely."""
+        if not self.is_limited:
+            return self.space.candidate_at(draw_below(self.space.size, rng))
+        return self.space.with_codes(self.draw_codes(1, rng)[0])
+
     def draw_codes(self, count: int, rng: np.random.Generator) -> Codes:
         """Draw allowed candidates, all equally likely, as ``(count, num_slots)``.
 
         Where the sums are too many for a table, costs are rounded down, and a draw that is beyond
-        the bounds is drawn anew: that leaves all allowed candidates equally likely.
+        the bounds is drawn anew: that leaves all allowed candidates equally likely. Without
+        limits, shared choices are drawn first, as ``BoundSpace.draw_codes`` does.
         """
+        if not self.is_limited:
+            return self.space.draw_codes(count, rng)
         if self.few is not None:
             return np.asarray(self.few[rng.integers(len(self.few), size=count)])
         parts: list[Codes] = []

@@ -163,3 +163,11 @@ class CodeSet:
             if shared & possible:
                 for rest in self._walk(depth + 1, shared & possible):
                     yield (code, *rest)
+
+
+def draw_below(bound: int, rng: np.random.Generator) -> int:
+    """Return a number drawn uniformly from 0..bound-1; bound may have more than 64 bits."""
+    if bound <= 2**63 - 1:
+        return int(rng.integers(bound))
+    num_bytes = (bound.bit_length() + 7) // 8 + 8
+    return int.from_bytes(rng.bytes(num_bytes), "big") % bound

@@ -11,10 +11,11 @@ from support.spaces import choose_from
 
 from se_search.analysis.pareto import summarize
 from se_search.cost import count_cost
-from se_search.errors import DivergedError, SpaceError, TooManyFailuresError
+from se_search.errors import AllFailedError, DivergedError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Failure, Stop
-from se_search.search.loop import Ending
+from se_search.search.candidate_set import WholeSpace
+from se_search.search.loop import Ending, refuse_all_failed
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import GridSampler
 
@@ -154,7 +155,7 @@ def test_trials_broken_off_wait_and_are_trained_as_they_were_assigned(tmp_path):
 def test_a_coordinator_that_died_leaves_no_trial_running_and_the_total_stays_exact(database):
     space = make_space()
     store = open_store(database)
-    store.optuna_study.sampler = GridSampler(space, lambda _: True, 0)
+    store.optuna_study.sampler = GridSampler(space, WholeSpace(space), 0)
 
     class DeathError(Exception):
         pass
@@ -217,9 +218,52 @@ def test_candidates_beyond_the_limits_are_never_trained(database, sampler):
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
-def test_limits_that_leave_nothing_are_an_error(database, sampler):
-    with pytest.raises(SpaceError, match="limits"):
-        search(database, 3, sampler=sampler, is_allowed=lambda _: False)
+def test_of_few_allowed_candidates_none_is_trained_twice_and_the_search_ends(database, sampler):
+    def is_allowed(candidate):
+        return count_cost(candidate).added_params <= 1_300
+
+    space = make_space()
+    allowed = {str(candidate) for candidate in space if is_allowed(candidate)}
+    records, ending = search(
+        database, 25, space=space, sampler=sampler, is_allowed=is_allowed, replicates=False
+    )
+    assert ending == Ending.EXHAUSTED
+    assert sorted(record.candidate for record in records) == sorted(allowed)
+    assert 1 < len(allowed) < space.size
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_a_search_of_nothing_ends_at_once(database, sampler):
+    assert search(database, 3, sampler=sampler, is_allowed=lambda _: False) == (
+        [],
+        Ending.EXHAUSTED,
+    )
+
+
+def failing(database, num_trials, sampler):
+    """Search three candidates that all fail, those without SE for another reason."""
+
+    def fail(assignment):
+        raise DivergedError("loss nan" if assignment.candidate.blocks[0] else "rare")
+
+    space = make_space({"granularity": "network", "choices": {"reduction": [4, 8]}})
+    return search(database, num_trials, space=space, sampler=sampler, evaluate=fail, max_failures=9)
+
+
+def test_that_all_trials_failed_is_an_error_with_the_most_frequent_reason(database):
+    records, _ = failing(database, 3, "grid")
+    with pytest.raises(AllFailedError, match=r"all 3 trials.*\(2 of 3\): loss nan") as caught:
+        refuse_all_failed(records)
+    assert caught.value.exit_code == 5
+    with pytest.raises(AllFailedError, match=r"the only trial failed, .*: rare"):
+        refuse_all_failed(records[:1])
+    refuse_all_failed([])
+    refuse_all_failed(search(database.with_name("good.db"), 1)[0] + records)
+
+
+def test_a_search_whose_every_candidate_failed_ends(database):
+    records, ending = failing(database, 50, "pareto")
+    assert (len(records), ending) == (3, Ending.EXHAUSTED)
 
 
 def test_every_change_is_reported_with_counts_that_add_up(database):

@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 from support.networks import make_backbone
 from support.proposing import EPOCHS, look_up, make_table, price
 from support.records import make_record
+from support.searching import Only
 from support.spaces import choose_from
 
 from se_search.cost import count_cost
-from se_search.errors import SpaceError
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
@@ -24,8 +24,8 @@ STAGES = BoundSpace(
 )
 
 
-def make_sampler(space=TABLE, seed=0, is_allowed=lambda row: True, **options):
-    return ParetoSampler(space, is_allowed, seed, price(space), EPOCHS, **options)
+def make_sampler(space=TABLE, seed=0, is_allowed=None, **options):
+    return ParetoSampler(space, Only(space, is_allowed), seed, price(space), EPOCHS, **options)
 
 
 def make_study(sampler=None):
@@ -114,9 +114,20 @@ def test_limits_are_kept():
     assert {row.index for row in rows} == set(range(0, 25, 2))
 
 
-def test_the_sampler_refuses_what_limits_leave_nothing_of():
-    with pytest.raises(SpaceError, match="leave no candidate"):
-        ask(make_study(make_sampler(is_allowed=lambda row: False)), TABLE)
+@pytest.mark.parametrize("replicates", [True, False])
+def test_of_few_candidates_each_has_its_turn_and_then_only_further_seeds(replicates):
+    sampler = make_sampler(is_allowed=lambda row: row.index % 8 == 0, replicates=replicates)
+    study = make_study(sampler)
+    rows = []
+    while sampler.has_next(study) and len(rows) < 6:
+        rows += search(study, TABLE, 1)
+    assert {row.index for row in rows} == {0, 8, 16, 24}
+    assert len(rows) == (6 if replicates else 4)
+
+
+def test_where_nothing_is_allowed_there_is_no_next_candidate():
+    sampler = make_sampler(is_allowed=lambda row: False)
+    assert not sampler.has_next(make_study(sampler))
 
 
 def test_the_decision_is_that_of_the_next_proposal():

@@ -488,7 +488,7 @@ def test_the_samplers_own_estimates_decide_who_climbs(database, monkeypatch):
                 r.key: Estimate(-r.accuracy, 0.0) for r in records if r.accuracy is not None
             }
 
-    monkeypatch.setitem(SAMPLERS, "favouring", lambda s: Favouring(s.space, s.is_allowed, s.seed))
+    monkeypatch.setitem(SAMPLERS, "favouring", lambda s: Favouring(s.space, s.allowed, s.seed))
     by_sampler = {}
     for sampler in ("random", "favouring"):
         path = database.with_name(f"{sampler}.db")

@@ -152,7 +152,7 @@ def test_what_is_beyond_the_limits_is_never_proposed():
 
 def test_limits_that_leave_nothing_are_an_error():
     proposer = make_proposer(TABLE, is_allowed=lambda codes: False)
-    with pytest.raises(SpaceError, match="leave no candidate"):
+    with pytest.raises(SpaceError, match="no candidate of the space is left"):
         proposer.decide(history_of([], 3))
 
 
@@ -177,7 +177,7 @@ def test_after_nothing_but_failures_something_new_is_proposed():
 
 def test_when_everything_has_failed_that_is_an_error():
     trials = [Trial(tuple(row), "failed") for row in TABLE.codes().tolist()]
-    with pytest.raises(SpaceError, match="leave no candidate"):
+    with pytest.raises(SpaceError, match="no candidate of the space is left"):
         make_proposer(TABLE).decide(history_of(trials, 3))
 
 

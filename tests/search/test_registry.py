@@ -7,6 +7,7 @@ from optuna.samplers import NSGAIISampler, TPESampler
 from support.searching import make_space
 
 from se_search.cost import count_cost
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.samplers import CandidateSampler, GridSampler, OptunaSampler, RandomSampler
@@ -15,7 +16,7 @@ SPACE = make_space()
 
 
 def setup(objectives=("accuracy", "params"), **changes):
-    return Setup(SPACE, lambda candidate: True, 5, count_cost, objectives, 4, **changes)
+    return Setup(SPACE, WholeSpace(SPACE), 5, count_cost, objectives, 4, **changes)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

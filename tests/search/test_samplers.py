@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 from support.networks import make_backbone
 from support.optuna_studies import load_optuna_study
-from support.searching import make_space, search
+from support.searching import Only, make_space, search
 
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import GridSampler, RandomSampler
 from se_search.space.bound import BoundSpace
@@ -33,23 +34,30 @@ def propose(sampler, num_trials):
 def test_random_draws_each_candidate_as_likely_as_any_other_however_often_it_is_spelled():
     space = make_space(SPELLINGS, [4], [4])
     assert (space.raw_size, space.size) == (25, 9)
-    counts = Counter(propose(RandomSampler(space, lambda _: True, 3), 1_800))
+    counts = Counter(propose(RandomSampler(space, WholeSpace(space), 3), 1_800))
     assert len(counts) == 9
     assert stats.chisquare(list(counts.values())).pvalue > 0.001
 
 
 def test_a_proposal_is_a_function_of_seed_and_trial_number():
     space = make_space()
-    draws = [propose(RandomSampler(space, lambda _: True, 5), 20) for _ in range(2)]
+    draws = [propose(RandomSampler(space, WholeSpace(space), 5), 20) for _ in range(2)]
     assert draws[0] == draws[1]
-    assert draws[0] != propose(RandomSampler(space, lambda _: True, 6), 20)
+    assert draws[0] != propose(RandomSampler(space, WholeSpace(space), 6), 20)
 
 
-def test_a_grid_skips_what_the_limits_exclude_and_starts_again():
+def test_a_grid_takes_the_candidates_in_order_and_starts_again():
+    space = make_space()
+    every = list(space)
+    found = propose(GridSampler(space, WholeSpace(space), 0), len(every) + 2)
+    assert found == [*every, *every[:2]]
+
+
+def test_a_grid_skips_what_the_limits_exclude():
     space = make_space()
     allowed = [c for c in space if c.blocks[0] is None]
-    sampler = GridSampler(space, lambda c: c.blocks[0] is None, 0)
-    assert propose(sampler, len(allowed) + 2) == [*allowed, *allowed[:2]]
+    sampler = GridSampler(space, Only(space, lambda c: c.blocks[0] is None), 0)
+    assert propose(sampler, len(allowed)) == allowed
 
 
 def test_spaces_of_more_than_64_bits_can_be_searched():
@@ -59,7 +67,7 @@ def test_spaces_of_more_than_64_bits_can_be_searched():
         backbone,
     )
     assert space.size == 2**70
-    found = propose(RandomSampler(space, lambda _: True, 0), 3)
+    found = propose(RandomSampler(space, WholeSpace(space), 0), 3)
     assert len(set(found)) == 3
     assert all(20 < sum(b is not None for b in c.blocks) < 50 for c in found)
 
@@ -100,7 +108,8 @@ def test_conditional_parameters_are_drawn_only_where_they_matter(tmp_path, sampl
 def test_a_parameter_that_is_not_in_the_space_is_refused():
     from se_search.errors import SpaceError
 
-    sampler = RandomSampler(make_space(), lambda _: True, 0)
+    space = make_space()
+    sampler = RandomSampler(space, WholeSpace(space), 0)
     study = optuna.create_study(sampler=sampler)
     with pytest.raises(SpaceError, match="'colour'"):
         study.ask().suggest_categorical("colour", ["red", "blue"])

@@ -1,11 +1,13 @@
 """The real search loop on made-up accuracies: no training, no torch."""
 
+import numpy as np
 from support.networks import make_backbone
 
 from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation
 from se_search.run_config import DIRECTIONS
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.bound import BoundSpace
@@ -20,6 +22,28 @@ def make_space(fields=STAGES, *stages):
     return BoundSpace(
         SearchSpace.model_validate(fields), make_backbone(*(stages or ([32], [64], [64])))
     )
+
+
+class Only(WholeSpace):
+    """The candidates of a space that a predicate allows; few, unless there is no predicate."""
+
+    def __init__(self, space, is_allowed=None):
+        super().__init__(space)
+        self.is_allowed = is_allowed or (lambda candidate: True)
+        self.few = None if is_allowed is None else self.list_codes(space.size)
+
+    def __contains__(self, candidate):
+        return candidate in self.space and self.is_allowed(candidate)
+
+    def __iter__(self):
+        return filter(self.is_allowed, self.space)
+
+    def list_codes(self, at_most):
+        codes = self.space.codes()
+        return codes[self.keep(codes)]
+
+    def keep(self, codes):
+        return np.array([self.is_allowed(self.space.with_codes(row)) for row in codes], bool)
 
 
 def made_up_accuracy(assignment):
@@ -49,7 +73,8 @@ def search(
     workers=1,
     seed=0,
     objectives=OBJECTIVES,
-    is_allowed=lambda candidate: True,
+    is_allowed=None,
+    replicates=True,
     max_failures=5,
     rungs=(),
     **options,
@@ -62,7 +87,7 @@ def search(
             space=space,
             store=store,
             sampler=SAMPLERS[sampler](
-                Setup(space, is_allowed, seed, count_cost, objectives, epochs=4)
+                Setup(space, Only(space, is_allowed), seed, count_cost, objectives, 4, replicates)
             ),
             executor=options.pop("executor", None) or SerialExecutor(evaluate, workers),
             count_cost=count_cost,
