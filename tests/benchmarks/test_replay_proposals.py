@@ -9,6 +9,7 @@ from optuna.trial import TrialState, create_trial
 from benchmarks.replay_proposals import replay
 from se_search.cost import count_cost
 from se_search.models.catalogue import describe_backbone
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
@@ -43,9 +44,10 @@ def read_history():
 
 def test_the_sampler_proposes_what_the_search_trained():
     backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    space = BoundSpace(read_space("stages_ratio"), backbone)
     sampler = ParetoSampler(
-        BoundSpace(read_space("stages_ratio"), backbone),
-        lambda candidate: True,
+        space,
+        WholeSpace(space),
         0,
         lambda candidate: (count_cost(candidate).params,),
         4,

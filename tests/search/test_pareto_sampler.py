@@ -13,6 +13,7 @@ from support.searching import Only
 from support.spaces import choose_from
 
 from se_search.cost import count_cost
+from se_search.search.candidate_set import WholeSpace
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
@@ -88,7 +89,9 @@ def test_it_goes_by_the_trials_and_not_by_what_it_proposed_itself():
 def test_what_a_trial_is_asked_to_train_is_spelled_by_its_parameters():
     study = optuna.create_study(
         directions=["maximize", "minimize"],
-        sampler=ParetoSampler(STAGES, lambda _: True, 0, lambda c: (count_cost(c).params,), EPOCHS),
+        sampler=ParetoSampler(
+            STAGES, WholeSpace(STAGES), 0, lambda c: (count_cost(c).params,), EPOCHS
+        ),
     )
     seen = set()
     for _ in range(STAGES.size):
