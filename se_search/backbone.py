@@ -114,6 +114,9 @@ class Backbone:
             ``after`` or ``instead``) where SE goes, if a user has named the sites or running the
             network has shown them; None: the sites are found
             by the classes of the network's modules.
+        parameters: digest of the names and shapes of the network's parameters; None: a network of
+            the catalogue, which has its version.
+        source: digests of the source files of a user's own network, by their paths in its project.
     """
 
     name: str
@@ -127,6 +130,8 @@ class Backbone:
     attach: tuple[Mapping[Integration, tuple[str, str]], ...] | None = field(
         default=None, hash=False
     )
+    parameters: str | None = None
+    source: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def stages(self) -> tuple[int, ...]:

@@ -38,6 +38,10 @@ def backbone_to_json(backbone: Backbone) -> dict[str, Any]:
             {integration: list(point) for integration, point in points.items()}
             for points in backbone.attach
         ]
+    if backbone.parameters is not None:
+        row["parameters"] = backbone.parameters
+    if backbone.source:
+        row["source"] = dict(backbone.source)
     return row
 
 
@@ -67,6 +71,8 @@ def backbone_from_json(row: Mapping[str, Any], *, allow_code: bool = False) -> B
             uncounted=tuple(row["uncounted"]),
             allow_code=allow_code,
             attach=None if attach is None else tuple(map(_read_points, attach)),
+            parameters=row.get("parameters"),
+            source=dict(row.get("source", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise BackboneError(f"this is no description of a backbone: {cause!r}") from cause

@@ -64,6 +64,8 @@ class RunConfig:
                 "params": sum(part.params for part in self.backbone.parts),
                 "macs": sum(sum(part.macs.values()) for part in self.backbone.parts),
                 "sites": _digest_sites(self.backbone),
+                "parameters": self.backbone.parameters,
+                "source": dict(self.backbone.source),
                 "weights": self.weights,
                 "frozen": self.freeze_backbone,
             },

@@ -18,6 +18,7 @@ from se_search.commands.recorded_run import (
     refuse_other_backbone,
 )
 from se_search.commands.search import complete, make_request
+from se_search.commands.settings import find_code
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, list_assignments, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
@@ -76,6 +77,7 @@ def confirm(
     """
     with folder.lock():
         config = folder.read_config()
+        find_code(config, first=True)
         recorded = read_recorded_options(config, options)
         run = describe_recorded_run(folder, config, recorded)
         posterior = write_report(folder).credible

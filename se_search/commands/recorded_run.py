@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def refuse_other_backbone(folder: RunFolder, run: RunConfig, options: SearchOpti
         SESearchError: the network is not there, or is code that may not be run.
     """
     now = describe_run(run.space, run.recipe, options).backbone
+    refuse_differences(folder, run.identity, replace(run, backbone=now))
     if now != run.backbone:
         raise RunError(
             f"{folder.path} can't be confirmed: {run.backbone.name} has other sites or costs now "

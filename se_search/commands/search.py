@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from se_search.backbone import Backbone
 from se_search.commands.options import SearchOptions
+from se_search.commands.settings import (
+    absolute,
+    code_folder,
+    describe_settings,
+    find_code,
+    record_settings,
+)
 from se_search.cost import count_cost, find_allowed
 from se_search.errors import RunError
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
-from se_search.recipe import Recipe, read_recipe
+from se_search.recipe import Recipe, read_recipe, recipe_names
 from se_search.record import Evaluation, Rung
 from se_search.report.display import Display
 from se_search.report.run_report import Findings, write_report
@@ -28,11 +35,11 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.designs import Designs, list_designs
-from se_search.space.schema import SearchSpace, read_space
+from se_search.space.schema import SearchSpace, read_space, space_names
 from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
-from se_search.store.trials import TrialStore
+from se_search.store.trials import TrialStore, read_records
 from se_search.training.datasets import DataInfo, describe_data
 from se_search.training.task import Rehearsal
 
@@ -68,10 +75,11 @@ def search(
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
+    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
+    find_code(folder.read_config(), first=False)
     run = describe_run(space, recipe, options)
     bound = BoundSpace(space, run.backbone)
     allowed = find_allowed(bound)
-    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
     with folder.lock():
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
@@ -91,7 +99,12 @@ def search(
         run = complete(run, session)
         folder.refuse_changes(run.identity)
         write_backbone(folder, run.backbone)
-        folder.write_config(make_config(run, options, rungs, session))
+        settings = describe_settings(options, rungs)
+        num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
+        history, change = record_settings(recorded, settings, num_trials)
+        if change:
+            display.note(change)
+        folder.write_config(make_config(run, options, {**settings, "history": history}, session))
         return _search(folder, run, allowed, session, rungs, options, display)
 
 
@@ -169,26 +182,32 @@ def make_request(
 
 
 def make_config(
-    run: RunConfig, options: SearchOptions, rungs: Sequence[Rung], session: Session
+    run: RunConfig, options: SearchOptions, settings: Mapping[str, Any], session: Session
 ) -> dict[str, Any]:
-    """Return what a run's ``config.yaml`` says: what the run is, how it was made, and on what."""
+    """Return what a run's ``config.yaml`` says: what the run is, how it was made, and on what.
+
+    Args:
+        run: what it is.
+        options: what was asked for.
+        settings: how candidates are chosen, and were before.
+        session: what its trainings use.
+    """
     return {
         "identity": run.identity,
         "hash": run.hash,
         "backbone_digest": digest_backbone(run.backbone),
         "search": {
-            "space": options.space,
-            "sampler": options.sampler,
-            "promotion": "off" if options.promotion == "off" else ",".join(map(str, rungs)),
-            "eta": options.eta,
+            "space": absolute(options.space, space_names()),
+            **settings,
             "trials": options.trials,
             "workers": len(session.devices),
             "threads": options.threads,
             "accelerator": session.devices[0].accelerator,
-            "recipe": options.recipe,
-            "data_dir": None if options.data_dir is None else str(options.data_dir),
-            "weights": options.weights,
-            "sites": None if options.sites is None else str(options.sites),
+            "recipe": absolute(options.recipe, recipe_names()),
+            "data_dir": absolute(options.data_dir),
+            "weights": absolute(options.weights, ["DEFAULT"]),
+            "sites": absolute(options.sites),
+            "code": code_folder(run.backbone.name) if run.backbone.source else None,
             "recipe_hash": run.recipe.hash,
             "max_failures": options.max_failures,
             "timeout": options.timeout,
@@ -196,6 +215,7 @@ def make_config(
         "versions": read_versions(),
         "hardware": describe_hardware(session.hardware),
         "command": ["se-search", *sys.argv[1:]],
+        "working_directory": str(Path.cwd()),
     }
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from se_search.errors import BackboneError
 from se_search.models.names import TORCHVISION
+from se_search.models.own_source import searched_folders
 
 OWN_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -66,6 +67,15 @@ def _import(name: str, allow_code: bool) -> Callable[..., Any]:
         sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise BackboneError(
+                f"backbone {name!r}: {module_name} imports {error.name}, which is not there"
+            ) from error
+        raise BackboneError(
+            f"backbone {name!r}: there is no module {error.name} in "
+            f"{' or '.join(searched_folders())}, and no package of this name is installed"
+        ) from error
     except Exception as error:  # foreign code may raise whatever it likes
         raise BackboneError(
             f"backbone {name!r}: importing {module_name} raised {type(error).__name__}: {error}"

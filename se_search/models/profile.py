@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,9 @@ from se_search.errors import BackboneError
 from se_search.models.backbones import construct
 from se_search.models.discovery import discover_sites
 from se_search.models.feature_maps import measure_sites
+from se_search.models.names import SHAPES
 from se_search.models.own import is_own_name
+from se_search.models.own_source import read_own_source
 from se_search.models.recording import record
 from se_search.models.site_file import ask_sites, read_sites
 from se_search.models.sites import ModuleSite, find_parts, locate_sites, named_sites
@@ -55,6 +59,8 @@ def profile(
         located, attach = named_sites(listed.stages, listed.attach), listed.attach
     sites = measure_sites(model, in_channels, image_size, located)
     _check_logits(model, name, in_channels, image_size, num_classes)
+    parameters = _digest_parameters(model)  # after a forward pass, which lazy modules need
+    source = read_own_source(name) if is_own_name(name) else None
     sites = tuple(
         _add_native(site, model, module_site)
         for site, module_site in zip(sites, located, strict=True)
@@ -72,6 +78,8 @@ def profile(
         uncounted_operators(analysis),
         allow_code=is_own_name(name),
         attach=attach,
+        parameters=None if name in SHAPES else parameters,
+        source=source.digests if source else {},
     )
 
 
@@ -89,6 +97,12 @@ def _are_known(model: nn.Module, located: Sequence[ModuleSite]) -> bool:
         return tuple(located) == locate_sites(model)
     except BackboneError:
         return False
+
+
+def _digest_parameters(model: nn.Module) -> str:
+    """Return twelve hexadecimal digits over the names and shapes of all parameters."""
+    rows = sorted([name, list(value.shape)] for name, value in model.named_parameters())
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
 
 
 def _add_native(site: Site, model: nn.Module, module_site: ModuleSite) -> Site:

@@ -143,7 +143,7 @@ def list_items(
             Item("Hardware.", _describe_hardware(config)),
             Item(
                 "Settings of the search.",
-                f"Sampler `{search.get('sampler', '?')}`, rungs {search.get('promotion', 'off')}, "
+                f"{_describe_settings(search)}, "
                 f"objectives {', '.join(identity['objectives'])}, up to "
                 f"{count(search.get('max_failures', 0), 'failure')} in a row",
             ),
@@ -157,6 +157,15 @@ def list_items(
             Item("All results.", "`trials.csv` has every training, the failed ones too"),
         ],
     }
+
+
+def _describe_settings(search: Mapping[str, Any]) -> str:
+    """Name the sampler and the rungs, and those before if a run was continued with others."""
+    first, *others = search.get("history") or [search]
+    text = f"Sampler `{first.get('sampler', '?')}`, rungs {first.get('promotion', 'off')}"
+    for one in others:
+        text += f"; from trial {one['from_trial']} on `{one['sampler']}`, rungs {one['promotion']}"
+    return text
 
 
 def _describe_versions(config: Mapping[str, Any]) -> str | None:

@@ -315,5 +315,5 @@ def _title(config: dict[str, Any]) -> str:
     identity = config["identity"]
     return (
         f"{identity['backbone']['name']} on {identity['data']['name']}, "
-        f"{count(identity['epochs'], 'epoch')}, space {config['search']['space']}"
+        f"{count(identity['epochs'], 'epoch')}, space {Path(config['search']['space']).name}"
     )

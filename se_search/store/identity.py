@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+SOURCE = "backbone.source."  # what stands before the files of a user's own network
+
 
 def compare_identities(
     old: Mapping[str, Any],
@@ -22,10 +24,19 @@ def compare_identities(
     """
     before, after = _flatten(old), _flatten(new)
     return [
-        f"{key}: {before.get(key, 'nothing')} {words[0]}, {after.get(key, 'nothing')} {words[1]}"
+        _describe(key, before.get(key), after.get(key), words)
         for key in dict.fromkeys([*before, *after])
         if before.get(key) != after.get(key)
     ]
+
+
+def _describe(key: str, before: str | None, after: str | None, words: tuple[str, str]) -> str:
+    _, is_source, file = key.partition(SOURCE)
+    if not is_source:
+        return f"{key}: {before or 'nothing'} {words[0]}, {after or 'nothing'} {words[1]}"
+    if before is None:
+        return f"{file}: imported now, and not before"
+    return f"{file}: another content" if after else f"{file}: imported before, and not now"
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, str]:

@@ -25,7 +25,9 @@ def fit_kernel(kernel: Kernel, seen: Observations) -> Kernel:
     """
     likelihood = Likelihood(kernel, seen.some(MAX_FITTED))
     start = kernel.prior[:, 0]
-    found = minimize(likelihood, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
+    # The line search tries hyper-parameters so large that they overflow, and turns back.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = minimize(likelihood, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
     return kernel.with_values(np.asarray(found.x))
 
 
@@ -93,7 +95,7 @@ class Likelihood:
         rows, count = seen.rows, len(seen)
         try:
             factor = self._factor(kernel)
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, ValueError):  # scipy's for a matrix that is not finite
             return 1e10, np.zeros_like(values)
         inverse = cho_solve((factor, True), np.eye(count))
         solved = inverse @ seen.values
@@ -134,8 +136,7 @@ class Likelihood:
         put("weight_", -weights * (scales @ pulls))
         put("scale_", -scales * (pulls @ weights))
         own = kernel.noise[seen.budgets]
-        with np.errstate(over="ignore"):  # the line search tries noises whose square is infinite
-            within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
+        within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
         noise = np.bincount(
             seen.budgets,
             weights=np.diag(slope) / seen.counts + within,

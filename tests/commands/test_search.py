@@ -8,9 +8,11 @@ from support.sessions import MadeUpSessions
 
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.search import search
+from se_search.commands.settings import describe_settings, record_settings
 from se_search.errors import DataError, RunChangedError, RunError
-from se_search.record import Evaluation
+from se_search.record import Evaluation, Rung
 from se_search.report.display import QuietDisplay
+from se_search.search.promotion import parse_rungs
 from se_search.search.registry import SAMPLERS
 
 
@@ -117,3 +119,36 @@ def test_a_confirmation_of_zero_is_refused(name):
     assert name in {field.name for field in fields(ConfirmOptions)}
     with pytest.raises(RunError, match=f"^{name} 0 "):
         ConfirmOptions(**{name: 0})
+
+
+def test_a_run_that_goes_on_with_another_sampler_says_so_and_records_it(run_search):
+    run_search(sampler="random")
+    outcome, _, notes = run_search(sampler="grid", trials=6)
+    assert notes[-1] == (
+        "From trial 4 on candidates are chosen otherwise than before: sampler random -> grid"
+    )
+    history = outcome.folder.read_config()["search"]["history"]
+    assert [(one["from_trial"], one["sampler"]) for one in history] == [(0, "random"), (4, "grid")]
+    checklist = outcome.folder.checklist.read_text()
+    assert "Sampler `random`, rungs off; from trial 4 on `grid`" in checklist
+
+
+@pytest.mark.parametrize(
+    ("options", "ending"),
+    [
+        ({}, None),
+        ({"replicate": False}, ": replicate on -> off"),
+        ({"promotion": "1x1,2x1", "epochs": 2}, ": promotion off -> 1x1,2x1"),
+        ({"eta": 4}, None),  # there are no rungs
+        ({"sampler": "tpe", "replicate": False}, ": sampler pareto -> tpe"),
+    ],
+)
+def test_only_settings_that_matter_are_said_to_have_changed(options, ending):
+    before = describe_settings(SearchOptions(epochs=2), (Rung(2, 1),))
+    now = SearchOptions(**({"epochs": 2} | options))
+    settings = describe_settings(now, parse_rungs(now.promotion, 2))
+    history, line = record_settings({}, before, 0)
+    assert (history, line) == ([{"from_trial": 0, **before}], None)
+    history, line = record_settings({"search": {"history": history}}, settings, 3)
+    assert len(history) == (1 if settings == before else 2)
+    assert (line is None) if ending is None else line.endswith(ending)

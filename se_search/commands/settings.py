@@ -1,0 +1,89 @@
+"""What a run's ``config.yaml`` says of how it is searched: where its files lie, and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from se_search.commands.options import SearchOptions
+from se_search.models.own_source import look_in, read_own_source
+from se_search.record import Rung
+
+
+def absolute(path: str | Path | None, names: Collection[str] = ()) -> str | None:
+    """Return an absolute path, or a name as it is; None stays None.
+
+    Args:
+        path: a file or a folder, or one of ``names``.
+        names: what is no path.
+    """
+    return None if path is None else str(path) if path in names else str(Path(path).absolute())
+
+
+def code_folder(backbone: str) -> str | None:
+    """Return the folder from which a user's own network is imported; None: it is in none."""
+    source = read_own_source(backbone)
+    return None if source is None else str(source.folder)
+
+
+def find_code(config: Mapping[str, Any], *, first: bool) -> None:
+    """Let a run's own network be imported from the folder that it came from.
+
+    Args:
+        config: the run's ``config.yaml``; empty if there is no run yet.
+        first: whether that folder comes before the current one.
+    """
+    folder = (config.get("search") or {}).get("code")
+    if folder:
+        look_in(Path(folder), first=first)
+
+
+def describe_settings(options: SearchOptions, rungs: tuple[Rung, ...]) -> dict[str, Any]:
+    """Return how candidates are chosen: what the options say, as far as it matters."""
+    climbs = options.promotion != "off"
+    return {
+        "sampler": options.sampler,
+        "promotion": ",".join(map(str, rungs)) if climbs else "off",
+        "eta": options.eta if climbs else None,
+        "replicate": options.replicate if options.sampler == "pareto" else None,
+    }
+
+
+def record_settings(
+    recorded: Mapping[str, Any], settings: Mapping[str, Any], num_trials: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the settings by which candidates were and are chosen, and a line if they change.
+
+    A run may go on with another sampler: each trial remains what it is, and what the sampler asks
+    for next depends on the trials alone.
+
+    Args:
+        recorded: the run's ``config.yaml``; empty if there is no run yet.
+        settings: those of now.
+        num_trials: how many trials the run has.
+
+    Returns:
+        The settings from each trial on at which they changed, and what has changed now.
+    """
+    history = list((recorded.get("search") or {}).get("history") or [])
+    if not history or not num_trials:
+        return [{"from_trial": 0, **settings}], None
+    before = history[-1]
+    changed = [name for name in settings if before.get(name) != settings[name]]
+    if not changed:
+        return history, None
+    spelled = ", ".join(
+        f"{name} {_spell(before[name])} -> {_spell(settings[name])}"
+        for name in changed
+        if before.get(name) is not None and settings[name] is not None
+    )
+    if before["from_trial"] == num_trials:
+        history.pop()
+    return [*history, {"from_trial": num_trials, **settings}], (
+        f"From trial {num_trials} on candidates are chosen otherwise than before: {spelled}"
+    )
+
+
+def _spell(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
