@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: run test lint docs reproduce bench catalogue clean
+.PHONY: run test lint docs reproduce bench bench-statistics bench-networks catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
@@ -25,11 +25,17 @@ lint: $(STAMP)
 docs: $(VENV)/.docs-installed  ## build the site: docs/_build/html/index.html
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
 
-bench: $(STAMP)  ## measure overhead, decisions and calibration; hold 2,000 random candidates of all backbones against fvcore
+bench: $(STAMP)  ## measure what a trial costs beyond its training, and what a decision takes
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/proposals.py
+
+bench-statistics: $(STAMP)  ## hold intervals, probabilities and verdicts against known truths: calibration/
 	$(BIN)/python benchmarks/calibration/measure.py --output calibration
+
+bench-networks: $(STAMP)  ## hold networks and costs against traces and two steps of training; fuzz what reads files
+	$(BIN)/python benchmarks/check_networks.py
 	$(BIN)/python benchmarks/check_costs.py
+	$(BIN)/python benchmarks/fuzz_parsers.py
 
 catalogue: $(STAMP)  ## measure the shipped backbones anew
 	$(BIN)/python -m se_search.models.catalogue

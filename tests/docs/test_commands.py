@@ -73,7 +73,7 @@ def check(text):
     if program == "se-search":
         parse(arguments)
     elif program == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert {word for word in arguments if "=" not in word} <= set(targets)
     elif program == "python":
         parse_script(ROOT / arguments[0], arguments[1:])
