@@ -47,13 +47,17 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 
     Raises:
         TypeError: there is no such option; the message names the known ones.
-        SESearchError: something that was asked for is not there, or can't be done.
+        SESearchError: something that was asked for is not there, is of another type, or can't be
+            done.
     """
     from se_search.commands.options import read_search_options
     from se_search.commands.search import search as run_search
+    from se_search.errors import RunError
     from se_search.report.display import make_display
     from se_search.report.run import Run
 
+    if not isinstance(quiet, bool):
+        raise RunError(f"quiet {quiet!r} is not True or False")
     outcome = run_search(read_search_options(options), make_display(quiet=quiet))
     return Run(outcome.folder)
 

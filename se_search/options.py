@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from se_search.errors import RunError
@@ -63,6 +67,47 @@ def check_options(options: DataclassInstance) -> None:
         for limit in getattr(annotation, "__metadata__", ()):
             if isinstance(limit, AtLeast | Positive | OneOf) and value is not None:
                 limit.check(name, value)
+
+
+def read_values(kind: type[DataclassInstance], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as the fields of ``kind`` hold them; a path may be a text, and a text a path.
+
+    Args:
+        kind: the dataclass of a command's options.
+        given: by the names of its fields.
+
+    Raises:
+        RunError: a value is of another type than its field.
+    """
+    hints = get_type_hints(kind)
+    return {name: _read_value(name, value, hints[name]) for name, value in given.items()}
+
+
+def _read_value(name: str, value: Any, annotation: Any) -> Any:
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    if value is None and NoneType in kinds:
+        return None
+    for kind in kinds:
+        if kind is bool and isinstance(value, bool):
+            return value
+        if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
+            return int(value)
+        if kind is float and isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+        if kind in (str, Path) and isinstance(value, str | os.PathLike):
+            return kind(os.fspath(value))
+    words = " or ".join(_WORDS[kind] for kind in kinds)
+    raise RunError(f"{name} {value!r} is not {words}")
+
+
+_WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    NoneType: "None",
+}
 
 
 def takes_options(

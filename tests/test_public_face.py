@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from support.commands import read_rows
 
 import se_search
 from se_search.candidate import Candidate
+from se_search.commands.options import SearchOptions, read_search_options
 from se_search.errors import RunError
 from se_search.report.run import Run
 
@@ -97,6 +100,43 @@ def test_a_search_from_python_is_quiet_and_returns_the_run(tmp_path, environment
 def test_an_option_that_is_not_there_is_named_with_the_known_ones():
     with pytest.raises(TypeError, match=r"no option trails; it takes space, trials, "):
         se_search.search(trails=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"trials": "10"}, "trials '10' is not a whole number"),
+        ({"trials": 2.5}, "trials 2.5 is not a whole number"),
+        ({"trials": True}, "trials True is not a whole number"),
+        ({"trials": None}, "trials None is not a whole number"),
+        ({"epochs": [1]}, r"epochs \[1\] is not a whole number or None"),
+        ({"timeout": "1h"}, "timeout '1h' is not a number or None"),
+        ({"space": 3}, "space 3 is not a text"),
+        ({"runs_dir": 3}, "runs_dir 3 is not a path"),
+        ({"data_dir": b"x"}, "data_dir b'x' is not a path or None"),
+        ({"replicate": "no"}, "replicate 'no' is not True or False"),
+        ({"objectives": ["accuracy", "params"]}, "objectives .* is not a text"),
+        ({"quiet": 1}, "quiet 1 is not True or False"),
+    ],
+)
+def test_an_option_of_another_type_is_refused_in_a_sentence(options, sentence):
+    with pytest.raises(RunError, match=f"^{sentence}$"):
+        se_search.search(**options)
+
+
+def test_numbers_of_numpy_and_paths_are_taken_as_what_they_stand_for():
+    given = {"trials": np.int64(5), "tolerance": np.float32(0.5), "space": Path("a.yaml")}
+    options = read_search_options(given | {"timeout": 3, "runs_dir": "there"})
+    assert options == SearchOptions(
+        trials=5, tolerance=0.5, space="a.yaml", timeout=3.0, runs_dir=Path("there")
+    )
+    assert type(options.trials) is int
+
+
+@pytest.mark.parametrize("path", [5, None, b"runs", ["runs"]])
+def test_what_is_no_path_opens_no_run(path):
+    with pytest.raises(RunError, match="it takes the path of a run's folder, or its name"):
+        se_search.open_run(path)
 
 
 def test_an_option_beyond_its_limit_is_refused():

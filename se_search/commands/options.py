@@ -19,7 +19,7 @@ from se_search.execution.options import (
     Timeout,
     Workers,
 )
-from se_search.options import AtLeast, Positive, check_options
+from se_search.options import AtLeast, Positive, check_options, read_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +123,14 @@ def read_search_options(given: Mapping[str, Any]) -> SearchOptions:
 
     Raises:
         TypeError: there is no option of a name; the message names the known ones.
-        RunError: a number is below its limit, or two options contradict each other.
+        RunError: a value is of another type, a number is below its limit, or two options
+            contradict each other.
     """
     known = [field.name for field in fields(SearchOptions)]
     unknown = ", ".join(name for name in given if name not in known)
     if unknown:
         raise TypeError(f"search has no option {unknown}; it takes {', '.join(known)}")
-    values = dict(given)
-    for name in ("data_dir", "sites", "runs_dir"):
-        if values.get(name) is not None:
-            values[name] = Path(values[name])
-    return SearchOptions(**values)
+    return SearchOptions(**read_values(SearchOptions, given))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

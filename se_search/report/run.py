@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,8 @@ def open_run(path: str | Path) -> Run:
     Raises:
         RunError: there is no run.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise RunError(f"open_run {path!r}: it takes the path of a run's folder, or its name")
     return Run(RunFolder.existing(Path(path)))
 
 
