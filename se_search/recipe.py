@@ -15,6 +15,11 @@ from se_search.errors import RecipeError
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
+# Part of every identity: raise it when equal recipes train or validate otherwise than before.
+# 1: plain random splits, and every folder's validation images enlarged and cropped.
+# 2: stratified splits, the view of validation images is the recipe's, other initial weights.
+PROTOCOL = 2
+
 
 class Optimizer(StrictModel):
     """Stochastic gradient descent with momentum, or AdamW."""
@@ -91,12 +96,14 @@ class Augmentation(StrictModel):
 class Split(StrictModel):
     """Which images of the training part train, and which validate.
 
-    The data set's own test part is not split: it is read once, at the end of a study.
+    Both are drawn class by class, in proportion. The data set's own test part is not split: it is
+    read once, at the end of a study.
     """
 
     validation: int = Field(
         ge=1,
-        description="number of images of the training part that validate; at most a fifth of them",
+        description="number of images of the training part that validate; at most a fifth of them, "
+        "and at least one of each class; ignored if a folder has a part that validates",
     )
     fraction: Fraction = Field(
         1.0,
@@ -136,8 +143,14 @@ class Recipe(StrictModel):
     image_size: int | None = Field(
         None,
         ge=8,
-        description="height and width in pixels; needed for folders of images (imagenet: 224 if "
-        "not given), while small images have a fixed size",
+        description="height and width in pixels, for folders of images; null: 224 for imagenet, "
+        "else chosen by the images' median size; small images have a fixed size",
+    )
+    eval_crop: Fraction | None = Field(
+        None,
+        description="folders of images only: share of the shorter side that validation and test "
+        "images keep in a centre crop (224 of 256 pixels: 0.875); null: they are resized whole, "
+        "as training images are without resized_crop",
     )
     validate_every: int = Field(
         1,

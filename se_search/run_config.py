@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from se_search.backbone import Backbone
 from se_search.errors import RunError
-from se_search.recipe import Recipe
+from se_search.recipe import PROTOCOL, Recipe
 from se_search.space.schema import SearchSpace
 
 Direction = Literal["maximize", "minimize"]
@@ -75,6 +75,7 @@ class RunConfig:
             "objectives": list(self.objectives),
             "seed": self.seed,
             "precision": self.precision,
+            "protocol": PROTOCOL,
         }
 
     @property

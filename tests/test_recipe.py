@@ -25,6 +25,7 @@ FIELDS = {
     "augmentation": {"crop_padding": 2, "flip": True, "resized_crop": [0.1, 1.0]},
     "split": {"validation": 100, "fraction": 1.0, "seed": 0},
     "image_size": 32,
+    "eval_crop": 0.875,
     "validate_every": 1,
     "precision": "auto",
 }
@@ -47,6 +48,7 @@ CHANGES = {
     "split.fraction": 0.5,
     "split.seed": 1,
     "image_size": 64,
+    "eval_crop": 0.9,
     "validate_every": 0,
     "precision": "float32",
 }
@@ -176,6 +178,7 @@ def test_milestones_ascend(milestones):
         *(("split__fraction", value) for value in (0, 1.1)),
         *(("split__seed", value) for value in (-1,)),
         *(("image_size", value) for value in (7,)),
+        *(("eval_crop", value) for value in (0, 1.1)),
         *(("validate_every", value) for value in (-1,)),
         *(("precision", value) for value in ("bf16", "float16")),
     ],

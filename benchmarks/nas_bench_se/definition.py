@@ -13,7 +13,7 @@ import numpy as np
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import describe_backbone
-from se_search.recipe import read_recipe
+from se_search.recipe import PROTOCOL, read_recipe
 from se_search.seeds import derive_seed
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
@@ -86,6 +86,7 @@ def describe_table(data: PreparedData) -> dict[str, Any]:
             "test": info.num_test,
             "arrays": digest_arrays(data),
         },
+        "protocol": PROTOCOL,
     }
 
 

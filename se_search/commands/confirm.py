@@ -19,6 +19,7 @@ from se_search.commands.recorded_run import (
 )
 from se_search.commands.search import complete, make_request
 from se_search.commands.settings import find_code
+from se_search.errors import RunError
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, list_assignments, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
@@ -33,6 +34,7 @@ from se_search.store.confirmations import Round, count_readings, read_rounds, wr
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
+from se_search.training.image_listing import LAYOUT
 
 Note = Callable[[str], None]
 Observe = Callable[[EndedTraining], None]
@@ -80,6 +82,11 @@ def confirm(
         find_code(config, first=True)
         recorded = read_recorded_options(config, options)
         run = describe_recorded_run(folder, config, recorded)
+        if not run.data["test"]:
+            raise RunError(
+                f"{folder.path} can't be confirmed: {recorded.data} has no test images, on which "
+                f"candidates are judged ({LAYOUT})"
+            )
         posterior = write_report(folder).credible
         records = read_records(folder.database)
         chosen = choose_candidates(options.candidates, run.backbone, posterior)

@@ -54,6 +54,11 @@ class SearchOptions:
         typer.Option(help="instead of the recipe's; the schedule is fitted to it"),
         AtLeast(1),
     ] = None
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="pixels a side, for folders of images, instead of the recipe's"),
+        AtLeast(8),
+    ] = None
     objectives: Annotated[str, typer.Option(help="accuracy with params and/or macs")] = (
         "accuracy,params"
     )

@@ -34,7 +34,7 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
     return SearchOptions(
         space=search["space"],
         backbone=identity["backbone"]["name"],
-        data=identity["data"]["name"],
+        data=search["data"],
         data_dir=options.data_dir or (Path(data_dir) if data_dir else None),
         recipe=search["recipe"],
         epochs=identity["epochs"],

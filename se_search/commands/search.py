@@ -40,7 +40,8 @@ from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
-from se_search.training.datasets import DataInfo, describe_data
+from se_search.training.datasets import absolute_name, describe_data
+from se_search.training.image_scan import SILENT, Watch
 from se_search.training.task import Rehearsal
 
 
@@ -77,7 +78,7 @@ def search(
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
     folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
     find_code(folder.read_config(), first=False)
-    run = describe_run(space, recipe, options)
+    run = describe_run(space, recipe, options, watch=Watch(display.note, display.scanning))
     bound = BoundSpace(space, run.backbone)
     allowed = find_allowed(bound)
     with folder.lock():
@@ -86,9 +87,10 @@ def search(
         if recorded:
             folder.refuse_changes(assume_recorded(run, recorded["identity"]).identity)
         display.note(
-            f"{run.backbone.name} on {run.data['name']}: {describe_size(allowed)}, "
+            f"{run.backbone.name} on {options.data}: {describe_size(allowed)}, "
             f"{len(run.backbone.sites)} sites; {run.data['train']:,} images train, "
-            f"{run.data['validation']:,} validate"
+            f"{run.data['validation']:,} validate, of which a constant answer has "
+            f"{100 * run.data['chance']:.2f} % right"
         )
         if len(rungs) > 1 or rungs[0].seeds > 1:
             names = ", ".join(map(str, rungs))
@@ -113,6 +115,7 @@ def describe_run(
     recipe: Recipe,
     options: SearchOptions,
     backbone: Backbone | None = None,
+    watch: Watch = SILENT,
 ) -> RunConfig:
     """Describe a run as far as it is known before PyTorch has started.
 
@@ -122,11 +125,16 @@ def describe_run(
         options: what is asked for.
         backbone: the network that the options name, as it was described before; None: described
             now, with PyTorch unless the catalogue has it.
+        watch: told what is found in a folder of images, and what is chosen by it.
 
     Raises:
         SESearchError: the data or the backbone are not there.
     """
-    info = describe_data(options.data, recipe)
+    if options.image_size is not None:
+        recipe = recipe.model_copy(update={"image_size": options.image_size})
+    info, recipe = describe_data(
+        options.data, recipe, is_shipped=options.recipe in recipe_names(), watch=watch
+    )
     backbone = backbone or describe_backbone(
         options.backbone,
         in_channels=backbone_in_channels(
@@ -141,7 +149,7 @@ def describe_run(
         space=space,
         backbone=backbone,
         recipe=recipe,
-        data=_describe_split(info),
+        data=info.read_for(backbone.in_channels).identity,
         objectives=parse_objectives(options.objectives),
         epochs=options.epochs or recipe.epochs,
         seed=options.seed,
@@ -151,14 +159,24 @@ def describe_run(
 
 
 def assume_recorded(run: RunConfig, recorded: Mapping[str, Any]) -> RunConfig:
-    """Take what is not known before PyTorch has started from the identity that a run recorded."""
+    """Take what is not known before a session is open from the identity that a run recorded."""
     backbone = recorded.get("backbone") or {}
-    return replace(run, precision=recorded.get("precision", ""), weights=backbone.get("weights"))
+    data = dict(run.data)
+    if data["fingerprint"] is None:
+        data["fingerprint"] = (recorded.get("data") or {}).get("fingerprint")
+    return replace(
+        run, precision=recorded.get("precision", ""), weights=backbone.get("weights"), data=data
+    )
 
 
 def complete(run: RunConfig, session: Session) -> RunConfig:
-    """Return the run with all of its identity: precision and weights are known by a session."""
-    return replace(run, precision=session.precision, weights=session.weights_digest)
+    """Return the run with all of its identity, of which a session knows the rest."""
+    return replace(
+        run,
+        precision=session.precision,
+        weights=session.weights_digest,
+        data={**run.data, "fingerprint": session.task.data.info.fingerprint},
+    )
 
 
 def make_request(
@@ -198,6 +216,7 @@ def make_config(
         "backbone_digest": digest_backbone(run.backbone),
         "search": {
             "space": absolute(options.space, space_names()),
+            "data": absolute_name(options.data),
             **settings,
             "trials": options.trials,
             "workers": len(session.devices),
@@ -274,15 +293,3 @@ def _search(
             f"or have failed, so the search ends before its {options.trials} trials."
         )
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
-
-
-def _describe_split(info: DataInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "channels": info.channels,
-        "image_size": info.image_size,
-        "num_classes": info.num_classes,
-        "train": info.num_used,
-        "validation": info.num_validation,
-        "test": info.num_test,
-    }

@@ -199,12 +199,23 @@ def _describe_identity(config: Mapping[str, Any]) -> str | None:
 
 
 def _describe_data(identity: Mapping[str, Any]) -> str:
-    data, split = identity["data"], identity["recipe"]["split"]
+    data = identity["data"]
     return (
         f"`{data['name']}`, {data['num_classes']} classes, {data['channels']} x "
         f"{data['image_size']} x {data['image_size']} pixels: {data['train']:,} images train, "
-        f"{data['validation']:,} validate, {data['test']:,} test. Validation images are drawn "
-        f"from the training part with seed {split['seed']}; the test part is the data set's own"
+        f"{data['validation']:,} validate, {data['test']:,} test. "
+        f"{_describe_validation(identity)}. A constant answer is right on "
+        f"{100 * data['chance']:.2f} % of them. The test part is the data set's own. "
+        f"Fingerprint of the images: `{data['fingerprint']}`"
+    )
+
+
+def _describe_validation(identity: Mapping[str, Any]) -> str:
+    if identity["data"]["validation_part"] == "val":
+        return "Validation images are a part of their own"
+    return (
+        "Validation images are drawn from the training part, class by class in proportion, with "
+        f"seed {identity['recipe']['split']['seed']}"
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -31,6 +33,9 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Show a sentence about what goes on besides the trials."""
 
+    def scanning(self, done: int, total: int) -> None:
+        """Show how many of a folder's images have been read."""
+
     def update(self, progress: Progress) -> None:
         """Show how far the search has come."""
 
@@ -45,6 +50,9 @@ class QuietDisplay:
     """Shows nothing."""
 
     def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def scanning(self, done: int, total: int) -> None:
         """Show nothing."""
 
     def update(self, progress: Progress) -> None:
@@ -94,10 +102,15 @@ class PlainDisplay(QuietDisplay):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._clock = _Clock()
+        self._scan = ScanLines()
 
     def note(self, text: str) -> None:
         """Print the text."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def scanning(self, done: int, total: int) -> None:
+        """Print a line to stderr, if reading takes seconds."""
+        self._scan.update(done, total)
 
     def update(self, progress: Progress) -> None:
         """Print a line if a trial has ended."""
@@ -155,6 +168,27 @@ def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
         return QuietDisplay()
     console = make_console()
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+class ScanLines:
+    """Prints how far the reading of images has come to stderr: first after 2 s, then every 5 s.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due: float | None = None
+
+    def update(self, done: int, total: int) -> None:
+        """Print a line if one is due."""
+        now = self._clock()
+        if self._due is None:
+            self._due = now + 2
+        if now >= self._due:
+            self._due = now + 5
+            print(f"Reading images: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
 
 class _Clock:

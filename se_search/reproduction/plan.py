@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,14 @@ from se_search.candidate import Candidate
 from se_search.errors import SESearchError, StudyFileError
 from se_search.execution.missing import list_assignments
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
-from se_search.recipe import Recipe
+from se_search.recipe import PROTOCOL, Recipe, recipe_names
 from se_search.record import Assignment
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.study_file import StudyFile, find_study, read_scale_recipe, read_study
 from se_search.training.datasets import DataInfo, describe_data
+from se_search.training.image_listing import LAYOUT
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Plan:
         candidates: by their names in the study.
         seeds: that each candidate is trained with.
         log: file of the trainings; several plans may share it.
+        earlier_log: file of the trainings of protocol 1, which are judged and never continued.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Plan:
     seeds: tuple[int, ...]
     epochs: int
     log: Path
+    earlier_log: Path
 
     @property
     def backbone(self) -> Backbone:
@@ -67,13 +72,25 @@ class Plan:
                 "params": sum(part.params for part in self.backbone.parts),
                 "macs": sum(sum(part.macs.values()) for part in self.backbone.parts),
             },
-            "data": {
-                "name": self.info.name,
-                "train": self.info.num_used,
-                "validation": self.info.num_validation,
-                "test": self.info.num_test,
-            },
+            "data": self.info.identity,
             "recipe": self.recipe.model_dump(mode="json", exclude={"description", "epochs"}),
+            "protocol": PROTOCOL,
+        }
+
+    @property
+    def earlier_identity(self) -> dict[str, Any]:
+        """What the trainings of ``earlier_log`` have in common, as protocol 1 wrote it down."""
+        info = self.info
+        return {
+            "format": 1,
+            "backbone": self.identity["backbone"],
+            "data": {
+                "name": info.name,
+                "train": info.num_used,
+                "validation": info.num_validation,
+                "test": info.num_test,
+            },
+            "recipe": _earlier_fields(self.recipe),
         }
 
     @property
@@ -101,7 +118,7 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
         raise StudyFileError(
             f"{file}: the scale {options.scale!r} needs ImageNet: --data imagenet:PATH"
         )
-    info = describe_data(data, recipe)
+    info, recipe = describe_data(data, recipe, is_shipped=scale.recipe in recipe_names())
     backbone = describe_backbone(
         scale.backbone,
         in_channels=backbone_in_channels(scale.backbone, info.channels, allow_code=False),
@@ -109,6 +126,9 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
         num_classes=info.num_classes,
         allow_code=False,
     )
+    info = info.read_for(backbone.in_channels)
+    if not info.num_test:
+        raise StudyFileError(f"{data} has no test images, which the studies judge: {LAYOUT}")
     return Plan(
         name=file.parent.name,
         study=study,
@@ -120,8 +140,19 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
         candidates=parse_candidates(study, backbone),
         seeds=tuple(range(options.seeds or scale.seeds)),
         epochs=scale.epochs or recipe.epochs,
-        log=options.store / f"{backbone.name}-{info.name}-{recipe.hash}.jsonl",
+        log=options.store / f"{backbone.name}-{info.kind}-{recipe.hash}.jsonl",
+        earlier_log=options.store / f"{backbone.name}-{info.kind}-{earlier_hash(recipe)}.jsonl",
     )
+
+
+def earlier_hash(recipe: Recipe) -> str:
+    """Return the hash that a recipe had under protocol 1."""
+    text = json.dumps(_earlier_fields(recipe), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _earlier_fields(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude={"description", "epochs", "eval_crop"})
 
 
 def parse_candidates(study: StudyFile, backbone: Backbone) -> dict[str, Candidate]:

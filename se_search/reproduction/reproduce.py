@@ -9,16 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from se_search.candidate import Candidate
-from se_search.errors import StudyFileError
+from se_search.errors import RunError, StudyFileError
 from se_search.execution.missing import id_of, train_missing
-from se_search.execution.session import OpenSession, SessionRequest, open_session
+from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.record import Assignment
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
 from se_search.reproduction.options import ReproduceOptions
-from se_search.reproduction.plan import Plan, make_plan
+from se_search.reproduction.plan import Plan, earlier_hash, make_plan
 from se_search.reproduction.report import write_results, write_summary
 from se_search.reproduction.study_file import study_names
 from se_search.space.designs import collect_designs
@@ -57,7 +58,7 @@ def reproduce(
             break
     reports = []
     for plan in plans:
-        contents = read_log(plan.log) if plan.log.exists() else None
+        contents = read_trainings(plan)
         if contents is not None:
             reports.append(report_plan(plan, contents, options.store))
         elif number is None:
@@ -65,6 +66,19 @@ def reproduce(
     if len(reports) > 1:
         write_summary(options.store / f"{options.scale}.md", reports)
     return reports, number
+
+
+def read_trainings(plan: Plan) -> LogContents | None:
+    """Return the trainings of a plan: those of its log, else those of protocol 1; None: neither.
+
+    Those of protocol 1 count only if backbone, data, sizes and recipe are the plan's.
+    """
+    if plan.log.exists():
+        return read_log(plan.log)
+    earlier = read_log(plan.earlier_log) if plan.earlier_log.exists() else None
+    if earlier is None or earlier.identity != plan.earlier_identity:
+        return None
+    return earlier
 
 
 def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
@@ -77,7 +91,11 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         backbone=plan.backbone.name,
         data=plan.info.name,
         epochs=plan.epochs,
-        recipe_hash=plan.recipe.hash,
+        recipe_hash=(
+            earlier_hash(plan.recipe)
+            if contents.identity == plan.earlier_identity
+            else plan.recipe.hash
+        ),
         seeds=plan.seeds,
         num_images=(plan.info.num_used, plan.info.num_validation, plan.info.num_test),
     )
@@ -108,19 +126,25 @@ def _train(
     # All candidates with the first seed come first: a study that is stopped is balanced.
     union = {id_of(assignment): assignment for plan in plans for assignment in plan.assignments}
     assignments = sorted(union.values(), key=lambda assignment: assignment.seed)
-    contents = read_log(first.log) if first.log.exists() else None
+    contents = read_trainings(first)
     done = {training.id for training in contents.trainings} if contents else set()
     num_missing = len(union.keys() - done)
     names = ", ".join(plan.name for plan in plans)
     note(f"{names}: {len(union)} trainings of {first.epochs} epochs, {num_missing} of them missing")
     if not num_missing:
         return None
+    if contents is not None and contents.identity == first.earlier_identity:
+        raise RunError(
+            f"{first.earlier_log} holds trainings of an earlier protocol: images were split, shown "
+            "and networks initialised otherwise, so that no training of now can be added. "
+            "--no-train judges them; another --store takes new trainings"
+        )
     first.log.parent.mkdir(parents=True, exist_ok=True)
     session = open_session(_make_request(first, assignments, options), note)
     started = time.monotonic()
     with (
         TrainingLog(
-            first.log, first.identity, session.environment, options.mix_environments
+            first.log, _complete(first, session), session.environment, options.mix_environments
         ) as log,
         StopSignals(note) as stop,
     ):
@@ -134,6 +158,12 @@ def _train(
     devices = session.devices
     note(f"{time.monotonic() - started:.0f} s on {len(devices)} x {devices[0].accelerator}")
     return stop.number
+
+
+def _complete(plan: Plan, session: Session) -> dict[str, Any]:
+    """Return the identity with the fingerprint of the images, which a session knows."""
+    fingerprint = session.task.data.info.fingerprint
+    return {**plan.identity, "data": {**plan.identity["data"], "fingerprint": fingerprint}}
 
 
 def _make_request(

@@ -163,6 +163,14 @@ class TrainingLog:
         self.environment = len(environments) - 1
 
     def _check(self, contents: LogContents) -> None:
+        before, now = (part.get("protocol", 1) for part in (contents.identity, self._identity))
+        if before != now:
+            raise RunError(
+                f"{self.path} would mix trainings of protocol {before}, which are finished, with "
+                f"new ones of protocol {now}: images are split and shown, and networks initialised "
+                "otherwise now, so that the two can't be compared. New trainings need a log of "
+                "their own"
+            )
         changes = compare_identities(contents.identity, self._identity, ("there", "asked for"))
         if changes:
             raise RunError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -13,8 +14,9 @@ import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from se_search.errors import DataError
-from se_search.training.dataset_spec import ARRAY_NAMES, DataSetSpec, Files
+from se_search.errors import DataError, RunError
+from se_search.store.files import write_bytes
+from se_search.training.dataset_spec import ARRAY_NAMES, Arrays, DataSetSpec, Files
 
 CACHE_VARIABLE = "SE_SEARCH_CACHE"
 _ARRAY_FORMAT = 1  # part of the cache's key: raise it when equal files give other arrays
@@ -23,7 +25,7 @@ _ARRAY_FORMAT = 1  # part of the cache's key: raise it when equal files give oth
 class CacheError(DataError):
     """The cache folder can't be written, so no other source of the data would help."""
 
-    def __init__(self, cache: Path, cause: OSError) -> None:
+    def __init__(self, cache: Path, cause: Exception) -> None:
         super().__init__(
             f"cache folder {cache} can't be written: {cause}; "
             f"set {CACHE_VARIABLE} to a folder that can"
@@ -51,6 +53,7 @@ def decode(spec: DataSetSpec, files: Files, cache: Path) -> Path:
     folder = cache / "arrays" / f"{spec.name}-{_key(spec, files)}"
     if not _is_complete(spec, folder):
         arrays = spec.read(spec, files)
+        _check_counts(spec, arrays)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, array in arrays.items():
@@ -59,6 +62,35 @@ def decode(spec: DataSetSpec, files: Files, cache: Path) -> Path:
         except OSError as cause:
             raise CacheError(cache, cause) from cause
     return folder
+
+
+def fingerprint_arrays(folder: Path) -> str:
+    """Return 16 hexadecimal digits over all pixels and labels of a folder that ``decode`` made.
+
+    They are computed once, and again if a file has another size or modification time since.
+
+    Raises:
+        CacheError: the cache can't be written.
+    """
+    states = {}
+    for name in ARRAY_NAMES:
+        status = (folder / f"{name}.npy").stat()
+        states[name] = [status.st_size, status.st_mtime_ns]
+    file = folder / "fingerprint.json"
+    try:
+        known = json.loads(file.read_text())
+        if known["files"] == states:
+            return str(known["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # it has not been computed yet
+    digest = hashlib.sha256()
+    for name in ARRAY_NAMES:
+        array = np.load(folder / f"{name}.npy", mmap_mode="r")
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    fingerprint = digest.hexdigest()[:16]
+    write_cached(file, json.dumps({"files": states, "fingerprint": fingerprint}).encode())
+    return fingerprint
 
 
 def lock_cache(cache: Path, name: str) -> FileLock:
@@ -73,6 +105,19 @@ def lock_cache(cache: Path, name: str) -> FileLock:
     except OSError as cause:
         raise CacheError(cache, cause) from cause
     return FileLock(cache / f"{name}.lock")
+
+
+def write_cached(path: Path, content: bytes) -> None:
+    """Write a file of the cache, whole or not at all; its folder is made.
+
+    Raises:
+        CacheError: the file can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    except (OSError, RunError) as cause:
+        raise CacheError(path.parent, cause) from cause
 
 
 def _key(spec: DataSetSpec, files: Files) -> str:
@@ -107,3 +152,12 @@ def _write_array(path: Path, array: NDArray[Any]) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def _check_counts(spec: DataSetSpec, arrays: Arrays) -> None:
+    found = np.bincount(arrays["train_labels"], minlength=spec.num_classes).tolist()
+    if tuple(found) != spec.train_counts:
+        raise DataError(
+            f"{spec.name}: the training labels stand for {found} images a class, expected "
+            f"{list(spec.train_counts)}"
+        )

@@ -46,7 +46,8 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
             everything = np.arange(self.prepared.info.num_test)
             self._test = self._load("test_images", "test_labels", everything, device)
             return
-        train, validation = split_indices(self.recipe, self.prepared.info.num_train)
+        labels = np.load(self.prepared.array_path("train_labels"))
+        train, validation = split_indices(self.recipe, labels, self.recipe.split.seed)
         self._validation = self._load("train_images", "train_labels", validation, device)
         if stage == "fit":
             self._train = self._load("train_images", "train_labels", train, device)

@@ -6,7 +6,6 @@ the images, their first mirroring and their crops, are drawn from the seed and t
 
 from __future__ import annotations
 
-from se_search.errors import DataError
 from se_search.recipe import Recipe
 from se_search.training.array_data import ArrayData
 from se_search.training.datasets import PreparedData
@@ -22,17 +21,14 @@ def make_data(
         prepared: the data set.
         recipe: gives the split, the batch size and the augmentation.
         seed: of the order and the augmentation; the split has its own seed in the recipe.
-        in_channels: channels that the backbone takes. If it takes 3, grey images are repeated.
+        in_channels: channels that the backbone takes. Grey arrays are repeated for 3 channels, and
+            images of folders are read as grey, RGB or RGBA.
         num_workers: processes that decode a folder's images; 0: this one does. Arrays need none.
 
     Raises:
         DataError: the backbone can't take the images' channels.
     """
-    channels = prepared.info.channels
-    if channels not in (1, in_channels):
-        raise DataError(
-            f"{prepared.info.name} has {channels} channels, and the backbone takes {in_channels}"
-        )
+    prepared.info.read_for(in_channels)
     if prepared.layout == "arrays":
         return ArrayData(prepared, recipe, seed, in_channels)
-    return FolderData(prepared, recipe, seed, num_workers)
+    return FolderData(prepared, recipe, seed, in_channels, num_workers)

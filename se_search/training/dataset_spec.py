@@ -25,8 +25,7 @@ class DataSetSpec:
         name: ``fashion_mnist``, ``cifar10``, ...
         channels: 1 or 3.
         image_size: height and width in pixels.
-        num_classes: labels run from 0 to ``num_classes - 1``.
-        num_train: images in the training part.
+        train_counts: images of each class in the training part, in the order of the labels.
         num_test: images in the test part.
         mean: of each channel over the training part, for pixels in 0..1.
         std: standard deviation of each channel over the training part, for pixels in 0..1.
@@ -43,8 +42,7 @@ class DataSetSpec:
     name: str
     channels: int
     image_size: int
-    num_classes: int
-    num_train: int
+    train_counts: tuple[int, ...]
     num_test: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -56,6 +54,16 @@ class DataSetSpec:
     torchvision_name: str = ""
     url: str = ""
     debian_package: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        """Labels run from 0 to one less than this."""
+        return len(self.train_counts)
+
+    @property
+    def num_train(self) -> int:
+        """Images in the training part."""
+        return sum(self.train_counts)
 
     def shape(self, name: ArrayName) -> tuple[int, ...]:
         """Return the shape of an array: ``(n, channels, height, width)``, or ``(n,)`` of labels."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
-from torchvision.datasets import ImageFolder
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms import v2
 
-from se_search.errors import DataError
 from se_search.recipe import Augmentation, Recipe
 from se_search.seeds import derive_seed
 from se_search.training.datasets import DataInfo, PreparedData
+from se_search.training.image_reading import read_image
+from se_search.training.image_scan import PartFiles, read_part
 from se_search.training.random_streams import seeded_generator
 from se_search.training.split import split_indices
 
@@ -25,36 +27,51 @@ from se_search.training.split import split_indices
 class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is skipped by mypy
     """Data module of images that worker processes read from folders, one folder a class.
 
-    A batch is on the CPU: float32 images ``(batch, 3, height, width)``, normalised and in
-    channels-last memory format, and int64 labels ``(batch,)``. Each image's crop and mirroring
+    A batch is on the CPU: float32 images ``(batch, in_channels, height, width)``, normalised and
+    in channels-last memory format, and int64 labels ``(batch,)``. Each image's crop and mirroring
     has its own seed, so that the number of workers does not change a batch.
     """
 
-    def __init__(self, prepared: PreparedData, recipe: Recipe, seed: int, num_workers: int) -> None:
+    def __init__(
+        self, prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int, num_workers: int
+    ) -> None:
         super().__init__()
         self.prepared = prepared
         self.recipe = recipe
         self.seed = seed
+        self.info = prepared.info.read_for(in_channels)
         self.num_workers = num_workers
 
     def setup(self, stage: str) -> None:
-        """List the images of a stage; the folder ``val`` is the test part.
-
-        Raises:
-            DataError: the folder's images have changed since it was described.
-        """
-        info = self.prepared.info
+        """List the images of a stage, as the scan of the folder has found them."""
+        evaluation = _eval_transform(self.info, self.recipe.eval_crop)
         if stage == "test":
-            self._test = _open_folder(self.prepared.folder / "val", _eval_transform(info))
+            assert self.prepared.test_part is not None
+            self._test = self._open(self.prepared.test_part, evaluation)
             return
-        folder = self.prepared.folder / "train"
-        train, validation = split_indices(self.recipe, info.num_train)
-        plain = _open_folder(folder, _eval_transform(info))
-        if len(plain) != info.num_train:
-            raise DataError(f"{folder} has {len(plain)} images, and had {info.num_train} before")
-        self._validation = Subset(plain, validation.tolist())
-        augmented = _open_folder(folder, _train_transform(info, self.recipe.augmentation))
-        self._train = _SeededImages(Subset(augmented, train.tolist()))
+        has_validation = self.info.validation_part == "val"
+        files = self._list("train")
+        train, validation = split_indices(
+            self.recipe, files.labels, self.recipe.split.seed, has_validation
+        )
+        if has_validation:
+            self._validation = self._open("val", evaluation)
+        else:
+            self._validation = self._open("train", evaluation, validation)
+        augmented = _train_transform(self.info, self.recipe.augmentation)
+        self._train = _SeededImages(self._open("train", augmented, train))
+
+    def _list(self, part: str) -> PartFiles:
+        assert self.prepared.listing is not None
+        return read_part(self.prepared.listing, part)
+
+    def _open(
+        self, part: str, transform: v2.Transform, chosen: NDArray[np.int64] | None = None
+    ) -> _Images:
+        files = self._list(part)
+        if chosen is None:
+            chosen = np.arange(len(files.names))
+        return _Images(self.prepared.folder, files, chosen, transform, self.info.channels)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches of epoch 0; ``sampler.set_epoch`` chooses another epoch."""
@@ -111,10 +128,36 @@ class _SeededOrder(Sampler[tuple[int, int]]):
         return ((i, derive_seed(self._seed, "augment", epoch, i)) for i in order.tolist())
 
 
+class _Images(Dataset[tuple[Tensor, int]]):
+    """Chosen images of a part with their labels."""
+
+    def __init__(
+        self,
+        folder: Path,
+        files: PartFiles,
+        chosen: NDArray[np.int64],
+        transform: v2.Transform,
+        channels: int,
+    ) -> None:
+        self._folder = folder
+        self._names = [files.names[place] for place in chosen.tolist()]
+        self._labels = files.labels[chosen].tolist()
+        self._transform = transform
+        self._channels = channels
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path = os.path.join(self._folder, os.fsdecode(self._names[index]))
+        pixels: Tensor = self._transform(read_image(path, self._channels))
+        return pixels, self._labels[index]
+
+
 class _SeededImages(Dataset[tuple[Tensor, int]]):
     """Images whose random transforms depend on the seed that comes with the index alone."""
 
-    def __init__(self, images: Subset[tuple[Tensor, int]]) -> None:
+    def __init__(self, images: _Images) -> None:
         self._images = images
 
     def __len__(self) -> int:
@@ -125,20 +168,7 @@ class _SeededImages(Dataset[tuple[Tensor, int]]):
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: in a worker it queues a call for a GPU that is never opened.
             torch.default_generator.manual_seed(seed)
-            sample: tuple[Tensor, int] = self._images[index]
-        return sample
-
-
-def _open_folder(folder: Path, transform: v2.Transform) -> ImageFolder:
-    return ImageFolder(str(folder), transform=transform, loader=_load_image)
-
-
-def _load_image(path: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as cause:
-        raise DataError(f"{path} can't be read as an image: {cause}") from cause
+            return self._images[index]
 
 
 def _train_transform(info: DataInfo, augmentation: Augmentation) -> v2.Transform:
@@ -152,10 +182,13 @@ def _train_transform(info: DataInfo, augmentation: Augmentation) -> v2.Transform
     return v2.Compose([*steps, *_to_normalised(info)])
 
 
-def _eval_transform(info: DataInfo) -> v2.Transform:
-    shorter_edge = round(info.image_size * 256 / 224)  # as for ImageNet since He et al. 2016
-    crop = [v2.Resize(shorter_edge), v2.CenterCrop(info.image_size)]
-    return v2.Compose([*crop, *_to_normalised(info)])
+def _eval_transform(info: DataInfo, crop: float | None) -> v2.Transform:
+    """Resize whole images, as for training; or enlarge them and keep a share of the side."""
+    size = info.image_size
+    if crop is None:
+        return v2.Compose([v2.Resize((size, size)), *_to_normalised(info)])
+    steps = [v2.Resize(round(size / crop)), v2.CenterCrop(size)]
+    return v2.Compose([*steps, *_to_normalised(info)])
 
 
 def _to_normalised(info: DataInfo) -> list[v2.Transform]:

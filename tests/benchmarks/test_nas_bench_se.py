@@ -212,6 +212,16 @@ def test_trainings_of_another_space_or_recipe_are_never_mixed(train, change, tex
         train(identity=IDENTITY | change, mix=True)
 
 
+def test_the_landed_table_is_of_protocol_1_and_takes_no_new_trainings(tmp_path):
+    published = read_table(FOLDER)
+    identity = {**published.identity, "protocol": 2}
+    with (
+        pytest.raises(RunError, match=r"mix trainings of protocol 1, .* new ones of protocol 2"),
+        TrainingLog(tmp_path / "log.jsonl", identity, HERE, mix=True, published=published),
+    ):
+        pass
+
+
 def test_another_version_of_torch_is_refused_unless_asked_for(train, path):
     train(candidates=1)
     elsewhere = HERE | {"torch": "2.10"}

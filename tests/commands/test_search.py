@@ -66,6 +66,18 @@ def test_a_search_never_reads_the_test_images(run_search):
     assert [task.with_test for task in run_search()[1].tasks] == [False]
 
 
+def test_the_images_fingerprint_is_part_of_the_run(run_search):
+    data = run_search()[0].folder.read_config()["identity"]["data"]
+    assert data["fingerprint"] == "0123456789abcdef"
+
+
+def test_the_share_of_validation_images_and_the_chance_level_are_said(run_search):
+    """Digits: of 287 validation images each of two classes has 29, a tenth rounded up."""
+    texts = run_search()[2]
+    assert any("Validation: 287 of 1,437 training images instead of 5,000" in t for t in texts)
+    assert any("287 validate, of which a constant answer has 10.10 % right" in t for t in texts)
+
+
 def test_the_precision_of_the_session_is_part_of_the_run(run_search):
     assert run_search()[0].folder.read_config()["identity"]["precision"] == "32-true"
 

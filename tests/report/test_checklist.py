@@ -21,6 +21,9 @@ CONFIG = {
             "train": 1150,
             "validation": 287,
             "test": 360,
+            "validation_part": "train",
+            "chance": 0.1045,
+            "fingerprint": "0f1e2d3c4b5a6978",
         },
         "recipe": {
             "batch_size": 64,

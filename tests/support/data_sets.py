@@ -32,7 +32,8 @@ def make_recipe(**changes: object) -> Recipe:
 
 
 def fashion_spec(**changes: object) -> DataSetSpec:
-    spec = replace(DATA_SETS["fashion_mnist"], num_train=NUM_TRAIN, num_test=NUM_TEST)
+    counts = (NUM_TRAIN // 10,) * 10
+    spec = replace(DATA_SETS["fashion_mnist"], train_counts=counts, num_test=NUM_TEST)
     return replace(spec, **({"known_folders": (), "fetches": ()} | changes))  # type: ignore[arg-type]
 
 
@@ -45,7 +46,7 @@ def write_idx_files(
     written = {}
     for prefix, count in (("train", NUM_TRAIN), ("t10k", NUM_TEST)):
         images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        labels = random.integers(0, 10, count, dtype=np.uint8)
+        labels = random.permutation(np.arange(count, dtype=np.uint8) % 10)
         for name, magic, array in (
             (f"{prefix}-images-idx3-ubyte", 0x803, images),
             (f"{prefix}-labels-idx1-ubyte", 0x801, labels),
@@ -93,18 +94,28 @@ def write_pickle(path: Path, value: object) -> None:
     path.write_bytes(path.read_bytes().replace(b"numpy._core.multi", b"numpy.core.multi"))
 
 
+CIFAR_COUNTS = {"cifar10": (4,) * 10, "cifar100": (2,) * 100}
+
+
 def cifar_spec(name: str) -> DataSetSpec:
-    return replace(DATA_SETS[name], num_train=NUM_TRAIN, num_test=NUM_TEST, fetches=())
+    counts = CIFAR_COUNTS[name]
+    return replace(DATA_SETS[name], train_counts=counts, num_test=NUM_TEST, fetches=())
 
 
 def write_cifar_files(folder: Path, name: str) -> dict[str, dict[bytes, object]]:
     random = np.random.default_rng(0)
     *train, test = DATA_SETS[name].files
-    counts = dict.fromkeys(train, NUM_TRAIN // len(train)) | {test: NUM_TEST}
+    num_train = sum(CIFAR_COUNTS[name])
+    counts = dict.fromkeys(train, num_train // len(train)) | {test: NUM_TEST}
+    # Each class has its share of the training images, in a random order.
+    drawn = iter(random.permutation(np.arange(num_train) % DATA_SETS[name].num_classes).tolist())
     batches: dict[str, dict[bytes, object]] = {}
     for file, count in counts.items():
         data = random.integers(0, 256, (count, 3072), dtype=np.uint8)
-        labels = random.integers(0, DATA_SETS[name].num_classes, count).tolist()
+        if file == test:
+            labels = random.integers(0, DATA_SETS[name].num_classes, count).tolist()
+        else:
+            labels = [next(drawn) for _ in range(count)]
         key = b"labels" if name == "cifar10" else b"fine_labels"
         batches[file] = {b"batch_label": b"x", key: labels, b"data": data}
         write_pickle(folder / file, batches[file])

@@ -1,8 +1,12 @@
 """A session that finds no data and trains nothing: its trainings are made up."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from se_search.device import Device, Hardware
 from se_search.execution.serial import SerialExecutor
 from se_search.execution.session import Session
+from se_search.training.datasets import PreparedData, describe_data
 from se_search.training.task import TrainingTask
 
 HARDWARE = Hardware("cpu", 1, 2, "a CPU", "32-true")
@@ -29,7 +33,10 @@ class MadeUpSessions:
 
     def __call__(self, request, note):
         self.requests.append(request)
-        task = TrainingTask(None, request.recipe)
+        info, recipe = describe_data(request.data, request.recipe)
+        info = replace(info, fingerprint=info.fingerprint or "0123456789abcdef")
+        data = PreparedData(info, "arrays", Path("nowhere"), "nowhere")
+        task = TrainingTask(data, recipe)
         return Session(task, HARDWARE, (DEVICE,) * self._num_workers, None, self._make_executor)
 
     def _make_executor(self, task):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,45 @@ def test_a_cache_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_pat
     for data_dir, known in ((tmp_path / "data", ()), (None, (tmp_path / "data",)), (None, ())):
         with pytest.raises(DataError, match=r"cache folder .*cache can't be written.*SE_SEARCH"):
             prepare_fashion(tmp_path, data_dir, known_folders=known)
+
+
+def test_equal_pixels_and_labels_have_one_fingerprint_wherever_they_come_from(
+    tmp_path: Path,
+) -> None:
+    write_idx_files(tmp_path / "one", pack=True)
+    write_idx_files(tmp_path / "two")
+    first, second = (prepare_fashion(tmp_path, tmp_path / name) for name in ("one", "two"))
+    assert first.folder != second.folder
+    assert first.info.fingerprint == second.info.fingerprint
+    assert first.info.fingerprint is not None
+
+
+@pytest.mark.parametrize("part", ["train_images", "train_labels", "test_images", "test_labels"])
+def test_another_pixel_or_label_is_another_fingerprint(tmp_path: Path, part: str) -> None:
+    write_idx_files(tmp_path / "data")
+    prepared = prepare_fashion(tmp_path, tmp_path / "data")
+    path = prepared.folder / f"{part}.npy"
+    array = np.load(path)
+    array.flat[7] = (array.flat[7] + 1) % 10
+    np.save(path, array)
+    os.utime(path, ns=(0, 0))
+    again = prepare_fashion(tmp_path, tmp_path / "data", read=refuse_to_read)
+    assert again.info.fingerprint != prepared.info.fingerprint
+
+
+def test_the_fingerprint_is_kept_until_an_array_changes(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "data")
+    prepared = prepare_fashion(tmp_path, tmp_path / "data")
+    kept = prepared.folder / "fingerprint.json"
+    assert prepared.info.fingerprint is not None
+    kept.write_text(kept.read_text().replace(prepared.info.fingerprint, "from the file"))
+    assert prepare_fashion(tmp_path, tmp_path / "data").info.fingerprint == "from the file"
+
+
+def test_labels_of_other_numbers_of_images_a_class_are_refused(tmp_path: Path) -> None:
+    write_idx_files(tmp_path / "data")
+    with pytest.raises(DataError, match=r"fashion_mnist: the training labels stand for \[4, 4,"):
+        prepare_fashion(tmp_path, tmp_path / "data", train_counts=(3, 5, *(4,) * 8))
 
 
 def test_the_environment_variable_names_the_cache_folder(

@@ -9,11 +9,13 @@ import pytest
 import torch
 from support.batches import (
     NUM_TEST,
-    NUM_TRAIN,
     all_labels,
+    all_numbers,
     fit,
     ignore_leaf_spec,
+    make_labels,
     make_recipe,
+    numbers_of,
     open_data,
     prepare,
     same_batches,
@@ -28,7 +30,7 @@ from se_search.training.split import split_indices
 def test_batches_hold_the_images_of_their_own_part_with_their_labels(tmp_path: Path) -> None:
     prepared = prepare(tmp_path)
     module = open_data(prepared, augmentation={})
-    train, validation = split_indices(make_recipe(), NUM_TRAIN)
+    train, validation = split_indices(make_recipe(), make_labels(), seed=0)
     images = np.load(prepared.array_path("train_images"))
     normalise = v2.Normalize(prepared.info.mean, prepared.info.std)
     for batches, part in (
@@ -36,14 +38,16 @@ def test_batches_hold_the_images_of_their_own_part_with_their_labels(tmp_path: P
         (module.val_dataloader(), validation),
     ):
         for batch, labels in batches:
-            assert set(labels.tolist()) <= set(part.tolist())
-            expected = normalise(torch.from_numpy(images[labels]) / 255)
-            torch.testing.assert_close(batch, expected)
+            numbers = numbers_of(prepared, batch)
+            assert set(numbers) <= set(part.tolist())
+            assert labels.tolist() == make_labels()[numbers].tolist()
+            torch.testing.assert_close(batch, normalise(torch.from_numpy(images[numbers]) / 255))
 
 
 def test_validation_images_come_whole_and_in_the_order_of_the_split(tmp_path: Path) -> None:
-    labels = all_labels(open_data(prepare(tmp_path)).val_dataloader())
-    assert labels == split_indices(make_recipe(), NUM_TRAIN)[1].tolist()
+    prepared = prepare(tmp_path)
+    numbers = all_numbers(prepared, open_data(prepared).val_dataloader())
+    assert numbers == split_indices(make_recipe(), make_labels(), seed=0)[1].tolist()
 
 
 def test_training_never_opens_the_test_part(tmp_path: Path) -> None:
@@ -56,8 +60,9 @@ def test_training_never_opens_the_test_part(tmp_path: Path) -> None:
 
 
 def test_the_test_part_comes_whole_when_it_is_asked_for(tmp_path: Path) -> None:
-    module = open_data(prepare(tmp_path), stage="test")
-    assert all_labels(module.test_dataloader()) == list(range(NUM_TEST))
+    prepared = prepare(tmp_path)
+    module = open_data(prepared, stage="test")
+    assert all_numbers(prepared, module.test_dataloader()) == list(range(NUM_TEST))
 
 
 def test_the_same_seed_gives_the_same_batches_and_another_seed_others(tmp_path: Path) -> None:
@@ -88,30 +93,33 @@ def test_each_epoch_has_its_own_order_and_can_be_asked_for(tmp_path: Path) -> No
 def test_augmentation_does_not_change_the_order(tmp_path: Path) -> None:
     prepared = prepare(tmp_path)
     plain = open_data(prepared, augmentation={}).train_dataloader()
-    assert all_labels(plain) == all_labels(open_data(prepared).train_dataloader())
+    augmented = open_data(prepared).train_dataloader()
+    assert all_numbers(prepared, plain) == all_numbers(prepared, augmented)
 
 
 def test_an_epoch_holds_each_training_image_once_in_whole_batches(tmp_path: Path) -> None:
-    batches = open_data(prepare(tmp_path), batch_size=16).train_dataloader()
-    labels = all_labels(batches)
+    prepared = prepare(tmp_path)
+    batches = open_data(prepared, batch_size=16).train_dataloader()
+    numbers = all_numbers(prepared, batches)
     assert len(batches) == 2  # 40 images
-    assert len(labels) == len(set(labels)) == 32
+    assert len(numbers) == len(set(numbers)) == 32
 
 
 def test_two_epochs_show_both_sides_of_every_image(tmp_path: Path) -> None:
-    module = open_data(prepare(tmp_path), augmentation={"flip": True})
+    prepared = prepare(tmp_path)
+    module = open_data(prepared, augmentation={"flip": True})
     batches = module.train_dataloader()
     seen = [
         {
-            int(label): image
-            for images, labels in batches
-            for image, label in zip(images, labels, strict=True)
+            number: image
+            for images, _ in batches
+            for image, number in zip(images, numbers_of(prepared, images), strict=True)
         }
         for _ in range(2)
     ]
     assert seen[0].keys() == seen[1].keys()
-    for label, image in seen[0].items():
-        assert torch.equal(image, seen[1][label].flip(2))
+    for number, image in seen[0].items():
+        assert torch.equal(image, seen[1][number].flip(2))
 
 
 def test_validation_images_are_not_augmented(tmp_path: Path) -> None:
@@ -142,4 +150,5 @@ def test_lightnings_epochs_are_the_iterations_of_the_batches(tmp_path: Path) -> 
     model = fit(make_data(prepared, make_recipe(), 0, in_channels=1))
     batches = open_data(prepared).train_dataloader()
     assert model.seen == {epoch: all_labels(batches) for epoch in range(3)}
-    assert model.validated == 3 * split_indices(make_recipe(), NUM_TRAIN)[1].tolist()
+    validation = split_indices(make_recipe(), make_labels(), seed=0)[1]
+    assert model.validated == 3 * make_labels()[validation].tolist()

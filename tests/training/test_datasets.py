@@ -42,22 +42,18 @@ def test_preparing_needs_no_torch(tmp_path: Path) -> None:
 def test_a_folder_of_images_is_described_by_its_files(tmp_path: Path) -> None:
     write_image_folders(tmp_path)
     (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
-    info = describe_data(f"folder:{tmp_path}", make_recipe(image_size=32))
+    recipe = make_recipe(image_size=32)
+    info, _ = describe_data(f"folder:{tmp_path}", recipe, cache_dir=tmp_path)
     assert (info.channels, info.image_size, info.num_classes) == (3, 32, 2)
     assert (info.num_train, info.num_used, info.num_validation, info.num_test) == (16, 13, 3, 6)
-    assert prepare_data(f"folder:{tmp_path}", None, None, make_recipe(image_size=32)).info == info
+    assert prepare_data(f"folder:{tmp_path}", None, tmp_path, recipe).info == info
 
 
 def test_imagenet_has_224_pixels_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
     write_image_folders(tmp_path)
-    assert describe_data(f"imagenet:{tmp_path}", make_recipe()).image_size == 224
-    assert describe_data(f"imagenet:{tmp_path}", make_recipe(image_size=64)).image_size == 64
-
-
-def test_a_folder_of_images_without_a_size_in_the_recipe_is_refused(tmp_path: Path) -> None:
-    write_image_folders(tmp_path)
-    with pytest.raises(RecipeError, match=r"the recipe must give image_size"):
-        describe_data(f"folder:{tmp_path}", make_recipe())
+    for recipe, expected in ((make_recipe(), 224), (make_recipe(image_size=64), 64)):
+        info, fitted = describe_data(f"imagenet:{tmp_path}", recipe, cache_dir=tmp_path)
+        assert info.image_size == fitted.image_size == expected
 
 
 def test_recipes_for_folders_of_images_are_refused_for_arrays() -> None:
@@ -65,8 +61,10 @@ def test_recipes_for_folders_of_images_are_refused_for_arrays() -> None:
         describe_data("cifar10", make_recipe(augmentation={"resized_crop": (0.1, 1)}))
     with pytest.raises(RecipeError, match=r"image_size 64 does not fit cifar10"):
         describe_data("cifar10", make_recipe(image_size=64))
+    with pytest.raises(RecipeError, match=r"eval_crop is for folders of images"):
+        describe_data("cifar10", make_recipe(eval_crop=0.875))
 
 
 def test_the_shipped_quick_recipe_fits_digits() -> None:
-    info = describe_data("digits", read_recipe("quick"))
+    info, _ = describe_data("digits", read_recipe("quick"))
     assert (info.num_used, info.num_validation) == (1150, 287)

@@ -273,7 +273,7 @@ def test_the_test_images_of_a_folder_are_evaluated_and_change_no_other_number(tm
                 pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     recipe = make_recipe(batch_size=4, split={"validation": 4}, image_size=16)
-    data = prepare_data(f"folder:{tmp_path}", None, None, recipe)
+    data = prepare_data(f"folder:{tmp_path}", None, tmp_path, recipe)
     assignment = Assignment(Candidate.plain(describe_backbone("resnet18", 3, 16, 2)), 0, 2)
     with_test = evaluate(assignment, data, recipe, DEVICE, with_test=True)
     without = evaluate(assignment, data, recipe, DEVICE)

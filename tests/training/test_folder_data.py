@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ def prepare_folder(path: Path) -> PreparedData:
             for number in range(count):
                 image = Image.new("L", (40, 30), next(levels))
                 image.save(path / part / name / f"{number}.png")
-    return prepare_data(f"folder:{path}", None, None, make_recipe(**FOLDER_CHANGES))
+    return prepare_again(path)
+
+
+def prepare_again(path: Path, **changes: object) -> PreparedData:
+    recipe = make_recipe(**(FOLDER_CHANGES | changes))
+    return prepare_data(f"folder:{path}", None, path, recipe)
 
 
 def grey_levels(prepared: PreparedData, batches: object) -> list[int]:
@@ -64,11 +70,11 @@ def test_a_folders_batches_have_the_recipes_size_and_the_right_labels(tmp_path: 
 
 
 def gradient_folder(path: Path) -> PreparedData:
-    prepared = prepare_folder(path)
+    prepare_folder(path)
     for number, file in enumerate(sorted((path / "train").glob("*/*.png"))):
         pixels = np.arange(40 * 30 * 3).reshape(30, 40, 3) * (number + 1)
         Image.fromarray((pixels % 256).astype(np.uint8)).save(file)
-    return prepared
+    return prepare_again(path)
 
 
 def test_a_folders_batches_depend_on_the_seed_and_not_on_the_workers(tmp_path: Path) -> None:
@@ -99,21 +105,93 @@ def test_lightning_goes_through_a_folders_epochs(tmp_path: Path, num_workers: in
         assert model.sums[epoch] == [float(images.sum()) for images, _ in loader]
 
 
-def test_a_folders_validation_is_resized_by_the_shorter_edge_and_cropped(tmp_path: Path) -> None:
-    prepared = gradient_folder(tmp_path)
-    module = open_data(prepared, **FOLDER_CHANGES)
+def first_validation_image(prepared: PreparedData, **changes: object) -> torch.Tensor:
+    module = open_data(prepared, **(FOLDER_CHANGES | changes))
     images, _ = next(iter(module.val_dataloader()))
+    return images[0]
+
+
+def first_validation_file(path: Path) -> Path:
+    files = sorted((path / "train").glob("*/*.png"))
+    labels = np.repeat([0, 1], 10)
+    return files[split_indices(make_recipe(**FOLDER_CHANGES), labels, seed=0)[1][0]]
+
+
+def normalised(prepared: PreparedData, image: Image.Image) -> torch.Tensor:
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+    return v2.Normalize(prepared.info.mean, prepared.info.std)(pixels)
+
+
+def test_a_folders_validation_images_are_resized_whole(tmp_path: Path) -> None:
+    prepared = gradient_folder(tmp_path)
+    with Image.open(first_validation_file(tmp_path)) as image:
+        expected = normalised(prepared, image.resize((16, 16), Image.Resampling.BILINEAR))
+    torch.testing.assert_close(first_validation_image(prepared), expected)
+
+
+def test_training_without_augmentation_shows_images_as_validation_does(tmp_path: Path) -> None:
+    prepared = gradient_folder(tmp_path)
+    module = open_data(prepared, **(FOLDER_CHANGES | {"augmentation": {}}))
+    shown = torch.cat([images for images, _ in module.train_dataloader()])
     files = sorted((tmp_path / "train").glob("*/*.png"))
-    first = split_indices(make_recipe(**FOLDER_CHANGES), 20)[1][0]
-    with Image.open(files[first]) as image:  # 40 x 30; 16 * 256 / 224 is 18
+    whole = []
+    for file in files:
+        with Image.open(file) as image:
+            whole.append(normalised(prepared, image.resize((16, 16), Image.Resampling.BILINEAR)))
+    for image in shown:
+        assert min(float((image - other).abs().max()) for other in whole) < 1e-5
+
+
+def test_a_recipe_can_crop_the_centre_of_enlarged_validation_images(tmp_path: Path) -> None:
+    prepared = gradient_folder(tmp_path)
+    with Image.open(first_validation_file(tmp_path)) as image:  # 40 x 30; 16 / 0.875 is 18
         resized = image.resize((24, 18), Image.Resampling.BILINEAR).crop((4, 1, 20, 17))
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255
-    expected = v2.Normalize(prepared.info.mean, prepared.info.std)(pixels)
-    torch.testing.assert_close(images[0], expected)
+    cropped = first_validation_image(prepared, eval_crop=0.875)
+    torch.testing.assert_close(cropped, normalised(prepared, resized))
+
+
+def test_val_validates_if_there_is_a_test_part_and_only_train_is_drawn_from(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    shutil.copytree(tmp_path / "val", tmp_path / "test")
+    for number, file in enumerate(sorted((tmp_path / "test").glob("*/*.png"))):
+        Image.new("L", (40, 30), 200 + 5 * number).save(file)
+    prepared = prepare_again(tmp_path)
+    module = open_data(prepared, **(FOLDER_CHANGES | {"augmentation": {}}))
+    module.setup("test")
+    parts = (module.train_dataloader(), module.val_dataloader(), module.test_dataloader())
+    train, validation, test = (grey_levels(prepared, part) for part in parts)
+    assert sorted(train) == list(range(0, 100, 5))
+    assert validation == list(range(100, 130, 5))
+    assert test == list(range(200, 230, 5))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_are_read_with_the_channels_that_the_network_takes(
+    tmp_path: Path, channels: int
+) -> None:
+    prepare_folder(tmp_path)
+    for file in sorted((tmp_path / "train").glob("*/*.png")):
+        Image.new("RGBA", (40, 30), (250, 100, 50, 51)).save(file)
+    prepared = prepare_again(tmp_path)
+    module = make_data(prepared, make_recipe(**FOLDER_CHANGES), 0, channels)
+    module.setup("fit")
+    images, _ = next(iter(module.train_dataloader()))
+    info = prepared.info.read_for(channels)
+    assert images.shape == (4, channels, 16, 16)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (info.mean, info.std))
+    found = (255 * (images * std + mean)).round()[0, :, 8, 8].tolist()
+    # Grey by ITU-R 601-2: 0.299 * 250 + 0.587 * 100 + 0.114 * 50.
+    assert found == {1: [139], 3: [250, 100, 50], 4: [250, 100, 50, 51]}[channels]
+
+
+def test_a_network_of_other_channels_is_refused(tmp_path: Path) -> None:
+    prepared = prepare_folder(tmp_path)
+    with pytest.raises(DataError, match=r"takes 2 channels, .* read as 1 \(grey\), 3 \(RGB\) or 4"):
+        make_data(prepared, make_recipe(**FOLDER_CHANGES), 0, in_channels=2)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_a_corrupt_image_is_named(tmp_path: Path, num_workers: int) -> None:
+def test_an_image_that_breaks_after_the_scan_is_named(tmp_path: Path, num_workers: int) -> None:
     prepared = prepare_folder(tmp_path)
     broken = tmp_path / "train" / "dog" / "4.png"
     broken.write_bytes(broken.read_bytes()[:50])
@@ -123,8 +201,9 @@ def test_a_corrupt_image_is_named(tmp_path: Path, num_workers: int) -> None:
         list(module.train_dataloader()), list(module.val_dataloader())
 
 
-def test_a_folder_that_has_changed_since_it_was_described_is_refused(tmp_path: Path) -> None:
+def test_images_that_come_after_the_scan_are_not_used(tmp_path: Path) -> None:
     prepared = prepare_folder(tmp_path)
-    (tmp_path / "train" / "dog" / "4.png").unlink()
-    with pytest.raises(DataError, match=r"train has 19 images, and had 20 before"):
-        open_data(prepared, **FOLDER_CHANGES)
+    Image.new("L", (40, 30), 255).save(tmp_path / "train" / "dog" / "new.png")
+    module = open_data(prepared, **FOLDER_CHANGES)
+    assert len(all_labels(module.train_dataloader())) == 16
+    assert len(all_labels(module.val_dataloader())) == 4
