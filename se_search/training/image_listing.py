@@ -150,7 +150,7 @@ class _Walk:
         """Return the names of a part's class folders."""
         classes = []
         for entry in _list_folder(self.root / part):
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 is_image = not is_hidden(entry.name) and _suffix(entry.name) in SUFFIXES
                 self.leave_out(OUTSIDE if is_image else self._file_reason(entry.name), entry.path)
             elif is_hidden(entry.name):
@@ -174,7 +174,7 @@ class _Walk:
         self, folder: str, around: list[tuple[int, int]]
     ) -> Iterator[tuple[bytes, tuple[int, ...]]]:
         for entry in _list_folder(folder):
-            if entry.is_dir():
+            if _is_folder(entry):
                 own = _identify(entry.path)
                 if is_hidden(entry.name):
                     self.leave_out(HIDDEN_FOLDERS, entry.path)
@@ -211,7 +211,7 @@ def _find_parts(root: Path, walk: _Walk) -> list[str]:
     if not root.is_dir():
         what = "is no folder" if root.exists() else "does not exist"
         raise DataError(f"{printable(root)} {what}; a folder of images is {LAYOUT}")
-    folders = [entry for entry in _list_folder(root) if entry.is_dir()]
+    folders = [entry for entry in _list_folder(root) if _is_folder(entry)]
     names = [entry.name for entry in folders if not is_hidden(entry.name)]
     for name in names:
         meant = OTHER_WORDS.get(name.lower(), name.lower())
@@ -277,6 +277,13 @@ def _list_folder(folder: str | Path) -> list[os.DirEntry[str]]:
         raise DataError(
             f"{printable(folder)} can't be listed: {cause.strerror or cause}"
         ) from cause
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _identify(folder: str) -> tuple[int, int]:

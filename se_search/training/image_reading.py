@@ -36,7 +36,8 @@ def read_image(path: Path | str | bytes, channels: int) -> Image.Image:
         DataError: the file can't be read as an image.
     """
     try:
-        with Image.open(path) as image:
+        # A file, not its name: Pillow 13 maps a named TIFF file with the sides of the turned image.
+        with open(path, "rb") as file, Image.open(file) as image:
             return _to_channels(image, channels)
     except UnreadableImageError as cause:
         raise DataError(f"{printable(path)} can't be used: {cause}") from cause
@@ -46,8 +47,8 @@ def read_image(path: Path | str | bytes, channels: int) -> Image.Image:
         ) from cause
 
 
-def inspect_image(source: bytes | str, *, decode: bool) -> tuple[int, int, Peculiarity]:
-    """Return width, height and peculiarities of an image, after its orientation is applied.
+def inspect_image(source: bytes | str, *, decode: bool) -> tuple[int, Peculiarity]:
+    """Return the pixels of an image's shorter side, and its peculiarities.
 
     Args:
         source: a file's name, as the system has it, or its content.
@@ -57,17 +58,18 @@ def inspect_image(source: bytes | str, *, decode: bool) -> tuple[int, int, Pecul
         UnreadableImageError: the file can't be read as an image.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with (
+            io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file,
+            Image.open(file) as image,
+        ):
             peculiarity = _find_peculiarity(image)
-            width, height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientations that turn the image
-                width, height = height, width
+            side = min(image.size)
             if decode or image.mode == "F":
                 image.draft("L", (1, 1))  # a JPEG file is read to its end, at an eighth of the size
                 _to_eight_bits(image)
             else:
                 _refuse_unknown_range(image)
-            return width, height, peculiarity
+            return side, peculiarity
     except UnreadableImageError:
         raise
     except Exception as cause:  # Pillow can raise nearly anything on a broken file
@@ -94,8 +96,8 @@ def _to_channels(image: Image.Image, channels: int) -> Image.Image:
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Read all pixels; integers of 16 bits and floats are scaled to 8 bits."""
     _refuse_unknown_range(image)
-    exif = image.getexif()
     image.load()
+    exif = image.getexif()  # without the orientation, if Pillow has turned the image by now
     if image.mode in _EIGHT_BITS:
         return image
     values = np.asarray(image).astype(np.float64)

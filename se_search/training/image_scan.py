@@ -30,10 +30,11 @@ NUM_NAMED = 5  # of files in an error
 _CHUNK = 64  # files that a thread reads between two reports of progress
 _FORMAT = 1  # part of the cache's key: raise it when equal files give other records
 _DIGEST_SIZE = 16
-# What is known of a file: pixels a side, ``Peculiarity``, whether its bytes were read, and digest.
+# What is known of a file: pixels of its shorter side, ``Peculiarity``, whether its bytes were
+# read, and their digest.
 _RECORD = np.dtype(
     [
-        *(("width", "i4"), ("height", "i4"), ("peculiarity", "u1"), ("is_read", "u1")),
+        *(("side", "i4"), ("peculiarity", "u1"), ("is_read", "u1")),
         ("digest", "u1", (_DIGEST_SIZE,)),
     ]
 )
@@ -96,7 +97,7 @@ class FolderScan:
     @property
     def median_side(self) -> float:
         """Median over the images of their shorter side, in pixels."""
-        return float(np.median(np.minimum(self.records["width"], self.records["height"])))
+        return float(np.median(self.records["side"]))
 
 
 def scan_folder(
@@ -188,14 +189,14 @@ def _read_file(root: Path, name: bytes, is_whole: bool) -> tuple[object, ...] | 
             with open(path, "rb") as file:
                 content = file.read()
             digest = hashlib.sha256(content).digest()[:_DIGEST_SIZE]
-            width, height, peculiarity = inspect_image(content, decode=True)
+            side, peculiarity = inspect_image(content, decode=True)
         else:
-            width, height, peculiarity = inspect_image(path, decode=False)
+            side, peculiarity = inspect_image(path, decode=False)
     except UnreadableImageError as cause:
         return str(cause)
     except OSError as cause:
         return describe(cause)
-    return width, height, int(peculiarity), is_whole, np.frombuffer(digest, np.uint8)
+    return side, int(peculiarity), is_whole, np.frombuffer(digest, np.uint8)
 
 
 def _draw(names: Sequence[bytes], count: int) -> list[int]:
@@ -240,7 +241,7 @@ def _recall(
     if not len(known):
         return records, is_known
     is_known = (places >= 0) & (states[places] == listing.states).all(axis=1)
-    is_known &= known["width"][places] > 0  # 0: it could not be read
+    is_known &= known["side"][places] > 0  # 0: it could not be read
     is_known &= (known["is_read"][places] != 0) | ~is_wanted
     records[is_known] = known[places[is_known]]
     return records, is_known
@@ -250,7 +251,7 @@ def _remember(
     file: Path, listing: Listing, records: NDArray[np.void], is_good: NDArray[np.bool_]
 ) -> None:
     kept = records.copy()
-    kept["width"][~is_good] = 0
+    kept["side"][~is_good] = 0
     _write(
         file,
         **_pack(listing),
