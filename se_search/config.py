@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -9,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from se_search.errors import SESearchError
+from se_search.errors import SESearchError, suggest_nearest
+from se_search.yaml_values import compose_yaml, find_line, find_node, misread_number
 
 MAX_BYTES = 1_000_000
 
@@ -33,9 +36,22 @@ def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Mod
             model; its message names the file, the line and the key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
+        if path.exists() and not path.is_file():
+            raise error(f"{path} can't be read: it is not a file")
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_BYTES + 1)  # a character has at most 4 bytes
+    except (OSError, ValueError) as cause:  # ValueError: a NUL in the path
         raise error(f"{path} can't be read: {cause}") from cause
+    if len(content) > 4 * MAX_BYTES:
+        raise error(f"{path} is too large: at most {MAX_BYTES:,} characters are read")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = content[: cause.start].count(b"\n") + 1
+        raise error(
+            f"{path}:{line}: the byte 0x{content[cause.start]:02x} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from cause
     return parse_yaml(text, model, error, name=str(path))
 
 
@@ -50,50 +66,63 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
     """
     if len(text) > MAX_BYTES:
         raise error(f"{name} has {len(text)} characters; at most {MAX_BYTES} are read")
-    try:
-        # No file needs aliases or tags. Nested aliases can fill the memory, and a tag on a value
-        # that does not fit it (!!bool maybe) makes PyYAML raise exceptions of any class.
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken | yaml.TagToken):
-                line = token.start_mark.line + 1
-                raise error(f"{name}:{line}: YAML aliases (*name) and tags (!name) are not allowed")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as cause:  # ValueError: 2026-13-01
-        raise error(f"{name} is not valid YAML: {cause}") from cause
+    root, data = compose_yaml(text, error, name)
     if root is None or not isinstance(data, dict):
         raise error(f"{name} must be a mapping with the keys {', '.join(model.model_fields)}")
-    _refuse_duplicate_keys(root, error, name)
+    misread = list(_find_misread(root, model, ()))
+    if misread:
+        raise error("\n".join(f"{name}:{line}: {key}: {what}" for line, key, what in misread))
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        lines = [_describe(problem, root, model, name) for problem in _innermost(cause.errors())]
+        problems = _innermost(cause.errors())
+        lines = dict.fromkeys(_describe(problem, root, model, name) for problem in problems)
         raise error("\n".join(lines)) from cause
 
 
-def find_line(node: yaml.Node, location: tuple[object, ...]) -> int:
-    """Return the line, from 1, of the innermost key of ``location`` that is in a file.
+def _find_misread(
+    node: yaml.Node, annotation: Any, location: tuple[str, ...]
+) -> list[tuple[int, str, str]]:
+    """Return line, key and complaint for each value that YAML 1.1 reads as another number."""
+    found: list[tuple[int, str, str]] = []
+    if isinstance(node, yaml.MappingNode):
+        model = _find_model(annotation)
+        fields = {} if model is None else model.model_fields
+        for key, value in node.value:
+            if key.value in fields:
+                own = fields[key.value].annotation
+                found += _find_misread(value, own, (*location, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found += _find_misread(value, annotation, (*location, str(index)))
+    elif isinstance(node, yaml.ScalarNode):
+        wanted = _leaf_types(annotation)
+        if wanted & {int, float} and bool not in wanted:
+            complaint = misread_number(node, takes_fractions=float in wanted)
+            if complaint and not (str in wanted and node.tag.endswith(":str")):
+                found.append((node.start_mark.line + 1, ".".join(location), complaint))
+    return found
 
-    Args:
-        node: the file as PyYAML composes it.
-        location: keys and list positions from the outermost to the innermost.
-    """
-    line = node.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [pair for pair in node.value if pair[0].value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+
+def _leaf_types(annotation: Any) -> set[type]:
+    """Return the types of single values in a field's type, as int in ``tuple[int, ...] | None``."""
+    if isinstance(annotation, type):
+        return {annotation}
+    inner = get_args(annotation)
+    return set().union(
+        *(
+            _leaf_types(part)
+            if isinstance(part, type) or get_args(part)
+            else {type(part)}  # a value of a Literal
+            for part in inner
+            if part is not Ellipsis
+        )
+    )
 
 
 def _innermost(problems: list[ErrorDetails]) -> list[ErrorDetails]:
     """Leave out problems of a value that only follow from problems inside it."""
-    locations = [problem["loc"] for problem in problems]
+    locations = [_strip_types(problem["loc"]) for problem in problems]
     return [
         problem
         for problem, own in zip(problems, locations, strict=True)
@@ -106,14 +135,50 @@ def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], na
     line = find_line(root, location)
     if problem["type"] == "extra_forbidden":
         key = ".".join(str(part) for part in location)
-        allowed = ", ".join(_allowed_keys(model, location[:-1]))
-        return f"{name}:{line}: unknown key {key!r} (allowed here: {allowed})"
-    # Where a value may have one of several types, pydantic puts the type behind the key.
-    key = ".".join(str(part) for part in location if "[" not in str(part)) or "the file"
+        known = _allowed_keys(model, location[:-1])
+        hint = suggest_nearest(location[-1], known)
+        return f"{name}:{line}: unknown key {key!r}{hint} (allowed here: {', '.join(known)})"
+    path = _strip_types(location)
+    key = ".".join(str(part) for part in path) or "the file"
+    node = find_node(root, path)
+    value = problem["input"]
+    if problem["type"] == "missing":
+        return f"{name}:{line}: {key}: this key is required"
+    if problem["type"] == "invalid_key":
+        return f"{name}:{line}: the key {value!r} is not a word"
+    if problem["type"] == "tuple_type" and isinstance(node, yaml.ScalarNode):
+        return f"{name}:{line}: {key}: must be a list: [{node.value}], not {node.value!r}"
+    if problem["type"] in ("tuple_type", "model_type", "dict_type"):
+        wanted = "a list" if problem["type"] == "tuple_type" else _describe_mapping(model, path)
+        return f"{name}:{line}: {key}: must be {wanted}, not {_shorten(value)}"
     message = problem["msg"].removeprefix("Value error, ")
-    is_about_keys = problem["type"] == "missing" or isinstance(problem["input"], dict)
-    value = "" if is_about_keys else f", not {problem['input']!r}"
-    return f"{name}:{line}: {key}: {message}{value}"
+    if isinstance(value, dict):
+        return f"{name}:{line}: {key}: {message}"
+    hint = ""
+    if problem["type"] == "literal_error":
+        hint = suggest_nearest(value, re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
+    # true and false are the words of other languages, too; yes, no, on and off are YAML 1.1's.
+    if isinstance(node, yaml.ScalarNode) and (
+        isinstance(value, datetime.date)
+        or (isinstance(value, bool) and node.value.lower() not in ("true", "false"))
+    ):
+        read = "a date" if isinstance(value, datetime.date) else str(value).lower()
+        hint = f"; YAML reads {node.value} as {read}, and '{node.value}' as a text"
+    return f"{name}:{line}: {key}: {message}, not {_shorten(value)}{hint}"
+
+
+def _strip_types(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Leave out the types that pydantic puts behind a key whose value may have several."""
+    return tuple(part for part in location if "[" not in str(part))
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _describe_mapping(model: type[BaseModel], location: tuple[object, ...]) -> str:
+    return f"a mapping with the keys {', '.join(_allowed_keys(model, location))}"
 
 
 def _allowed_keys(model: type[BaseModel], location: tuple[object, ...]) -> list[str]:
@@ -130,18 +195,3 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
         return annotation
     found = (_find_model(part) for part in get_args(annotation))
     return next((model for model in found if model is not None), None)
-
-
-def _refuse_duplicate_keys(node: yaml.Node, error: type[SESearchError], name: str) -> None:
-    """Raise ``error`` if a mapping has a key twice; PyYAML would silently keep the last value."""
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise error(f"{name}:{line}: key {key.value!r} is on line {seen[key.value]} too")
-            seen[key.value] = line
-            _refuse_duplicate_keys(value, error, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_duplicate_keys(value, error, name)

@@ -1,5 +1,8 @@
 """Exceptions for mistakes that a user can correct, one class for each kind."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class SESearchError(Exception):
     """A mistake that the user can correct; the message names thing, value and allowed values.
@@ -65,3 +68,9 @@ class AllFailedError(SESearchError):
 
 class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""
+
+
+def suggest_nearest(name: object, known: Iterable[str]) -> str:
+    """Return `` (did you mean X?)`` with the known name nearest to an unknown one, or nothing."""
+    close = difflib.get_close_matches(str(name)[:200], list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError, model_validator
 from torch import nn
 
 from se_search.backbone import Integration
-from se_search.config import StrictModel, find_line, read_yaml
+from se_search.config import StrictModel, read_yaml
 from se_search.errors import BackboneError
+from se_search.yaml_values import find_line
 
 Attach = tuple[Mapping[Integration, tuple[str, str]], ...]
 
