@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from se_search.errors import CandidateError
+from se_search.errors import CandidateError, suggest_nearest
 
 Integration = Literal["standard", "pre", "post", "identity", "inner", "rectified", "native"]
 INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
@@ -143,7 +143,7 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
     """Return the positions of the sites that a name stands for, ascending.
 
     ``all`` and ``stage2.block1-3`` mean what they say; ``native`` are the sites where the network
-    came with an SE block.
+    came with an SE block. Tables shorten ``stage2.block1-3`` to ``s2.1-3``.
 
     Raises:
         CandidateError: the backbone has no such site.
@@ -152,7 +152,7 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
         return list(range(len(backbone.sites)))
     if where == "native" and (found := [i for i, site in enumerate(backbone.sites) if site.native]):
         return found
-    match = re.fullmatch(r"stage(\d{1,9})(?:\.block(\d{1,9})(?:-(\d{1,9}))?)?", where)
+    match = re.fullmatch(r"s(?:tage)?(\d{1,9})(?:\.(?:block)?(\d{1,9})(?:-(\d{1,9}))?)?", where)
     if match:
         stage, first, last = (int(group) if group else None for group in match.groups())
         found = [
@@ -164,8 +164,11 @@ def find_sites(where: str, backbone: Backbone) -> list[int]:
         wanted = 1 if first is None or last is None else last - first + 1
         if len(found) >= wanted > 0:
             return found
-    names = ", ".join(dict.fromkeys(f"stage{site.stage}" for site in backbone.sites))
+    names = list(dict.fromkeys(f"stage{site.stage}" for site in backbone.sites))
+    # A number that is not there is no slip of the pen.
+    known = [] if match else [*names, *(site.name for site in backbone.sites), "all", "native"]
     raise CandidateError(
-        f"{backbone.name} has no site {where!r}; it has {names} and their blocks, "
+        f"{backbone.name} has no site {where!r}{suggest_nearest(where, known)}; it has "
+        f"{', '.join(names)} and their blocks, "
         f"such as {backbone.sites[0].name} or {backbone.sites[0].name}-2, and all"
     )

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Literal, get_args
 
 from se_search.backbone import INTEGRATIONS, Backbone, Integration, Site, find_sites
-from se_search.errors import CandidateError
+from se_search.errors import CandidateError, suggest_nearest
 
 Kind = Literal["se", "ese", "eca", "ge"]
 Squeeze = Literal["avg", "max", "avgmax", "std", "none"]
@@ -80,8 +80,11 @@ class SE:
             ("kind", self.kind, KINDS),
         ):
             if value not in allowed:
-                raise CandidateError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-        if self.kind == "se" and self.width < 1:
+                hint = suggest_nearest(value, allowed)
+                raise CandidateError(f"{name} {value!r} is not one of {', '.join(allowed)}{hint}")
+        if type(self.bias) is not bool:
+            raise CandidateError(f"bias {self.bias!r} is not True or False")
+        if not isinstance(self.width, int) or (self.kind == "se" and self.width < 1):
             raise CandidateError(f"squeeze width {self.width} is not a positive integer")
         if self.kind != "se":
             self._check_fixed_design()
@@ -157,6 +160,13 @@ class Candidate:
 
     def __post_init__(self) -> None:
         """Check that the blocks fit the sites."""
+        if not isinstance(self.backbone, Backbone):
+            raise TypeError(f"a candidate is of a Backbone, not {self.backbone!r:.80}")
+        if not isinstance(self.blocks, tuple):
+            raise TypeError(f"the blocks of a candidate are a tuple, not {self.blocks!r:.80}")
+        for block in self.blocks:
+            if block is not None and not isinstance(block, SE):
+                raise TypeError(f"each block of a candidate is an SE or None, not {block!r:.80}")
         if len(self.blocks) != len(self.backbone.sites):
             raise CandidateError(
                 f"{self.backbone.name} has {len(self.backbone.sites)} sites, not {len(self.blocks)}"
@@ -172,7 +182,7 @@ class Candidate:
 
     @classmethod
     def parse(cls, text: str, backbone: Backbone) -> Candidate:
-        """Read a candidate from its text form, ``BACKBONE/SITES=BLOCK/SITES=BLOCK...``.
+        """Read a candidate from a text form, ``BACKBONE/SITES=BLOCK/SITES=BLOCK...``.
 
         SITES is ``all``, ``native`` (where the network came with SE), ``stage2``,
         ``stage2.block1`` or ``stage2.block1-3``. BLOCK is
@@ -181,11 +191,15 @@ class Candidate:
         a variant of SE (``ese``, ``eca``, ``ge``). A later setting overrides an earlier one, as in
         ``resnet50/all=standard:r16/stage5=none``.
 
+        What tables print is read, too: ``placement``, as ``s2:16 s4.1-3:pre64`` or ``no SE``. The
+        backbone's name may be left out.
+
         Args:
-            text: the text form; it need not be the canonical one that ``str`` returns.
-            backbone: the backbone whose name the text begins with.
+            text: a text form; it need not be the canonical one that ``str`` returns.
+            backbone: the candidate's backbone.
 
         Raises:
+            TypeError: an argument is of another type.
             CandidateError: the text names another backbone or a site that the backbone does not
                 have, or BLOCK is not a block that is possible at the site.
 
@@ -195,14 +209,12 @@ class Candidate:
             >>> print(Candidate.parse("resnet50/all=standard:r16+max/stage5=none", backbone))
             resnet50/stage2=standard:16+max/stage3=standard:32+max/stage4=standard:64+max
         """
-        name, *settings = text.strip().split("/")
-        if name != backbone.name:
-            raise CandidateError(f"candidate {text!r} is not of the backbone {backbone.name}")
+        if not isinstance(text, str) or not isinstance(backbone, Backbone):
+            raise TypeError(
+                f"Candidate.parse takes a text and a Backbone, not {text!r:.80}, {backbone!r:.80}"
+            )
         blocks: list[SE | None] = [None] * len(backbone.sites)
-        for setting in settings:
-            where, separator, what = setting.partition("=")
-            if not separator:
-                raise CandidateError(f"candidate {text!r}: {setting!r} is not SITE=BLOCK")
+        for where, what in _split_settings(text, backbone.name):
             for index in find_sites(where, backbone):
                 blocks[index] = _parse_block(what, backbone.sites[index])
         return cls(backbone, tuple(blocks))
@@ -265,19 +277,77 @@ def eca_kernel(channels: int) -> int:
     return max(size if size % 2 else size + 1, 3)
 
 
+def name_backbone(text: str) -> str:
+    """Return the backbone's name that the text form of a candidate begins with.
+
+    Raises:
+        CandidateError: the text begins with a site.
+    """
+    first = re.split(r"[/\s]", text.strip())[0]
+    if not first or "=" in first or SHORT.match(first) or text.startswith("no SE"):
+        raise CandidateError(
+            f"candidate {text!r} does not begin with a backbone, as resnet50/all=standard:r16 does"
+        )
+    return first
+
+
+# A word of the short form: a place, and a block without "standard:" or the colon before its width.
+SHORT = re.compile(r"(s(?:tage)?\d[^\s:=/]*):(\S+)")
+MARKS = re.compile(r"\s+[*be]{1,3}$")  # behind the candidates of a confirmation's table
+
+
+def _split_settings(text: str, name: str) -> list[tuple[str, str]]:
+    """Return the settings of a candidate's text, each as SITES and BLOCK, in their order."""
+    rest = text.strip()
+    if rest == name or re.match(rf"{re.escape(name)}[/\s]", rest):
+        settings = rest[len(name) :]
+        parts = settings[1:].split("/") if settings else []
+    elif "=" in rest.split("/")[0] or SHORT.match(rest) or rest.startswith("no SE"):
+        parts = rest.split("/")  # the backbone's name has been left out
+    else:
+        first = re.split(r"[/\s]", rest)[0]
+        hint = suggest_nearest(first, [name])
+        raise CandidateError(f"candidate {text!r} is not of the backbone {name}{hint}")
+    found = []
+    for part in parts:
+        words = MARKS.sub("", part.strip()).split()
+        if words == ["no", "SE"] and len(parts) == 1:
+            continue
+        short = [SHORT.fullmatch(word) for word in words]
+        if words and all(short):
+            found += [(match[1], _lengthen(match[2])) for match in short if match]
+            continue
+        where, separator, what = part.partition("=")
+        if not separator:
+            raise CandidateError(f"candidate {text!r}: {part!r} is not SITE=BLOCK")
+        found.append((where, what))
+    return found
+
+
+def _lengthen(short: str) -> str:
+    """Return a block's text form from its short one: ``standard:16`` from ``16``."""
+    if re.match(rf"r?\d|({'|'.join(KINDS[1:])})(\+|$)", short):
+        return f"standard:{short}"
+    return re.sub(r"^([a-z]+_?[a-z]*?)(\d)", r"\1:\2", short)
+
+
 def _parse_block(text: str, site: Site) -> SE | None:
     if text == "none":
         return None
     match = re.fullmatch(r"([a-z_]+):(?:(r?)(\d{1,9})|([a-z]+))((?:\+[a-z_]+)*)", text)
     word = match[4] if match else None
     if match is None or word not in (None, "original", *KINDS[1:]):
+        hint = suggest_nearest(word, ("original", *KINDS[1:])) if word and word != "se" else ""
         raise CandidateError(
             f"{text!r} is not INTEGRATION:WIDTH, INTEGRATION:rRATIO, "
-            "INTEGRATION:ese (or eca, ge), native:original or none"
+            f"INTEGRATION:ese (or eca, ge), native:original or none{hint}"
         )
     integration, is_ratio, number, _, rest = match.groups()
     if integration not in INTEGRATIONS:
-        raise CandidateError(f"integration {integration!r} is not one of {', '.join(INTEGRATIONS)}")
+        hint = suggest_nearest(integration, INTEGRATIONS)
+        raise CandidateError(
+            f"integration {integration!r} is not one of {', '.join(INTEGRATIONS)}{hint}"
+        )
     width = int(number or 0)
     if width < 1 and word is None:
         raise CandidateError(f"{text!r}: {number} is not a positive integer")
@@ -303,7 +373,10 @@ def _parse_modifiers(text: str, modifiers: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for modifier in modifiers:
         if modifier not in MODIFIERS:
-            raise CandidateError(f"{text!r}: {modifier!r} is not one of {', '.join(MODIFIERS)}")
+            hint = suggest_nearest(modifier, MODIFIERS)
+            raise CandidateError(
+                f"{text!r}: {modifier!r} is not one of {', '.join(MODIFIERS)}{hint}"
+            )
         name = MODIFIERS[modifier]
         if name in fields:
             raise CandidateError(f"{text!r}: {name} is given twice")

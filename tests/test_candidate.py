@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.networks import backbones, candidates, make_backbone, with_sites
 
 from se_search.backbone import FeatureMap, NativeSE, Site, find_sites
-from se_search.candidate import SE, Candidate, eca_kernel, squeeze_width
+from se_search.candidate import SE, Candidate, eca_kernel, name_backbone, squeeze_width
 from se_search.errors import CandidateError
 
 # Sites: stage2.block1, stage3.block1-4, stage4.block1-2.
@@ -258,7 +258,6 @@ def test_a_malformed_text_is_refused_by_name_with_what_is_allowed(text, named, a
             "pre:r",
             "pre:R2",
             "pre:se",
-            "pre:ecas",
             "pre:" + 5000 * "9",
         ),
     ],
@@ -380,3 +379,76 @@ def test_original_is_refused_where_there_was_no_se(integration):
     site = Site(2, 1, {"standard": FeatureMap(32, 9)})
     with pytest.raises(CandidateError, match=r"stage2\.block1 came without an SE block"):
         Candidate.parse(f"tiny/all={integration}:original", with_sites([site]))
+
+
+@given(candidates(), st.sampled_from(["", "{}/", "{} ", " {}/ "]))
+def test_what_tables_print_is_read_back_with_and_without_the_backbones_name(candidate, front):
+    backbone = candidate.backbone
+    text = front.format(backbone.name) + candidate.placement
+    assert Candidate.parse(text, backbone) == candidate
+    for mark in (" *", " be", " *be"):  # of a confirmation's table
+        assert Candidate.parse(text + mark, backbone) == candidate
+
+
+@given(candidates())
+def test_the_backbones_name_may_be_left_out(candidate):
+    rest = str(candidate).removeprefix(candidate.backbone.name).removeprefix("/")
+    if rest:
+        assert Candidate.parse(rest, candidate.backbone) == candidate
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("s2:r2 s4:eca", "tiny/stage2=standard:r2/stage4=standard:eca"),
+        ("s3.2-4:pre2+max", "tiny/stage3.block2-4=pre:2+max"),
+        ("stage2:inner:r2", "tiny/stage2=inner:r2"),
+        ("tiny s2:pre:ese/stage3=post:2", "tiny/stage2=pre:ese/stage3=post:2"),
+        ("s2=standard:4", "tiny/stage2=standard:4"),
+        ("no SE", "tiny"),
+        ("tiny no SE *", "tiny"),
+    ],
+)
+def test_short_forms_mean_the_long_ones(short, long):
+    assert parse(short) == parse(long)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("tiny/stge2=pre:2", "did you mean stage2?"),
+        ("tiny/stage2=standrd:2", "did you mean standard?"),
+        ("tiny/stage2=pre:ecaa", "did you mean eca?"),
+        ("tiny/stage2=pre:2+sigmod", "did you mean sigmoid?"),
+        ("tinny/stage2=pre:2", "did you mean tiny?"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest_one_once(text, hint):
+    with pytest.raises(CandidateError) as caught:
+        parse(text)
+    assert str(caught.value).count("did you mean") == 1
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Candidate.parse(3, TINY),
+        lambda: Candidate.parse("tiny", "tiny"),
+        lambda: Candidate("tiny", ()),
+        lambda: Candidate(TINY, [None] * 7),
+        lambda: Candidate(TINY, ("pre:2",) * 7),
+    ],
+)
+def test_arguments_of_another_type_are_named_in_a_sentence(make):
+    with pytest.raises(TypeError, match=r"(takes|is|are) .*not "):
+        make()
+
+
+def test_a_text_that_begins_with_a_site_names_no_backbone():
+    assert name_backbone("resnet50/all=standard:r16") == "resnet50"
+    assert name_backbone(" resnet50 s2:4") == "resnet50"
+    assert name_backbone("timm:resnet26t/stage2=pre:2") == "timm:resnet26t"
+    for text in ("s2:16 s3:4", "stage2=pre:2", "no SE", ""):
+        with pytest.raises(CandidateError, match="does not begin with a backbone"):
+            name_backbone(text)

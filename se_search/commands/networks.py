@@ -102,19 +102,23 @@ def show_candidate(
     output: Annotated[Path, typer.Option(help="PNG that is written, and a PDF beside it")] = Path(
         "candidate.png"
     ),
+    backbone: Annotated[
+        str | None, typer.Option(help="default: the name that the candidate begins with")
+    ] = None,
     image_size: ImageSizeOption = None,
     classes: ClassesOption = None,
     sites: Sites = None,
     allow_code: AllowCode = False,
 ) -> None:
     """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
-    from se_search.candidate import Candidate
+    from se_search.candidate import Candidate, name_backbone
     from se_search.report.figures.placement import draw_placement, prepare_placement
     from se_search.report.figures.style import save
     from se_search.report.placement import headline, placement_table
 
-    name = candidate.split("/")[0]
-    described = _describe(name, image_size, classes, sites, allow_code)
+    described = _describe(
+        backbone or name_backbone(candidate), image_size, classes, sites, allow_code
+    )
     parsed = Candidate.parse(candidate, described)
     console = make_console()
     console.print(headline(parsed), highlight=False, soft_wrap=True)
