@@ -29,6 +29,7 @@ from se_search.seeds import derive_seed
 # Threads of one process decide one after the other, so that each sees the proposals before it,
 # whatever study and whatever copy of the sampler they use; a cost function may hold a study itself.
 _DECIDING = threading.RLock()
+MAX_ATTEMPTS = 4  # the last proposal stands, be it another process's as well
 
 
 class AllTriedError(SpaceError, TrialPruned):
@@ -41,7 +42,7 @@ class ExactCostSampler(BaseSampler):
     The unknown objective, such as an accuracy, may be noisy; the known ones, such as numbers of
     parameters, are functions of the parameters. No combination is proposed twice, however many
     threads ask; when all have been tried, ``Study.optimize`` ends. Several processes on one
-    storage see each other's proposals, but for those of the same moment.
+    storage see each other's proposals; only of those of one moment two may be alike.
 
     Trials of any state count: a combination is tried once it has been proposed or enqueued, has
     failed, has been pruned, or was added from another study. The model learns from complete trials
@@ -151,10 +152,7 @@ class ExactCostSampler(BaseSampler):
             if proposed:
                 codes = [proposed[name] for name in self._grid.names]
             else:
-                codes = self._decide(study, trial).tolist()
-                study._storage.set_trial_system_attr(
-                    trial._trial_id, PROPOSAL, self._grid.to_texts(codes)
-                )
+                codes = self._propose(study, trial)
         value = self._grid.params(codes)[param_name]
         return _hand_out(param_name, value, self.search_space[param_name], param_distribution)
 
@@ -178,6 +176,21 @@ class ExactCostSampler(BaseSampler):
             )
             if not decider.has_left(taken.taken):
                 _stop(study)
+
+    def _propose(self, study: Study, trial: FrozenTrial) -> list[int]:
+        """Decide for a trial, and anew if another process decided alike at that moment."""
+        for _ in range(MAX_ATTEMPTS):
+            codes: list[int] = self._decide(study, trial).tolist()
+            texts = self._grid.to_texts(codes)
+            study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, texts)
+            if self.replicates or not any(
+                other.number < trial.number
+                and other.state == TrialState.RUNNING
+                and other.system_attrs.get(PROPOSAL) == texts
+                for other in study.get_trials(deepcopy=False)
+            ):
+                break
+        return codes
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Codes:
         decider = self._decider(study)

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from se_search import ExactCostSampler
 from se_search.errors import SpaceError
+from se_search.search.study_history import PROPOSAL
 
 DEPTH = IntDistribution(1, 8)
 KIND = CategoricalDistribution(["a", "b"])
@@ -115,6 +116,24 @@ def test_what_another_process_proposes_is_seen_before_its_objective_suggests_eve
     seconds = [other.ask(SPACE).params for _ in range(15)]
     rest = {"depth": first.params["depth"], "kind": first.suggest_categorical("kind", ["a", "b"])}
     assert rest not in seconds
+
+
+def test_of_two_processes_that_decide_alike_at_one_moment_the_later_one_decides_anew():
+    wanted = make_study().ask(SPACE).params
+    study = make_study()
+    waiting = []
+
+    def cost_while_another_process_decides(params):
+        for trial in waiting:
+            texts = {name: repr(value) for name, value in wanted.items()}
+            trial.storage.set_trial_system_attr(trial._trial_id, PROPOSAL, texts)
+        waiting.clear()
+        return cost(params)
+
+    study.sampler = ExactCostSampler(SPACE, {1: cost_while_another_process_decides})
+    waiting.append(study.ask())
+    assert study.ask(SPACE).params != wanted
+    assert study.trials[0].system_attrs[PROPOSAL] == {n: repr(v) for n, v in wanted.items()}
 
 
 def test_combinations_that_two_processes_proposed_at_one_moment_do_no_harm():
