@@ -79,7 +79,7 @@ def confirm(
     """
     with folder.lock():
         config = folder.read_config()
-        find_code(config, first=True)
+        find_code(config, allow_code=options.allow_code, first=True)
         recorded = read_recorded_options(config, options)
         run = describe_recorded_run(folder, config, recorded)
         if not run.data["test"]:

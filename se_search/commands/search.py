@@ -77,7 +77,7 @@ def search(
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
     folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
-    find_code(folder.read_config(), first=False)
+    find_code(folder.read_config(), allow_code=options.allow_code, first=False)
     run = describe_run(space, recipe, options, watch=Watch(display.note, display.scanning))
     bound = BoundSpace(space, run.backbone)
     allowed = find_allowed(bound)

@@ -27,15 +27,16 @@ def code_folder(backbone: str) -> str | None:
     return None if source is None else str(source.folder)
 
 
-def find_code(config: Mapping[str, Any], *, first: bool) -> None:
+def find_code(config: Mapping[str, Any], *, allow_code: bool, first: bool) -> None:
     """Let a run's own network be imported from the folder that it came from.
 
     Args:
         config: the run's ``config.yaml``; empty if there is no run yet.
+        allow_code: whether the user's code may be run; if not, nothing is imported from there.
         first: whether that folder comes before the current one.
     """
     folder = (config.get("search") or {}).get("code")
-    if folder:
+    if folder and allow_code:
         look_in(Path(folder), first=first)
 
 

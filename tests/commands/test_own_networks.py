@@ -176,9 +176,12 @@ def test_names_of_what_is_shipped_are_no_paths():
     assert absolute(None) is None
 
 
-def test_code_is_not_run_for_a_confirmation_unless_that_is_allowed(project, run):
+def test_code_is_not_run_for_a_confirmation_unless_that_is_allowed(project, run, monkeypatch):
+    monkeypatch.chdir(project.elsewhere)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(project.folder)])
     with pytest.raises(BackboneError, match="--allow-code"):
         project.confirm(run, allow_code=False)
+    assert str(project.folder) not in sys.path
 
 
 def test_a_run_is_confirmed_from_another_folder_and_goes_on_where_its_project_was_moved(
