@@ -130,6 +130,14 @@ def printable(name: str | bytes | Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def is_printable(name: bytes) -> bool:
+    """Tell whether ``printable`` leaves a name as it is."""
+    try:
+        return name.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def is_hidden(name: str) -> bool:
     """Tell whether a file or folder is hidden, or one that a system leaves behind."""
     return name.startswith(".") or name.endswith("~") or name.lower() in HIDDEN_NAMES
@@ -199,7 +207,7 @@ class _Walk:
         return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _relative(self, path: str) -> bytes:
-        return os.fsencode(os.path.relpath(path, self.root))
+        return os.fsencode(path)[len(os.path.join(os.fsencode(self.root), b"")) :]
 
     @staticmethod
     def _file_reason(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from se_search.training.image_listing import PARTS, printable
+from se_search.training.image_listing import PARTS, is_printable, printable
 from se_search.training.image_scan import FolderScan, Peculiarity
 
 NUM_EXAMPLES = 3
@@ -64,7 +64,7 @@ def _describe_peculiarities(scan: FolderScan) -> Iterator[str]:
 
 
 def _describe_names(scan: FolderScan) -> Iterator[str]:
-    odd = [name for name in scan.listing.names if printable(name).encode() != name]
+    odd = [name for name in scan.listing.names if not is_printable(name)]
     if odd:
         yield (
             "Images whose names are not UTF-8 or can't be printed, written with escapes here: "
@@ -74,25 +74,28 @@ def _describe_names(scan: FolderScan) -> Iterator[str]:
 
 def _describe_duplicates(scan: FolderScan) -> Iterator[str]:
     listing = scan.listing
-    groups: dict[bytes, list[int]] = {}
-    for place in np.flatnonzero(scan.records["is_read"]).tolist():
-        groups.setdefault(scan.records["digest"][place].tobytes(), []).append(place)
+    groups: dict[int, list[int]] = {}
+    places = np.flatnonzero(scan.records["is_read"])
+    digests = np.ascontiguousarray(scan.records["digest"][places]).view("S16").ravel()
+    _, which, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    for place, group in zip(places.tolist(), which.tolist(), strict=True):
+        if counts[group] > 1:
+            groups.setdefault(group, []).append(place)
     found: dict[str, list[list[int]]] = {}
-    for group in groups.values():
-        if len(group) > 1:
-            if len(set(listing.labels[group])) > 1:
-                found.setdefault("two classes, which can't both be right", []).append(group)
-            elif len(set(listing.parts[group])) > 1:
-                found.setdefault("two parts, one of which judges the other", []).append(group)
-            else:
-                why = "one class twice, where one may train and the other validate"
-                found.setdefault(why, []).append(group)
-    for why, copies in found.items():
+    for copies in groups.values():
+        if len(set(listing.labels[copies])) > 1:
+            why = "two classes, which can't both be right"
+        elif len(set(listing.parts[copies])) > 1:
+            why = "two parts, one of which judges the other"
+        else:
+            why = "one class twice, where one may train and the other validate"
+        found.setdefault(why, []).append(copies)
+    for why, sets in found.items():
         examples = "; ".join(
-            " = ".join(printable(listing.names[place]) for place in group[:2])
-            for group in copies[:NUM_EXAMPLES]
+            " = ".join(printable(listing.names[place]) for place in copies[:2])
+            for copies in sets[:NUM_EXAMPLES]
         )
-        yield f"WARNING: images whose bytes lie in {why}: {len(copies):,} ({examples})"
+        yield f"WARNING: images whose bytes lie in {why}: {len(sets):,} ({examples})"
 
 
 def _describe_sample(scan: FolderScan) -> Iterator[str]:

@@ -130,10 +130,11 @@ def scan_folder(
         is_wanted[_draw(listing.names, num_drawn)] = True
     records, is_known = _recall(folder / "records.npz", listing, is_wanted)
     unreadable = dict(listing.unreadable)
-    _read_files(listing, records, ~is_known, is_wanted, unreadable, watch)
-    is_good = np.array([name not in unreadable for name in listing.names], bool)
-    if not is_known.all():
-        _remember(folder / "records.npz", listing, records, is_good)
+    try:
+        _read_files(listing, records, ~is_known, is_wanted, unreadable, watch)
+    finally:  # a scan that is interrupted goes on where it was
+        if not is_known.all():
+            _remember(folder / "records.npz", listing, records)
     if unreadable:
         raise DataError(_describe_unreadable(root, unreadable))
     fingerprint = _fingerprint(listing, records, is_wanted)
@@ -163,7 +164,8 @@ def _read_files(
 
     done = 0
     # Pillow and hashlib let other threads run while they work.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
         for chunk in pool.map(read_chunk, chunks):
             for index, outcome in chunk:
                 done += 1
@@ -172,6 +174,8 @@ def _read_files(
                 else:
                     records[index] = outcome
             watch.progress(done, len(missing))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _read_file(root: Path, name: bytes, is_whole: bool) -> tuple[object, ...] | str:
@@ -226,7 +230,7 @@ def _recall(
     records = np.zeros(len(listing.names), _RECORD)
     is_known = np.zeros(len(listing.names), bool)
     try:
-        with np.load(file) as stored:
+        with file.open("rb") as opened, np.load(opened) as stored:
             if int(stored["format"]) != _FORMAT:
                 return records, is_known
             names = _unpack(stored)
@@ -241,23 +245,19 @@ def _recall(
     if not len(known):
         return records, is_known
     is_known = (places >= 0) & (states[places] == listing.states).all(axis=1)
-    is_known &= known["side"][places] > 0  # 0: it could not be read
+    is_known &= known["side"][places] > 0  # 0: it has not been read, or can't be
     is_known &= (known["is_read"][places] != 0) | ~is_wanted
     records[is_known] = known[places[is_known]]
     return records, is_known
 
 
-def _remember(
-    file: Path, listing: Listing, records: NDArray[np.void], is_good: NDArray[np.bool_]
-) -> None:
-    kept = records.copy()
-    kept["side"][~is_good] = 0
+def _remember(file: Path, listing: Listing, records: NDArray[np.void]) -> None:
     _write(
         file,
         **_pack(listing),
         format=np.array(_FORMAT),
         states=listing.states,
-        records=kept.view(np.uint8),
+        records=records.view(np.uint8),
     )
 
 
@@ -309,7 +309,7 @@ def read_part(file: Path, part: str) -> PartFiles:
         DataError: the cache has been emptied since the scan.
     """
     try:
-        with np.load(file) as stored:
+        with file.open("rb") as opened, np.load(opened) as stored:
             names = _unpack(stored)
             chosen = np.flatnonzero(stored["parts"] == PARTS.index(part))
             return PartFiles([names[int(i)] for i in chosen], stored["labels"][chosen])

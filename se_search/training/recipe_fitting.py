@@ -60,6 +60,11 @@ def _fit_sizes(recipe: Recipe, scan: FolderScan, note: Callable[[str], None]) ->
         rest, _ = count_split(split.model_copy(update={"fraction": 1.0}), counts, scan.validates)
         fraction = max(split.fraction, min(1.0, IMAGES_OF_QUICK / rest))
         split = split.model_copy(update={"fraction": fraction})
+        if fraction > recipe.split.fraction:
+            note(
+                f"Training images: {round(fraction * rest):,} of {rest:,}, for split.fraction "
+                f"{recipe.split.fraction:g} was chosen for another data set"
+            )
     train, _ = count_split(split, counts, scan.validates)
     fitted = recipe.model_copy(update={"split": split})
     if train >= 2 * recipe.batch_size:
