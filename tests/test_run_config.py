@@ -73,6 +73,16 @@ def with_fields(model, **fields):
             'backbone.name: "tiny" in the run, "other" asked for',
         ),
         (
+            "backbone",
+            dataclasses.replace(CONFIG.backbone, parameters="0123456789ab"),
+            'backbone.parameters: null in the run, "0123456789ab" asked for',
+        ),
+        (
+            "backbone",
+            dataclasses.replace(CONFIG.backbone, source={"nets/a.py": "0123456789ab"}),
+            "nets/a.py: imported now, and not before",
+        ),
+        (
             "space",
             with_fields(CONFIG.space, granularity="block"),
             'space.granularity: "stage" in the run, "block" asked for',
@@ -118,6 +128,35 @@ def test_what_trains_alike_is_one_configuration(field, value):
 def test_a_spelled_out_default_is_no_change():
     other = SearchSpace.model_validate({"sites": "all", "choices": {"reduction": [16]}})
     assert dataclasses.replace(CONFIG, space=other).hash == CONFIG.hash
+
+
+@pytest.mark.parametrize(
+    "attach",
+    [
+        ({"standard": ("conv", "after")}, {"standard": ("other", "after")}),
+        ({"standard": ("conv", "before")}, {"standard": ("last", "after")}),
+        ({"post": ("conv", "after")}, {"standard": ("last", "after")}),
+    ],
+)
+def test_sites_that_a_file_puts_elsewhere_are_a_change(attach):
+    backbone = dataclasses.replace(
+        CONFIG.backbone, attach=({"standard": ("conv", "after")}, {"standard": ("last", "after")})
+    )
+    one = dataclasses.replace(CONFIG, backbone=backbone)
+    other = dataclasses.replace(CONFIG, backbone=dataclasses.replace(backbone, attach=attach))
+    (line,) = compare_identities(one.identity, other.identity)
+    assert line.startswith("backbone.sites: ")
+
+
+def test_a_source_file_that_has_changed_or_gone_is_named_alone():
+    def config(**source):
+        backbone = dataclasses.replace(CONFIG.backbone, source=source)
+        return dataclasses.replace(CONFIG, backbone=backbone).identity
+
+    before, now = config(a="1", b="2", c="3"), config(a="1", b="9")
+    lines = ["b: another content", "c: imported before, and not now"]
+    assert compare_identities(before, now) == lines
+    assert compare_identities({"run": before}, {"run": now}) == lines  # as in a log
 
 
 def test_the_differences_are_listed_one_below_the_other():
