@@ -34,7 +34,7 @@ from se_search.store.confirmations import Round, count_readings, read_rounds, wr
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
-from se_search.training.image_listing import LAYOUT
+from se_search.training.image_listing import LAYOUT, printable
 
 Note = Callable[[str], None]
 Observe = Callable[[EndedTraining], None]
@@ -84,8 +84,8 @@ def confirm(
         run = describe_recorded_run(folder, config, recorded)
         if not run.data["test"]:
             raise RunError(
-                f"{folder.path} can't be confirmed: {recorded.data} has no test images, on which "
-                f"candidates are judged ({LAYOUT})"
+                f"{folder.path} can't be confirmed: {printable(recorded.data)} has no test images, "
+                f"on which candidates are judged ({LAYOUT})"
             )
         posterior = write_report(folder).credible
         records = read_records(folder.database)

@@ -18,7 +18,7 @@ from se_search.commands.settings import (
     record_settings,
 )
 from se_search.cost import count_cost, find_allowed
-from se_search.errors import RunError
+from se_search.errors import RunChangedError, RunError
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
@@ -40,8 +40,10 @@ from se_search.store.files import write_bytes
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
+from se_search.training.array_cache import default_cache_dir
 from se_search.training.datasets import absolute_name, describe_data
-from se_search.training.image_scan import SILENT, Watch
+from se_search.training.image_listing import printable
+from se_search.training.image_scan import SILENT, Watch, describe_changes
 from se_search.training.task import Rehearsal
 
 
@@ -85,9 +87,9 @@ def search(
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
         if recorded:
-            folder.refuse_changes(assume_recorded(run, recorded["identity"]).identity)
+            refuse_changes(folder, assume_recorded(run, recorded["identity"]))
         display.note(
-            f"{run.backbone.name} on {options.data}: {describe_size(allowed)}, "
+            f"{run.backbone.name} on {printable(options.data)}: {describe_size(allowed)}, "
             f"{len(run.backbone.sites)} sites; {run.data['train']:,} images train, "
             f"{run.data['validation']:,} validate, of which a constant answer has "
             f"{100 * run.data['chance']:.2f} % right"
@@ -99,7 +101,7 @@ def search(
             make_request(run, options, folder, list_designs(bound)), display.note
         )
         run = complete(run, session)
-        folder.refuse_changes(run.identity)
+        refuse_changes(folder, run)
         write_backbone(folder, run.backbone)
         settings = describe_settings(options, rungs)
         num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
@@ -167,6 +169,25 @@ def assume_recorded(run: RunConfig, recorded: Mapping[str, Any]) -> RunConfig:
     return replace(
         run, precision=recorded.get("precision", ""), weights=backbone.get("weights"), data=data
     )
+
+
+def refuse_changes(folder: RunFolder, run: RunConfig) -> None:
+    """Refuse to continue a folder's run as another search; says how images of a folder differ.
+
+    Raises:
+        RunChangedError: the identity differs; the message lists where.
+    """
+    try:
+        folder.refuse_changes(run.identity)
+    except RunChangedError as error:
+        before = folder.read_config()["identity"]["data"].get("fingerprint")
+        now = run.data["fingerprint"]
+        changes = None
+        if before and now and before != now:
+            changes = describe_changes(default_cache_dir(), before, now)
+        if changes is None:
+            raise
+        raise RunChangedError(f"{error}\n{changes}") from error
 
 
 def complete(run: RunConfig, session: Session) -> RunConfig:

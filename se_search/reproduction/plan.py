@@ -20,7 +20,7 @@ from se_search.record import Assignment
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.study_file import StudyFile, find_study, read_scale_recipe, read_study
 from se_search.training.datasets import DataInfo, describe_data
-from se_search.training.image_listing import LAYOUT
+from se_search.training.image_listing import LAYOUT, printable
 
 FORMAT = 2
 
@@ -128,7 +128,9 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
     )
     info = info.read_for(backbone.in_channels)
     if not info.num_test:
-        raise StudyFileError(f"{data} has no test images, which the studies judge: {LAYOUT}")
+        raise StudyFileError(
+            f"{printable(data)} has no test images, which the studies judge: {LAYOUT}"
+        )
     return Plan(
         name=file.parent.name,
         study=study,

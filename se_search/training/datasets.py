@@ -213,7 +213,7 @@ def prepare_data(
         return prepare_arrays(DATA_SETS[kind], data_dir, _cache(cache_dir), recipe)
     scan = scan_folder(path, _cache(cache_dir))
     info = _describe_folder(name, scan, recipe)
-    return PreparedData(info, "folders", path, str(path), scan.file, scan.test_part)
+    return PreparedData(info, "folders", path, printable(path), scan.file, scan.test_part)
 
 
 def prepare_arrays(

@@ -141,7 +141,14 @@ def scan_folder(
     # Trainings that are under way keep their list when the folder is scanned with other images.
     file = folder / f"{fingerprint}.npz"
     if not file.is_file():
-        _write(file, **_pack(listing), parts=listing.parts, labels=listing.labels)
+        _write(
+            file,
+            **_pack(listing),
+            parts=listing.parts,
+            labels=listing.labels,
+            sizes=listing.states[:, 0],
+            digests=records["digest"],
+        )
     return FolderScan(listing, records, fingerprint, is_whole, file)
 
 
@@ -292,6 +299,39 @@ def _describe_unreadable(root: Path, unreadable: dict[bytes, str]) -> str:
         "Mend these files, or move them out of the folder",
     ]
     return "\n".join(lines)
+
+
+def describe_changes(cache: Path, before: str, after: str) -> str | None:
+    """Return how the images of two fingerprints differ, in one sentence; None: it is not known.
+
+    Args:
+        cache: folder of everything that is cached.
+        before: fingerprint of images that were scanned with this cache.
+        after: another one.
+    """
+    files = [next(cache.glob(f"folders/*/{name}.npz"), None) for name in (before, after)]
+    if None in files:
+        return None
+    old, new = (_read_content(file) for file in files if file is not None)
+    kinds = {
+        "new": sorted(new.keys() - old.keys()),
+        "gone": sorted(old.keys() - new.keys()),
+        "with other bytes": sorted(n for n in old.keys() & new.keys() if old[n] != new[n]),
+    }
+    texts = [
+        f"{len(names):,} {kind} ({printable(names[0])}{', ...' if len(names) > 1 else ''})"
+        for kind, names in kinds.items()
+        if names
+    ]
+    return f"Images: {'; '.join(texts)}"
+
+
+def _read_content(file: Path) -> dict[bytes, tuple[int, bytes]]:
+    """Return size and digest of each image by its name."""
+    with file.open("rb") as opened, np.load(opened) as stored:
+        names, sizes, digests = _unpack(stored), stored["sizes"].tolist(), stored["digests"]
+    rows = zip(names, sizes, digests, strict=True)
+    return {name: (size, digest.tobytes()) for name, size, digest in rows}
 
 
 @dataclass(frozen=True, slots=True)
