@@ -86,9 +86,9 @@ def run(
 ) -> None:
     """Search a space, or continue a search that was stopped, and write the Pareto front.
 
-    Exit codes: 0 all trials are done; 2 something that was asked for is not there; 3 the run is
+    Exit codes: 0 the search has ended; 2 something that was asked for is not there; 3 the run is
     busy; 4 the run is of another space, backbone, recipe or objective; 5 too many failures in a
-    row; 130 Ctrl-C; 143 SIGTERM.
+    row, or all trials failed; 130 Ctrl-C; 143 SIGTERM.
     """
     from se_search.commands.search import search
     from se_search.report.display import make_display

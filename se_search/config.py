@@ -55,6 +55,14 @@ def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Mod
     return parse_yaml(text, model, error, name=str(path))
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; no path is too long, or not text, to ask."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: str) -> Model:
     """Read YAML text into a model; see ``read_yaml``.
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from se_search.config import StrictModel, read_yaml
-from se_search.errors import RecipeError
+from se_search.config import StrictModel, is_file, read_yaml
+from se_search.errors import RecipeError, suggest_nearest
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -188,9 +188,10 @@ def read_recipe(name_or_path: str) -> Recipe:
     if name_or_path in recipe_names():
         return read_yaml(_folder() / f"{name_or_path}.yaml", Recipe, RecipeError)
     path = Path(name_or_path)
-    if not path.is_file():
+    if not is_file(path):
         names = ", ".join(recipe_names())
-        raise RecipeError(f"recipe {name_or_path!r} is neither a file nor one of {names}")
+        hint = suggest_nearest(name_or_path, recipe_names())
+        raise RecipeError(f"recipe {name_or_path!r} is neither a file nor one of {names}{hint}")
     return read_yaml(path, Recipe, RecipeError)
 
 

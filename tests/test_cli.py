@@ -294,11 +294,36 @@ def test_candidates_beyond_the_limits_are_not_priced_and_their_number_is_said(ca
     shares = [row["added_params_pct"] for row in json.loads(outcome.stdout)]
     assert 1 < len(shares) < 16
     assert max(shares) <= 3
-    assert outcome.stderr == (
-        f"{len(shares)} of 16 candidates are within the limits: added_params 0.03\n"
+    said = (
+        f"Only candidates within the limits (added_params 0.03) are trained: {len(shares)}. "
+        "The cheapest is no SE, with 0 added parameters and 0 added MACs.\n"
     )
-    shown = call("spaces", "show", path, "--backbone", "resnet50").stdout
-    assert "Only candidates within the limits are trained: added_params 0.03" in shown
+    assert outcome.stderr == said
+    assert said in call("spaces", "show", path, "--backbone", "resnet50").stdout
+    csv = tmp_path / "costs.csv"
+    call("cost", "--backbone", "resnet50", "--space", path, "--csv", csv)
+    assert len(read_rows(csv)) == len(shares)
+
+
+def test_a_few_allowed_candidates_of_a_huge_space_are_priced(call, tmp_path):
+    path = tmp_path / "tight.yaml"
+    choices = "{integration: [standard, pre], reduction: [4, 8, 16]}"
+    limits = "{added_params: 0.0003}"
+    path.write_text(f"granularity: block\nchoices: {choices}\nlimits: {limits}\n")
+    outcome = call("cost", "--backbone", "resnet50", "--space", path, "--json")
+    rows = json.loads(outcome.stdout)
+    assert 1 < len(rows) == len({row["key"] for row in rows})
+    assert max(row["added_params_pct"] for row in rows) <= 0.03
+    assert f"are trained: {len(rows)}. The cheapest is no SE" in outcome.stderr
+
+
+def test_limits_that_leave_nothing_are_refused_with_what_the_cheapest_costs(call, tmp_path):
+    path = tmp_path / "nothing.yaml"
+    path.write_text("choices: {none: false, reduction: [8, 16]}\nlimits: {added_params: 0.001}\n")
+    for command in (["cost", "--space", path], ["spaces", "show", path], ["run", "--space", path]):
+        refused = call(*command, expect=2).stderr
+        assert "(added_params 0.001) leave no candidate on resnet20_bottleneck" in refused
+        assert "the cheapest candidate adds" in refused
 
 
 def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):

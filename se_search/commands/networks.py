@@ -14,7 +14,11 @@ from se_search.execution.options import AllowCode, Sites
 from se_search.report.console import make_console
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from se_search.backbone import Backbone
+    from se_search.space.allowed import AllowedCandidates
     from se_search.space.bound import BoundSpace
 
 SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
@@ -29,6 +33,7 @@ ImageSizeOption = Annotated[int | None, typer.Option(help="pixels; default: 28 o
 ClassesOption = Annotated[int | None, typer.Option(help="default: 10 or 1000")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 MAX_ROWS = 1_000  # of a table that is printed
+MAX_FILE_ROWS = 2_000_000  # 2 GB of memory
 
 
 def add_network_commands(app: typer.Typer) -> None:
@@ -60,32 +65,28 @@ def print_costs(
 ) -> None:
     """Print what the candidates of a space cost that are within its limits; nothing is trained."""
     from se_search.candidate import Candidate
-    from se_search.cost import is_within
+    from se_search.cost import find_allowed
     from se_search.report.costs import cost_rows, cost_table, write_cost_csv
     from se_search.report.placement import placement_table
-    from se_search.report.spaces import describe_limits
+    from se_search.report.spaces import describe_allowed, describe_limits
 
     described = _describe(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
         candidates = [Candidate.parse(candidate, described)]
     else:
-        bound = _bind(space, described)
+        allowed = find_allowed(_bind(space, described))
+        if describe_limits(allowed.space.space.limits):
+            print(describe_allowed(allowed), file=sys.stderr)
         if csv is not None:
-            write_cost_csv(csv, bound)
-            text = f"Written: {csv}, {bound.size:,} candidates"
-            if limits := describe_limits(bound.space.limits):
-                text += f"; those beyond the limits ({limits}) are in it, too"
+            codes = _list_codes(allowed, MAX_FILE_ROWS, "a file")
+            write_cost_csv(csv, allowed.space, codes)
+            text = f"Written: {csv}, {len(codes):,} candidates"
             make_console().print(text, highlight=False, soft_wrap=True)
             return
-        if bound.size > MAX_ROWS and not as_json:
-            raise SESearchError(
-                f"{bound.size:,} candidates are too many for a table, which has at most "
-                f"{MAX_ROWS:,} rows; --csv FILE takes them all"
-            )
-        candidates = [one for one in bound if is_within(bound.space.limits, one)]
-        if limits := describe_limits(bound.space.limits):
-            beyond = f"{len(candidates):,} of {bound.size:,} candidates are within the limits"
-            print(f"{beyond}: {limits}", file=sys.stderr)
+        at_most = MAX_FILE_ROWS if as_json else MAX_ROWS
+        place = "JSON" if as_json else "a table (--csv FILE takes more)"
+        codes = _list_codes(allowed, at_most, place)
+        candidates = [allowed.space.with_codes(row) for row in codes]
     if as_json:
         print(json.dumps(cost_rows(candidates), indent=1))
         return
@@ -185,6 +186,18 @@ def _describe(
         allow_code=allow_code,
         sites=sites,
     )
+
+
+def _list_codes(allowed: AllowedCandidates, at_most: int, place: str) -> NDArray[np.int16]:
+    from se_search.report.spaces import describe_amount
+
+    codes = allowed.list_codes(at_most)
+    if codes is None:
+        amount = describe_amount(allowed.amount)
+        raise SESearchError(
+            f"{amount} candidates are too many for {place}, which takes at most {at_most:,}"
+        )
+    return codes
 
 
 def _bind(space: str, backbone: Backbone) -> BoundSpace:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from se_search.backbone import Backbone
@@ -40,13 +42,14 @@ def cost_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     return rows
 
 
-def write_cost_csv(path: Path, bound: BoundSpace) -> None:
-    """Write a row for each candidate of a space; a hundred thousand candidates take seconds.
+def write_cost_csv(path: Path, bound: BoundSpace, codes: NDArray[np.int16]) -> None:
+    """Write a row for each of some candidates; a hundred thousand candidates take seconds.
 
     Args:
         path: the CSV file.
         bound: the space on its backbone. Costs are added up slot by slot, not counted anew for
             each candidate.
+        codes: ``(n, num_slots)``: the candidates.
 
     Raises:
         RunError: the file can't be written.
@@ -62,8 +65,9 @@ def write_cost_csv(path: Path, bound: BoundSpace) -> None:
     columns = ["candidate", "params", "added_params", "added_params_pct", "macs", "added_macs"]
     columns += [f"added_params_{stage}" for stage in stages]
     rows = []
-    prices = bound.price_codes(bound.codes(), price)
-    for candidate, row in zip(bound, prices.tolist(), strict=True):
+    prices = bound.price_codes(codes, price)
+    for own, row in zip(codes, prices.tolist(), strict=True):
+        candidate = bound.with_codes(own)
         added_params, added_macs, *by_stage = row
         percent = f"{100 * added_params / plain.params:.4f}"
         costs = [plain.params + added_params, added_params, percent]

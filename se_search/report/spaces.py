@@ -19,6 +19,8 @@ from se_search.space.schema import Limits, read_space, space_names
 def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
     """Return the size of every shipped space on a backbone, and the range of added parameters.
 
+    If a space has limits, ``allowed`` says how many candidates are within them.
+
     A space that does not fit the backbone has no sizes, and ``misfit`` says why.
     """
     return [_list_size(name, backbone) for name in space_names()]
@@ -35,7 +37,7 @@ def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
         if row["misfit"] is None:
             sizes = [
                 magnitude(row["raw_size"]),
-                magnitude(row["size"]),
+                row["allowed"] or magnitude(row["size"]),
                 f"{row['least_added_params']:,} - {row['most_added_params']:,}",
             ]
         else:
@@ -114,18 +116,21 @@ def _list_size(name: str, backbone: Backbone) -> dict[str, Any]:
         "description": space.description,
         "raw_size": None,
         "size": None,
+        "allowed": None,
         "least_added_params": None,
         "most_added_params": None,
         "misfit": None,
     }
     try:
         bound = BoundSpace(space, backbone)
+        allowed = find_allowed(bound)
     except SpaceError as misfit:
         return row | {"misfit": str(misfit)}
     low, high = added_params_range(bound)
     return row | {
         "raw_size": bound.raw_size,
         "size": bound.size,
+        "allowed": describe_amount(allowed.amount) if describe_limits(space.limits) else None,
         "least_added_params": low,
         "most_added_params": high,
     }

@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from se_search.backbone import Integration
 from se_search.candidate import SE, Gate, GateInit, Kind, Rounding, Squeeze
-from se_search.config import StrictModel, read_yaml
-from se_search.errors import CandidateError, SpaceError
+from se_search.config import StrictModel, is_file, read_yaml
+from se_search.errors import CandidateError, SpaceError, suggest_nearest
 
 Axis = Literal[
     "integration",
@@ -169,6 +169,8 @@ class SearchSpace(StrictModel):
 
     @model_validator(mode="after")
     def _check_axes(self) -> SearchSpace:
+        if len(set(self.shared)) < len(self.shared):
+            raise ValueError("shared lists an axis twice")
         for axis in self.shared:
             if getattr(self.choices, axis) is None:
                 raise ValueError(f"shared axis {axis!r} is not listed under choices")
@@ -242,9 +244,10 @@ def read_space(name_or_path: str) -> SearchSpace:
     if name_or_path in space_names():
         return read_yaml(_folder() / f"{name_or_path}.yaml", SearchSpace, SpaceError)
     path = Path(name_or_path)
-    if not path.is_file():
+    if not is_file(path):
         names = ", ".join(space_names())
-        raise SpaceError(f"space {name_or_path!r} is neither a file nor one of {names}")
+        hint = suggest_nearest(name_or_path, space_names())
+        raise SpaceError(f"space {name_or_path!r} is neither a file nor one of {names}{hint}")
     return read_yaml(path, SearchSpace, SpaceError)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from se_search.errors import DataError, RecipeError
+from se_search.errors import DataError, RecipeError, suggest_nearest
 from se_search.recipe import Recipe
 from se_search.training.array_cache import default_cache_dir, fingerprint_arrays
 from se_search.training.array_search import find_arrays
@@ -237,7 +237,8 @@ def parse_name(name: str) -> tuple[str, Path | None]:
         return kind, Path(path).expanduser().absolute()
     if colon or kind not in DATA_SETS:
         allowed = ", ".join((*DATA_SETS, "folder:PATH", "imagenet:PATH"))
-        raise DataError(f"data set {name!r} is not one of {allowed}")
+        hint = suggest_nearest(kind, (*DATA_SETS, "folder", "imagenet"))
+        raise DataError(f"data set {name!r} is not one of {allowed}{hint}")
     return kind, None
 
 
