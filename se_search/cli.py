@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
-import shlex
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,35 +11,69 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from se_search.benchmark.options import BenchmarkOptions
 from se_search.commands.networks import add_network_commands
 from se_search.commands.options import ConfirmOptions, SearchOptions
-from se_search.errors import SESearchError
+from se_search.completion import complete_run
+from se_search.errors import SESearchError, explain, suggest_nearest
 from se_search.options import takes_options
-from se_search.report.console import make_console
+from se_search.report.console import make_console, print_files, print_text
+from se_search.report.json_text import to_json
 from se_search.reproduction.options import ReproduceOptions
+from se_search.shell import join_command
+from se_search.terminal import one_line, open_streams, own_output, say
 
 if TYPE_CHECKING:
     from se_search.execution.missing import EndedTraining
     from se_search.store.run_folder import RunFolder
 
+
+class CommandGroup(TyperGroup):
+    """Commands; for a name that there is not, the nearest one is suggested, once."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the options that stand before a command."""
+        with _suggesting_once():
+            return super().make_context(*arguments, **options)
+
+    def resolve_command(self, context: Any, arguments: list[str]) -> Any:
+        """Find the command that the first argument names."""
+        name = arguments[0]
+        if self.get_command(context, name) is None and not name.startswith("-"):
+            hint = suggest_nearest(name, self.list_commands(context))
+            context.fail(f"No such command {name!r}{hint}.")
+        return super().resolve_command(context, arguments)
+
+    def invoke(self, context: Any) -> Any:
+        """Run the command, whose options are parsed here."""
+        with _suggesting_once():
+            return super().invoke(context)
+
+
 app = typer.Typer(
     name="se-search",
+    cls=CommandGroup,
     help="Where squeeze-and-excitation blocks belong in a convolutional network, how narrow they "
     "can be, and what that costs.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-benchmark_app = typer.Typer(help="Measure se-search itself.", no_args_is_help=True)
+benchmark_app = typer.Typer(
+    cls=CommandGroup, help="Measure se-search itself.", no_args_is_help=True
+)
 app.add_typer(benchmark_app, name="benchmark")
 
-RunArgument = Annotated[Path, typer.Argument(help="folder of the run, or its name in runs/")]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(help="folder of the run, or its name in runs/", autocompletion=complete_run),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -52,19 +85,71 @@ class Interrupted(BaseException):
 def main() -> None:
     """Run the command line; an error that a user can mend is one message and an exit code."""
     signal.signal(signal.SIGINT, _interrupt)
+    open_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SESearchError as error:
-        print(f"se-search: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(error.exit_code)
     except Interrupted:
-        command = shlex.join(["se-search", *sys.argv[1:]])
-        print(f"se-search: interrupted. To go on: {command}", file=sys.stderr)
+        _complain(f"interrupted. To go on: {join_command(sys.argv[1:])}")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain again on its way out.
-        sys.stderr.close()
-        sys.exit(1)
+    except OSError as error:  # a file that nobody has named in a message of its own
+        name = "" if error.filename is None else f"{error.filename}: "
+        _complain(f"{name}{explain(error)}")
+        sys.exit(SESearchError.exit_code)
+
+
+def _complain(message: str) -> None:
+    """Print an error; what controls a terminal in it (from a file's name) is printed, not obeyed.
+
+    A message may have several lines.
+    """
+    lines = map(one_line, message.splitlines())
+    print("se-search: " + "\n".join(lines), file=sys.stderr)
+
+
+@contextmanager
+def _suggesting_once() -> Iterator[None]:
+    """Leave one of the options that the parser suggests for a mistyped one: the nearest."""
+    try:
+        yield
+    except Exception as error:
+        possibilities = getattr(error, "possibilities", None)
+        if possibilities:
+            error.possibilities = possibilities[:1]  # type: ignore[attr-defined]  # NoSuchOption
+        raise
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(_read_version())
+        raise typer.Exit
+
+
+def _read_version() -> str:
+    from importlib.metadata import version
+
+    return version("se-search")
+
+
+@app.callback()
+def prepare(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Keep standard output for what the command prints: a network may print while it is built."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as cause:
+        raise SESearchError("the working directory is gone; change to another one") from cause
+    context.with_resource(own_output())
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -129,15 +214,27 @@ def confirm(
 
 
 @app.command()
-def report(run: RunArgument) -> None:
-    """Make a run's tables and figures (PNG and PDF) anew, and print the front."""
+def report(
+    run: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+) -> None:
+    """Make a run's tables and figures (PNG and PDF) anew, and print the front.
+
+    A folder that is read-only is reported, too; the files that could not be written are named.
+    """
     with _collecting_no_garbage():
         from se_search.report.display import print_findings
         from se_search.report.run_report import write_report
         from se_search.store.run_folder import RunFolder
 
         folder = RunFolder.existing(run)
-        print_findings(make_console(), write_report(folder))
+        findings = write_report(folder)
+        if as_json:
+            from se_search.report.event import report_event
+
+            say(to_json(report_event(folder, findings), indent=1))
+        else:
+            print_findings(make_console(), findings)
 
 
 @app.command()
@@ -154,33 +251,40 @@ def effects(
 
     written = write_effects(RunFolder.existing(run))
     if as_json:
-        print(json.dumps(effects_event(written), indent=1))
+        say(to_json(effects_event(written), indent=1))
     else:
         print_effects(make_console(), written)
 
 
 @app.command()
 @takes_options(ReproduceOptions)
-def reproduce(options: ReproduceOptions) -> None:
+def reproduce(
+    options: ReproduceOptions,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print a JSON object a line: each study's results")
+    ] = False,
+) -> None:
     """Carry out studies of the paper's findings: train what is missing, and judge the claims.
 
     Trainings that several studies need are made once. The command continues a study that was
     stopped.
     """
-    from se_search.reproduction.report import closing_lines, study_table
+    from se_search.reproduction.report import closing_lines, study_event, study_table
     from se_search.reproduction.reproduce import reproduce as carry_out
 
     console = make_console()
     reports, number = carry_out(options, lambda text: print(text, file=sys.stderr, flush=True))
     for report in reports:
+        if as_json:
+            say(to_json(study_event(report)))
+            continue
         console.print(study_table(report))
-        for line in closing_lines(report):
-            console.print(line, highlight=False)
-        console.print(f"Written: {report.folder}/results.md", highlight=False, soft_wrap=True)
+        print_text(console, "\n".join(closing_lines(report)))
+        print_files(console, [report.folder / "results.md"])
     _exit_if_stopped(number)
 
 
-add_network_commands(app)
+add_network_commands(app, CommandGroup)
 
 
 @benchmark_app.command("samplers")
@@ -203,15 +307,13 @@ def dashboard(
     from se_search.commands.dashboard import serve_dashboard
     from se_search.store.run_folder import RunFolder
 
-    serve_dashboard(RunFolder.existing(run), port, announce=print)
+    serve_dashboard(RunFolder.existing(run), port, announce=say)
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as read_version
-
-    print(read_version("se-search"))
+    say(_read_version())
 
 
 def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: bool) -> None:
@@ -223,13 +325,13 @@ def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: b
 
     def observe(ended: EndedTraining) -> None:
         if as_json:
-            print(json.dumps({"event": "training", **asdict(ended)}), flush=True)
+            say(to_json({"event": "training", **asdict(ended)}))
         else:
             display.note(str(ended))
 
     outcome = confirm(folder, options, display.note, observe)
     if as_json:
-        print(json.dumps(confirmation_event(folder, outcome.rounds)), flush=True)
+        say(to_json(confirmation_event(folder, outcome.rounds)))
     elif not quiet:
         print_confirmation(make_console(), folder, outcome.rounds)
     _exit_if_stopped(outcome.signal)
@@ -238,8 +340,7 @@ def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: b
 def _exit_if_stopped(number: int | None) -> None:
     """Exit as a signal asked, with the command that continues."""
     if number is not None:
-        command = shlex.join(["se-search", *sys.argv[1:]])
-        print(f"Stopped. To continue: {command}", file=sys.stderr)
+        print(f"Stopped. To continue: {join_command(sys.argv[1:])}", file=sys.stderr)
         sys.exit(128 + number)
 
 

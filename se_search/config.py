@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from se_search.errors import SESearchError, suggest_nearest
+from se_search.errors import SESearchError, explain, suggest_nearest
 from se_search.yaml_values import compose_yaml, find_line, find_node, misread_number
 
 MAX_BYTES = 1_000_000
@@ -41,7 +41,7 @@ def read_yaml(path: Path, model: type[Model], error: type[SESearchError]) -> Mod
         with path.open("rb") as file:
             content = file.read(4 * MAX_BYTES + 1)  # a character has at most 4 bytes
     except (OSError, ValueError) as cause:  # ValueError: a NUL in the path
-        raise error(f"{path} can't be read: {cause}") from cause
+        raise error(f"{path} can't be read: {explain(cause)}") from cause
     if len(content) > 4 * MAX_BYTES:
         raise error(f"{path} is too large: at most {MAX_BYTES:,} characters are read")
     try:

@@ -1,7 +1,10 @@
 """Exceptions for mistakes that a user can correct, one class for each kind."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class SESearchError(Exception):
@@ -12,6 +15,15 @@ class SESearchError(Exception):
     """
 
     exit_code = 2
+
+
+def explain(error: Exception) -> str:
+    """Return why an operation failed, in the system's words alone: no number, no path again."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not text in UTF-8 (byte {error.start})"
+    return str(error)
 
 
 class CandidateError(SESearchError):
@@ -42,6 +54,19 @@ class StudyFileError(SESearchError):
     """A study file can't be read, or asks for something impossible."""
 
 
+class UnwritableError(RunError):
+    """A file can't be written.
+
+    Attributes:
+        path: the file.
+        reason: why, in the system's words.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} can't be written: {explain(error)}")
+        self.path, self.reason = path, explain(error)
+
+
 class RunBusyError(RunError):
     """Another process is using the run's folder."""
 
@@ -70,7 +95,20 @@ class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""
 
 
-def suggest_nearest(name: object, known: Iterable[str]) -> str:
-    """Return `` (did you mean X?)`` with the known name nearest to an unknown one, or nothing."""
-    close = difflib.get_close_matches(str(name)[:200], list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def suggest_nearest(name: object, known: Iterable[str], at_least: float = 0.6) -> str:
+    """Return `` (did you mean X?)`` with the known name nearest to an unknown one, or nothing.
+
+    Upper and lower case are alike, and so are hyphens and underscores.
+
+    Args:
+        name: the unknown one.
+        known: the names that there are.
+        at_least: the similarity (0..1, of ``difflib``) below which no name is near.
+    """
+    spelled = {_fold(other): other for other in known}
+    close = difflib.get_close_matches(_fold(str(name)[:200]), spelled, n=1, cutoff=at_least)
+    return f" (did you mean {spelled[close[0]]}?)" if close else ""
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace("-", "_")

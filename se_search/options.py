@@ -16,7 +16,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
-from se_search.errors import RunError
+from se_search.errors import RunError, suggest_nearest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,7 +53,8 @@ class OneOf:
     def check(self, name: str, value: Any) -> None:
         """Raise a RunError if the value is another word."""
         if value not in self.words:
-            raise RunError(f"{name} {value!r} is not one of {', '.join(self.words)}")
+            hint = suggest_nearest(str(value), self.words)
+            raise RunError(f"{name} {value!r}{hint} is not one of {', '.join(self.words)}")
 
 
 def check_options(options: DataclassInstance) -> None:

@@ -128,7 +128,7 @@ def test_the_correct_images_of_a_trial_make_its_accuracy(finished):
 
 
 def test_a_trial_without_an_evaluation_is_named(finished):
-    with pytest.raises(RunError, match="trial 99 has no evaluation"):
+    with pytest.raises(RunError, match="there is no trial 99: the run has 5, 0 to 4"):
         se_search.open_run(finished[1]).correct(99)
 
 

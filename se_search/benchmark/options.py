@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from se_search.errors import RunError
+from se_search.completion import complete_samplers
+from se_search.errors import RunError, suggest_nearest
 from se_search.options import AtLeast, check_options
 from se_search.record import Rung
 
@@ -30,9 +31,12 @@ class BenchmarkOptions:
             help="CSV of finished trainings: x_..., cost, accuracy_1, accuracy_2, ...; repeatable",
         ),
     ]
-    samplers: Annotated[str, typer.Option(help="names of samplers, with commas between them")] = (
-        "pareto,tpe,nsga2,random"
-    )
+    samplers: Annotated[
+        str,
+        typer.Option(
+            help="names of samplers, with commas between them", autocompletion=complete_samplers
+        ),
+    ] = "pareto,tpe,nsga2,random"
     trials: Annotated[
         int,
         typer.Option(
@@ -76,7 +80,8 @@ class BenchmarkOptions:
         names = self.sampler_names
         for name in names:
             if name not in SAMPLERS:
-                raise RunError(f"sampler {name!r} is not one of {', '.join(SAMPLERS)}")
+                hint = suggest_nearest(name, SAMPLERS)
+                raise RunError(f"sampler {name!r}{hint} is not one of {', '.join(SAMPLERS)}")
         if len(set(names)) < len(names):
             raise RunError(f"samplers {self.samplers!r}: at least one, and none twice")
         rungs = self.rungs

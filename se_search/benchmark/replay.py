@@ -26,6 +26,7 @@ from se_search.benchmark.table_file import read_table
 from se_search.errors import RunError, SpaceError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, Stop
+from se_search.report.console import print_files, print_line
 from se_search.run_config import DIRECTIONS
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
@@ -83,13 +84,13 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Benchmark
         _check_epochs(table, options)
     jobs = list_jobs(options)
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(job.seed for job in jobs))
-    _note(console, f"Seeds of the runs, from --seed {options.seed}: {seeds}")
+    print_line(console, f"Seeds of the runs, from --seed {options.seed}: {seeds}")
     replays: dict[Job, Replay] = {}
     with _starter(options.jobs) as start:
         for job, replay in start(jobs):
             replays[job] = replay
             share = truths[replay.table].share(replay.rows[replay.full(options.trials)])
-            _note(
+            print_line(
                 console,
                 f"{len(replays)} of {len(jobs)}: {replay.table}, {replay.arm}, "
                 f"run {replay.run}: {share:.3f}",
@@ -99,7 +100,7 @@ def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Benchmark
     )
     print_benchmark(console, benchmark)
     paths = write_benchmark(options.output, benchmark)
-    _note(console, f"Written: {', '.join(map(str, paths))}")
+    print_files(console, paths)
     return benchmark
 
 
@@ -273,7 +274,3 @@ def _starter(num_jobs: int) -> Iterator[Callable[[list[Job]], Iterator[tuple[Job
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
-
-
-def _note(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

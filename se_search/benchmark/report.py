@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from se_search.benchmark.scores import (
     Curve,
@@ -22,25 +21,30 @@ from se_search.benchmark.scores import (
     score,
     trials_to_reach,
 )
+from se_search.report.console import print_text
+from se_search.report.format import count
+from se_search.report.table import Column, ResultTable
 from se_search.store.files import write_table
 
 ALL_TABLES = "mean of all tables"
 LEVELS = (0.9, 0.95)
-LEGEND = """\
-Hypervolume: of the rows with a full training, as a share of the whole table's; a row's accuracy is
-its mean over all seeds, cost is on a log scale, and the reference is the largest cost and the lower
-quartile of accuracy. In brackets: 95 % bootstrap intervals over runs.
-rows: number of different rows that a run trained. duplicates: trainings whose row and seed an
-earlier trial of the run had, summed over all runs. beyond seeds: trainings of a run for which the
-table has no further seed, so that an earlier accuracy was given again. ms a proposal: the sampler's
-own time, median / mean. trials to reach: median / mean over runs; - if half of the runs / any run
-never reach it.
-precision and recall: of the reported front (by mean observed accuracies) against the true front of
-the rows that the run trained, and of the whole table. optimism: reported minus true accuracy, in
-points."""
-EPOCHS_LEGEND = """\
-A trial is {epochs} epochs, a full training's worth; with rungs they may be spent on several shorter
-trainings."""
+LEGEND = (
+    "Hypervolume: of the rows with a full training, as a share of the whole table's; a row's "
+    "accuracy is its mean over all seeds, cost is on a log scale, and the reference is the largest "
+    "cost and the lower quartile of accuracy. In brackets: 95 % bootstrap intervals over runs.",
+    "rows: number of different rows that a run trained. duplicates: trainings whose row and seed "
+    "an earlier trial of the run had, summed over all runs. beyond seeds: trainings of a run for "
+    "which the table has no further seed, so that an earlier accuracy was given again. ms a "
+    "proposal: the sampler's own time, median / mean. trials to reach: median / mean over runs; - "
+    "if half of the runs / any run never reach it.",
+    "precision and recall: of the reported front (by mean observed accuracies) against the true "
+    "front of the rows that the run trained, and of the whole table. optimism: reported minus true "
+    "accuracy, in points.",
+)
+EPOCHS_LEGEND = (
+    "A trial is {epochs} epochs, a full training's worth; with rungs they may be spent on several "
+    "shorter trainings."
+)
 SCORE_FIELDS = tuple(field.name for field in fields(Score))
 
 
@@ -119,10 +123,10 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
         if benchmark.promoted:
             console.print(promotion_table(benchmark, title, tables))
         console.print(report_table(benchmark, title, tables))
-    legend = [LEGEND]
+    legend = [*LEGEND]
     if benchmark.epochs is not None:
         legend.append(EPOCHS_LEGEND.format(epochs=benchmark.epochs))
-    console.print("\n".join(legend), highlight=False, markup=False, soft_wrap=True)
+    print_text(console, "\n".join(legend))
 
 
 def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
@@ -131,7 +135,6 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
     from se_search.report.figures.curves import draw_curves, prepare_curves
     from se_search.report.figures.style import save
 
-    folder.mkdir(parents=True, exist_ok=True)
     scores = [
         [
             *(replay.table, replay.sampler, replay.promotion, replay.run, replay.seed),
@@ -165,7 +168,7 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
     write_table(paths[1], heading, map(_round, curves))
     num_runs = _num_runs(benchmark)
     note = (
-        f"Mean of {num_runs} runs; the bands are 95 % bootstrap intervals of the mean. "
+        f"Mean of {count(num_runs, 'run')}; the bands are 95 % bootstrap intervals of the mean. "
         "Rows count by their mean accuracy over all seeds."
     )
     if benchmark.epochs is not None:
@@ -175,17 +178,23 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
     return paths + save(figure, folder / "samplers.png")
 
 
-def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> ResultTable:
     """Return a table of the hypervolumes at the checkpoints, and of what was proposed."""
     num_rows = sum(len(benchmark.truths[table].costs) for table in tables)
-    table = Table(
-        title=f"{title}: hypervolume, mean of {_num_runs(benchmark)} runs; {num_rows:,} rows"
+    *earlier, last = benchmark.checkpoints
+    table = ResultTable(
+        [
+            Column("sampler", is_number=False, is_name=True),
+            *(Column(f"at {trials} trials", rank=1) for trials in earlier),
+            Column(f"at {last} trials"),
+            Column("rows", rank=3),
+            Column("duplicates", rank=4),
+            Column("beyond seeds", rank=5),
+            Column("ms a proposal", rank=2),
+        ],
+        title=f"{title}: hypervolume, mean of {count(_num_runs(benchmark), 'run')}; "
+        f"{count(num_rows, 'row')}",
     )
-    table.add_column("sampler")
-    for trials in benchmark.checkpoints:
-        table.add_column(f"at {trials} trials", justify="right")
-    for heading in ("rows", "duplicates", "beyond seeds", "ms a proposal"):
-        table.add_column(heading, justify="right")
     for arm in benchmark.arms:
         curve = benchmark.curve(arm, tables)
         replays = benchmark.select(arm, tables)
@@ -201,13 +210,16 @@ def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -
     return table
 
 
-def reach_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+def reach_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> ResultTable:
     """Return a table of the trials or epochs that an arm takes to another's final hypervolume."""
     unit = "trials" if benchmark.epochs is None else "epochs"
-    table = Table(title=f"{title}: {unit} to reach the final hypervolume of")
-    table.add_column("sampler")
-    for arm in benchmark.arms:
-        table.add_column(arm, justify="right")
+    table = ResultTable(
+        [
+            Column("sampler", is_number=False, is_name=True),
+            *(Column(arm, rank=1) for arm in benchmark.arms),
+        ],
+        title=f"{title}: {unit} to reach the final hypervolume of",
+    )
     for arm in benchmark.arms:
         cells = [
             ""
@@ -219,16 +231,19 @@ def reach_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Tabl
     return table
 
 
-def promotion_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+def promotion_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> ResultTable:
     """Return a table of the epochs that each arm takes, with rungs and without."""
     epochs = benchmark.epochs or 1
     spent = benchmark.checkpoints[-1] * epochs
-    table = Table(title=f"{title}: epochs, of {spent:,}, to reach a hypervolume")
-    table.add_column("sampler")
-    for level in LEVELS:
-        table.add_column(f"of {level:g}", justify="right")
-    for heading in ("that it ends with without rungs", "share of the epochs"):
-        table.add_column(heading, justify="right")
+    table = ResultTable(
+        [
+            Column("sampler", is_number=False, is_name=True),
+            *(Column(f"of {level:g}") for level in LEVELS),
+            Column("that it ends with without rungs", rank=2),
+            Column("share of the epochs", rank=1),
+        ],
+        title=f"{title}: epochs, of {spent:,}, to reach a hypervolume",
+    )
     for arm in benchmark.arms:
         row = [
             _describe_counts(
@@ -246,10 +261,8 @@ def promotion_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> 
     return table
 
 
-def report_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Table:
+def report_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> ResultTable:
     """Return a table of how near the front that a run reports is to the true front."""
-    table = Table(title=f"{title}: the front that a run reports after its last trial")
-    table.add_column("sampler")
     headings = {
         "hypervolume": "reported_hypervolume",
         "precision": "precision",
@@ -257,8 +270,17 @@ def report_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -> Tab
         "of the table: precision": "table_precision",
         "recall ": "table_recall",
     }
-    for heading in (*headings, "optimism"):
-        table.add_column(heading.strip(), justify="right")
+    ranks = (0, 2, 1, 4, 3, 0)
+    table = ResultTable(
+        [
+            Column("sampler", is_number=False, is_name=True),
+            *(
+                Column(heading.strip(), rank=rank)
+                for heading, rank in zip((*headings, "optimism"), ranks, strict=True)
+            ),
+        ],
+        title=f"{title}: the front that a run reports after its last trial",
+    )
     for arm in benchmark.arms:
         last = [
             found

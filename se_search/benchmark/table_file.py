@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.benchmark.table import TableSpace
-from se_search.errors import SpaceError
+from se_search.errors import SpaceError, explain
 from se_search.space.schema import Choice
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     except ImportError as cause:
         raise SpaceError(f"table {path}: to read it pandas needs pyarrow") from cause
     except (OSError, ValueError) as cause:  # ValueError: pandas' parsers and Unicode
-        raise SpaceError(f"table {path} can't be read: {cause}") from cause
+        raise SpaceError(f"table {path} can't be read: {explain(cause)}") from cause
     frame.columns = [str(name).strip() for name in frame.columns]
     twins = frame.columns[frame.columns.duplicated()]
     if len(twins):

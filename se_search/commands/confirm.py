@@ -27,6 +27,7 @@ from se_search.execution.signals import StopSignals
 from se_search.record import Assignment
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
+from se_search.report.format import count
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.space.designs import collect_designs
@@ -91,14 +92,15 @@ def confirm(
         records = read_records(folder.database)
         chosen = choose_candidates(options.candidates, run.backbone, posterior)
         planned = plan_round(run, chosen, records, options)
-        _note_choice(planned, run.backbone, note)
         candidates = [Candidate.parse(c.candidate, run.backbone) for c in planned.chosen]
         assignments = list_assignments(candidates, planned.seeds, run.epochs)
         before = read_trainings(folder).keys()
         rounds = begin_round(read_rounds(folder), planned)
         session = None
         if any(id_of(assignment) not in before for assignment in assignments):
+            # What can't be done is refused before any work is announced.
             refuse_other_backbone(folder, run, recorded)
+            _note_choice(planned, run.backbone, note)
             request = make_request(run, recorded, folder, collect_designs(candidates))
             session = open_session(request, note)
             run = complete(run, session)
@@ -156,7 +158,7 @@ def _note_choice(planned: Round, backbone: Backbone, note: Note) -> None:
         )
     seeds = planned.seeds
     note(
-        f"Confirming {len(planned.chosen)} candidates with {len(seeds)} fresh "
+        f"Confirming {count(len(planned.chosen), 'candidate')} with {len(seeds)} fresh "
         + (f"seed, {seeds[0]:,}" if len(seeds) == 1 else f"seeds, {seeds[0]:,} to {seeds[-1]:,}")
     )
 

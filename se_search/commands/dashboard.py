@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from se_search.errors import RunError
+from se_search.errors import RunError, explain
 from se_search.store.run_folder import RunFolder
 
 HOST = "127.0.0.1"
@@ -33,10 +33,16 @@ def serve_dashboard(folder: RunFolder, port: int, announce: Callable[[str], None
             probe.bind((HOST, port))
         except OSError as cause:
             raise RunError(
-                f"port {port} of {HOST} is taken ({cause}); take another --port"
+                f"port {port} of {HOST} is taken ({explain(cause)}); take another --port"
             ) from cause
     from optuna_dashboard import run_server
 
+    from se_search.store.database import explaining_errors, open_for_writing
+
     announce(f"Optuna dashboard of {folder.path}: http://{HOST}:{port}/ (Ctrl-C ends it)")
     announce(f"From another machine: ssh -L {port}:{HOST}:{port} this-machine")
-    run_server(f"sqlite:///{folder.database.absolute()}", host=HOST, port=port)
+    with (
+        explaining_errors(folder.database, "can't be opened for the dashboard"),
+        open_for_writing(folder.database) as database,
+    ):
+        run_server(database.storage, host=HOST, port=port)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
+from se_search.completion import complete_backbone, complete_space
 from se_search.errors import SESearchError
 from se_search.execution.options import AllowCode, Sites
-from se_search.report.console import make_console
+from se_search.report.console import make_console, print_files, print_line, print_text
+from se_search.report.json_text import to_json
+from se_search.terminal import one_line, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +24,15 @@ if TYPE_CHECKING:
     from se_search.space.allowed import AllowedCandidates
     from se_search.space.bound import BoundSpace
 
-SpaceOption = Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")]
-SpaceArgument = Annotated[
-    str, typer.Argument(help="name of a shipped space, or path of a YAML file")
-]
+SPACE_HELP = "name of a shipped space, or path of a YAML file"
+SpaceOption = Annotated[str, typer.Option(help=SPACE_HELP, autocompletion=complete_space)]
+SpaceArgument = Annotated[str, typer.Argument(help=SPACE_HELP, autocompletion=complete_space)]
 BackboneOption = Annotated[
     str,
-    typer.Option(help="as resnet50; one of torchvision, timm or the paper, or module:callable"),
+    typer.Option(
+        help="as resnet50; one of torchvision, timm or the paper, or module:callable",
+        autocompletion=complete_backbone,
+    ),
 ]
 ImageSizeOption = Annotated[int | None, typer.Option(help="pixels; default: 28 or 224")]
 ClassesOption = Annotated[int | None, typer.Option(help="default: 10 or 1000")]
@@ -36,12 +41,14 @@ MAX_ROWS = 1_000  # of a table that is printed
 MAX_FILE_ROWS = 2_000_000  # 2 GB of memory
 
 
-def add_network_commands(app: typer.Typer) -> None:
-    """Add ``cost``, ``show`` and ``spaces`` to a command line."""
+def add_network_commands(app: typer.Typer, group: type[TyperGroup]) -> None:
+    """Add ``cost``, ``show`` and ``spaces`` to a command line, whose groups are of a class."""
     app.command("cost")(print_costs)
     app.command("show")(show_candidate)
     spaces = typer.Typer(
-        help="The search spaces that come with se-search.", invoke_without_command=True
+        cls=group,
+        help="The search spaces that come with se-search.",
+        invoke_without_command=True,
     )
     spaces.callback()(list_spaces)
     spaces.command("show")(print_space)
@@ -80,15 +87,18 @@ def print_costs(
         if csv is not None:
             codes = _list_codes(allowed, MAX_FILE_ROWS, "a file")
             write_cost_csv(csv, allowed.space, codes)
-            text = f"Written: {csv}, {len(codes):,} candidates"
-            make_console().print(text, highlight=False, soft_wrap=True)
+            if as_json:
+                say(to_json({"written": str(csv), "candidates": len(codes)}))
+                return
+            text = f"Written: {one_line(str(csv))}, {len(codes):,} candidates"
+            print_line(make_console(), text)
             return
         at_most = MAX_FILE_ROWS if as_json else MAX_ROWS
         place = "JSON" if as_json else "a table (--csv FILE takes more)"
         codes = _list_codes(allowed, at_most, place)
         candidates = [allowed.space.with_codes(row) for row in codes]
     if as_json:
-        print(json.dumps(cost_rows(candidates), indent=1))
+        say(to_json(cost_rows(candidates), indent=1))
         return
     console = make_console()
     console.print(cost_table(described, candidates))
@@ -122,10 +132,10 @@ def show_candidate(
     )
     parsed = Candidate.parse(candidate, described)
     console = make_console()
-    console.print(headline(parsed), highlight=False, soft_wrap=True)
+    print_text(console, headline(parsed))
     console.print(placement_table(parsed))
     files = save(draw_placement(prepare_placement(parsed)), output)
-    console.print(f"Written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
+    print_files(console, files)
 
 
 def list_spaces(
@@ -142,7 +152,7 @@ def list_spaces(
 
     rows = list_sizes(_describe(backbone, None, None, sites, allow_code))
     if as_json:
-        print(json.dumps(rows, indent=1))
+        say(to_json(rows, indent=1))
     else:
         make_console().print(sizes_table(rows, backbone))
 
@@ -164,7 +174,7 @@ def print_schema() -> None:
     """Print the JSON Schema of a space file, for editors."""
     from se_search.space.schema import space_schema
 
-    print(space_schema(), end="")
+    say(space_schema().rstrip("\n"))
 
 
 def _describe(

@@ -9,6 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from se_search.completion import (
+    complete_backbone,
+    complete_data,
+    complete_recipe,
+    complete_sampler,
+    complete_space,
+)
 from se_search.errors import RunError
 from se_search.execution.options import (
     Accelerator,
@@ -30,25 +37,37 @@ class SearchOptions:
         RunError: a number is below its limit, or two options contradict each other.
     """
 
-    space: Annotated[str, typer.Option(help="name of a shipped space, or path of a YAML file")] = (
-        "stages_ratio"
-    )
+    space: Annotated[
+        str,
+        typer.Option(
+            help="name of a shipped space, or path of a YAML file", autocompletion=complete_space
+        ),
+    ] = "stages_ratio"
     trials: Annotated[
         int, typer.Option(help="trials that the run is to have, earlier commands' included"),
         AtLeast(1),
     ] = 200  # fmt: skip
     backbone: Annotated[
         str,
-        typer.Option(help="as resnet50; one of torchvision, timm or the paper, or module:callable"),
+        typer.Option(
+            help="as resnet50; one of torchvision, timm or the paper, or module:callable",
+            autocompletion=complete_backbone,
+        ),
     ] = "resnet20_bottleneck"
     data: Annotated[
         str,
-        typer.Option(help="fashion_mnist, cifar10, cifar100, digits, folder:PATH or imagenet:PATH"),
+        typer.Option(
+            help="fashion_mnist, cifar10, cifar100, digits, folder:PATH or imagenet:PATH",
+            autocompletion=complete_data,
+        ),
     ] = "fashion_mnist"
     data_dir: DataDir = None
-    recipe: Annotated[str, typer.Option(help="quick, cifar, imagenet, or path of a YAML file")] = (
-        "quick"
-    )
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="quick, cifar, imagenet, or path of a YAML file", autocompletion=complete_recipe
+        ),
+    ] = "quick"
     epochs: Annotated[
         int | None,
         typer.Option(help="instead of the recipe's; the schedule is fitted to it"),
@@ -62,7 +81,10 @@ class SearchOptions:
     objectives: Annotated[str, typer.Option(help="accuracy with params and/or macs")] = (
         "accuracy,params"
     )
-    sampler: Annotated[str, typer.Option(help="pareto, tpe, nsga2, random or grid")] = "pareto"
+    sampler: Annotated[
+        str,
+        typer.Option(help="pareto, tpe, nsga2, random or grid", autocompletion=complete_sampler),
+    ] = "pareto"
     promotion: Annotated[
         str,
         typer.Option(

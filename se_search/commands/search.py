@@ -18,7 +18,7 @@ from se_search.commands.settings import (
     record_settings,
 )
 from se_search.cost import count_cost, find_allowed
-from se_search.errors import RunChangedError, RunError
+from se_search.errors import RunChangedError, RunError, suggest_nearest
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
@@ -74,7 +74,8 @@ def search(
         SESearchError: something that was asked for is not there; each kind has its class.
     """
     if options.sampler not in SAMPLERS:
-        raise RunError(f"sampler {options.sampler!r} is not one of {', '.join(SAMPLERS)}")
+        hint = suggest_nearest(options.sampler, SAMPLERS)
+        raise RunError(f"sampler {options.sampler!r}{hint} is not one of {', '.join(SAMPLERS)}")
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
@@ -285,7 +286,7 @@ def _search(
     gain = None
     store = TrialStore(folder.database, run.objectives, run.directions)
     try:
-        with StopSignals(display.note) as stop:
+        with store.explaining_errors(), StopSignals(display.note) as stop:
             ending = run_search(
                 space=allowed.space,
                 store=store,

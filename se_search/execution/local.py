@@ -7,6 +7,7 @@ training.
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -221,6 +222,10 @@ def _redirect_output(log: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    # A network may print any sign, whatever the terminal that the search was started from takes.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _describe_error(error: BaseException) -> str:

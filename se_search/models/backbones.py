@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import torchvision
 from torch import nn
 from torchvision.models import resnet
 
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, suggest_nearest
 from se_search.models.cifar_nets import CIFAR_NETS
 from se_search.models.inception import INCEPTION_NETS
 from se_search.models.initialisation import initialise_convolutions
@@ -74,9 +73,9 @@ def torchvision_name(name: str) -> str:
     bare = name.removeprefix(TORCHVISION)
     known = torchvision.models.list_models(module=torchvision.models)
     if bare not in known:
-        close = difflib.get_close_matches(bare, known)
-        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        raise BackboneError(f"backbone {name!r}: torchvision has no network {bare!r}{hint}")
+        raise BackboneError(
+            f"backbone {name!r}: torchvision has no network {bare!r}{suggest_nearest(bare, known)}"
+        )
     return bare
 
 
@@ -152,8 +151,7 @@ def timm_name(name: str) -> str:
     known = timm.list_models() if name != bare else [*BACKBONES, *timm.list_models()]
     known = list(dict.fromkeys(known))  # a name of both libraries is suggested once
     longer = [other for other in known if bare and other.startswith(bare)]
-    close = longer[:5] or difflib.get_close_matches(bare, known)
-    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+    hint = suggest_nearest(bare, known) or suggest_nearest(bare, longer, at_least=0.0)
     allowed = ", ".join(BACKBONE_NAMES)
     raise BackboneError(
         f"backbone {name!r}{hint} is not one of {allowed}, and neither another network of "

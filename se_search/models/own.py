@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import os
@@ -13,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, suggest_nearest
 from se_search.models.names import TORCHVISION
 from se_search.models.own_source import searched_folders
 
@@ -82,8 +81,7 @@ def _import(name: str, allow_code: bool) -> Callable[..., Any]:
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            close = difflib.get_close_matches(part, dir(found))
-            hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+            hint = suggest_nearest(part, dir(found))
             raise BackboneError(f"backbone {name!r}: {module_name} has no {attribute}{hint}")
         found = getattr(found, part)
     if not callable(found):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import nn
 
 from se_search.backbone import Integration
 from se_search.config import StrictModel, read_yaml
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, suggest_nearest
 from se_search.yaml_values import find_line
 
 Attach = tuple[Mapping[Integration, tuple[str, str]], ...]
@@ -150,8 +149,7 @@ def _check_paths(
     for number, site in enumerate(sites):
         for integration, (path, _) in site.points.items():
             if path not in known:
-                close = difflib.get_close_matches(path, known)
-                hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+                hint = suggest_nearest(path, known)
                 raise BackboneError(
                     f"{where(number, integration)}: {integration}: {type(model).__name__} has no "
                     f"module {path!r}{hint}"

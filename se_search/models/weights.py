@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, explain
 
 # Auxiliary classifiers, which some networks have during their training only.
 AUXILIARY = re.compile(r"(aux\d?|AuxLogits)\.")
@@ -90,7 +90,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors, and is not read, because that could run code"
         ) from error
     except Exception as error:  # each format has its own errors for files of another format
-        raise BackboneError(f"{path} can't be read as weights: {error}") from error
+        raise BackboneError(f"{path} can't be read as weights: {explain(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -144,7 +144,7 @@ def find_weights(text: str, backbone: str) -> Path:
             )
         except (OSError, RuntimeError) as error:
             raise BackboneError(
-                f"the weights of {backbone} can't be downloaded from {url}: {error}; "
+                f"the weights of {backbone} can't be downloaded from {url}: {explain(error)}; "
                 f"put the file at {path}, or name it with --weights"
             ) from error
     return path

@@ -7,7 +7,7 @@ that the run has not recorded says so, and is left to the run's authors.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import Any
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.report.format import count
+from se_search.shell import join_words
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_text
+from se_search.terminal import one_line
 
 UNKNOWN = "The run has not recorded this"
 SOURCE = (
@@ -66,7 +68,7 @@ def write_checklist(
     """
     identity = config["identity"]
     lines = [
-        f"# Checklist: {identity['backbone']['name']} on {identity['data']['name']}",
+        f"# Checklist: {identity['backbone']['name']} on {_code(identity['data']['name'])}",
         "",
         SOURCE,
     ]
@@ -86,14 +88,14 @@ def list_items(
             Item("Command line.", _describe_command(config)),
             Item(
                 "Training pipeline.",
-                f"One for all candidates, recipe `{search.get('recipe', '?')}` with the hash "
+                f"One for all candidates, recipe {_code(search.get('recipe', '?'))} with the hash "
                 f"`{search.get('recipe_hash', '?')}` and {count(identity['epochs'], 'epoch')}: "
                 f"{_describe_recipe(identity['recipe'])}. `config.yaml` has all of it",
             ),
             Item(
                 "Search space.",
-                f"`{search.get('space', '?')}`, granularity {identity['space']['granularity']}; "
-                "`config.yaml` has all of it",
+                f"{_code(search.get('space', '?'))}, granularity "
+                f"{identity['space']['granularity']}; `config.yaml` has all of it",
             ),
             Item("Protocol.", _describe_identity(config)),
             Item(
@@ -175,7 +177,7 @@ def _describe_versions(config: Mapping[str, Any]) -> str | None:
 
 def _describe_command(config: Mapping[str, Any]) -> str | None:
     command = config.get("command")
-    return f"`{shlex.join(command)}`" if command else None
+    return _code(join_words(command)) if command else None
 
 
 def _describe_recipe(recipe: Mapping[str, Any]) -> str:
@@ -201,7 +203,7 @@ def _describe_identity(config: Mapping[str, Any]) -> str | None:
 def _describe_data(identity: Mapping[str, Any]) -> str:
     data = identity["data"]
     return (
-        f"`{data['name']}`, {data['num_classes']} classes, {data['channels']} x "
+        f"{_code(data['name'])}, {data['num_classes']} classes, {data['channels']} x "
         f"{data['image_size']} x {data['image_size']} pixels: {data['train']:,} images train, "
         f"{data['validation']:,} validate, {data['test']:,} test. "
         f"{_describe_validation(identity)}. A constant answer is right on "
@@ -328,6 +330,14 @@ def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) 
     if rounds:
         text += f", {count(len(rounds[-1].failures), 'training')} of the last confirmation"
     return text
+
+
+def _code(text: str) -> str:
+    """Return a text as inline code of Markdown, whatever is in it (CommonMark, section 6.1)."""
+    line = one_line(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    gap = " " if "`" in line else ""
+    return f"{fence}{gap}{line}{gap}{fence}"
 
 
 def _seconds(parts: Iterable[float]) -> str:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from se_search.analysis.confirmation import (
     Confirmation,
     Confirmed,
     Gain,
 )
+from se_search.report.console import print_files, print_text
 from se_search.report.format import count, number, percent, points, role_marks
+from se_search.report.table import Column, ResultTable
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
@@ -23,29 +24,41 @@ from se_search.store.run_folder import RunFolder
 GAIN_FIELDS = tuple(field.name for field in fields(Gain))
 
 
-def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> list[Path]:
-    """Write the CSV file and the figure of the last confirmation; return the files of its result.
+def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> None:
+    """Write the CSV file and the figure of the last confirmation, if it has a result.
+
+    Raises:
+        UnwritableError: a file can't be written.
+    """
+    for write, path, *contents in list_confirmation_files(folder, rounds):
+        write(path, *contents)
+
+
+def list_confirmation_files(folder: RunFolder, rounds: Sequence[Round]) -> list[tuple[Any, ...]]:
+    """Return for each file of the last confirmation what writes it, its path, and its contents.
 
     The CSV file has a row for each candidate, cheapest first; accuracies are shares (0..1).
     """
     last = rounds[-1] if rounds else None
     if last is None or last.result is None:
         return []
-    rows = [_flatten(candidate) for candidate in last.result.candidates]
-    write_table(folder.confirmation_csv, list(rows[0]), rows)
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.confirmation import draw_confirmation, prepare_confirmation
-    from se_search.report.figures.style import save
+    from se_search.report.figures.style import save_one
 
-    save(draw_confirmation(prepare_confirmation(last)), folder.confirmation_png)
-    return _list_files(folder)
+    rows = [_flatten(candidate) for candidate in last.result.candidates]
+    figure = draw_confirmation(prepare_confirmation(last))
+    return [
+        (save_one, folder.confirmation_png, figure),
+        (save_one, folder.confirmation_pdf, figure),
+        (write_table, folder.confirmation_csv, list(rows[0]), rows),
+    ]
 
 
 def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
     """Print the last confirmation and the paths of its files, if it has a result."""
     if print_result(console, rounds):
-        text = f"Written: {', '.join(map(str, _list_files(folder)))}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_files(console, _list_files(folder))
 
 
 def _list_files(folder: RunFolder) -> list[Path]:
@@ -61,8 +74,7 @@ def print_result(console: Console, rounds: Sequence[Round]) -> bool:
     if last is None or last.result is None:
         return False
     console.print(confirmation_table(last))
-    text = "\n".join(confirmation_sentences(rounds))
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    print_text(console, "\n".join(confirmation_sentences(rounds)))
     return True
 
 
@@ -77,16 +89,23 @@ def confirmation_event(folder: RunFolder, rounds: Sequence[Round]) -> dict[str, 
     }
 
 
-def confirmation_table(last: Round) -> Table:
+def confirmation_table(last: Round) -> ResultTable:
     """Lay a confirmation out for a terminal, cheapest candidate first."""
     assert last.result is not None
-    table = Table(
+    table = ResultTable(
+        [
+            Column("SE (stage:squeeze width)", is_number=False),
+            Column("search (n)", rank=4),
+            Column("fresh (n)"),
+            Column("too good", rank=5),
+            Column("test", rank=2),
+            Column("test - no SE"),
+            Column("p", rank=1),
+            Column("front?", rank=3),
+        ],
         title=f"Confirmation: trained again with {count(len(last.seeds), 'fresh seed')} "
-        f"(from {last.seeds[0]:,}), {count(last.epochs, 'epoch')} each"
+        f"(from {last.seeds[0]:,}), {count(last.epochs, 'epoch')} each",
     )
-    table.add_column("SE (stage:squeeze width)")
-    for heading in ("search (n)", "fresh (n)", "too good", "test", "test - no SE", "p", "front?"):
-        table.add_column(heading, justify="right")
     for candidate in last.result.candidates:
         table.add_row(
             f"{candidate.placement}{role_marks(candidate.roles)}",
@@ -132,8 +151,9 @@ def _describe_front(result: Confirmation) -> list[str]:
         else f" Allowing for the noise that is left, {sure} of them are there more likely than not."
     )
     return [
-        f"{there} of the {len(members)} members of the search's front are on the front of the "
-        f"fresh means{gone}.{likely} The cheapest candidate is on every front."
+        f"{there} of {count(len(members), 'member')} of the search's front "
+        f"{'is' if there == 1 else 'are'} on the front of the fresh means{gone}.{likely} The "
+        "cheapest candidate is on every front."
     ]
 
 

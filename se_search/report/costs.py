@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
+from se_search.report.table import Column, ResultTable
 from se_search.space.bound import BoundSpace
 from se_search.store.files import write_table
 
@@ -76,20 +76,25 @@ def write_cost_csv(path: Path, bound: BoundSpace, codes: NDArray[np.int16]) -> N
     write_table(path, columns, rows)
 
 
-def cost_table(backbone: Backbone, candidates: Sequence[Candidate]) -> Table:
+def cost_table(backbone: Backbone, candidates: Sequence[Candidate]) -> ResultTable:
     """Lay out total and added costs, and the parameters that SE adds in each stage."""
     uncounted = ", ".join(backbone.uncounted) or "none"
-    table = Table(
+    table = ResultTable(
+        [
+            Column("SE placement (stage:squeeze width)", is_number=False),
+            Column("params"),
+            Column("added", rank=1),
+            Column("added %", rank=2),
+            Column("MACs", rank=1),
+            Column("added MACs", rank=3),
+            Column("MACs %", rank=4),
+            *(Column(f"+ stage {stage}", rank=5) for stage in backbone.stages),
+        ],
         title=f"{backbone.name}, {backbone.in_channels} x {backbone.image_size} x "
         f"{backbone.image_size} pixels, {backbone.num_classes} classes",
         caption="MACs as fvcore counts them (1 a multiply-add, 2 an element of batch norm), and 1 "
         f"an element for the SE blocks' pooling, gates and scaling. Not counted: {uncounted}.",
     )
-    table.add_column("SE placement (stage:squeeze width)")
-    for heading in ("params", "added", "added %", "MACs", "added MACs", "MACs %"):
-        table.add_column(heading, justify="right")
-    for stage in backbone.stages:
-        table.add_column(f"+ stage {stage}", justify="right")
     for candidate in candidates:
         cost = count_cost(candidate)
         table.add_row(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,9 @@ from rich.console import Console
 
 from se_search.record import ENDED_WELL, Progress, TrialRecord
 from se_search.report.confirmation import print_result
-from se_search.report.console import make_console
+from se_search.report.console import make_console, print_files, print_line, print_text
+from se_search.report.event import front_fields
+from se_search.report.json_text import to_json
 from se_search.report.run_report import (
     Findings,
     front_caution,
@@ -23,7 +24,11 @@ from se_search.report.run_report import (
     rungs_table,
 )
 from se_search.store.run_folder import RunFolder
+from se_search.terminal import say
 
+BAR_WIDTH = 24  # columns of the terminal, as all that follow
+TIMES_WIDTH = 28  # of the time that has passed, the time left and the gaps
+WITH_BAR = 110  # a narrower terminal shows no bar: its facts tell more
 ENDED = (*ENDED_WELL, "FAIL")
 
 
@@ -75,25 +80,19 @@ class JsonDisplay(QuietDisplay):
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front."""
-        credible = findings.credible
-        area = credible.hypervolume
         rungs = {"rungs": [asdict(rung) for rung in findings.rungs]} if findings.rungs else {}
         self._print(
             {
                 "event": "end",
                 "run": str(folder.path),
-                "front": [candidate.flat() for candidate in credible.front],
-                "credible_set": [candidate.summary.key for candidate in credible.credible_set],
-                "hypervolume": None if area is None else asdict(area),
-                "reference_accuracy": credible.reference,
-                "without_model": credible.reason,
+                **front_fields(findings.credible),
                 "expected_gain": findings.gain,
                 **rungs,
             }
         )
 
     def _print(self, event: dict[str, Any]) -> None:
-        print(json.dumps(event), flush=True)
+        say(to_json(event))
 
 
 class PlainDisplay(QuietDisplay):
@@ -106,7 +105,7 @@ class PlainDisplay(QuietDisplay):
 
     def note(self, text: str) -> None:
         """Print the text."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_line(self._console, text)
 
     def scanning(self, done: int, total: int) -> None:
         """Print a line to stderr, if reading takes seconds."""
@@ -130,10 +129,10 @@ class LiveDisplay(PlainDisplay):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._bar = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(bar_width=24),
+            bars.TextColumn("{task.description}", markup=False),
+            *([bars.BarColumn(bar_width=BAR_WIDTH)] if console.width >= WITH_BAR else []),
             bars.TimeElapsedColumn(),
-            bars.TextColumn("{task.fields[left]}"),
+            bars.TextColumn("{task.fields[left]}", markup=False),
             console=console,
         )
         self._task: bars.TaskID | None = None
@@ -146,7 +145,7 @@ class LiveDisplay(PlainDisplay):
             self._bar.start()
         self._bar.update(
             self._task,
-            description=_summarize(progress),
+            description=_summarize(progress, self._room()),
             total=progress.total,
             completed=progress.completed + progress.failed,
             left=self._clock.time_left().removeprefix(", "),
@@ -159,6 +158,11 @@ class LiveDisplay(PlainDisplay):
         """Stop the bar."""
         self._bar.stop()
 
+    def _room(self) -> int:
+        """Return the columns of the terminal that a line has beside the bar and the times."""
+        width = self._console.width
+        return width - TIMES_WIDTH - (BAR_WIDTH + 1 if width >= WITH_BAR else 0)
+
 
 def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
     """Return the display for the options ``--quiet`` and ``--json``, and for where output goes."""
@@ -167,7 +171,9 @@ def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
     if quiet:
         return QuietDisplay()
     console = make_console()
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+    # A terminal that can't go back to the start of a line ("dumb") takes lines, as a file does.
+    is_live = console.file.isatty() and not console.is_dumb_terminal
+    return LiveDisplay(console) if is_live else PlainDisplay(console)
 
 
 class ScanLines:
@@ -222,17 +228,17 @@ def print_findings(console: Console, findings: Findings) -> None:
     """Print the front as a table, what it and the rungs rest on, and where everything lies."""
     if findings.credible.candidates:
         console.print(front_table(findings.credible))
-        _print_text(console, front_caution(findings.credible, findings.run))
+        print_text(console, front_caution(findings.credible, findings.run))
     else:
-        console.print("No full training has ended yet, so there is no front.")
+        print_text(console, "No full training has ended yet, so there is no front.")
     if findings.rungs:
         console.print(rungs_table(findings.rungs))
-        _print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
+        print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
     if findings.gain is not None and findings.credible.is_modelled:
-        _print_text(console, _describe_gain(findings.gain, findings.tolerance))
+        print_text(console, _describe_gain(findings.gain, findings.tolerance))
     if findings.rounds:
         print_result(console, findings.rounds)
-    _print_text(console, f"Written: {', '.join(map(str, findings.files))}")
+    print_files(console, findings.files, findings.unwritten)
 
 
 def _describe_gain(gain: float, tolerance: float) -> str:
@@ -242,10 +248,6 @@ def _describe_gain(gain: float, tolerance: float) -> str:
         f"{settled} the most promising candidate exactly would raise the front by "
         f"{100 * gain:.3f} points of accuracy in the mean over its costs, as the model expects."
     )
-
-
-def _print_text(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _describe(record: TrialRecord) -> str:
@@ -261,11 +263,20 @@ def _describe(record: TrialRecord) -> str:
     return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
 
 
-def _summarize(progress: Progress) -> str:
+def _summarize(progress: Progress, room: int | None = None) -> str:
+    """Say how far the search has come, in as many columns of the terminal as there are.
+
+    Facts are left out, the least important first; how many trials there are is always told.
+    """
     best = progress.best_accuracy
     shorter = f" ({progress.shorter} short)" if progress.shorter else ""
-    return (
-        f"{progress.completed + progress.failed} of {progress.total} trials{shorter}, "
-        f"{progress.running} running, {progress.failed} failed, "
-        f"best {'-' if best is None else f'{100 * best:.2f} %'}, front {progress.front_size}"
-    )
+    facts = {
+        f"{progress.completed + progress.failed} of {progress.total} trials{shorter}": 0,
+        f"{progress.running} running": 4,
+        f"{progress.failed} failed": 2,
+        f"best {'-' if best is None else f'{100 * best:.2f} %'}": 1,
+        f"front {progress.front_size}": 3,
+    }
+    while room is not None and len(facts) > 1 and len(", ".join(facts)) > room:
+        del facts[max(facts, key=lambda fact: facts[fact])]
+    return ", ".join(facts)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.effects import Effect, Effects, analyze_effects
-from se_search.report.format import interval, number
-from se_search.store.files import write_table
+from se_search.errors import UnwritableError
+from se_search.report.console import print_files, print_text
+from se_search.report.format import count, interval, number
+from se_search.report.table import Column, ResultTable
+from se_search.store.files import WrittenFiles, describe_unwritten, write_table
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
@@ -26,10 +28,11 @@ MAX_CONTRASTS = 20  # rows of a family; of a larger family those are shown that 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The effects of a run, and the files that hold them."""
+    """The effects of a run, the files that hold them, and the files that can't be written."""
 
     effects: Effects
     files: tuple[Path, ...]
+    unwritten: tuple[UnwritableError, ...] = ()
 
 
 def write_effects(folder: RunFolder) -> Written:
@@ -42,10 +45,9 @@ def write_effects(folder: RunFolder) -> Written:
     """
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.effects import draw_effects, prepare_effects
-    from se_search.report.figures.style import save
+    from se_search.report.figures.style import save_one
 
     effects = analyze_effects(read_records(folder.database), read_space(folder))
-    write_table(folder.effects_csv, FIELDS, effect_rows(effects))
     figure = draw_effects(
         prepare_effects(
             shown_effects(effects),
@@ -53,7 +55,11 @@ def write_effects(folder: RunFolder) -> Written:
             note=describe_figure(effects),
         )
     )
-    return Written(effects, (*save(figure, folder.effects_png), folder.effects_csv))
+    files = WrittenFiles()
+    for path in (folder.effects_png, folder.effects_pdf):
+        files.attempt(save_one, path, figure)
+    files.attempt(write_table, folder.effects_csv, FIELDS, effect_rows(effects))
+    return Written(effects, tuple(files.written), tuple(files.unwritten))
 
 
 def effect_rows(effects: Effects) -> list[dict[str, Any]]:
@@ -84,6 +90,7 @@ def effects_event(written: Written) -> dict[str, Any]:
         "notes": list(effects.notes),
         "effects": effect_rows(effects),
         "files": [str(path) for path in written.files],
+        "unwritten": describe_unwritten(written.unwritten),
     }
 
 
@@ -97,18 +104,25 @@ def print_effects(console: Console, written: Written) -> None:
     ):
         if shown := _select(members):
             console.print(contrast_table(shown, title))
-    text = [caution(effects), f"Written: {', '.join(str(path) for path in written.files)}"]
-    console.print("\n".join(text), highlight=False, markup=False, soft_wrap=True)
+    print_text(console, caution(effects))
+    print_files(console, written.files, written.unwritten)
 
 
-def main_table(main: Sequence[Effect]) -> Table:
+def main_table(main: Sequence[Effect]) -> ResultTable:
     """Lay out the gain of each level beside its cost, slot after slot."""
-    table = Table(title="What SE contributes: points of accuracy against no SE in the slot")
-    for heading in ("slot", "level"):
-        table.add_column(heading)
-    headings = ("gain (95 %)", "p (Holm)", "candidates", "trainings", "added %", "points per 1 %")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table = ResultTable(
+        [
+            Column("slot", is_number=False, is_name=True),
+            Column("level", is_number=False),
+            Column("gain (95 %)"),
+            Column("p (Holm)", rank=1),
+            Column("candidates", rank=4),
+            Column("trainings", rank=5),
+            Column("added %", rank=3),
+            Column("points per 1 %", rank=2),
+        ],
+        title="What SE contributes: points of accuracy against no SE in the slot",
+    )
     slot = None
     for effect in main:
         if slot not in (None, effect.slot):
@@ -128,12 +142,18 @@ def main_table(main: Sequence[Effect]) -> Table:
     return table
 
 
-def contrast_table(effects: Sequence[Effect], title: str) -> Table:
+def contrast_table(effects: Sequence[Effect], title: str) -> ResultTable:
     """Lay out interactions, or contrasts at equal cost."""
-    table = Table(title=title)
-    table.add_column("what")
-    for heading in ("points (95 %)", "p (Holm)", "candidates", "trainings"):
-        table.add_column(heading, justify="right")
+    table = ResultTable(
+        [
+            Column("what", is_number=False),
+            Column("points (95 %)"),
+            Column("p (Holm)", rank=1),
+            Column("candidates", rank=2),
+            Column("trainings", rank=3),
+        ],
+        title=title,
+    )
     for effect in effects:
         table.add_row(
             _name(effect),
@@ -168,8 +188,9 @@ def caution(effects: Effects) -> str:
         else f", candidates deviate from the sum of their effects by {effects.candidate_sd:.2f}"
     )
     lines.append(
-        f"{effects.num_trainings} full trainings of {effects.num_candidates} candidates; {seeds}"
-        f"{deviation}; {effects.freedom} degrees of freedom."
+        f"{count(effects.num_trainings, 'full training')} of "
+        f"{count(effects.num_candidates, 'candidate')}; {seeds}{deviation}; degrees of freedom: "
+        f"{effects.freedom}."
     )
     if any(len(family) > MAX_CONTRASTS for family in (effects.interactions, effects.matched)):
         lines.append(
@@ -177,12 +198,13 @@ def caution(effects: Effects) -> str:
             "shown; effects.csv has all."
         )
     if effects.num_short:
-        lines.append(f"{effects.num_short} shorter trainings are not used.")
+        verb = "is" if effects.num_short == 1 else "are"
+        lines.append(f"{count(effects.num_short, 'shorter training')} {verb} not used.")
     lines += effects.notes
     missing = [effect for effect in (*effects.main, *effects.interactions) if effect.gain is None]
     if missing:
         lines.append(
-            f"{len(missing)} effects can't be told from others by these candidates: "
+            f"{count(len(missing), 'effect')} can't be told from others by these candidates: "
             + ", ".join(f"{effect.slot} {effect.level}" for effect in missing[:8])
             + (", ..." if len(missing) > 8 else "")
             + "."
@@ -215,7 +237,8 @@ def describe_figure(effects: Effects) -> str:
         else ""
     )
     return (
-        f"{effects.num_trainings:,} trainings of {effects.num_candidates:,} candidates; bars are "
+        f"{count(effects.num_trainings, 'training')} of "
+        f"{count(effects.num_candidates, 'candidate')}; bars are "
         f"95 % intervals of each effect by itself.{left_out}"
     )
 

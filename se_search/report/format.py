@@ -17,8 +17,24 @@ def number(value: float | None, form: str = ".2f", unknown: str = UNKNOWN) -> st
 
 
 def percent(share: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:
-    """Format a share (0..1) in per cent, without the sign: ``93.12`` or ``93.12 ± 0.21``."""
-    return unknown if share is None else f"{100 * share:.2f}{_spread(error)}"
+    """Format a share (0..1) in per cent, without the sign: ``93.12`` or ``93.12 ± 0.21``.
+
+    An interval that would leave 0 to 100 per cent ends there, and is written by its ends.
+    """
+    if share is None or error is None:
+        return unknown if share is None else f"{100 * share:.2f}"
+    return percent_interval(share, max(0.0, share - error), min(1.0, share + error))
+
+
+def percent_interval(share: float, low: float, high: float) -> str:
+    """Format a share (0..1) with its interval in per cent: ``93.12 ± 0.21``.
+
+    An interval that 0 or 100 per cent cuts off is written by its ends: ``99.80 (99.45 to 100.00)``.
+    """
+    text = f"{100 * share:.2f}"
+    if low > 0 and high < 1:
+        return f"{text} ± {50 * (high - low):.2f}"
+    return f"{text} ({interval(100 * low, 100 * high, '.2f')})"
 
 
 def points(difference: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from rich.table import Table
-
 from se_search.backbone import Site
 from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
+from se_search.report.table import Column, ResultTable
 
 
 def describe_block(block: SE | None, site: Site) -> tuple[str, str, str]:
@@ -38,9 +37,16 @@ def headline(candidate: Candidate) -> str:
     )
 
 
-def placement_table(candidate: Candidate) -> Table:
+def placement_table(candidate: Candidate) -> ResultTable:
     """Lay the sites out stage by stage, with what each carries."""
-    table = Table("stage", "blocks", "SE", "added parameters")
+    table = ResultTable(
+        [
+            Column("stage"),
+            Column("blocks", is_number=False),
+            Column("SE", is_number=False),
+            Column("added parameters"),
+        ]
+    )
     by_stage = count_cost(candidate).by_stage
     for stage, members in list_stages(candidate):
         runs = [

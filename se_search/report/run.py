@@ -88,9 +88,15 @@ class Run:
         """Return which validation images trial ``number`` classifies correctly: ``(images,)``.
 
         Raises:
-            RunError: the trial is not complete.
+            RunError: there is no such trial, or it has not ended well.
         """
         path = self.folder.correct_file(number)
         if not path.is_file():
-            raise RunError(f"trial {number} has no evaluation at {path}")
+            states = {record.number: record.state for record in self.records}
+            if number not in states:
+                last = f", 0 to {max(states)}" if states else ""
+                raise RunError(f"there is no trial {number}: the run has {len(states)}{last}")
+            raise RunError(
+                f"trial {number} has no evaluation: it is {states[number]}, and there is no {path}"
+            )
         return read_bits(path, self.config["identity"]["data"]["validation"])

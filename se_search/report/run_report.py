@@ -7,17 +7,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from se_search.analysis.least_squares import Contrast
 from se_search.analysis.pareto import CandidateSummary
 from se_search.analysis.rungs import MIN_COMPARED, RungFinding, judge_rungs
+from se_search.errors import UnwritableError
 from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
-from se_search.report.confirmation import write_confirmation
-from se_search.report.format import count, interval, number, percent
+from se_search.report.confirmation import list_confirmation_files
+from se_search.report.format import count, interval, number, percent, percent_interval
+from se_search.report.table import Column, ResultTable
+from se_search.shell import join_words
 from se_search.store.confirmations import Round, read_rounds
-from se_search.store.files import write_table
+from se_search.store.files import WrittenFiles, write_table
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
@@ -47,6 +48,7 @@ class Findings:
         rungs: a finding for each rung below the full training; empty if the run has no rungs.
         full_epochs: the epochs of a full training.
         files: the files that have been written.
+        unwritten: the files that could not be, as in a folder that is read-only.
         gain: by how much the front is expected to rise if the accuracy of the most promising
             candidate became known: accuracy (0..1), averaged over the logarithm of the cost. None
             if the sampler does not estimate it.
@@ -62,17 +64,20 @@ class Findings:
     gain: float | None = None
     tolerance: float = 0.0
     rounds: Sequence[Round] = ()
+    unwritten: Sequence[UnwritableError] = ()
 
 
 def write_report(folder: RunFolder) -> Findings:
     """Write all tables and figures of a run, and its checklist, from the trials so far.
 
+    The findings list the files that can't be written, as in a folder that is read-only.
+
     Raises:
-        RunError: the folder holds no trials, or a file can't be read or written.
+        RunError: the folder holds no trials, or a file can't be read.
     """
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.pareto_front import draw_front, prepare_front
-    from se_search.report.figures.style import save
+    from se_search.report.figures.style import save_one
 
     config = folder.read_config()
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
@@ -80,21 +85,30 @@ def write_report(folder: RunFolder) -> Findings:
     space = read_space(folder)
     credible = read_posterior_front(folder, records, space, objectives, epochs)
     rungs = judge_rungs(records, list_rungs(config, records), space)
-    candidates_csv = folder.path / "candidates.csv"
-    write_trials(folder.trials_csv, records)
-    write_candidates(candidates_csv, CANDIDATE_FIELDS, credible.candidates)
-    write_candidates(folder.pareto_csv, FRONT_FIELDS, credible.front)
-    figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
-    files = [*save(figure, folder.pareto_png), folder.pareto_csv]
-    files += [candidates_csv, folder.trials_csv]
-    if rungs:
-        write_table(folder.rungs_csv, RUNG_FIELDS, [_rung_row(finding) for finding in rungs])
-        files.append(folder.rungs_csv)
     rounds = read_rounds(folder)
-    files += write_confirmation(folder, rounds)
-    write_checklist(folder.checklist, config, records, rounds)
-    files.append(folder.checklist)
-    return Findings(folder.path, credible, rungs, epochs, files, rounds=rounds)
+    figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
+    files = WrittenFiles()
+    for path in (folder.pareto_png, folder.pareto_pdf):
+        files.attempt(save_one, path, figure)
+    files.attempt(write_candidates, folder.pareto_csv, FRONT_FIELDS, credible.front)
+    files.attempt(write_candidates, folder.candidates_csv, CANDIDATE_FIELDS, credible.candidates)
+    files.attempt(write_trials, folder.trials_csv, records)
+    if rungs:
+        files.attempt(
+            write_table, folder.rungs_csv, RUNG_FIELDS, [rung_row(each) for each in rungs]
+        )
+    for write, path, *contents in list_confirmation_files(folder, rounds):
+        files.attempt(write, path, *contents)
+    files.attempt(write_checklist, folder.checklist, config, records, rounds)
+    return Findings(
+        folder.path,
+        credible,
+        rungs,
+        epochs,
+        files.written,
+        rounds=rounds,
+        unwritten=files.unwritten,
+    )
 
 
 def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
@@ -120,15 +134,21 @@ def write_candidates(
     write_table(path, columns, [candidate.flat() for candidate in candidates])
 
 
-def front_table(credible: PosteriorFront) -> Table:
+def front_table(credible: PosteriorFront) -> ResultTable:
     """Lay the front out for a terminal, cheapest candidate first."""
     front = credible.front
-    table = Table(
-        title=f"Pareto front: {len(front)} of {len(credible.candidates)} candidates trained"
+    table = ResultTable(
+        [
+            Column("SE placement (stage:squeeze width)", is_number=False),
+            Column("estimate %"),
+            Column("mean % (seeds)", rank=3),
+            Column("P(front)", rank=1),
+            Column("params"),
+            Column("added %", rank=4),
+            Column("MACs", rank=2),
+        ],
+        title=f"Pareto front: {len(front)} of {len(credible.candidates)} candidates trained",
     )
-    table.add_column("SE placement (stage:squeeze width)")
-    for heading in ("estimate %", "mean % (seeds)", "P(front)", "params", "added %", "MACs"):
-        table.add_column(heading, justify="right")
     for candidate in front:
         summary = candidate.summary
         table.add_row(
@@ -155,19 +175,26 @@ def front_caution(credible: PosteriorFront, run: Path) -> str:
         _describe_noise(credible),
         _describe_unlisted(credible),
         _describe_hypervolume(credible),
-        f"Before you believe a difference between candidates: se-search confirm {run} trains the "
-        "front with fresh seeds.",
+        "Before you believe a difference between candidates, train the front with fresh seeds: "
+        + join_words(["se-search", "confirm", run]),
     ]
     return "\n".join(line for line in lines if line)
 
 
-def rungs_table(rungs: Sequence[RungFinding]) -> Table:
+def rungs_table(rungs: Sequence[RungFinding]) -> ResultTable:
     """Lay out how well each rung predicts the order of the candidates after full trainings."""
-    table = Table(title="Rungs: do they foretell the order of the candidates after full trainings?")
-    table.add_column("epochs x seeds")
-    for heading in ("candidates", "also in full", "tau-b (95 %)", "ceiling", "tau / ceiling"):
-        table.add_column(heading, justify="right")
-    table.add_column("so far")
+    table = ResultTable(
+        [
+            Column("epochs x seeds", is_number=False),
+            Column("candidates", rank=4),
+            Column("also in full", rank=3),
+            Column("tau-b (95 %)"),
+            Column("ceiling", rank=2),
+            Column("tau / ceiling", rank=1),
+            Column("so far", is_number=False),
+        ],
+        title="Rungs: do they foretell the order of the candidates after full trainings?",
+    )
     for finding in rungs:
         table.add_row(
             str(finding.rung),
@@ -215,14 +242,14 @@ def _describe_estimates(credible: PosteriorFront) -> str:
             else "± is half a 95 % interval, which rests on the seeds alone"
         )
         return (
-            f"Estimates are plain means on validation images, as {credible.reason}; {known}.\n"
+            f"Estimates are plain means on validation images, as {credible.reason}; {known}. "
             "The best of many looks better than it is."
         )
     return (
         "The best of many looks better than it is. An estimate is a candidate's accuracy on "
-        "validation images without the\nluck of its seeds: a model of all trainings draws a mean "
-        "towards what its parts did elsewhere (shrinkage), the more\nthe fewer seeds it has. ± is "
-        "half a 95 % interval; P(front) is the probability that no other candidate trained\nis as "
+        "validation images without the luck of its seeds: a model of all trainings draws a mean "
+        "towards what its parts did elsewhere (shrinkage), the more the fewer seeds it has. ± is "
+        "half a 95 % interval; P(front) is the probability that no other candidate trained is as "
         "good at no higher cost. What a seed does to all candidates alike stays in: fresh seeds "
         "may shift the level."
     )
@@ -243,22 +270,30 @@ def _describe_noise(credible: PosteriorFront) -> str:
     probabilities = [c.probability_on_front for c in front if c.probability_on_front is not None]
     expected = (
         f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
-        "true front; differences below the intervals are no ranking.\n"
+        "true front; differences below the intervals are no ranking. "
         if probabilities
         else ""
     )
-    return f"{expected}{single} of the {len(front)} members rest on one seed, and {noise}."
+    if len(front) == 1:
+        resting = f"The only member rests on {count(front[0].summary.num_seeds, 'seed')}"
+    elif single == len(front):
+        resting = f"All {single} members rest on one seed each"
+    else:
+        resting = f"{single} of the {len(front)} members {'rests' if single == 1 else 'rest'} "
+        resting += "on one seed"
+    return f"{expected}{resting}, and {noise}."
 
 
 def _describe_unlisted(credible: PosteriorFront) -> str:
     if not credible.is_modelled:
         return ""
-    count = len(credible.unlisted)
-    if count == 0:
+    num_others = len(credible.unlisted)
+    if num_others == 0:
         return f"No other candidate has a P(front) of {CREDIBLE} or more."
-    others = "1 more candidate has" if count == 1 else f"{count} more candidates have"
+    is_one = num_others == 1
+    others = "1 more candidate has" if is_one else f"{num_others} more candidates have"
     return (
-        f"{others} a P(front) of {CREDIBLE} or more and {'is' if count == 1 else 'are'} not "
+        f"{others} a P(front) of {CREDIBLE} or more and {'is' if is_one else 'are'} not "
         "listed here: see candidates.csv."
     )
 
@@ -270,25 +305,25 @@ def _describe_hypervolume(credible: PosteriorFront) -> str:
     if len(credible.attainment) > 1:
         return (
             f"Hypervolume (costs on logarithmic scales of 0 to 1, accuracy above "
-            f"{100 * credible.reference:.2f} %): {100 * area.median:.3f} points,\n95 % interval "
-            f"{100 * area.low:.3f} to {100 * area.high:.3f}; by plain means {100 * plain:.3f}."
+            f"{100 * credible.reference:.2f} %): {100 * area.median:.3f} points, "
+            f"95 % interval {100 * area.low:.3f} to {100 * area.high:.3f}; by plain means "
+            f"{100 * plain:.3f}."
         )
     median, low, high, means = (
         100 * (credible.reference + value) for value in (area.median, area.low, area.high, plain)
     )
     return (
         f"The best accuracy at a cost or less, averaged over the logarithm of the cost "
-        f"(hypervolume): {median:.2f} %,\n95 % interval {low:.2f} to {high:.2f}; "
+        f"(hypervolume): {median:.2f} %, 95 % interval {low:.2f} to {high:.2f}; "
         f"by plain means {means:.2f}."
     )
 
 
 def describe_estimate(candidate: PosteriorCandidate) -> str:
-    """Write an estimate in per cent, with half its 95 % interval where that is known."""
-    text = f"{100 * candidate.estimate:.2f}"
+    """Write an estimate in per cent, with its 95 % interval where that is known."""
     if candidate.low is None or candidate.high is None:
-        return text
-    return f"{text} ± {50 * (candidate.high - candidate.low):.2f}"
+        return percent(candidate.estimate)
+    return percent_interval(candidate.estimate, candidate.low, candidate.high)
 
 
 def _describe_tau(finding: RungFinding) -> str:
@@ -302,7 +337,8 @@ def _describe(effect: Contrast) -> str:
     return f"{word} {100 * abs(effect.value):.2f} ± {100 * effect.error:.2f}"
 
 
-def _rung_row(finding: RungFinding) -> list[object]:
+def rung_row(finding: RungFinding) -> list[object]:
+    """Return a finding as a row of ``rungs.csv``."""
     return [
         *(finding.rung.epochs, finding.rung.seeds, finding.num_candidates, finding.num_compared),
         *(finding.tau, finding.low, finding.high, finding.ceiling, finding.tau_star),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from se_search.backbone import Backbone
 from se_search.cost import count_cost, find_allowed
 from se_search.errors import SpaceError
+from se_search.report.console import print_text
 from se_search.report.format import magnitude
+from se_search.report.table import Column, ResultTable
 from se_search.space.allowed import AllowedCandidates, Amount
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import Limits, read_space, space_names
@@ -26,13 +27,18 @@ def list_sizes(backbone: Backbone) -> list[dict[str, Any]]:
     return [_list_size(name, backbone) for name in space_names()]
 
 
-def sizes_table(rows: list[dict[str, Any]], backbone: str) -> Table:
+def sizes_table(rows: list[dict[str, Any]], backbone: str) -> ResultTable:
     """Lay out the sizes of spaces, which ``list_sizes`` returns."""
-    table = Table(title=f"Search spaces on {backbone}")
-    table.add_column("space", no_wrap=True)
-    for heading in ("raw points", "candidates", "added params"):
-        table.add_column(heading, justify="right")
-    table.add_column("what it varies")
+    table = ResultTable(
+        [
+            Column("space", is_number=False, is_name=True),
+            Column("raw points", rank=3),
+            Column("candidates"),
+            Column("added params", rank=1),
+            Column("what it varies", is_number=False, rank=2, least=30),
+        ],
+        title=f"Search spaces on {backbone}",
+    )
     for row in rows:
         if row["misfit"] is None:
             sizes = [
@@ -50,21 +56,35 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
     """Print the sizes, the sites with their channels, and the parameters that a sampler draws."""
     low, high = added_params_range(bound)
     what = f": {bound.space.description}" if bound.space.description else ""
-    console.print(f"[bold]{name}[/bold] on {bound.backbone.name}{what}")
-    console.print(
+    print_text(console, f"{name} on {bound.backbone.name}{what}")
+    print_text(
+        console,
         f"{magnitude(bound.size)} candidates ({magnitude(bound.raw_size)} raw points), "
         f"{low:,} to {high:,} added parameters",
-        highlight=False,
     )
     if describe_limits(bound.space.limits):
-        console.print(describe_allowed(find_allowed(bound)), highlight=False, soft_wrap=True)
-    sites = Table("site", "drawn with", *bound.backbone.sites[0].feature_maps, title="Channels")
+        print_text(console, describe_allowed(find_allowed(bound)))
+    maps = bound.backbone.sites[0].feature_maps
+    sites = ResultTable(
+        [
+            Column("site", is_number=False, is_name=True),
+            Column("drawn with", is_number=False, rank=2),
+            *(Column(name, rank=1) for name in maps),
+        ],
+        title="Channels",
+    )
     for slot in bound.slots:
         for site in slot.sites:
-            maps = [str(feature_map.channels) for feature_map in site.feature_maps.values()]
-            sites.add_row(site.name, slot.name, *maps)
+            channels = [str(feature_map.channels) for feature_map in site.feature_maps.values()]
+            sites.add_row(site.name, slot.name, *channels)
     console.print(sites)
-    parameters = Table("parameter", "choices", title="Choices")
+    parameters = ResultTable(
+        [
+            Column("parameter", is_number=False, is_name=True),
+            Column("choices", is_number=False),
+        ],
+        title="Choices",
+    )
     for parameter in bound.parameters:
         parameters.add_row(parameter.name, ", ".join(map(str, parameter.choices)))
     console.print(parameters)

@@ -8,8 +8,15 @@ from typing import Annotated
 
 import typer
 
+from se_search.completion import begin_with
 from se_search.execution.options import Accelerator, DataDir, Threads, Timeout, Workers
 from se_search.options import AtLeast, check_options
+
+
+def _complete_study(incomplete: str) -> list[str]:
+    from se_search.reproduction.study_file import study_names
+
+    return begin_with(incomplete, [*study_names(), "all"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +29,10 @@ class ReproduceOptions:
 
     names: Annotated[
         tuple[str, ...],
-        typer.Argument(help="studies, by name or folder; all: every shipped one"),
+        typer.Argument(
+            help="studies, by name or folder; all: every shipped one",
+            autocompletion=_complete_study,
+        ),
     ]
     scale: Annotated[
         str, typer.Option(help="desk (Fashion-MNIST, a CPU) or paper (ImageNet, GPUs)")

@@ -12,7 +12,7 @@ from typing import Any
 from se_search.analysis.claims import Claim
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
-from se_search.errors import SESearchError, StudyFileError
+from se_search.errors import SESearchError, StudyFileError, suggest_nearest
 from se_search.execution.missing import list_assignments
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import PROTOCOL, Recipe, recipe_names
@@ -108,8 +108,9 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
     file = find_study(name)
     study = read_study(file)
     if options.scale not in study.scales:
+        hint = suggest_nearest(options.scale, study.scales)
         raise StudyFileError(
-            f"{file}: scale {options.scale!r} is not one of {', '.join(study.scales)}"
+            f"{file}: scale {options.scale!r}{hint} is not one of {', '.join(study.scales)}"
         )
     scale = study.scales[options.scale]
     recipe = read_scale_recipe(scale, file.parent)

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison
 from se_search.analysis.power import MAX_SEEDS
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import count, interval, number, percent, points
+from se_search.report.table import Column, ResultTable
 from se_search.reproduction.judge import StudyReport
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 from se_search.store.files import write_table, write_text
 
+CANDIDATE_FIELDS = ("name", "placement", "params", "added_params_pct", "macs", "seeds", "top1")
 CLAIM_HEADINGS = ("claim", "paper", "ours", "95 % interval", "seeds", "verdict", "family")
 
 
@@ -27,7 +27,6 @@ def write_results(report: StudyReport) -> None:
     costs.csv is written where the study asks for costs.
     """
     folder = report.folder
-    folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder / "candidates.csv", _candidate_rows(report))
     _write_csv(folder / "claims.csv", _claim_rows(report))
     if report.costs:
@@ -94,21 +93,65 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
     write_text(path, "\n".join(lines))
 
 
-def study_table(report: StudyReport) -> Table:
+def study_table(report: StudyReport) -> ResultTable:
     """Return the claims and their verdicts as a table for a terminal."""
-    table = Table(title=f"{report.study.title} ({report.setting.scale})")
-    for name in CLAIM_HEADINGS:
-        table.add_column(
-            name, justify="left" if name in ("claim", "verdict", "family") else "right"
-        )
+    ranks = {"paper": 2, "95 % interval": 1, "seeds": 4, "family": 3}
+    table = ResultTable(
+        [
+            Column(name, name not in ("claim", "verdict", "family"), ranks.get(name, 0))
+            for name in CLAIM_HEADINGS
+        ],
+        title=f"{report.study.title} ({report.setting.scale})",
+    )
     for row in _claim_rows(report):
         table.add_row(*(str(row[name]) for name in CLAIM_HEADINGS))
     return table
 
 
+def study_event(report: StudyReport) -> dict[str, Any]:
+    """Return the results of a study as plain data; differences are shares (0..1) of the images."""
+    setting = report.setting
+    return {
+        "event": "study",
+        "study": setting.name,
+        "title": report.study.title,
+        **{name: getattr(setting, name) for name in ("scale", "backbone", "data", "epochs")},
+        "seeds": list(setting.seeds),
+        "claims": [_claim_event(verdict, report.study) for verdict in report.verdicts],
+        "unjudged": list(map(str, report.unjudged)),
+        "candidates": [
+            {
+                **{name: getattr(each, name) for name in CANDIDATE_FIELDS},
+                "gain": each.against_baseline and each.against_baseline.difference,
+            }
+            for each in report.candidates
+        ],
+        "missing": report.num_missing,
+        "files": [str(report.folder / "results.md")],
+    }
+
+
 def closing_lines(report: StudyReport) -> list[str]:
     """Return the sentences that go below the table: how it was trained, and with which power."""
     return [*_describe_setting(report), _describe_power(report)]
+
+
+def _claim_event(verdict: Verdict, study: StudyFile) -> dict[str, Any]:
+    comparison = verdict.comparison
+    gap = _paper_gap(verdict.claim, study)
+    return {
+        "claim": str(verdict.claim),
+        "paper": None if gap is None else gap / 100,
+        "difference": comparison.difference,
+        "low": comparison.interval.low,
+        "high": comparison.interval.high,
+        "seeds": len(comparison.seeds),
+        "verdict": verdict.outcome,
+        "family": verdict.family_outcome,
+        "p_supported": verdict.p.support,
+        "p_refuted": verdict.p.refute,
+        "seeds_needed": verdict.seeds_needed,
+    }
 
 
 def _candidate_rows(report: StudyReport) -> list[dict[str, Any]]:

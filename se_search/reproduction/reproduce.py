@@ -17,12 +17,14 @@ from se_search.execution.missing import id_of, train_missing
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.record import Assignment
+from se_search.report.format import count
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, earlier_hash, make_plan
 from se_search.reproduction.report import write_results, write_summary
 from se_search.reproduction.study_file import study_names
 from se_search.space.designs import collect_designs
+from se_search.store.files import explaining_write
 from se_search.store.training_log import LogContents, TrainingLog, read_log
 from se_search.training.task import Rehearsal
 
@@ -130,7 +132,10 @@ def _train(
     done = {training.id for training in contents.trainings} if contents else set()
     num_missing = len(union.keys() - done)
     names = ", ".join(plan.name for plan in plans)
-    note(f"{names}: {len(union)} trainings of {first.epochs} epochs, {num_missing} of them missing")
+    note(
+        f"{names}: {count(len(union), 'training')} of {count(first.epochs, 'epoch')}, "
+        f"{num_missing} of them missing"
+    )
     if not num_missing:
         return None
     if contents is not None and contents.identity == first.earlier_identity:
@@ -139,7 +144,8 @@ def _train(
             "and networks initialised otherwise, so that no training of now can be added. "
             "--no-train judges them; another --store takes new trainings"
         )
-    first.log.parent.mkdir(parents=True, exist_ok=True)
+    with explaining_write(first.log):
+        first.log.parent.mkdir(parents=True, exist_ok=True)
     session = open_session(_make_request(first, assignments, options), note)
     started = time.monotonic()
     with (

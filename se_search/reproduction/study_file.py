@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from se_search.config import StrictModel, read_yaml
-from se_search.errors import StudyFileError
+from se_search.errors import StudyFileError, suggest_nearest
 from se_search.recipe import Recipe, read_recipe, recipe_names
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -108,9 +108,10 @@ def find_study(name_or_path: str) -> Path:
     for file in (path, path / "study.yaml"):
         if file.is_file():
             return file
+    names = study_names()
     raise StudyFileError(
-        f"study {name_or_path!r} is neither a file, nor a folder with a study.yaml, nor one of "
-        f"{', '.join(study_names())}"
+        f"study {name_or_path!r}{suggest_nearest(name_or_path, names)} is neither a file, nor a "
+        f"folder with a study.yaml, nor one of {', '.join(names)}"
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +20,94 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from se_search.errors import RunError
+from se_search.errors import RunError, UnwritableError, explain
+from se_search.terminal import escape
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a binary file; its folder must exist.
+    """Write a binary file, and make its folder where that is not there.
 
     Raises:
-        RunError: the file can't be written.
+        UnwritableError: the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    # Without the file's own name, which may be as long as the system allows.
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with explaining_write(path):
+        try:
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextmanager
+def explaining_write(path: Path) -> Iterator[None]:
+    """Turn an error of the system, until the ``with`` block ends, into an UnwritableError."""
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as cause:
-        temporary.unlink(missing_ok=True)
-        if isinstance(cause, OSError):
-            raise RunError(f"{path} can't be written: {cause.strerror or cause}") from cause
-        raise
+        yield
+    except OSError as cause:
+        raise UnwritableError(path, cause) from cause
+
+
+class WrittenFiles:
+    """Files that are written one by one; one that can't be does not keep the others from it.
+
+    Attributes:
+        written: the files that have been written, in their order.
+        unwritten: why others could not be.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[Path] = []
+        self.unwritten: list[UnwritableError] = []
+
+    def attempt(self, write: Callable[..., object], path: Path, *contents: object) -> None:
+        """Call ``write`` with the path and the contents, and note how that ended."""
+        try:
+            write(path, *contents)
+            self.written.append(path)
+        except UnwritableError as error:
+            self.unwritten.append(error)
+
+
+def describe_unwritten(errors: Iterable[UnwritableError]) -> list[dict[str, str]]:
+    """Return as plain data which files can't be written, and why."""
+    return [{"path": str(error.path), "reason": error.reason} for error in errors]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder."""
+    for path in folder.glob(".*-*.tmp"):
+        found = re.fullmatch(r"\.(\d+)-[0-9a-f]{8}\.tmp", path.name)
+        if found and not _is_alive(int(found[1])):
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, its line ends as they are in ``text``.
 
+    Every text can be written, and what is written can be read: a byte of a name that is not in
+    UTF-8 stands in the file as its escape, ``\\xe9``.
+
     Raises:
-        RunError: the file can't be written.
+        UnwritableError: the file can't be written.
     """
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, escape(text).encode())
 
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     """Write plain data as YAML, its keys in their order.
 
     Raises:
-        RunError: the file can't be written.
+        UnwritableError: the file can't be written.
     """
     write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
@@ -68,7 +121,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as cause:  # ValueError: not UTF-8
-        raise RunError(f"{path} can't be read: {cause}") from cause
+        raise RunError(f"{path} can't be read: {explain(cause)}") from cause
 
 
 def write_table(
@@ -86,7 +139,7 @@ def write_table(
             that read back as that float.
 
     Raises:
-        RunError: the file can't be written.
+        UnwritableError: the file can't be written.
     """
     import pandas as pd  # takes half a second to import, and not every command writes tables
 
@@ -95,6 +148,16 @@ def write_table(
     text = io.StringIO(newline="")
     frame.to_csv(text, index=False, lineterminator="\r\n")
     write_text(path, text.getvalue())
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
 
 
 def pack_bits(flags: NDArray[np.bool_]) -> bytes:
@@ -117,7 +180,7 @@ def read_bits(path: Path, count: int) -> NDArray[np.bool_]:
     try:
         data = path.read_bytes()
     except OSError as cause:
-        raise RunError(f"{path} can't be read: {cause.strerror or cause}") from cause
+        raise RunError(f"{path} can't be read: {explain(cause)}") from cause
     if len(data) != -(-count // 8):
         raise RunError(f"{path} has {len(data)} bytes; {count} packed bits take {-(-count // 8)}")
     return unpack_bits(data, count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from se_search.errors import RunBusyError, RunChangedError, RunError
-from se_search.store.files import read_yaml, write_yaml
+from se_search.errors import RunBusyError, RunChangedError, RunError, explain, suggest_nearest
+from se_search.store.files import read_yaml, remove_leftovers, write_yaml
 from se_search.store.identity import compare_identities
 
 FORMAT = 3  # of a run's folder; another number wherever an older folder can't be read any more
@@ -57,8 +59,10 @@ class RunFolder:
                 found = cls(folder)
                 found._refuse_incomplete(found.read_config())
                 return found
+        beside = [str(path.parent / name) for name in list_runs(path.parent)]
+        hint = suggest_nearest(str(path), [*list_runs(runs_dir), *beside])
         places = " nor at ".join(map(str, tried))
-        raise RunError(f"no run at {places}: there is no config.yaml")
+        raise RunError(f"no run at {places}: there is no config.yaml{hint}")
 
     @property
     def database(self) -> Path:
@@ -79,6 +83,11 @@ class RunFolder:
     def trials_csv(self) -> Path:
         """A row for each trial."""
         return self.path / "trials.csv"
+
+    @property
+    def candidates_csv(self) -> Path:
+        """A row for each candidate that has a full training."""
+        return self.path / "candidates.csv"
 
     @property
     def pareto_csv(self) -> Path:
@@ -159,18 +168,27 @@ class RunFolder:
 
         Raises:
             RunBusyError: another process has taken the folder.
-            RunError: the folder can't be made.
+            RunError: the folder can't be made or written to.
         """
+        correct, file = self.path / "correct", self.path / "run.lock"
+        holder = ""
         try:
-            (self.path / "correct").mkdir(parents=True, exist_ok=True)
-            return FileLock(self.path / "run.lock").acquire(timeout=0)
+            correct.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK):  # the lock's file might be written to
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            holder = _read_holder(file)  # before filelock, which may empty the file, opens it
+            lock = FileLock(file).acquire(timeout=0)
+            file.write_text(f"{os.getpid()}\n")
         except Timeout as cause:
             raise RunBusyError(
-                f"another se-search is working on {self.path}; wait for it, stop it, or take "
-                "another --name"
+                f"another se-search{holder} is working on {self.path}; wait for it, stop it, or "
+                "take another --name"
             ) from cause
         except OSError as cause:
-            raise RunError(f"{self.path} can't be made or written to: {cause}") from cause
+            raise RunError(f"{self.path} can't be written to: {explain(cause)}") from cause
+        for folder in (self.path, correct):
+            remove_leftovers(folder)
+        return lock
 
     def read_config(self) -> dict[str, Any]:
         """Read ``config.yaml``; empty if the run has not started yet.
@@ -233,3 +251,16 @@ class RunFolder:
         return RunError(
             f"{self.path} holds {found}; this version of se-search reads format {FORMAT}"
         )
+
+
+def list_runs(runs_dir: Path) -> list[str]:
+    """Return the names of the runs in a folder; empty if there is no folder."""
+    return sorted(path.parent.name for path in runs_dir.glob("*/config.yaml"))
+
+
+def _read_holder(lock: Path) -> str:
+    """Return the process that a lock's file names, as words in a message; else nothing."""
+    try:
+        return f" (process {int(lock.read_text())})"
+    except (OSError, ValueError):
+        return ""

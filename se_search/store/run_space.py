@@ -9,7 +9,7 @@ from typing import Any
 
 from se_search.backbone import Backbone
 from se_search.backbone_file import backbone_from_json, backbone_to_json
-from se_search.errors import BackboneError, RunError
+from se_search.errors import BackboneError, RunError, explain
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
 from se_search.store.files import write_text
@@ -42,7 +42,7 @@ def read_backbone(folder: RunFolder, *, allow_code: bool = False) -> Backbone:
         row = json.loads(path.read_text(encoding="utf-8"))
         backbone = backbone_from_json(row, allow_code=allow_code)
     except (OSError, ValueError, BackboneError) as cause:
-        raise RunError(f"{path} can't be read: {cause}") from cause
+        raise RunError(f"{path} can't be read: {explain(cause)}") from cause
     written = folder.read_config().get("backbone_digest")
     if written is not None and digest_backbone(backbone) != written:
         raise RunError(

@@ -18,7 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from se_search.errors import RunError
+from se_search.errors import RunError, explain
+from se_search.store.files import explaining_write
 from se_search.store.identity import compare_identities
 
 # The parts of an environment that can change a training's numbers.
@@ -110,16 +111,18 @@ class TrainingLog:
         """Lock and check the log.
 
         Raises:
-            RunError: another process has the log, or trainings in it or published ones have
-                another identity or another environment.
+            RunError: the log can't be written, another process has it, or trainings in it or
+                published ones have another identity or another environment.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            with explaining_write(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock.acquire(timeout=0)
         except Timeout as cause:
             raise RunError(f"{self.path} is being written by another process") from cause
         try:
-            self._open()
+            with explaining_write(self.path):
+                self._open()
         except BaseException:
             self._lock.release()
             raise
@@ -138,11 +141,12 @@ class TrainingLog:
         """Write a training; when this returns, the training is on disk.
 
         Raises:
-            RunError: the log has this training already.
+            RunError: the log has this training already, or can't be written.
         """
         if training.id in self.done:
             raise RunError(f"{self.path} has {training.candidate}, {training.id[1:]} already")
-        self._write({"kind": "training", **_to_plain(training)})
+        with explaining_write(self.path):
+            self._write({"kind": "training", **_to_plain(training)})
         self.done.add(training.id)
 
     def _open(self) -> None:
@@ -198,13 +202,17 @@ def read_log(path: Path) -> LogContents | None:
     """Read a log, also while it is written; None if it has no whole line.
 
     Raises:
-        RunError: a whole line is not one of a log.
+        RunError: the file can't be read, or a whole line is not one of a log.
     """
     identity: Mapping[str, Any] | None = None
     environments: list[Environment] = []
     trainings: list[Training] = []
     size = 0
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as cause:
+        raise RunError(f"{path} can't be read: {explain(cause)}") from cause
+    for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             break  # cut off by a crash, or being written
         try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -14,52 +12,44 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy.pool import QueuePool
 
 from se_search.cost import Cost
 from se_search.errors import RunError
 from se_search.record import Assignment, Configuration, Evaluation, TrialRecord
 from se_search.run_config import Direction
+from se_search.store.database import (
+    BUSY_SECONDS,
+    explaining_errors,
+    open_for_reading,
+    open_for_writing,
+)
 
 OPTUNA_STUDY = "se-search"  # the name of the Optuna study in the file
 RECORD_FIELDS = tuple(field.name for field in fields(TrialRecord))
-BUSY_SECONDS = 60  # how long to wait for another process that is writing
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def read_records(path: Path) -> list[TrialRecord]:
+def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRecord]:
     """Read the trials that have been assigned a training, by number.
 
     A search may be writing to the file meanwhile. The file may lie in a folder that is read-only.
 
     Args:
         path: the run's SQLite file.
+        busy_seconds: how long to wait while another process keeps the file locked.
 
     Raises:
-        RunError: the file is not there, or holds no Optuna study of se-search.
+        RunError: the file is not there, stays locked, or holds no Optuna study of se-search.
     """
     if not path.is_file():
         raise RunError(f"{path} is not there: no trials have been stored")
-    pool = _connect(path, _choose_mode(path))
-    try:
-        # The check would import Alembic's migrations, which takes longer than reading the trials.
-        storage = RDBStorage(
-            f"sqlite:///{path}",
-            {"pool": pool},
-            skip_compatibility_check=True,
-            skip_table_creation=True,
-        )
-        trials = storage.get_all_trials(
-            storage.get_study_id_from_name(OPTUNA_STUDY), deepcopy=False
-        )
-        storage.remove_session()
-    except Exception as cause:  # sqlite3, SQLAlchemy and Optuna each raise their own
-        raise RunError(f"{path} can't be read as the trials of a run: {_reason(cause)}") from cause
-    finally:
-        pool.dispose()
+    with (
+        explaining_errors(path, "can't be read as the trials of a run", Exception),
+        open_for_reading(path, busy_seconds) as database,
+    ):
+        storage = database.storage
+        study = storage.get_study_id_from_name(OPTUNA_STUDY)
+        trials = storage.get_all_trials(study, deepcopy=False)
     return [
         _make_record(trial.number, trial.state, trial.user_attrs)
         for trial in sorted(trials, key=lambda trial: trial.number)
@@ -74,53 +64,36 @@ class TrialStore:
     TrialRecord, so that Optuna's dashboard shows it. Close the store, or enter it in a ``with``.
 
     Attributes:
+        path: the file.
         optuna_study: what asks for a trial.
     """
 
     def __init__(
-        self, path: Path, objectives: Sequence[str], directions: Sequence[Direction]
+        self,
+        path: Path,
+        objectives: Sequence[str],
+        directions: Sequence[Direction],
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         """Open the Optuna study in the SQLite file ``path``, or create both.
 
         Trials that a dead process left RUNNING become WAITING: they are trained anew.
 
         Raises:
-            RunError: the file can't be opened, or holds trials of other objectives.
+            RunError: the file can't be opened, stays locked for ``busy_seconds``, or holds trials
+                of other objectives.
         """
+        self.path = path
         self._objectives = tuple(objectives)
-        self._pool = _connect(path, "rwc")
+        with explaining_errors(path, "can't be opened for trials", Exception):
+            self._database = open_for_writing(path, busy_seconds)
+        self._storage = self._database.storage
         try:
-            _use_write_ahead_log(path)
-            self._storage = RDBStorage(f"sqlite:///{path}", {"pool": self._pool})
-            self.optuna_study = optuna.create_study(
-                study_name=OPTUNA_STUDY,
-                storage=self._storage,
-                directions=list(directions),
-                load_if_exists=True,
-            )
-            self._refuse_others(path, directions)
-        except RunError:
-            self._pool.dispose()
+            with explaining_errors(path, "can't be opened for trials", Exception):
+                self._open_study(directions)
+        except BaseException:
+            self._database.close()
             raise
-        except Exception as cause:  # sqlite3, SQLAlchemy, Alembic and Optuna each raise their own
-            self._pool.dispose()
-            raise RunError(f"{path} can't be opened for trials: {_reason(cause)}") from cause
-        with warnings.catch_warnings():
-            # Experimental, and the only way to have the dashboard name the objectives.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            self.optuna_study.set_metric_names(list(objectives))
-        # One process writes, so what stands in the file need not be read back after each write.
-        self._trial_ids: dict[int, int] = {}
-        self._attributes: dict[int, dict[str, Any]] = {}
-        self._records: dict[int, TrialRecord] = {}
-        for trial in self.optuna_study.get_trials(deepcopy=False):
-            self._attributes[trial.number] = dict(trial.user_attrs)
-            state = trial.state
-            if state == TrialState.RUNNING:
-                state = TrialState.WAITING
-                self._storage.set_trial_state_values(self._trial_id(trial.number), state)
-            if "candidate" in trial.user_attrs:
-                self._note(trial.number, state)
 
     def __enter__(self) -> TrialStore:
         return self
@@ -204,15 +177,43 @@ class TrialStore:
 
     def close(self) -> None:
         """Close the file; SQLite then folds its log into it."""
-        self._storage.remove_session()
-        self._pool.dispose()
+        self._database.close()
 
-    def _refuse_others(self, path: Path, directions: Sequence[Direction]) -> None:
+    def explaining_errors(self) -> AbstractContextManager[None]:
+        """Turn errors of the database, until the ``with`` block ends, into a RunError."""
+        return explaining_errors(self.path, "can't be read or written")
+
+    def _open_study(self, directions: Sequence[Direction]) -> None:
+        self.optuna_study = optuna.create_study(
+            study_name=OPTUNA_STUDY,
+            storage=self._storage,
+            directions=list(directions),
+            load_if_exists=True,
+        )
+        self._refuse_others(directions)
+        with warnings.catch_warnings():
+            # Experimental, and the only way to have the dashboard name the objectives.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self.optuna_study.set_metric_names(list(self._objectives))
+        # One process writes, so what stands in the file need not be read back after each write.
+        self._trial_ids: dict[int, int] = {}
+        self._attributes: dict[int, dict[str, Any]] = {}
+        self._records: dict[int, TrialRecord] = {}
+        for trial in self.optuna_study.get_trials(deepcopy=False):
+            self._attributes[trial.number] = dict(trial.user_attrs)
+            state = trial.state
+            if state == TrialState.RUNNING:
+                state = TrialState.WAITING
+                self._storage.set_trial_state_values(self._trial_id(trial.number), state)
+            if "candidate" in trial.user_attrs:
+                self._note(trial.number, state)
+
+    def _refuse_others(self, directions: Sequence[Direction]) -> None:
         # Optuna opens an Optuna study of other directions without a word.
         stored = [direction.name.lower() for direction in self.optuna_study.directions]
         if stored != list(directions):
             raise RunError(
-                f"{path} holds trials whose objectives are to {', '.join(stored)}, "
+                f"{self.path} holds trials whose objectives are to {', '.join(stored)}, "
                 f"not to {', '.join(directions)}"
             )
 
@@ -248,37 +249,3 @@ def _make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) 
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
     known |= {"number": number, "state": state.name, "promoted": bool(attributes.get("promoted"))}
     return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types
-
-
-def _connect(path: Path, mode: str) -> QueuePool:
-    """Return connections that are closed by ``dispose``, also where making a storage fails."""
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-
-    def connect() -> Any:  # SQLAlchemy's type of a connection does not fit sqlite3's
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
-
-    return QueuePool(connect)
-
-
-def _choose_mode(path: Path) -> str:
-    """Return how to open a file for reading, as a part of SQLite's URI."""
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        # For writing, although nothing is written: a read-only connection would leave the files
-        # of SQLite's write-ahead log behind.
-        return "rw"
-    if path.with_name(f"{path.name}-wal").exists():
-        return "ro"  # somebody else is writing, or was killed, and the log has newer trials
-    return "ro&immutable=1"  # without a log, and none can be made: SQLite must not ask for one
-
-
-def _use_write_ahead_log(path: Path) -> None:
-    """Let the dashboard and reports read while the coordinator writes; the file remembers it."""
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-
-
-def _reason(error: BaseException) -> str:
-    """Return what SQLite says, which Optuna and SQLAlchemy wrap in errors of their own."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)

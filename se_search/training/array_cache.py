@@ -14,7 +14,7 @@ import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from se_search.errors import DataError, RunError
+from se_search.errors import DataError, RunError, explain
 from se_search.store.files import write_bytes
 from se_search.training.dataset_spec import ARRAY_NAMES, Arrays, DataSetSpec, Files
 
@@ -27,7 +27,7 @@ class CacheError(DataError):
 
     def __init__(self, cache: Path, cause: Exception) -> None:
         super().__init__(
-            f"cache folder {cache} can't be written: {cause}; "
+            f"cache folder {cache} can't be written: {explain(cause)}; "
             f"set {CACHE_VARIABLE} to a folder that can"
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.errors import DataError
+from se_search.errors import DataError, explain
 from se_search.training.dataset_spec import ArrayName, Arrays, DataSetSpec, Files
 
 
@@ -69,7 +69,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return file.read(limit)
     except (OSError, EOFError, zlib.error) as cause:
-        raise DataError(f"{path} can't be read: {cause}") from cause
+        raise DataError(f"{path} can't be read: {explain(cause)}") from cause
 
 
 def _check_labels(path: Path, labels: NDArray[Any], num_classes: int) -> None:

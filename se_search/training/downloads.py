@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from se_search.errors import DataError
+from se_search.errors import DataError, explain
 from se_search.training.dataset_spec import DataSetSpec
 
 
@@ -69,7 +69,7 @@ def _run(what: str, command: Sequence[str], timeout: float, folder: Path | None 
     except subprocess.TimeoutExpired as cause:
         raise DataError(f"{what}: no answer within {timeout:g} s") from cause
     except OSError as cause:
-        raise DataError(f"{what}: {cause}") from cause
+        raise DataError(f"{what}: {explain(cause)}") from cause
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise DataError(f"{what}: {lines[-1]}")

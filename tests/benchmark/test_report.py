@@ -45,7 +45,7 @@ def benchmark(*replays, tables=("t",), checkpoints=(1, 3), epochs=None):
 
 
 def cells(table, row):
-    return [list(column.cells)[row] for column in table.columns]
+    return list(table.rows[row])
 
 
 def test_curves_are_shares_of_the_hypervolume_after_each_trial():

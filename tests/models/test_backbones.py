@@ -128,10 +128,10 @@ def test_a_network_without_residual_blocks_has_no_sites():
         locate_sites(nn.Sequential(nn.Conv2d(3, 8, 3)))
 
 
-def test_an_unknown_backbone_is_named_with_a_close_one():
-    with pytest.raises(BackboneError, match=r"'resnet20' \(did you mean resnet20_bottleneck or"):
-        describe_backbone("resnet20", 3, 224, 1000)
-    with pytest.raises(BackboneError, match=r"'resent50' \(did you mean resnet50.*resnet152"):
+def test_an_unknown_backbone_is_named_with_the_nearest_one():
+    with pytest.raises(BackboneError, match=r"'resnet20b' \(did you mean resnet\w+\?\)"):
+        describe_backbone("resnet20b", 3, 224, 1000)
+    with pytest.raises(BackboneError, match=r"'resent50' \(did you mean resnet50\?\).*resnet152"):
         describe_backbone("resent50", 3, 224, 1000)
     with pytest.raises(BackboneError, match="vgg"):
         construct("vgg", 3, 10, seed=0)

@@ -3,7 +3,16 @@
 import pytest
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
-from se_search.report.format import count, interval, magnitude, number, percent, points, role_marks
+from se_search.report.format import (
+    count,
+    interval,
+    magnitude,
+    number,
+    percent,
+    percent_interval,
+    points,
+    role_marks,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,7 +24,10 @@ from se_search.report.format import count, interval, magnitude, number, percent,
         (number(None, unknown="not known"), "not known"),
         (number(0.0), "0.00"),
         (percent(0.93125), "93.12"),
-        (percent(1.0, 0.002), "100.00 ± 0.20"),
+        (percent(0.99, 0.002), "99.00 ± 0.20"),
+        (percent(1.0, 0.002), "100.00 (99.80 to 100.00)"),
+        (percent(0.001, 0.002), "0.10 (0.00 to 0.30)"),
+        (percent_interval(0.5, 0.4, 0.6), "50.00 ± 10.00"),
         (percent(0.5, 0.0), "50.00 ± 0.00"),
         (percent(None, 0.1), "-"),
         (percent(None, unknown=""), ""),

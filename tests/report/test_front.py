@@ -61,15 +61,13 @@ def test_the_caution_counts_what_is_not_listed_and_names_the_command(credible, t
     area = credible.hypervolume
     for value in (area.median, area.low, area.high, credible.plain_hypervolume):
         assert f"{100 * (credible.reference + value):.2f}" in text
-    long = [line for line in text.splitlines() if len(line) > 120 and str(tmp_path) not in line]
-    assert long == []
 
 
 def test_the_caution_says_why_there_is_no_model(tmp_path):
     records = [record_of(i, 0.5 + 0.1 * i, params=100 + i) for i in range(4)]
     text = front_caution(fit_front(records, SPACE, OBJECTIVES, 4), tmp_path)
     assert "plain means on validation images, as fewer than 8 trainings have ended" in text
-    assert "4 of the 4 members rest on one seed" in text
+    assert "All 4 members rest on one seed each" in text
     assert "not known yet: no candidate has two" in text
     assert "P(front)" not in text
 

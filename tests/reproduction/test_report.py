@@ -89,7 +89,7 @@ def test_the_page_names_versions_and_hardware(report):
 
 
 def test_the_terminals_table_has_a_row_a_claim(report):
-    assert study_table(report).row_count == len(report.verdicts)
+    assert len(study_table(report).rows) == len(report.verdicts)
 
 
 def test_the_closing_lines_give_the_detectable_differences(report):

@@ -7,15 +7,19 @@ import sys
 from io import StringIO
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.names import ODD_NAMES
 
 from se_search.errors import RunError
 from se_search.store.files import (
+    WrittenFiles,
     pack_bits,
     read_bits,
     read_yaml,
+    remove_leftovers,
     unpack_bits,
     write_bytes,
     write_table,
@@ -76,10 +80,54 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_an_error_names_the_file_and_the_reason(tmp_path):
-    path = tmp_path / "missing" / "a.csv"
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "a.csv"
     with pytest.raises(RunError) as caught:
         write_text(path, "")
-    assert str(caught.value) == f"{path} can't be written: No such file or directory"
+    assert str(caught.value) == f"{path} can't be written: Not a directory"
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    write_text(tmp_path / "missing" / "deep" / "a.csv", "1")
+    assert (tmp_path / "missing" / "deep" / "a.csv").read_text() == "1"
+
+
+def test_a_file_may_have_the_longest_name_that_the_system_takes(tmp_path):
+    path = tmp_path / (255 * "a")
+    write_text(path, "1")
+    assert path.read_text() == "1"
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_read_back_from_yaml_and_stands_in_a_table_that_pandas_reads(tmp_path, name):
+    folder = tmp_path / name
+    write_yaml(folder / "a.yaml", {"name": name})
+    assert read_yaml(folder / "a.yaml") == {"name": name}
+    write_table(folder / "a.csv", ["name"], [[name]])
+    (found,) = pd.read_csv(folder / "a.csv", keep_default_na=False)["name"]
+    assert found == name.replace("\udce9", "\\xe9")
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for process in (dead.pid, os.getpid()):
+        (tmp_path / f".{process}-0123abcd.tmp").touch()
+    (tmp_path / ".mine-and-yours.tmp").touch()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f".{os.getpid()}-0123abcd.tmp",
+        ".mine-and-yours.tmp",
+    }
+
+
+def test_a_file_that_can_not_be_written_does_not_keep_the_others_from_it(tmp_path):
+    (tmp_path / "a").mkdir()
+    files = WrittenFiles()
+    for name in ("a", "b"):
+        files.attempt(write_text, tmp_path / name, name)
+    assert files.written == [tmp_path / "b"]
+    assert [(each.path.name, each.reason) for each in files.unwritten] == [("a", "Is a directory")]
 
 
 def test_a_folder_in_the_files_place_is_an_error_that_names_it(tmp_path):

@@ -156,7 +156,7 @@ def test_another_process_can_not_take_a_locked_run(folder):
 
 def test_a_folder_that_can_not_be_made_is_a_run_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="can't be made or written to") as caught:
+    with pytest.raises(RunError, match="a_run can't be written to: Not a directory") as caught:
         RunFolder.named(tmp_path / "file", "a_run").lock()
     assert not isinstance(caught.value, RunBusyError)
 

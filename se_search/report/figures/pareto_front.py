@@ -136,11 +136,11 @@ class FrontFigure:
             what = "the model's estimates" if self.is_modelled else "means over seeds"
             has_bars = any(member.low is not None for member in self.members)
             parts.append(f"Accuracies are {what}{'; bars are 95 % intervals' * has_bars}.")
-            unnamed = sum(not member.is_named for member in self.members)
+            named = sum(member.is_named for member in self.members)
             parts.append(
-                f"Numbers are rows of pareto.csv; {len(self.members) - unnamed} of the "
-                f"{len(self.members)} members are named below."
-                if unnamed
+                f"Numbers are rows of pareto.csv; {named} of the {len(self.members)} members "
+                f"{'is' if named == 1 else 'are'} named below."
+                if named < len(self.members)
                 else "Numbers are rows of pareto.csv."
             )
         if self.num_below:

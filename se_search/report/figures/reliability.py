@@ -27,6 +27,7 @@ from se_search.report.figures.style import (
     shorten,
     write_axis_name,
 )
+from se_search.report.format import count as count_of
 
 ABOVE, BELOW, LEFT, GAP = 0.24, 0.42, 0.48, 0.16
 PANELS_A_ROW = 4
@@ -97,6 +98,10 @@ def _prepare_bin(predicted: float, seen: float, count: int) -> Bin:
     return Bin(predicted, seen, middle - reach, middle + reach)
 
 
+def _name(num_trainings: int) -> str:
+    return count_of(num_trainings, "training")
+
+
 def draw_reliability(prepared: ReliabilityFigure) -> Figure:
     """Draw seen shares against predicted probabilities, and the diagonal of calibrated ones."""
     with figure_style():
@@ -105,7 +110,7 @@ def draw_reliability(prepared: ReliabilityFigure) -> Figure:
         }
         handles = [
             *(
-                Line2D([], [], **_look(*look), lw=0.8, label=f"{count:,} trainings")
+                Line2D([], [], **_look(*look), lw=0.8, label=_name(count))
                 for count, look in looks.items()
             ),
             Line2D([], [], color=GREY, lw=0.8, ls="--", label="calibrated"),
@@ -134,7 +139,7 @@ def draw_reliability(prepared: ReliabilityFigure) -> Figure:
                 axes.tick_params(labelleft=False)
             axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--", label="calibrated")
             for count, bins in series.items():
-                _draw_bins(axes, bins, looks[count], f"{count} trainings")
+                _draw_bins(axes, bins, looks[count], _name(count))
         return figure
 
 

@@ -20,11 +20,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from se_search.store.files import write_bytes
+from se_search.terminal import one_line
 
 # The widths of one and of two columns in the two-column formats of the field's conferences.
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
@@ -71,6 +72,11 @@ _SETTINGS: dict[str, Any] = {
     "ytick.color": INK,
     "ytick.labelsize": TEXT_SIZE,
     "ytick.major.width": 0.6,
+}
+# Without a date or a version, in each kind of file that figures are written as.
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
 # Belong to windows and files of matplotlib's own, not to how a figure looks.
 _LEFT_ALONE = ("backend", "toolbar", "interactive", "timezone", "webagg.", "tk.", "keymap.")
@@ -143,21 +149,26 @@ def save(figure: Figure, path: Path) -> list[Path]:
         The paths of the PNG and of the PDF.
 
     Raises:
-        RunError: a file can't be written.
+        UnwritableError: a file can't be written.
     """
     stem = path.name.removesuffix(".png").removesuffix(".pdf")
-    kinds: dict[str, dict[str, None]] = {
-        "png": {"Software": None},
-        "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-    }
-    written = []
-    with figure_style():
-        for kind, metadata in kinds.items():
-            contents = io.BytesIO()
-            figure.savefig(contents, format=kind, dpi=RESOLUTION, metadata=metadata)
-            written.append(path.with_name(f"{stem}.{kind}"))
-            write_bytes(written[-1], contents.getvalue())
+    written = [path.with_name(f"{stem}.{kind}") for kind in _METADATA]
+    for each in written:
+        save_one(each, figure)
     return written
+
+
+def save_one(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG or as PDF, whichever the path ends in; see ``save``.
+
+    Raises:
+        UnwritableError: the file can't be written.
+    """
+    kind = path.suffix.removeprefix(".")
+    contents = io.BytesIO()
+    with figure_style():
+        figure.savefig(contents, format=kind, dpi=RESOLUTION, metadata=_METADATA[kind])
+    write_bytes(path, contents.getvalue())
 
 
 @cache
@@ -172,6 +183,14 @@ def line_height(size: float = TEXT_SIZE) -> float:
     """Return how tall a line of text is in inches, letters that hang below it included."""
     _, height, _ = _renderer().get_text_width_height_descent("lp", _font(size), ismath=False)
     return float(height) / RESOLUTION
+
+
+def drawable(text: str) -> str:
+    """Return a text in one line that the font can draw: what it lacks becomes a mark."""
+    known = _known_signs()
+    return "".join(
+        sign if ord(sign) in known else "\N{REPLACEMENT CHARACTER}" for sign in one_line(text)
+    )
 
 
 def shorten(text: str, width: float, size: float = TEXT_SIZE) -> str:
@@ -212,8 +231,8 @@ class Header:
 
     def __init__(self, width: float, title: str, note: str, handles: Sequence[Artist]) -> None:
         room = width - 2 * MARGIN
-        self._title = shorten(title, room, TITLE_SIZE)
-        self._lines = wrap(note, room)
+        self._title = shorten(drawable(title), room, TITLE_SIZE)
+        self._lines = wrap(drawable(note), room)
         self._handles = handles
         widths = [text_width(str(handle.get_label())) + 0.5 for handle in handles]
         fitting = math.floor(room / max(widths, default=1.0))
@@ -284,6 +303,11 @@ def plain_ticks(num_ticks: int) -> tuple[MaxNLocator, ScalarFormatter]:
 @cache
 def _font(size: float) -> FontProperties:
     return FontProperties(family=["DejaVu Sans"], size=size)
+
+
+@cache
+def _known_signs() -> frozenset[int]:
+    return frozenset(get_font(findfont(_font(TEXT_SIZE))).get_charmap())
 
 
 @cache

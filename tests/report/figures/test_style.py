@@ -89,9 +89,24 @@ def test_one_figure_gives_one_sequence_of_bytes_in_every_process(tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(RunError, match=r"nowhere/a\.png can't be written"):
-        save(make_figure(), tmp_path / "nowhere" / "a.png")
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    files = save(make_figure(), tmp_path / "nowhere" / "a.png")
+    assert files == sorted((tmp_path / "nowhere").iterdir(), reverse=True)
+
+
+def test_a_file_in_a_folders_place_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/a\.png can't be written: Not a directory"):
+        save(make_figure(), tmp_path / "file" / "a.png")
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "$\\frac$", "a\nb", "\N{GRINNING FACE}", "[red]"])
+def test_a_title_can_be_any_name_of_a_folder(name):
+    with figure_style():
+        header = Header(TWO_COLUMNS, f"digits of {name}", name, [])
+        figure = new_figure(TWO_COLUMNS, header.height)
+        header.draw(figure)
+        figure.canvas.draw()  # warnings are errors: no sign is missing in the font
 
 
 def test_the_users_settings_change_nothing_and_are_left_as_they_were(tmp_path):

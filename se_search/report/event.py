@@ -1,0 +1,91 @@
+"""The report of a run as plain data, for programs: the structure that docs/commands.md promises."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from se_search.analysis.effects import analyze_effects
+from se_search.errors import SESearchError
+from se_search.report.confirmation import confirmation_event
+from se_search.report.effects import effect_rows
+from se_search.report.run_report import (
+    FRONT_FIELDS,
+    RUNG_FIELDS,
+    Findings,
+    front_caution,
+    rung_row,
+)
+from se_search.store.files import describe_unwritten
+from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
+from se_search.store.trials import read_records
+from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
+
+# The structure that docs/commands.md promises.
+KEYS = (
+    *("event", "run", "settings", "trials", "front", "credible_set", "hypervolume"),
+    *("reference_accuracy", "without_model", "answer", "effects", "without_effects", "rungs"),
+    *("confirmation", "files", "unwritten"),
+)
+
+
+def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
+    """Return the findings of a run: settings, front, answer, effects, rungs, confirmation, files.
+
+    The rows of ``front``, ``effects`` and ``rungs`` have the columns of ``pareto.csv``,
+    ``effects.csv`` and ``rungs.csv``.
+    """
+    records = read_records(folder.database)
+    has_front = bool(findings.credible.candidates)
+    effects, reason = None, None
+    try:
+        effects = effect_rows(analyze_effects(records, read_space(folder)))
+    except SESearchError as error:
+        reason = str(error)
+    return {
+        "event": "report",
+        "run": str(folder.path),
+        "settings": _list_settings(folder.read_config()),
+        "trials": dict(Counter(record.state for record in records)),
+        **front_fields(findings.credible),
+        "answer": front_caution(findings.credible, findings.run).splitlines() if has_front else [],
+        "effects": effects,
+        "without_effects": reason,
+        "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],
+        "confirmation": (confirmation_event(folder, findings.rounds) if findings.rounds else None),
+        "files": [str(path) for path in findings.files],
+        "unwritten": describe_unwritten(findings.unwritten),
+    }
+
+
+def front_fields(credible: PosteriorFront) -> dict[str, Any]:
+    """Return the front as plain data, and what is known of it."""
+    area = credible.hypervolume
+    return {
+        "front": [_list_columns(candidate) for candidate in credible.front],
+        "credible_set": [candidate.summary.key for candidate in credible.credible_set],
+        "hypervolume": None if area is None else asdict(area),
+        "reference_accuracy": credible.reference,
+        "without_model": credible.reason,
+    }
+
+
+def _list_columns(candidate: PosteriorCandidate) -> dict[str, Any]:
+    row = candidate.flat()
+    return {name: row[name] for name in FRONT_FIELDS}
+
+
+def _list_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    identity, search = config["identity"], config["search"]
+    return {
+        "backbone": identity["backbone"]["name"],
+        "data": identity["data"]["name"],
+        **{name: identity.get(name) for name in ("objectives", "epochs", "seed", "precision")},
+        **{
+            name: search.get(name) for name in ("space", "recipe", "sampler", "promotion", "trials")
+        },
+        "hash": config.get("hash"),
+    }

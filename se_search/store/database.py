@@ -1,0 +1,155 @@
+"""Opens the SQLite file of a run for Optuna, and says in a sentence why that fails."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from se_search.errors import RunError, SESearchError
+
+BUSY_SECONDS = 30.0  # how long to wait for another process that is writing
+# Optuna takes a URL and never connects to it: connections come from a pool, because a URL can't
+# hold each name that a folder can have, and Optuna fills in what stands in braces.
+_URL = "sqlite:///trials.db"
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Database:
+    """The SQLite file of a run, open; close it, or enter it in a ``with``.
+
+    Args:
+        path: the file.
+        mode: how SQLite opens it, as a part of its URI.
+        busy_seconds: how long to wait for another process that is writing.
+        is_made: whether Optuna's tables are taken to be there, and to be this version's.
+
+    Attributes:
+        storage: Optuna's view of the file.
+    """
+
+    def __init__(self, path: Path, mode: str, busy_seconds: float, *, is_made: bool) -> None:
+        self._pool = _connect(path, mode, busy_seconds)
+        try:
+            self.storage = RDBStorage(
+                _URL,
+                {"pool": self._pool},
+                skip_compatibility_check=is_made,
+                skip_table_creation=is_made,
+            )
+        except BaseException:
+            self._pool.dispose()
+            raise
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; SQLite then folds its log into it."""
+        self.storage.remove_session()
+        self._pool.dispose()
+
+
+def open_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
+    """Open a file that is there, also in a folder that is read-only; nothing is made or checked."""
+    # The check would import Alembic's migrations, which takes longer than reading the trials.
+    return Database(path, _choose_mode(path), busy_seconds, is_made=True)
+
+
+def open_for_writing(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
+    """Open a file with all of Optuna's tables; they are made where they are not there."""
+    # The dashboard and reports read while the coordinator writes; the file remembers it.
+    with closing(_open_connection(path, "rwc", busy_seconds)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    return Database(path, "rwc", busy_seconds, is_made=False)
+
+
+@contextmanager
+def explaining_errors(path: Path, sentence: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn errors of SQLite, SQLAlchemy and Optuna's storage into a RunError.
+
+    Args:
+        path: the file.
+        sentence: says what can't be done, as ``can't be opened for trials``.
+        others: kinds of errors that are meant, too.
+    """
+    try:
+        yield
+    except Exception as cause:
+        kinds = (sqlite3.Error, SQLAlchemyError, StorageInternalError, *others)
+        if isinstance(cause, SESearchError) or not isinstance(cause, kinds):
+            raise
+        raise RunError(f"{path} {sentence}: {_explain(path, cause)}") from cause
+
+
+def _explain(path: Path, error: BaseException) -> str:
+    """Return the reason in SQLite's words, which others wrap in errors of their own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error)
+    if isinstance(error, KeyError):  # of Optuna, which does not find the Optuna study
+        return "it holds no trials of se-search"
+    if "database is locked" in text or "database table is locked" in text:
+        return f"it is locked. Close {_name_holders(path)}, and repeat the command"
+    if isinstance(error, RuntimeError) and "table schema" in text:
+        return (
+            f"another version of Optuna than this one, {optuna.__version__}, has made its tables; "
+            "install that version, or a newer one"
+        )
+    return text
+
+
+def _name_holders(path: Path) -> str:
+    """Name the processes that have a file open, as far as the system tells."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_holder = any(
+                os.path.samefile(file, path) for file in (process / "fd").iterdir()
+            ) and process.name != str(os.getpid())
+            if is_holder:
+                found.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+    return " and ".join(found) or (
+        "the program that has it open (another se-search, a dashboard, a database browser)"
+    )
+
+
+def _connect(path: Path, mode: str, busy_seconds: float) -> QueuePool:
+    """Return connections that are closed by ``dispose``, also where making a storage fails."""
+    absolute = path.absolute()  # whatever folder the process works in later
+
+    def connect() -> Any:  # SQLAlchemy's type of a connection does not fit sqlite3's
+        return _open_connection(absolute, mode, busy_seconds)
+
+    return QueuePool(connect)
+
+
+def _open_connection(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
+
+
+def _choose_mode(path: Path) -> str:
+    """Return how to open a file for reading, as a part of SQLite's URI."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        # For writing, although nothing is written: a read-only connection would leave the files
+        # of SQLite's write-ahead log behind.
+        return "rw"
+    if path.with_name(f"{path.name}-wal").exists():
+        return "ro"  # somebody else is writing, or was killed, and the log has newer trials
+    return "ro&immutable=1"  # without a log, and none can be made: SQLite must not ask for one
