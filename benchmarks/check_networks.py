@@ -58,13 +58,13 @@ TIMM = {
     "mobilenetv3_large_100": 32, "mobilenetv4_conv_small": 32, "efficientnet_b0": 32,
     "efficientnet_lite0": 32, "efficientnetv2_rw_t": 32, "tf_efficientnet_cc_b0_4e": 32,
     "mnasnet_100": 32, "semnasnet_100": 32, "fbnetc_100": 32, "spnasnet_100": 32, "lcnet_100": 32,
-    "tinynet_e": 32, "mixnet_s": 32, "hardcorenas_a": 32, "ghostnet_100": 32, "rexnet_100": 32,
+    "tinynet_e": 32, "mixnet_s": 32, "hardcorenas_a": 32, "ghostnet_100": 32,
     "hrnet_w18_small": 64, "vovnet39a": 64, "cspresnet50": 64, "cspdarknet53": 64,
     "darknet53": 64, "nf_resnet26": 32, "nf_regnet_b0": 32, "nfnet_f0": 64, "dm_nfnet_f0": 64,
     "xception41": 64, "inception_v3": 96, "inception_v4": 96, "inception_resnet_v2": 96,
     "vgg11_bn": 32, "tresnet_m": 64, "selecsls42": 64, "poolformer_s12": 64, "starnet_s1": 64,
     "mobilevit_xxs": 64, "edgenext_xx_small": 64, "efficientvit_b0": 64, "coatnet_pico_rw_224": 224,
-    "legacy_seresnet18": 32, "legacy_senet154": 64, "dpn68": 64, "levit_conv_128s": 224,
+    "legacy_seresnet18": 32, "legacy_senet154": 64, "dpn68": 64,
     "fastvit_t8": 64, "repghostnet_050": 32, "hgnetv2_b0": 64, "inception_next_atto": 64,
 }  # fmt: skip
 TORCHVISION = {
@@ -78,8 +78,8 @@ TORCHVISION = {
 REFUSED = {
     "ecaresnet26t": 64, "ese_vovnet19b_dw": 64, "skresnet18": 64, "resnest14d": 64,
     "gcresnext26ts": 64, "convnextv2_atto": 64, "botnet26t_256": 256, "bat_resnext26ts": 256,
-    "alexnet": 64, "swin_t": 64, "vit_b_32": 224, "vit_tiny_patch16_224": 224,
-    "swin_tiny_patch4_window7_224": 224, "mixer_s32_224": 224,
+    "rexnet_100": 64, "levit_conv_128s": 224, "alexnet": 64, "swin_t": 64, "vit_b_32": 224,
+    "vit_tiny_patch16_224": 224, "swin_tiny_patch4_window7_224": 224, "mixer_s32_224": 224,
 }  # fmt: skip
 
 

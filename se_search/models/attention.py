@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -31,6 +31,20 @@ CLASSES = (
     "timm.layers.squeeze_excite.SqueezeExciteCl",
     "timm.models.van.LKA",
 )
+
+# Self-attention that is a hybrid network's layer, as convolutions are: it mixes pixels, and gates
+# nothing. Units of it have no sites.
+MIXERS = (
+    "timm.layers.attention2d.Attention2d",
+    "timm.layers.attention2d.MultiQueryAttention2d",
+    "timm.layers.attention2d.MultiQueryAttentionV2",
+    "timm.models.efficientformer_v2.Attention2d",
+    "timm.models.efficientformer_v2.Attention2dDownsample",
+    "timm.models.efficientvit_mit.LiteMLA",
+    "timm.models.efficientvit_msra.CascadedGroupAttention",
+    "timm.models.maxxvit.Attention2d",
+)
+SELF_ATTENTION = ("bmm", "_scaled_dot_product")  # the beginnings of operations' names
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,29 @@ def find_attention(
         for path, attention in found.items()
         if not any(f"{path}.".startswith(f"{other}.") for other in native)
     ]
+
+
+def find_self_attention(
+    model: nn.Module, recording: Recording, values: Iterable[int]
+) -> Attention | None:
+    """Return the module that multiplies two of its feature maps as matrices; None: there is none.
+
+    Args:
+        model: the network.
+        recording: a forward pass of the network.
+        values: positions of the values that are looked at.
+    """
+    for i in sorted(values):
+        value = recording.values[i]
+        if value.op.startswith(SELF_ATTENTION) and len(value.parents) > 1:
+            path = recording.calls[value.call].path
+            return Attention(path, type(model.get_submodule(path)).__name__)
+    return None
+
+
+def is_mixer(module: nn.Module) -> bool:
+    """Tell whether a module is self-attention that is a layer of a hybrid network."""
+    return any(name in MIXERS for name in class_names(module))
 
 
 def _is_attention(recording: Recording, position: int, value: Value) -> bool:

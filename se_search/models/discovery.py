@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 
 from torch import nn
 
 from se_search.errors import BackboneError
-from se_search.models.attention import Attention, find_attention
+from se_search.models.attention import Attention, find_attention, is_mixer
 from se_search.models.drafts import draft_sites, explain_lack
 from se_search.models.recording import Recording, record
-from se_search.models.residual_units import find_residual_units
+from se_search.models.residual_units import FoundUnit, find_residual_units
 from se_search.models.sites import ModuleSite, number_stages, place_units
 from se_search.models.units import (
     MORE_UNITS,
@@ -36,9 +36,7 @@ class _Unit:
     stride: int
 
 
-def discover_sites(
-    model: nn.Module, in_channels: int, image_size: int, recording: Recording | None = None
-) -> tuple[ModuleSite, ...]:
+def discover_sites(model: nn.Module, in_channels: int, image_size: int) -> tuple[ModuleSite, ...]:
     """Return the sites of a network, in the order in which a forward pass reaches them.
 
     Sites are the SE blocks that the network came with, units of known classes, and units that the
@@ -48,13 +46,12 @@ def discover_sites(
         model: the network.
         in_channels: channels of the images.
         image_size: height and width of the images in pixels.
-        recording: a forward pass of the network, if there is one already.
 
     Raises:
         BackboneError: the network can't take such an image, has attention that is not known, or
             has no sites.
     """
-    recording = recording or record(model, in_channels, image_size)
+    recording = record(model, in_channels, image_size)
     called = recording.first_calls()
     native = [(path, points) for path, points in find_native_units(model) if path in called]
     blocks = [f"{path}.{points['native'][0]}".rstrip(".") for path, points in native]
@@ -65,13 +62,13 @@ def discover_sites(
     more: list[_Unit] = []
     if not chain:
         taken = [path for path, _ in (*native, *known)]
-        found = find_residual_units(model, recording, taken)
-        _refuse(model, [unit.self_attention for unit in found if unit.self_attention])
-        more = [
-            _Unit(unit.path, unit.points, unit.begins, unit.stride)
-            for unit in found
-            if not unit.path.startswith("stem")
+        found = [
+            unit
+            for unit in find_residual_units(model, recording, taken)
+            if not (unit.path.startswith("stem") or _mixes_pixels(model, unit))
         ]
+        _refuse(model, [unit.self_attention for unit in found if unit.self_attention])
+        more = [_Unit(unit.path, unit.points, unit.begins, unit.stride) for unit in found]
     listed = [
         _Unit(path, points, called[path], _stride(recording, called[path]))
         for path, points in (*native, *known)
@@ -92,6 +89,12 @@ def _find_known(model: nn.Module, native: Sequence[tuple[str, Points]]) -> list[
         for path, points in find_known_units(model, UNITS | MORE_UNITS)
         if not path.startswith("stem") and not any(overlaps(path, other) for other, _ in native)
     ]
+
+
+def _mixes_pixels(model: nn.Module, unit: FoundUnit) -> bool:
+    return unit.self_attention is not None and any(
+        is_mixer(module) for module in model.get_submodule(unit.path).modules()
+    )
 
 
 def _refuse(model: nn.Module, found: Sequence[Attention]) -> None:
@@ -116,20 +119,18 @@ def _stride(recording: Recording, number: int) -> int:
 def _number_stages(model: nn.Module, units: Sequence[_Unit]) -> list[int]:
     """Number the stages of units: as ``locate_sites`` does if it finds these, or else from 2.
 
-    Else the parts of the network are its stages, which are told by the first name in which the
-    units' paths differ (``stages.0``), if they follow each other and some hold several units. If
-    not, a stage begins at each stride.
+    Else the parts of the network are its stages, as far as they have to be told apart: parts whose
+    units have different strides are parted further (``stages`` into ``stages.0``, ...). If that
+    gives each unit a stage, a stage begins at each stride.
     """
     paths = [unit.path for unit in units]
     if [path for path, _ in find_units(model)] == paths:
         stages = number_stages(model, paths)
         if len(set(stages)) < len(stages):
             return stages
-    groups = _groups([unit.path.split(".") for unit in units])
-    changes = sum(one != other for one, other in pairwise(groups))
-    if 1 < len(set(groups)) < len(units) and changes == len(set(groups)) - 1:
-        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups), start=2)}
-        return [numbers[group] for group in groups]
+    parts = _part(units, 1)
+    if parts and 1 < len(parts) < len(units):
+        return [number for number, part in enumerate(parts, start=2) for _ in part]
     stage, stride = 1, 0
     stages = []
     for unit in units:
@@ -139,8 +140,20 @@ def _number_stages(model: nn.Module, units: Sequence[_Unit]) -> list[int]:
     return stages
 
 
-def _groups(paths: Sequence[Sequence[str]]) -> list[str]:
-    depth = 0
-    while len({tuple(path[: depth + 1]) for path in paths}) == 1 and depth < len(paths[0]):
-        depth += 1
-    return [".".join(path[: depth + 1]) for path in paths]
+def _part(units: Sequence[_Unit], depth: int) -> list[list[_Unit]]:
+    """Part units by the first names of their paths; empty if parts would not follow each other."""
+    names = [".".join(unit.path.split(".")[:depth]) for unit in units]
+    groups = [
+        [unit for _, unit in members]
+        for _, members in groupby(zip(names, units, strict=True), key=lambda pair: pair[0])
+    ]
+    if len(groups) > len(set(names)) or all(unit.path.count(".") < depth - 1 for unit in units):
+        return []
+    parts: list[list[_Unit]] = []
+    for group in groups:
+        is_whole = len({unit.stride for unit in group}) == 1
+        inner = [group] if is_whole else _part(group, depth + 1)
+        if not inner:
+            return []
+        parts += inner
+    return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from se_search.models.joins import find_repeated
 from se_search.models.recording import CONVOLUTION, Call, Recording
 
 MAX_LINES = 16  # sites of a draft
@@ -25,6 +26,12 @@ def explain_lack(model: nn.Module, recording: Recording) -> str:
             )
     if not num_maps:
         return "it has no convolution over feature maps (batch, channels, height, width)"
+    if repeated := find_repeated(recording):
+        calls = recording.num_calls()[repeated[0]]
+        return (
+            f"its residual units are called several times ({repeated[0]}: {calls} times), and an "
+            "SE block gates one feature map"
+        )
     return (
         f"it runs {num_maps} convolutions, but no module adds a branch of convolutions to its "
         "input, as residual units do, or concatenates both, as dense layers do"

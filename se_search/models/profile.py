@@ -19,7 +19,7 @@ from se_search.models.feature_maps import measure_sites
 from se_search.models.names import SHAPES
 from se_search.models.own import is_own_name
 from se_search.models.own_source import read_own_source
-from se_search.models.recording import record
+from se_search.models.recording import call_order
 from se_search.models.site_file import ask_sites, read_sites
 from se_search.models.sites import ModuleSite, find_parts, locate_sites, named_sites
 from se_search.models.surgery import strip
@@ -51,9 +51,8 @@ def profile(
     """
     model = construct(name, in_channels, num_classes, seed=0, allow_code=allow_code).eval()
     listed = ask_sites(model) if site_file is None else read_sites(site_file, model)
-    recording = record(model, in_channels, image_size)
     if listed is None:
-        located = discover_sites(model, in_channels, image_size, recording)
+        located = discover_sites(model, in_channels, image_size)
         attach = None if _are_known(model, located) else attach_of(located)
     else:
         located, attach = named_sites(listed.stages, listed.attach), listed.attach
@@ -67,7 +66,8 @@ def profile(
     )
     strip(model, located)
     analysis = trace(model, in_channels, image_size)
-    parts = count_parts(model, analysis, find_parts(model, located, recording.first_calls()))
+    called = call_order(model, in_channels, image_size)
+    parts = count_parts(model, analysis, find_parts(model, located, called))
     return Backbone(
         name,
         in_channels,

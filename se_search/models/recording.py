@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -131,6 +133,21 @@ class Recording:
         return {value for value, is_reached in reaches.items() if is_reached}
 
 
+def call_order(model: nn.Module, in_channels: int, image_size: int) -> dict[str, int]:
+    """Return for each module that a forward pass calls the position of its first call, by path.
+
+    Raises:
+        BackboneError: the network can't take such an image.
+    """
+    calls: dict[str, int] = {}
+    with _forward_pass(model) as stack:
+        for path, module in _watched(model):
+            hook = module.register_forward_pre_hook(partial(_note, calls, path))
+            stack.callback(hook.remove)
+        run(model, image_for(model, in_channels, image_size))
+    return calls
+
+
 def record(model: nn.Module, in_channels: int, image_size: int) -> Recording:
     """Run a network on one image in evaluation mode and return what happened.
 
@@ -143,8 +160,8 @@ def record(model: nn.Module, in_channels: int, image_size: int) -> Recording:
         BackboneError: the network can't take such an image.
     """
     recorder = _Recorder()
-    with evaluation_mode(model), torch.no_grad(), ExitStack() as stack:
-        for path, module in model.named_modules():
+    with _forward_pass(model) as stack:
+        for path, module in _watched(model):
             before = module.register_forward_pre_hook(recorder.enter(path), with_kwargs=True)
             after = module.register_forward_hook(recorder.leave, with_kwargs=True)
             stack.callback(before.remove)
@@ -175,7 +192,11 @@ def run(model: nn.Module, image: Tensor) -> Any:
 
 def image_for(model: nn.Module, in_channels: int, image_size: int) -> Tensor:
     """Return one black image on the device and of the type of a network's weights."""
-    weights = [parameter for parameter in model.parameters() if parameter.is_floating_point()]
+    weights = [
+        parameter
+        for parameter in model.parameters()
+        if not is_lazy(parameter) and parameter.is_floating_point()
+    ]
     image = torch.zeros(1, in_channels, image_size, image_size)
     return image.to(weights[0]) if weights else image
 
@@ -190,6 +211,23 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _note(calls: dict[str, int], path: str, *_: object) -> None:
+    calls.setdefault(path, len(calls))
+
+
+@contextmanager
+def _forward_pass(model: nn.Module) -> Iterator[ExitStack]:
+    with evaluation_mode(model), torch.no_grad(), ExitStack() as stack:
+        yield stack
+
+
+def _watched(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules that take hooks; those of TorchScript don't."""
+    for path, module in model.named_modules():
+        if not isinstance(module, torch.jit.ScriptModule):
+            yield path, module
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # so in torch

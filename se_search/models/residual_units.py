@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from se_search.backbone import Integration
-from se_search.models.attention import Attention
+from se_search.models.attention import Attention, find_self_attention
+from se_search.models.joins import Join, find_joins
 from se_search.models.recording import VIEWS, WEIGHTED, Call, Recording, Value
 from se_search.models.units import Points, Side, overlaps
 
 # Operations behind a branch that SE can stand in front of: layer scale, dropout, a copy.
 SCALES = ("mul", "div", "neg", *VIEWS)
-SELF_ATTENTION = ("bmm", "_scaled_dot_product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,6 @@ class FoundUnit:
     self_attention: Attention | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
-    """An addition (or concatenation) of a branch and a shortcut that begin at one value."""
-
-    end: int
-    fork: int
-    branch: int
-    shortcut: int | None
-    region: frozenset[int]
-    call: int
-    is_tie: bool
-
-
 def find_residual_units(
     model: nn.Module, recording: Recording, known: Sequence[str] = ()
 ) -> list[FoundUnit]:
@@ -65,11 +52,7 @@ def find_residual_units(
         known: paths of units that are known already; units that hold one or are in one are left
             out.
     """
-    finder = _Finder(model, recording)
-    joins = finder.accept(finder.list_joins("add"), known)
-    if not joins and not known:
-        joins = finder.accept(finder.list_joins("cat"), known)
-    return finder.describe(joins, known)
+    return _Finder(model, recording).describe(find_joins(recording, known), known)
 
 
 class _Finder:
@@ -92,68 +75,7 @@ class _Finder:
                 if call.output is not None:
                     self.by_output.setdefault(call.output, []).append(number)
 
-    # --- joins --------------------------------------------------------------------------------
-
-    def list_joins(self, op: str) -> Iterator[_Join]:
-        for position, value in enumerate(self.values):
-            if value.op == op and value.is_feature_map and len(value.parents) == 2:
-                join = self._read_join(position, value)
-                if join is not None:
-                    yield join
-
-    def _read_join(self, end: int, value: Value) -> _Join | None:
-        one, other = value.parents
-        maps = [self.values[parent] for parent in (one, other)]
-        if one == other or not all(found.is_feature_map for found in maps):
-            return None
-        if value.op == "add" and maps[0].shape != maps[1].shape:
-            return None
-        fork = value.dominator
-        sides = [(self._weigh(fork, side), side) for side in (one, other)]
-        (light, shortcut), (heavy, branch) = sorted(sides)
-        if not heavy[0] or light[0] > 1 or (light[0] and value.op != "add"):
-            return None
-        # A slice of the input is no shortcut (Res2Net adds slices inside its units).
-        is_slice = self.values[shortcut].shape[1] < self.values[fork].shape[1]
-        if not light[0] and is_slice and value.op == "add":
-            return None
-        region = frozenset(self.recording.between(fork, branch) - {fork})
-        call = self._unit_call(value.call, region)
-        return _Join(end, fork, branch, shortcut, region, call, is_tie=light[0] == heavy[0])
-
-    def _weigh(self, fork: int, end: int) -> tuple[int, int]:
-        """Return how many layers with weights lie between, and the pixels that they see."""
-        if fork == end:
-            return 0, 0
-        inside = self.recording.between(fork, end) - {fork}
-        weighted = [self.values[i] for i in inside if self.values[i].op in WEIGHTED]
-        return len(weighted), sum(value.kernel for value in weighted)
-
-    def _unit_call(self, call: int, region: frozenset[int]) -> int:
-        """Return the innermost call around the join that also makes weighted layers' outputs."""
-        weighted = [i for i in region if self.values[i].op in WEIGHTED]
-        for around in self.recording.callers(call):
-            if any(self.calls[around].made(i) for i in weighted):
-                return around
-        return 0
-
-    def accept(self, joins: Iterator[_Join], known: Sequence[str]) -> list[_Join]:
-        """Return joins that lie apart, the smaller ones first, ties of branch and shortcut last."""
-        accepted: list[_Join] = []
-        taken: set[int] = set()
-        for join in sorted(joins, key=lambda join: (join.is_tie, len(join.region))):
-            path = self.calls[join.call].path
-            is_repeated = self.num_calls[path] > 1
-            is_known = any(overlaps(path, other) for other in known) if path else bool(known)
-            if is_repeated or is_known or taken & join.region:
-                continue
-            taken |= join.region | {join.end}
-            accepted.append(join)
-        return accepted
-
-    # --- units --------------------------------------------------------------------------------
-
-    def describe(self, joins: Sequence[_Join], known: Sequence[str]) -> list[FoundUnit]:
+    def describe(self, joins: Sequence[Join], known: Sequence[str]) -> list[FoundUnit]:
         paths = [self.calls[join.call].path for join in joins]
         classes = {type(self.model.get_submodule(path)) for path in paths if path}
         more = []
@@ -167,16 +89,16 @@ class _Finder:
         ordered = sorted(found, key=lambda pair: pair[0].end)
         return [unit for _, unit in ordered if unit is not None]
 
-    def _without_shortcut(self, number: int, call: Call) -> _Join | None:
+    def _without_shortcut(self, number: int, call: Call) -> Join | None:
         fork, end = call.input, call.output
         if self.num_calls[call.path] > 1 or fork is None or end is None:
             return None
         region = frozenset(self.recording.between(fork, end) - {fork})
         if not self.values[end].is_feature_map or not region:
             return None
-        return _Join(end, fork, end, None, region, number, is_tie=False)
+        return Join(end, fork, end, None, region, number)
 
-    def _describe(self, join: _Join) -> FoundUnit | None:
+    def _describe(self, join: Join) -> FoundUnit | None:
         unit = self.calls[join.call]
         places: dict[Integration, tuple[str, Side] | None] = {
             "standard": self._standard(join),
@@ -187,6 +109,8 @@ class _Finder:
         }
         if places["standard"] is None:
             return None
+        if join.branch == join.end and self.values[join.end].op == "cat":
+            places = {"standard": places["standard"]}  # parallel branches have no other in common
         inside = f"{unit.path}." if unit.path else ""
         points: Points = {
             integration: (place[0].removeprefix(inside) if place[0] != unit.path else "", place[1])
@@ -199,22 +123,23 @@ class _Finder:
             points,
             begins,
             self.values[join.end].stride,
-            self._self_attention(join),
+            find_self_attention(self.model, self.recording, join.region),
         )
 
-    def calls_inside(self, join: _Join) -> list[int]:
+    def calls_inside(self, join: Join) -> list[int]:
         return [self.values[i].call for i in join.region if self.values[i].call > join.call]
 
     # --- attach points ------------------------------------------------------------------------
 
-    def _standard(self, join: _Join) -> tuple[str, Side] | None:
+    def _standard(self, join: Join) -> tuple[str, Side] | None:
         for alike in self._back_to_branch(join.branch):
             point = self._point(join, alike)
             if point is not None:
                 return point
-        return None
+        # Branches that are joined by their concatenation: SE goes on what the unit makes of it.
+        return self._post(join) if join.branch == join.end else None
 
-    def _pre(self, join: _Join) -> tuple[str, Side] | None:
+    def _pre(self, join: Join) -> tuple[str, Side] | None:
         start = join.fork
         for _ in range(3):  # a norm and an activation that are functions, not modules
             begun = [i for i in self.consumers.get(start, ()) if i in join.region]
@@ -226,7 +151,7 @@ class _Finder:
             start = begun[0]
         return None
 
-    def _post(self, join: _Join) -> tuple[str, Side] | None:
+    def _post(self, join: Join) -> tuple[str, Side] | None:
         unit = self.calls[join.call]
         end = unit.output
         if not unit.path or end is None or not self.values[end].is_feature_map:
@@ -237,7 +162,7 @@ class _Finder:
             return None
         return unit.path, "after"
 
-    def _identity(self, join: _Join) -> tuple[str, Side] | None:
+    def _identity(self, join: Join) -> tuple[str, Side] | None:
         if join.shortcut is None:
             return None
         for alike in self._back_to_branch(join.shortcut):
@@ -246,7 +171,7 @@ class _Finder:
                 return point
         return None
 
-    def _inner(self, join: _Join) -> tuple[str, Side] | None:
+    def _inner(self, join: Join) -> tuple[str, Side] | None:
         weighted = sorted(i for i in join.region if self.values[i].op in WEIGHTED)
         spatial = [i for i in weighted if self.values[i].kernel > 1]
         if not spatial:
@@ -264,31 +189,32 @@ class _Finder:
             value = parents[0]
 
     def _point(
-        self, join: _Join, alike: Sequence[int], sides: Sequence[Side] = ("after", "before")
+        self, join: Join, alike: Sequence[int], sides: Sequence[Side] = ("after", "before")
     ) -> tuple[str, Side] | None:
         """Return the best module inside the unit that ends or begins with one of equal values.
 
         Modules that change their input come first, then those that hold others, then the earlier.
         """
-        found: list[tuple[tuple[bool, int, int], str, Side]] = []
+        found: list[tuple[tuple[bool, int, int, bool], str, Side]] = []
         for value in alike:
             if not self.values[value].is_feature_map:
                 continue
             for number in self._inside(join, self.by_output.get(value, ())):
-                found.append((self._rank(number), self.calls[number].path, "after"))
+                found.append((self._rank(number, "after"), self.calls[number].path, "after"))
             for number in self._inside(join, self.by_input.get(value, ())):
                 call = self.calls[number]
                 if all(call.made(i) for i in self.consumers.get(value, ())):
-                    found.append((self._rank(number), call.path, "before"))
+                    found.append((self._rank(number, "before"), call.path, "before"))
         allowed = [(path, side) for _, path, side in sorted(found) if side in sides]
         return allowed[0] if allowed else None
 
-    def _rank(self, number: int) -> tuple[bool, int, int]:
+    def _rank(self, number: int, side: Side) -> tuple[bool, int, int, bool]:
         call = self.calls[number]
         hands_on = call.output is not None and call.input in self._alike(call.output)
-        return hands_on, call.path.count("."), number
+        # SE before stochastic depth, which hands its input on in evaluation mode, sees it whole.
+        return hands_on, call.path.count("."), number, (side == "after") is hands_on
 
-    def _inside(self, join: _Join, numbers: Sequence[int]) -> list[int]:
+    def _inside(self, join: Join, numbers: Sequence[int]) -> list[int]:
         """Return the calls that the unit's call holds, the outermost first."""
         return [n for n in numbers if n > join.call and join.call in self.recording.callers(n)]
 
@@ -315,11 +241,3 @@ class _Finder:
         made = self.values[value]
         is_copy = made.op in ("view", "alias", "clone") and len(made.parents) == 1
         return is_copy and self.values[made.parents[0]].shape == made.shape
-
-    def _self_attention(self, join: _Join) -> Attention | None:
-        for i in sorted(join.region):
-            value = self.values[i]
-            if value.op.startswith(SELF_ATTENTION) and len(value.parents) > 1:
-                path = self.calls[value.call].path
-                return Attention(path, type(self.model.get_submodule(path)).__name__)
-        return None

@@ -21,7 +21,7 @@ from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
-from se_search.models.recording import record
+from se_search.models.recording import call_order
 from se_search.models.sites import find_parts
 from se_search.models.surgery import locate
 from se_search.models.units import native_layers
@@ -58,7 +58,7 @@ def trace_cost(model: nn.Module, backbone: Backbone) -> Cost:
         seed=0,
         allow_code=backbone.allow_code,
     )
-    called = record(plain, backbone.in_channels, backbone.image_size).first_calls()
+    called = call_order(plain, backbone.in_channels, backbone.image_size)
     names = find_parts(plain, locate(plain, backbone), called)
     analysis = trace(model, backbone.in_channels, backbone.image_size)
     before = {part.name: part for part in backbone.parts}

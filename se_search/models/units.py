@@ -94,6 +94,11 @@ MORE_UNITS: dict[str, Points] = {
     "timm.models.byobnet.RepVggBlock": PARALLEL,
     "timm.models.convnext.ConvNeXtBlock": CONVNEXT,
     "timm.models.densenet.DenseLayer": DENSE_LAYER,
+    # One convolution makes what is added to the residual path and what joins the dense one.
+    "timm.models.dpn.DualPathBlock": {
+        "standard": ("c1x1_c", "after"),
+        "inner": ("c1x1_c", "before"),
+    },
     "timm.models.ghostnet.GhostBottleneck": {
         "standard": ("ghost2", "after"),
         "pre": ("ghost1", "before"),

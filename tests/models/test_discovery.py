@@ -280,6 +280,47 @@ def test_a_dense_unit_of_an_unknown_class_has_its_branch_as_standard():
     assert site["standard"] == ("units.0.new", "after")
 
 
+def test_the_layers_of_a_dense_block_are_sites_wherever_they_are_concatenated():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths = (8, 12, 16)
+            self.layers = nn.ModuleList(nn.Conv2d(width, 4, 3, padding=1) for width in widths)
+
+        def forward(self, x):
+            features = [x]
+            for layer in self.layers:
+                features.append(layer(torch.cat(features, 1)))
+            return torch.cat(features, 1)
+
+    found = points(Net(Block(), width=20))
+    assert [site["standard"][0] for site in found] == [f"units.0.layers.{i}" for i in range(3)]
+
+
+def test_parallel_branches_have_se_on_their_concatenation():
+    class Parallel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.three = nn.Conv2d(8, 4, 1), nn.Conv2d(8, 4, 3, padding=1)
+
+        def forward(self, x):
+            return F.relu(torch.cat([self.one(x), self.three(x)], 1))
+
+    found = points(Net(Parallel(), Parallel()))
+    assert found == [{"standard": ("units.1", "after")}, {"standard": ("units.0", "after")}]
+
+
+def test_a_unit_that_is_called_twice_is_refused_by_its_name():
+    unit = Unit(8)
+    with pytest.raises(BackboneError, match=r"called several times \(units\.0: 2 times\)"):
+        points(Net(unit, unit))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")  # of TorchScript, by torch
+def test_modules_of_torchscript_are_no_obstacle():
+    assert len(points(Net(torch.jit.trace(nn.ReLU(), torch.zeros(1, 8, 8, 8)), Unit(8)))) == 1
+
+
 def test_stages_begin_where_feature_maps_shrink():
     class Strided(Unit):
         def __init__(self, width):
