@@ -127,6 +127,8 @@ def count_cost(candidate: Candidate) -> Cost:
         >>> round(cost.added_params_pct, 1)
         9.8
     """
+    if not isinstance(candidate, Candidate):
+        raise TypeError(f"count_cost takes a Candidate, not {candidate!r:.80}")
     backbone = candidate.backbone
     plain = _count_plain(backbone)
     by_operator = dict(plain.by_operator)

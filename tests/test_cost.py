@@ -267,3 +267,8 @@ def test_tracing_leaves_every_module_in_its_mode():
     before = [module.training for module in model.modules()]
     trace_cost(model, backbone)
     assert [module.training for module in model.modules()] == before
+
+
+def test_a_text_is_no_candidate_to_count():
+    with pytest.raises(TypeError, match="count_cost takes a Candidate, not 'resnet50'"):
+        count_cost("resnet50")

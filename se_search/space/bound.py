@@ -39,6 +39,7 @@ class BoundSpace:
 
     Raises:
         SpaceError: the space does not fit the backbone, or leaves only one candidate.
+        TypeError: an argument is of another type.
 
     Example:
         >>> from se_search.models.catalogue import describe_backbone
@@ -52,6 +53,11 @@ class BoundSpace:
     """
 
     def __init__(self, space: SearchSpace, backbone: Backbone) -> None:
+        if not isinstance(space, SearchSpace) or not isinstance(backbone, Backbone):
+            raise TypeError(
+                "BoundSpace takes a SearchSpace and a Backbone, not "
+                f"{space!r:.80}, {backbone!r:.80}"
+            )
         self.space = space
         self.backbone = backbone
         self.slots = make_slots(space, backbone)

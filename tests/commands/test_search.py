@@ -9,7 +9,8 @@ from support.sessions import MadeUpSessions
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.search import search
 from se_search.commands.settings import describe_settings, record_settings
-from se_search.errors import DataError, RunChangedError, RunError
+from se_search.cost import count_cost
+from se_search.errors import AllFailedError, DataError, DivergedError, RunChangedError, RunError
 from se_search.record import Evaluation, Rung
 from se_search.report.display import QuietDisplay
 from se_search.search.promotion import parse_rungs
@@ -33,7 +34,7 @@ class Notes(QuietDisplay):
 def run_search(tmp_path):
     """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
 
-    def run(**options):
+    def run(evaluate=evaluate, **options):
         options = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4} | options
         sessions, notes = MadeUpSessions(evaluate), Notes()
         outcome = search(SearchOptions(runs_dir=tmp_path, **options), notes, sessions)
@@ -50,6 +51,46 @@ def test_a_search_leaves_its_trials_and_its_front_in_a_folder_named_after_the_sp
     assert [row["candidate"] for row in rows] == [str(a.candidate) for a in sessions.trained]
     assert outcome.folder.pareto_csv.is_file()
     assert outcome.signal is None
+
+
+@pytest.fixture
+def tight(tmp_path):
+    """A space of 4 million candidates, of which 7 are within its limits."""
+    path = tmp_path / "tight.yaml"
+    path.write_text(
+        "granularity: block\n"
+        "choices: {integration: [standard, pre, inner], reduction: [2, 4, 8, 16]}\n"
+        "limits: {added_params: 0.0003}\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("sampler", ["pareto", "tpe"])
+def test_few_allowed_candidates_are_found_none_is_trained_twice_and_the_end_is_said(
+    run_search, tight, sampler
+):
+    _, sessions, notes = run_search(space=tight, sampler=sampler, trials=20, replicate=False)
+    trained = [assignment.candidate for assignment in sessions.trained]
+    assert len(trained) == len(set(trained)) == 7
+    assert max(count_cost(candidate).added_params_pct for candidate in trained) <= 0.03
+    assert any("4,084,223 candidates (7 within the limits)" in note for note in notes)
+    assert notes[-1] == (
+        "All 7 candidates within the limits have been trained or have failed, so the search ends "
+        "before its 20 trials."
+    )
+
+
+def test_that_all_trials_failed_ends_in_exit_code_5_with_the_most_frequent_reason(
+    run_search, tight
+):
+    def fail(assignment):
+        raise DivergedError("the loss is nan" if any(assignment.candidate.blocks) else "rare")
+
+    with pytest.raises(AllFailedError, match=r"all 3 .*: the loss is nan$") as caught:
+        run_search(fail, space=tight, trials=3)
+    assert caught.value.exit_code == 5
+    with pytest.raises(AllFailedError, match=r"all 7 .*\(6 of 7\): the loss is nan$"):
+        run_search(fail, space=tight, trials=50, max_failures=9)
 
 
 def test_what_the_user_asks_for_reaches_the_session(run_search, tmp_path):

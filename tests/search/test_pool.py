@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.networks import make_backbone
 
-from se_search.cost import count_cost
+from se_search.cost import count_cost, find_allowed
 from se_search.search import pool as pool_module
 from se_search.search.pool import MAX_WHOLE, NUM_KEPT, Pool, PoolSource
 from se_search.space.bound import BoundSpace
-from se_search.space.schema import SearchSpace
+from se_search.space.schema import Limits, SearchSpace
 
 SMALL = BoundSpace(
     SearchSpace.model_validate({"choices": {"reduction": [2, 4, 8]}}),
@@ -69,6 +69,24 @@ def test_the_pool_of_a_small_space_is_the_space_in_its_order_whatever_was_traine
     pool = source.make(SMALL.codes()[5:7], SMALL.codes()[5:6])
     np.testing.assert_array_equal(pool.codes, SMALL.codes())
     assert pool.find(SMALL.codes()).tolist() == list(range(SMALL.size))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.6, 1.5])
+def test_the_pool_holds_candidates_within_the_limits_alone(share):
+    space = BoundSpace(
+        LARGE.space.model_copy(update={"limits": Limits(added_params=share)}), LARGE.backbone
+    )
+    allowed = find_allowed(space)
+    source = PoolSource(space, price, 0, allowed)
+    trained = allowed.draw_codes(3, np.random.default_rng(0))
+    pool = source.make(trained, trained)
+    assert len(pool) == len(as_set(pool.codes))
+    assert allowed.keep(pool.codes).all()
+    assert source.is_whole == (allowed.amount.number <= MAX_WHOLE)
+    if source.is_whole:
+        assert len(pool) == source.size == allowed.amount.number
+    assert pool.costs.min() >= 0
+    assert 0.9 < pool.costs[:, 0].max() <= 1
 
 
 def test_costs_are_logarithms_from_0_to_1():

@@ -138,3 +138,8 @@ def test_a_huge_space_is_counted_to_the_last_candidate():
     assert bound.index_of(bound.candidate_at(2**50 - 1)) == 2**50 - 1
     assert str(bound.candidate_at(1)) == "resnet152/stage5.block3=standard:128"
     assert bound.candidate_at(0) == Candidate.plain(bound.backbone)
+
+
+def test_a_space_and_a_backbone_are_needed_by_their_types():
+    with pytest.raises(TypeError, match="takes a SearchSpace and a Backbone, not 'stages'"):
+        BoundSpace("stages", TINY)
