@@ -176,15 +176,15 @@ def _find_problems(name: str, backbone: Backbone) -> Iterator[str]:
     ]:
         try:
             yield from _compare_costs(_insert(network, candidate), candidate)
-        except SESearchError as error:
-            yield f"{candidate.placement}: {error}"
+        except Exception as error:  # whatever it is, the other networks are still checked
+            yield f"{candidate.placement}: {type(error).__name__}: {error}"
     for integration in INTEGRATIONS:
         candidate = _everywhere(backbone, integration)
         if any(candidate.blocks):
             try:
                 yield from _train(_insert(network, candidate), candidate, integration)
-            except (SESearchError, RuntimeError) as error:
-                yield f"{integration} does not train: {error}"
+            except Exception as error:  # see above
+                yield f"{integration} does not train: {type(error).__name__}: {error}"
     own = Candidate(
         backbone,
         tuple(SE("native", site.native.width) if site.native else None for site in backbone.sites),

@@ -228,7 +228,8 @@ def takes_children(module: nn.Module) -> bool:
     while waiting:
         function = inspect.unwrap(waiting.pop())
         code = getattr(function, "__code__", None)
-        if code is None or code in seen or _is_torch(function):
+        # A class may have a __code__ that is no code: FunctionType, which torchvision's code names.
+        if not isinstance(code, CodeType) or code in seen or _is_torch(function):
             continue
         seen.add(code)
         names = set(_names(code))

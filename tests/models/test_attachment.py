@@ -10,10 +10,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 from torch.utils.checkpoint import checkpoint
+from torchvision.ops import StochasticDepth
 
 from se_search.backbone import FeatureMap
 from se_search.candidate import SE, Candidate
-from se_search.models.attachment import Hosts, attach, attached_parameters, map_first_tensor
+from se_search.models.attachment import (
+    Hosts,
+    attach,
+    attached_parameters,
+    map_first_tensor,
+    takes_children,
+)
 from se_search.models.backbones import construct
 from se_search.models.catalogue import describe_backbone
 from se_search.models.squeeze_excite import initialise, make_block
@@ -335,3 +342,7 @@ def test_se_in_the_unit_of_a_network_that_asks_for_its_class_runs():
         if isinstance(unit, Unit):
             y = unit(x)
     assert torch.equal(y, se(F.relu(x + plain(x))))
+
+
+def test_code_that_names_a_type_of_functions_is_read():
+    assert takes_children(StochasticDepth(0.1, "row"))
