@@ -426,7 +426,7 @@ def test_a_run_that_another_process_works_on_is_refused(call, home, environment)
     process = start(environment, home, "--trials", 50, "--name", "busy", "--epochs", 200)
     wait_for_line(process, "resnet20")
     outcome = call(*RUN, "--trials", 50, "--name", "busy", "--epochs", 200, expect=3)
-    assert "another se-search is working on" in outcome.stderr
+    assert f"another se-search (process {process.pid}) is working on" in outcome.stderr
     process.terminate()
     process.communicate(timeout=60)
 

@@ -270,14 +270,14 @@ def _describe_noise(credible: PosteriorFront) -> str:
     probabilities = [c.probability_on_front for c in front if c.probability_on_front is not None]
     expected = (
         f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
-        "true front; differences below the intervals are no ranking. "
+        "true front; differences below the intervals are no ranking.\n"
         if probabilities
         else ""
     )
     if len(front) == 1:
         resting = f"The only member rests on {count(front[0].summary.num_seeds, 'seed')}"
     elif single == len(front):
-        resting = f"All {single} members rest on one seed each"
+        resting = f"{'Both' if single == 2 else f'All {single}'} members rest on one seed each"
     else:
         resting = f"{single} of the {len(front)} members {'rests' if single == 1 else 'rest'} "
         resting += "on one seed"

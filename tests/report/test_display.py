@@ -30,7 +30,7 @@ def show():
     """Show a progress on a display that writes to a file; return the text."""
 
     def run(*given, kind=PlainDisplay, **console):
-        display = kind(Console(file=io.StringIO(), width=160, **console))
+        display = kind(Console(**{"file": io.StringIO(), "width": 160} | console))
         for each in given:
             display.update(each)
         display.close()
@@ -75,6 +75,15 @@ def test_a_terminal_keeps_one_line_and_prints_failures_above_it(show):
     assert "trial 0: b (seed 0) failed: out of memory" in text
     assert "trial 0: a" not in text
     assert "3 of 9 trials" in text
+
+
+@pytest.mark.parametrize("width", [160, 80, 60, 40])
+def test_a_terminals_line_has_the_facts_that_fit_and_cuts_no_number(show, width):
+    options = {"kind": LiveDisplay, "force_terminal": True, "width": width}
+    text = show(progress(None), progress(ENDED), **options)
+    assert "3 of 9 trials" in text
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert ("front 2" in text) == (width >= 80)
 
 
 def test_json_has_an_object_for_each_trial_that_ended(capsys):
