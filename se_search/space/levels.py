@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from se_search.backbone import Integration, Site
 from se_search.candidate import SE, squeeze_width
 from se_search.space.schema import Choice, SearchSpace, combine_axes
-from se_search.space.slots import Slot
+from se_search.space.slots import Slot, fit_integration
 
 Level = tuple[SE | None, ...]
 """What a slot carries: for each of its sites the SE block, or None for no SE."""
@@ -48,7 +48,7 @@ def make_level(slot: Slot, combination: Mapping[str, Choice]) -> Level:
         slot: the slot.
         combination: a value for each axis of the space.
     """
-    return tuple(_make_block(site, combination) for site in slot.sites)
+    return tuple(_make_block(slot, site, combination) for site in slot.sites)
 
 
 def describe_level(slot: Slot, level: Level) -> Mapping[str, str | float]:
@@ -78,19 +78,21 @@ def describe_level(slot: Slot, level: Level) -> Mapping[str, str | float]:
     return described
 
 
-def _make_block(site: Site, combination: Mapping[str, Choice]) -> SE:
+def _make_block(slot: Slot, site: Site, combination: Mapping[str, Choice]) -> SE:
     """Return the block that a combination of axis values stands for at a site."""
     values = dict(combination)
     reduction, rounding, width = (
         values.pop(axis, None) for axis in ("reduction", "rounding", "width")
     )
+    wanted: Integration = values["integration"]  # type: ignore[assignment]  # checked on reading
+    integration = values["integration"] = fit_integration(site, wanted, slot.integrations)
     if values["kind"] != "se":
         width = 0
     elif reduction is not None:
-        integration: Integration = values["integration"]  # type: ignore[assignment]  # checked on reading
         channels = site.feature_map(integration).channels
         width = squeeze_width(channels, int(reduction), rounding)  # type: ignore[arg-type]  # checked on reading
     elif width == "original":
-        assert site.native is not None
-        width = site.native.width
+        # A site without an SE block of its own has the first width that is a number.
+        numbers = [width for width in slot.widths if width != "original"]
+        width = site.native.width if site.native is not None else numbers[0]
     return SE(width=width, **values)  # type: ignore[arg-type]  # checked on reading

@@ -25,13 +25,36 @@ def test_an_original_width_is_of_a_site_that_came_with_se():
     backbone = with_sites([sites[0], dataclasses.replace(sites[1], native=None)])
     choices = {"integration": ["standard", "native"], "width": ["original", 2]}
     with pytest.raises(SpaceError, match=r"tiny: stage3.block1 came without an SE block.*original"):
-        bind(backbone, choices=choices)
+        bind(backbone, choices=choices | {"width": ["original"]})
     bound = bind(backbone, sites="native", choices=choices)  # the original width is 2 itself
     assert [str(candidate) for candidate in bound] == [
         "tiny",
         "tiny/stage2=standard:2",
         "tiny/stage2=native:2",
     ]
+
+
+def test_se_is_removed_where_a_network_has_it_and_added_where_it_has_none():
+    own, other = make_backbone([8], [16]).sites
+    own = dataclasses.replace(own, feature_maps={"native": own.feature_maps["native"]})
+    maps = {name: size for name, size in other.feature_maps.items() if name != "native"}
+    backbone = with_sites([own, dataclasses.replace(other, feature_maps=maps, native=None)])
+    choices = {"integration": ["native", "standard"], "width": ["original", 3]}
+    bound = bind(backbone, granularity="block", choices=choices)
+    width = own.native.width
+    assert {str(candidate) for candidate in bound} == {
+        "tiny",
+        f"tiny/stage2=native:{width}",
+        "tiny/stage2=native:3",
+        "tiny/stage3=standard:3",
+        f"tiny/stage2=native:{width}/stage3=standard:3",
+        "tiny/stage2=native:3/stage3=standard:3",
+    }
+    assert [bound.choose(lambda parameter: parameter.choices[-1])] == [
+        bound.parse("tiny/stage2=native:3/stage3=standard:3")
+    ]
+    with pytest.raises(SpaceError, match=r"stage3\.block1 has no integration 'native'"):
+        bind(backbone, choices={"integration": ["native"], "width": [3]})
 
 
 @pytest.mark.parametrize(
