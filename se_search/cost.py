@@ -282,7 +282,7 @@ def find_allowed(space: BoundSpace) -> AllowedCandidates:
     """
     bounds = _find_bounds(space.space.limits, space.backbone)
     allowed = AllowedCandidates(space, _count_added, bounds)
-    if allowed.cheapest is None:
+    if allowed.is_limited and allowed.cheapest is None:
         raise SpaceError(_describe_nothing(space, bounds))
     return allowed
 
