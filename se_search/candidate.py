@@ -286,8 +286,8 @@ def name_backbone(text: str) -> str:
     first = re.split(r"[/\s]", text.strip())[0]
     if not first or "=" in first or SHORT.match(first) or text.startswith("no SE"):
         raise CandidateError(
-            f"candidate {text!r} does not begin with a backbone, as resnet50/all=standard:r16 does; "
-            "--backbone names one, too"
+            f"candidate {text!r} does not begin with a backbone, as resnet50/all=standard:r16 "
+            "does; --backbone names one, too"
         )
     return first
 
