@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.errors import DataError
+from se_search.terminal import one_line
 
 PARTS = ("train", "val", "test")
 LAYOUT = "PATH/train/CLASS/IMAGE, and a part val or test for the test images"
@@ -122,18 +123,17 @@ def list_images(root: Path) -> Listing:
 
 
 def printable(name: str | bytes | Path) -> str:
-    """Return a file's name as text that any terminal and any file takes.
+    """Return a file's name in one line of text that any terminal and any file takes.
 
-    Bytes that are not UTF-8 and characters that can't be printed are escaped, as in ``\\xfc``.
+    Bytes that are not UTF-8 and control characters are escaped, as in ``\\xfc``.
     """
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return one_line(os.fsdecode(name))
 
 
 def is_printable(name: bytes) -> bool:
     """Tell whether ``printable`` leaves a name as it is."""
     try:
-        return name.decode("utf-8").isprintable()
+        return name.decode("utf-8").isprintable() or printable(name).encode() == name
     except UnicodeDecodeError:
         return False
 
