@@ -36,6 +36,8 @@ class NativeSE:
         squeeze_operator: fvcore's name of its pooling, ``mean`` or ``adaptive_avg_pool2d``.
         excite_operator: fvcore's name of its two layers, ``conv`` or ``linear``.
         gate_operator: fvcore's name of its gate, ``sigmoid`` or ``hardsigmoid``.
+        uncounted: operators that it runs, that fvcore does not count, and that the network without
+            it does not run.
     """
 
     width: int
@@ -43,6 +45,7 @@ class NativeSE:
     squeeze_operator: str
     excite_operator: str
     gate_operator: str
+    uncounted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

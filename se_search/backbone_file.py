@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 from se_search.backbone import Backbone, FeatureMap, Integration, NativeSE, Part, Site
@@ -30,7 +30,7 @@ def backbone_to_json(backbone: Backbone) -> dict[str, Any]:
             for site in backbone.sites
         },
     }
-    native = {site.name: list(astuple(site.native)) for site in backbone.sites if site.native}
+    native = {site.name: _list_native(site.native) for site in backbone.sites if site.native}
     if native:
         row["native"] = native
     if backbone.attach is not None:
@@ -83,7 +83,17 @@ def _read_site(
 ) -> Site:
     stage, block = name.removeprefix("stage").split(".block")
     maps = {integration: FeatureMap(*sizes) for integration, sizes in feature_maps.items()}
-    return Site(int(stage), int(block), maps, None if native is None else NativeSE(*native))
+    return Site(int(stage), int(block), maps, None if native is None else _read_native(native))
+
+
+def _list_native(native: NativeSE) -> list[Any]:
+    *design, uncounted = astuple(native)
+    return [*design, list(uncounted)] if uncounted else design
+
+
+def _read_native(row: list[Any]) -> NativeSE:
+    native = NativeSE(*row[:5])
+    return replace(native, uncounted=tuple(row[5])) if len(row) > 5 else native
 
 
 def _read_points(points: Mapping[Integration, list[str]]) -> dict[Integration, tuple[str, str]]:

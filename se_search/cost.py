@@ -134,9 +134,12 @@ def count_cost(candidate: Candidate) -> Cost:
     by_operator = dict(plain.by_operator)
     added_params = dict.fromkeys(plain.by_stage, 0)
     added_macs = added_params.copy()
+    uncounted = set(backbone.uncounted)
     for site, block in zip(backbone.sites, candidate.blocks, strict=True):
         if block is None:
             continue
+        if site.native is not None and block.integration == "native":
+            uncounted.update(site.native.uncounted)
         added = count_block(block, site.feature_maps[block.integration], site.native)
         stage = plain.stage_names[site.stage]
         added_params[stage] += added.params
@@ -162,7 +165,7 @@ def count_cost(candidate: Candidate) -> Cost:
         macs,
         by_stage,
         by_operator,
-        backbone.uncounted,
+        tuple(sorted(uncounted)),
     )
 
 

@@ -71,3 +71,12 @@ def test_other_data_is_refused(change):
 def test_reading_a_backbone_imports_no_torch():
     code = "import sys, se_search.backbone_file; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_operators_of_a_networks_own_se_block_are_read_back():
+    backbone = describe_backbone("mobilenet_v3_small", 3, 224, 1000)
+    first, *others = backbone.sites
+    first = replace(first, native=replace(first.native, uncounted=("silu",)))
+    changed = replace(backbone, sites=(first, *others))
+    row = json.loads(json.dumps(backbone_to_json(changed)))
+    assert backbone_from_json(row).sites[0].native.uncounted == ("silu",)

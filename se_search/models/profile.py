@@ -66,6 +66,8 @@ def profile(
     )
     strip(model, located)
     analysis = trace(model, in_channels, image_size)
+    uncounted = uncounted_operators(analysis)
+    sites = tuple(_keep_more_uncounted(site, uncounted) for site in sites)
     called = call_order(model, in_channels, image_size)
     parts = count_parts(model, analysis, find_parts(model, located, called))
     return Backbone(
@@ -75,7 +77,7 @@ def profile(
         num_classes,
         sites,
         parts,
-        uncounted_operators(analysis),
+        uncounted,
         allow_code=is_own_name(name),
         attach=attach,
         parameters=None if name in SHAPES else parameters,
@@ -113,6 +115,14 @@ def _add_native(site: Site, model: nn.Module, module_site: ModuleSite) -> Site:
     module = model.get_submodule(path)
     channels = site.feature_maps["native"].channels
     return replace(site, native=trace_native(module, channels, path))
+
+
+def _keep_more_uncounted(site: Site, uncounted: tuple[str, ...]) -> Site:
+    """Leave the operators out of a site's SE block that the network without SE runs as well."""
+    if site.native is None:
+        return site
+    more = tuple(name for name in site.native.uncounted if name not in uncounted)
+    return replace(site, native=replace(site.native, uncounted=more))
 
 
 def _check_logits(

@@ -97,7 +97,8 @@ def trace_native(module: nn.Module, channels: int, path: str) -> NativeSE:
     width = reduce.out_channels
     sample = FeatureMap(channels, 9)
     image = next(module.parameters()).new_zeros(1, channels, 3, 3)
-    counted = _count(module, image).by_operator()
+    analysis = _count(module, image)
+    counted = analysis.by_operator()
     elements, weights = sample.channels * sample.pixels, 2 * channels * width
     found = {
         "squeeze": [op for op in ("mean", "adaptive_avg_pool2d") if counted[op] == elements],
@@ -123,6 +124,7 @@ def trace_native(module: nn.Module, channels: int, path: str) -> NativeSE:
         found["squeeze"][0],
         found["excite"][0],
         found["gate"][0],
+        uncounted_operators(analysis),
     )
 
 
