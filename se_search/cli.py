@@ -178,7 +178,8 @@ def run(
     from se_search.commands.search import search
     from se_search.report.display import make_display
 
-    outcome = search(options, make_display(quiet=quiet, as_json=as_json))
+    display = make_display(quiet=quiet, as_json=as_json)
+    outcome = search(options, display, is_confirmed=confirm is not None)
     _exit_if_stopped(outcome.signal)
     if confirm is not None:
         confirmation = ConfirmOptions(

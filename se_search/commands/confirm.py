@@ -17,9 +17,8 @@ from se_search.commands.recorded_run import (
     refuse_differences,
     refuse_other_backbone,
 )
-from se_search.commands.search import complete, make_request
+from se_search.commands.search import complete, make_request, refuse_without_test
 from se_search.commands.settings import find_code
-from se_search.errors import RunError
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, list_assignments, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
@@ -35,7 +34,6 @@ from se_search.store.confirmations import Round, count_readings, read_rounds, wr
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
-from se_search.training.image_listing import LAYOUT, printable
 
 Note = Callable[[str], None]
 Observe = Callable[[EndedTraining], None]
@@ -83,11 +81,7 @@ def confirm(
         find_code(config, allow_code=options.allow_code, first=True)
         recorded = read_recorded_options(config, options)
         run = describe_recorded_run(folder, config, recorded)
-        if not run.data["test"]:
-            raise RunError(
-                f"{folder.path} can't be confirmed: {printable(recorded.data)} has no test images, "
-                f"on which candidates are judged ({LAYOUT})"
-            )
+        refuse_without_test(folder, recorded.data, run)
         posterior = write_report(folder).credible
         records = read_records(folder.database)
         chosen = choose_candidates(options.candidates, run.backbone, posterior)

@@ -42,7 +42,7 @@ from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
 from se_search.training.array_cache import default_cache_dir
 from se_search.training.datasets import absolute_name, describe_data
-from se_search.training.image_listing import printable
+from se_search.training.image_listing import LAYOUT, printable
 from se_search.training.image_scan import SILENT, Watch, describe_changes
 from se_search.training.task import Rehearsal
 
@@ -61,7 +61,11 @@ class Outcome:
 
 
 def search(
-    options: SearchOptions, display: Display, open_session: OpenSession = open_session
+    options: SearchOptions,
+    display: Display,
+    open_session: OpenSession = open_session,
+    *,
+    is_confirmed: bool = False,
 ) -> Outcome:
     """Run a search, or continue it, until the run has all its trials.
 
@@ -69,6 +73,7 @@ def search(
         options: what is asked for.
         display: told what goes on.
         open_session: finds what the trainings need.
+        is_confirmed: whether the front is to be confirmed at the end.
 
     Raises:
         SESearchError: something that was asked for is not there; each kind has its class.
@@ -82,6 +87,8 @@ def search(
     folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
     find_code(folder.read_config(), allow_code=options.allow_code, first=False)
     run = describe_run(space, recipe, options, watch=Watch(display.note, display.scanning))
+    if is_confirmed:
+        refuse_without_test(folder, options.data, run)
     bound = BoundSpace(space, run.backbone)
     allowed = find_allowed(bound)
     with folder.lock():
@@ -111,6 +118,24 @@ def search(
             display.note(change)
         folder.write_config(make_config(run, options, {**settings, "history": history}, session))
         return _search(folder, run, allowed, session, rungs, options, display)
+
+
+def refuse_without_test(folder: RunFolder, data: str, run: RunConfig) -> None:
+    """Refuse to confirm a run on data without test images.
+
+    Args:
+        folder: of the run.
+        data: the data set's name as it was given.
+        run: the run.
+
+    Raises:
+        RunError: the data have no test images.
+    """
+    if not run.data["test"]:
+        raise RunError(
+            f"{folder.path} can't be confirmed: {printable(data)} has no test images, "
+            f"on which candidates are judged ({LAYOUT})"
+        )
 
 
 def describe_run(

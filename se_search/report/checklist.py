@@ -45,7 +45,8 @@ class Item:
 
     def __str__(self) -> str:
         if self.answer is None:
-            return f"- [ ] **{self.question}** {self.missing}."
+            end = "" if self.missing.endswith("?") else "."
+            return f"- [ ] **{self.question}** {self.missing}{end}"
         return f"- [x] **{self.question}** {self.answer}."
 
 
@@ -153,7 +154,7 @@ def list_items(
                 "What was tuned.",
                 None,
                 "The run tunes nothing but the choices of its space. Were the recipe, the space or "
-                "the sampler's settings tuned before, on which data, and at what cost",
+                "the sampler's settings tuned before, on which data, and at what cost?",
             ),
             Item("Failures.", _describe_failures(records, rounds)),
             Item("All results.", "`trials.csv` has every training, the failed ones too"),

@@ -68,12 +68,25 @@ def _list_files(folder: RunFolder) -> list[Path]:
     ]
 
 
-def print_result(console: Console, rounds: Sequence[Round]) -> bool:
-    """Print the last confirmation as a table and in words; return whether it has a result."""
+def print_result(console: Console, rounds: Sequence[Round], num_trials: int = 0) -> bool:
+    """Print the last confirmation as a table and in words; return whether it has a result.
+
+    Args:
+        console: what is printed on.
+        rounds: the confirmations of the run, the oldest first.
+        num_trials: how many trials the run has now; those since the confirmation are told.
+    """
     last = rounds[-1] if rounds else None
     if last is None or last.result is None:
         return False
     console.print(confirmation_table(last))
+    newer = num_trials - last.num_trials
+    if newer > 0:
+        print_text(
+            console,
+            f"The search has gone on since, by {count(newer, 'trial')}: its front may be another "
+            "one than the front confirmed here.",
+        )
     print_text(console, "\n".join(confirmation_sentences(rounds)))
     return True
 

@@ -228,7 +228,7 @@ def print_findings(console: Console, findings: Findings) -> None:
     """Print the front as a table, what it and the rungs rest on, and where everything lies."""
     if findings.credible.candidates:
         console.print(front_table(findings.credible))
-        print_text(console, front_caution(findings.credible, findings.run))
+        print_text(console, front_caution(findings))
     else:
         print_text(console, "No full training has ended yet, so there is no front.")
     if findings.rungs:
@@ -237,7 +237,7 @@ def print_findings(console: Console, findings: Findings) -> None:
     if findings.gain is not None and findings.credible.is_modelled:
         print_text(console, _describe_gain(findings.gain, findings.tolerance))
     if findings.rounds:
-        print_result(console, findings.rounds)
+        print_result(console, findings.rounds, findings.num_trials)
     print_files(console, findings.files, findings.unwritten)
 
 

@@ -51,7 +51,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
         "settings": _list_settings(folder.read_config()),
         "trials": dict(Counter(record.state for record in records)),
         **front_fields(findings.credible),
-        "answer": front_caution(findings.credible, findings.run).splitlines() if has_front else [],
+        "answer": front_caution(findings).splitlines() if has_front else [],
         "effects": effects,
         "without_effects": reason,
         "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],

@@ -54,6 +54,9 @@ class Findings:
             if the sampler does not estimate it.
         tolerance: the gain below which the front counts as settled.
         rounds: the confirmations of the run, the oldest first.
+        num_trials: how many trials the run has.
+        has_test: whether the data have test images, which a confirmation needs.
+        has_code: whether the network is of the user's own, so that its code must be allowed.
     """
 
     run: Path
@@ -65,6 +68,23 @@ class Findings:
     tolerance: float = 0.0
     rounds: Sequence[Round] = ()
     unwritten: Sequence[UnwritableError] = ()
+    num_trials: int = 0
+    has_test: bool = True
+    has_code: bool = False
+
+    @property
+    def advice(self) -> str:
+        """How to find out whether differences are real: the command that confirms the front."""
+        if not self.has_test:
+            return (
+                "Whether differences are real can't be confirmed without test images (a part val "
+                "or test)."
+            )
+        allow = ["--allow-code"] if self.has_code else []
+        return (
+            "Before you believe a difference between candidates, train the front with fresh seeds: "
+            + join_words(["se-search", "confirm", self.run, *allow])
+        )
 
 
 def write_report(folder: RunFolder) -> Findings:
@@ -108,6 +128,9 @@ def write_report(folder: RunFolder) -> Findings:
         files.written,
         rounds=rounds,
         unwritten=files.unwritten,
+        num_trials=len(records),
+        has_test=bool(config["identity"]["data"]["test"]),
+        has_code=bool(config["search"].get("code")),
     )
 
 
@@ -163,20 +186,15 @@ def front_table(credible: PosteriorFront) -> ResultTable:
     return table
 
 
-def front_caution(credible: PosteriorFront, run: Path) -> str:
-    """Return in words how the front was estimated, and how many candidates may be as good.
-
-    Args:
-        credible: the front.
-        run: the run's folder, for the command that trains the front again.
-    """
+def front_caution(findings: Findings) -> str:
+    """Return in words how the front was estimated, and how many candidates may be as good."""
+    credible = findings.credible
     lines = [
         _describe_estimates(credible),
         _describe_noise(credible),
         _describe_unlisted(credible),
         _describe_hypervolume(credible),
-        "Before you believe a difference between candidates, train the front with fresh seeds: "
-        + join_words(["se-search", "confirm", run]),
+        findings.advice,
     ]
     return "\n".join(line for line in lines if line)
 
@@ -278,6 +296,8 @@ def _describe_noise(credible: PosteriorFront) -> str:
         resting = f"The only member rests on {count(front[0].summary.num_seeds, 'seed')}"
     elif single == len(front):
         resting = f"{'Both' if single == 2 else f'All {single}'} members rest on one seed each"
+    elif single == 0:
+        resting = "Each member rests on two seeds or more"
     else:
         resting = f"{single} of the {len(front)} members {'rests' if single == 1 else 'rest'} "
         resting += "on one seed"

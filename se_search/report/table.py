@@ -71,6 +71,7 @@ class ResultTable:
         table = Table(
             title=self._title or None,
             caption=self._caption or None,
+            caption_justify="left",
         )
         for index in shown:
             column = self.columns[index]

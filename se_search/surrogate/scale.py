@@ -11,6 +11,9 @@ from se_search.surrogate.trainings import Array, Trainings
 
 TAIL_QUANTILE = 0.25
 TAIL_SCALE = 0.25  # interquartile ranges below the floor at which compression sets in
+# Few validation images give many equal accuracies: the middle half may be one value, however far
+# the others are from it. A normal distribution's is a quarter of its range.
+LEAST_RANGE = 0.5  # standard deviations of the upper three quarters
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class AccuracyScale:
             own = trainings.accuracies[trainings.budgets == budget][:num_starts]
             if len(own):
                 low, high = np.quantile(own, [TAIL_QUANTILE, 1 - TAIL_QUANTILE])
-                floors[budget] = low - fence * (high - low)
-                spreads.append(high - low)
+                spread = max(high - low, LEAST_RANGE * float(np.std(own[own >= low])))
+                floors[budget] = low - fence * spread
+                spreads.append(spread)
         width = TAIL_SCALE * max(float(np.mean(spreads)), 1e-9)
         compressed = compress_tail(trainings.accuracies, floors[trainings.budgets], width)
         centred = compressed.copy()

@@ -38,7 +38,11 @@ from se_search.errors import (
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.record import Evaluation
-from se_search.report.confirmation import confirmation_sentences, print_confirmation
+from se_search.report.confirmation import (
+    confirmation_sentences,
+    print_confirmation,
+    print_result,
+)
 from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
@@ -380,6 +384,16 @@ def test_a_table_and_sentences_are_printed(folder, train):
     assert "never below 0.5" in text
     assert folder.confirmation_png.is_file()
     assert folder.confirmation_pdf.is_file()
+
+
+def test_trials_since_the_confirmation_are_told(folder, train):
+    outcome = train(seeds=2).outcome
+    console = Console(width=130, file=io.StringIO())
+    num_trials = outcome.rounds[-1].num_trials
+    print_result(console, outcome.rounds, num_trials)
+    assert "has gone on since" not in console.file.getvalue()
+    print_result(console, outcome.rounds, num_trials + 5)
+    assert "The search has gone on since, by 5 trials" in console.file.getvalue()
 
 
 def test_a_run_is_confirmed_on_the_command_line(call, home):

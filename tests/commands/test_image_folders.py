@@ -139,6 +139,16 @@ def test_without_test_images_a_run_is_searched_and_not_confirmed(run_search, ima
         confirm(folder, ConfirmOptions(), open_session=MadeUpSessions(evaluate))
 
 
+def test_a_search_that_is_to_be_confirmed_is_refused_at_the_start_without_test_images(
+    tmp_path, images
+):
+    shutil.rmtree(images / "val")
+    options = SearchOptions(data=f"folder:{images}", runs_dir=tmp_path / "runs", trials=1)
+    with pytest.raises(RunError, match=r"can't be confirmed: folder:.* has no test images"):
+        search(options, QuietDisplay(), MadeUpSessions(evaluate), is_confirmed=True)
+    assert not (tmp_path / "runs").exists()
+
+
 NETWORK = """
 from torch import nn
 

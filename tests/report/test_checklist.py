@@ -107,7 +107,7 @@ def test_every_line_is_filled_in_or_says_what_the_run_does_not_know(tmp_path):
         lines = path.read_text().splitlines()
         marked = [line for line in lines if line.startswith("- ")]
         assert len(marked) == len(items())
-        assert all(re.fullmatch(r"- \[[x ]\] \*\*.+\.\*\* .+\.", line) for line in marked)
+        assert all(re.fullmatch(r"- \[[x ]\] \*\*.+\.\*\* .+[.?]", line) for line in marked)
         assert "None" not in "".join(marked).replace("None:", "").replace("None was", "")
 
 
@@ -187,3 +187,11 @@ def test_a_config_that_lacks_parts_leaves_their_items_open():
     for question in ("Code and versions.", "Command line.", "Protocol.", "Hardware."):
         assert found[question].answer is None
         assert "has not recorded" in str(found[question])
+
+
+def test_a_question_to_the_reader_ends_with_its_question_mark(tmp_path):
+    path = tmp_path / "checklist.md"
+    write_checklist(path, CONFIG, RECORDS)
+    asked = [line for line in path.read_text().splitlines() if "?" in line.split("** ")[-1]]
+    assert len(asked) >= 2
+    assert all(line.endswith("?") for line in asked)

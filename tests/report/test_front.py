@@ -52,7 +52,7 @@ def test_the_table_of_usual_placements_fits_into_120_columns(credible):
 
 
 def test_the_caution_counts_what_is_not_listed_and_names_the_command(credible, tmp_path):
-    text = front_caution(credible, tmp_path)
+    text = front_caution(Findings(tmp_path, credible, [], 4, []))
     count = len(credible.unlisted)
     assert count > 1
     assert f"{count} more candidates have a P(front) of 0.05 or more" in text
@@ -65,16 +65,32 @@ def test_the_caution_counts_what_is_not_listed_and_names_the_command(credible, t
 
 def test_the_caution_says_why_there_is_no_model(tmp_path):
     records = [record_of(i, 0.5 + 0.1 * i, params=100 + i) for i in range(4)]
-    text = front_caution(fit_front(records, SPACE, OBJECTIVES, 4), tmp_path)
+    text = front_caution(Findings(tmp_path, fit_front(records, SPACE, OBJECTIVES, 4), [], 4, []))
     assert "plain means on validation images, as fewer than 8 trainings have ended" in text
     assert "All 4 members rest on one seed each" in text
     assert "not known yet: no candidate has two" in text
     assert "P(front)" not in text
 
 
+def test_the_advice_is_a_command_that_works(credible, tmp_path):
+    findings = Findings(tmp_path, credible, [], 4, [])
+    assert findings.advice.endswith(f": se-search confirm {tmp_path}")
+    own = replace(findings, has_code=True)
+    assert own.advice.endswith(f": se-search confirm {tmp_path} --allow-code")
+    without = front_caution(replace(findings, has_test=False))
+    assert "can't be confirmed without test images" in without
+    assert "se-search confirm" not in without
+
+
+def test_that_no_member_rests_on_one_seed_is_said_without_a_zero(credible, tmp_path):
+    twice = tuple(replace(c, summary=replace(c.summary, num_seeds=2)) for c in credible.candidates)
+    text = front_caution(Findings(tmp_path, replace(credible, candidates=twice), [], 4, []))
+    assert "Each member rests on two seeds or more, and seeds alone" in text
+
+
 def test_a_volume_is_told_with_its_interval_and_what_it_counts_from(records, tmp_path):
     credible = fit_front(records, SPACE, ("accuracy", "params", "macs"), 4)
-    text = front_caution(credible, tmp_path)
+    text = front_caution(Findings(tmp_path, credible, [], 4, []))
     area = credible.hypervolume
     assert f"accuracy above {100 * credible.reference:.2f} %" in text
     assert f"{100 * area.low:.3f} to {100 * area.high:.3f}" in text

@@ -114,3 +114,11 @@ def test_the_floor_lies_so_many_interquartile_ranges_below_the_lower_quartile():
     trainings = trainings_of(np.linspace(0.5, 0.9, 21))
     floors = [AccuracyScale.fit(trainings, 1, 21, fence).floors[0] for fence in (0.0, 1.0, 2.0)]
     assert floors == pytest.approx([0.6, 0.4, 0.2])
+
+
+def test_the_spread_of_accuracies_whose_middle_half_is_one_value_is_that_of_the_better_ones():
+    accuracies = [1 / 3] * 6 + [1 / 4, 5 / 12]  # of 12 validation images
+    scale = AccuracyScale.fit(trainings_of(accuracies), 1, 20, fence=2.0)
+    spread = 0.5 * np.std([1 / 3] * 6 + [5 / 12])
+    assert scale.floors == pytest.approx([1 / 3 - 2 * spread])
+    assert scale.width == pytest.approx(0.25 * spread)
