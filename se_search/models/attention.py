@@ -13,6 +13,9 @@ from se_search.models.units import class_names, overlaps
 POOLINGS = ("mean", "amax", "sum", "max", "linalg_vector_norm", "_adaptive_avg_pool2d")
 # A product with one of these is a normalisation; attention has layers with weights in between.
 NORMALISING = ("rsqrt", "reciprocal", "sqrt", "var", "std", "var_mean", "pow")
+# No normalisation ends with one of these: it is attention, whatever statistics it is made of.
+GATES = ("sigmoid", "hardsigmoid", "_softmax", "tanh")
+RESAMPLING = ("upsample", "_upsample", "avg_pool2d", "max_pool2d")  # beginnings of names
 
 # Attention whose products don't show it: a sum with a context, or an attention over pixels.
 CLASSES = (
@@ -119,7 +122,7 @@ def is_mixer(module: nn.Module) -> bool:
 
 
 def _is_attention(recording: Recording, position: int, value: Value) -> bool:
-    if len(value.shape) < 4:
+    if len(value.shape) < 3:  # a feature map may be gated with its pixels in one axis
         return False
     sizes = [_spread(recording.values, parent) for parent in value.parents]
     gate, gated = (parent for _, parent in sorted(zip(sizes, value.parents, strict=True)))
@@ -127,8 +130,12 @@ def _is_attention(recording: Recording, position: int, value: Value) -> bool:
         common = value.dominator
         source = gated if gated in recording.between(common, gate) - {gate} else common
         return _has_layers_or_pooling(recording, source, gate)
+    if value.op != "mul":
+        return False
+    if any(_is_mask(recording, value.dominator, parent) for parent in value.parents):
+        return True
     # On a feature map of one pixel SE's gates have the size of what they gate.
-    return value.op == "mul" and any(
+    return any(
         value.dominator == source and _has_layers_or_pooling(recording, source, end)
         for source, end in ((gate, gated), (gated, gate))
     )
@@ -140,7 +147,21 @@ def _has_layers_or_pooling(recording: Recording, source: int, gate: int) -> bool
     operations = {recording.values[i].op for i in inside}
     if operations.intersection(WEIGHTED):
         return True
-    return not operations.isdisjoint(POOLINGS) and operations.isdisjoint(NORMALISING)
+    if operations.isdisjoint(POOLINGS):
+        return False
+    return operations.isdisjoint(NORMALISING) or not operations.isdisjoint(GATES)
+
+
+def _is_mask(recording: Recording, source: int, gate: int) -> bool:
+    """Tell whether gates of all values are computed from a feature map at another resolution.
+
+    Those of a gated linear unit are not: each is computed where it gates.
+    """
+    last = recording.values[gate]
+    while last.op not in (*GATES, *WEIGHTED) and len(last.parents) == 1:
+        last = recording.values[last.parents[0]]
+    inside = recording.between(source, gate) - {source}
+    return last.op in GATES and any(recording.values[i].op.startswith(RESAMPLING) for i in inside)
 
 
 def _spread(values: Sequence[Value], position: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch import nn
@@ -73,7 +73,7 @@ def discover_sites(model: nn.Module, in_channels: int, image_size: int) -> tuple
         _Unit(path, points, called[path], _stride(recording, called[path]))
         for path, points in (*native, *known)
     ]
-    units = sorted([*listed, *more], key=lambda unit: unit.begins)
+    units = _join_nested(sorted([*listed, *more], key=lambda unit: unit.begins))
     if not units:
         raise BackboneError(
             f"{type(model).__name__} has no sites that are found by running it: "
@@ -81,6 +81,19 @@ def discover_sites(model: nn.Module, in_channels: int, image_size: int) -> tuple
             f"se_sites() of the network.{draft_sites(recording)}"
         )
     return place_units([(unit.path, unit.points) for unit in units], _number_stages(model, units))
+
+
+def _join_nested(units: Sequence[_Unit]) -> list[_Unit]:
+    """Return units so that one inside another has the other's stride, and so its stage."""
+    return [
+        replace(
+            unit,
+            stride=max(
+                other.stride for other in units if f"{unit.path}.".startswith(f"{other.path}.")
+            ),
+        )
+        for unit in units
+    ]
 
 
 def _find_known(model: nn.Module, native: Sequence[tuple[str, Points]]) -> list[tuple[str, Points]]:

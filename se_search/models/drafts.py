@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from se_search.models.joins import find_repeated
+from se_search.models.joins import find_joins, find_repeated
 from se_search.models.recording import CONVOLUTION, Call, Recording
 
 MAX_LINES = 16  # sites of a draft
@@ -31,6 +31,13 @@ def explain_lack(model: nn.Module, recording: Recording) -> str:
         return (
             f"its residual units are called several times ({repeated[0]}: {calls} times), and an "
             "SE block gates one feature map"
+        )
+    if joins := find_joins(recording, ()):
+        call = recording.calls[joins[0].call]
+        return (
+            f"{call.path or 'the network'} ({_class(model, call)}) joins a branch of convolutions "
+            "with its input, but what it joins is no module's output, behind which SE could go: "
+            "the branch ends with a function as F.relu, or with a module compiled by TorchScript"
         )
     return (
         f"it runs {num_maps} convolutions, but no module adds a branch of convolutions to its "

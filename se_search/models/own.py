@@ -39,7 +39,7 @@ def construct_own(name: str, in_channels: int, num_classes: int, allow_code: boo
     taken = {key: value for key, value in offered.items() if key in _keywords(function)}
     try:
         model = function(**taken)
-    except Exception as error:  # foreign code may raise whatever it likes
+    except (Exception, SystemExit) as error:  # foreign code may raise whatever it likes
         raise BackboneError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise BackboneError(f"{name} made a {type(model).__name__}, not a torch.nn.Module")
@@ -74,6 +74,12 @@ def _import(name: str, allow_code: bool) -> Callable[..., Any]:
         raise BackboneError(
             f"backbone {name!r}: there is no module {error.name} in "
             f"{' or '.join(searched_folders())}, and no package of this name is installed"
+        ) from error
+    except SystemExit as error:  # argparse ends a process whose arguments it does not know
+        raise BackboneError(
+            f"backbone {name!r}: importing {module_name} ends the process (exit status "
+            f"{error.code}), as a script does that reads the command line; put what only the "
+            'script does under: if __name__ == "__main__"'
         ) from error
     except Exception as error:  # foreign code may raise whatever it likes
         raise BackboneError(

@@ -18,6 +18,7 @@ from se_search.backbone import Backbone
 from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
 from se_search.errors import BackboneError
+from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seeded_generators
 from se_search.models.sites import ModuleSite
 from se_search.models.surgery import build, locate, se_parameters
@@ -143,7 +144,7 @@ def _find_fault(candidate: Candidate, model: nn.Module, takes_second_size: bool)
     """Return what is wrong with a network as the end of a sentence; None if nothing is."""
     backbone = candidate.backbone
     missing = set(se_parameters(model))
-    model = model.to(memory_format=torch.channels_last)
+    lay_channels_last(model)
     for is_training, mode in ((True, "training"), (False, "evaluation")):
         if is_training or missing:
             fault = _find_fault_in_step(model.train(is_training), backbone, mode, missing)

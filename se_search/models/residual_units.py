@@ -142,6 +142,8 @@ class _Finder:
     def _pre(self, join: Join) -> tuple[str, Side] | None:
         start = join.fork
         for _ in range(3):  # a norm and an activation that are functions, not modules
+            if not self.values[start].is_feature_map:  # flattened for a Conv1d
+                return None
             begun = [i for i in self.consumers.get(start, ()) if i in join.region]
             for number in self._inside(join, self.by_input.get(start, ())):
                 if begun and all(self.calls[number].made(i) for i in begun):

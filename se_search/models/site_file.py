@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -127,18 +127,30 @@ def ask_sites(model: nn.Module) -> SiteList | None:
     """Return the sites that the network's method ``se_sites`` lists; None without such a method.
 
     Raises:
-        BackboneError: the method does not return a list of sites, or names an unknown module.
+        BackboneError: the method raises something, does not return a list of sites, or names an
+            unknown module.
     """
-    method = getattr(model, "se_sites", None)
-    if method is None:
-        return None
     name = f"{type(model).__name__}.se_sites()"
     try:
-        sites = SiteFile.model_validate({"sites": method()}).sites
+        method = getattr(model, "se_sites", None)
+        if method is None:
+            return None
+        listed = method()
+        listed = list(listed) if isinstance(listed, Iterator) else listed
+    except Exception as cause:  # foreign code may raise whatever it likes
+        raise BackboneError(f"{name} raised {type(cause).__name__}: {cause}") from cause
+    try:
+        if not isinstance(listed, list | tuple):
+            raise BackboneError(
+                f"{name} returns {listed!r:.80}; allowed: a list of sites, as "
+                "[{'stage': 2, 'standard': {'after': 'layer1.0'}}]"
+            )
+        sites = SiteFile.model_validate({"sites": listed}).sites
     except ValidationError as cause:
         problem = cause.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
-        raise BackboneError(f"{name}: {key}: {problem['msg']}") from cause
+        what = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        raise BackboneError(f"{name}: {key}: {what}") from cause
     return _check_paths(sites, model, lambda number, integration: f"{name}, site {number + 1}")
 
 

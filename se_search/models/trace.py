@@ -21,7 +21,7 @@ from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
-from se_search.models.recording import call_order
+from se_search.models.recording import call_order, image_for
 from se_search.models.sites import find_parts
 from se_search.models.surgery import locate
 from se_search.models.units import native_layers
@@ -154,9 +154,28 @@ def count_parts(
 
 
 def trace(model: nn.Module, in_channels: int, image_size: int) -> FlopCountAnalysis:
-    """Trace one image through the network in evaluation mode."""
-    like = next(model.parameters())
-    return _count(model, like.new_zeros(1, in_channels, image_size, image_size))
+    """Trace one image through the network in evaluation mode.
+
+    Raises:
+        BackboneError: fvcore can't trace the network.
+    """
+    scripted = [
+        path for path, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)
+    ]
+    if scripted:
+        raise BackboneError(
+            f"{type(model).__name__} has modules that TorchScript has compiled "
+            f"({scripted[0] or 'the network itself'}), in which nothing can be counted; allowed: "
+            "the same modules without torch.jit.script"
+        )
+    try:
+        return _count(model, image_for(model, in_channels, image_size))
+    except Exception as error:  # foreign code may raise whatever it likes when it is traced
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
+        raise BackboneError(
+            f"{type(model).__name__} runs, but what it costs can't be counted, because "
+            f"torch.jit.trace fails: {type(error).__name__}: {reason}"
+        ) from error
 
 
 def _count(model: nn.Module, image: torch.Tensor) -> FlopCountAnalysis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import nn
 
@@ -186,14 +186,30 @@ def _points_of(unit: nn.Module, units: Mapping[str, Points]) -> Points | None:
     if declared is None:
         known = [units[name] for name in class_names(unit) if name in units]
         return known[0] if known else None
-    for integration, (_, side) in declared.items():
-        if integration not in INTEGRATIONS or side not in get_args(Side):
+    name = f"se_points of {type(unit).__name__}"
+    if not isinstance(declared, Mapping) or not declared:
+        raise BackboneError(
+            f'{name} is {declared!r:.80}; allowed: a dictionary as {{"standard": ("bn2", "after")}}'
+        )
+    allowed = [integration for integration in INTEGRATIONS if integration != "native"]
+    for integration, point in declared.items():
+        if integration not in allowed or not _is_point(point):
             raise BackboneError(
-                f"se_points of {type(unit).__name__}: {integration!r}: {side!r} is none of "
-                f"{', '.join(INTEGRATIONS)} with before or after"
+                f"{name}: {integration!r}: {point!r:.80} is none of {', '.join(allowed)} with the "
+                'path of a module of the unit and the side, as ("bn2", "after") or '
+                '("conv1", "before")'
             )
     points: Points = declared
     return points
+
+
+def _is_point(point: object) -> bool:
+    return (
+        isinstance(point, tuple | list)
+        and len(point) == 2
+        and isinstance(point[0], str)
+        and point[1] in ("before", "after")
+    )
 
 
 def overlaps(path: str, other: str) -> bool:

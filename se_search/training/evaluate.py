@@ -15,6 +15,7 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
+from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seed_generators
 from se_search.models.surgery import build
 from se_search.recipe import Recipe
@@ -75,7 +76,7 @@ def train(
     if device.accelerator == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-    model = model.to(memory_format=torch.channels_last)
+    lay_channels_last(model)
     # Layers such as dropout draw from the global generators. Weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws for every network.
     seed_generators(derive_seed(assignment.seed, "training"))

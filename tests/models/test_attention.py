@@ -70,6 +70,25 @@ ATTENTION = {
     "global response normalisation": module(
         lambda self, x: x * (x.norm(2, (2, 3), keepdim=True) / x.norm(2, (1, 2, 3), keepdim=True))
     ),
+    "gates of statistics that are normalised (SimAM)": module(
+        lambda self, x: x * torch.sigmoid((x - x.mean((2, 3), keepdim=True)).pow(2) / 4 + 0.5)
+    ),
+    "channels that are gated with their pixels in one axis": module(
+        lambda self, x: (x.flatten(2) * torch.sigmoid(self.fc(x.mean((2, 3))))[..., None]).view_as(
+            x
+        ),
+        fc=nn.Linear(CHANNELS, CHANNELS),
+    ),
+    "a mask of another resolution (GhostNetV2)": module(
+        lambda self, x: (
+            self.a(x)
+            * nn.functional.interpolate(
+                torch.sigmoid(self.b(nn.functional.avg_pool2d(x, 2))), size=x.shape[2:]
+            )
+        ),
+        a=nn.Conv2d(CHANNELS, CHANNELS, 1),
+        b=nn.Conv2d(CHANNELS, CHANNELS, 1),
+    ),
     "a block of timm": timm.layers.EcaModule(CHANNELS),
 }
 NONE = {
@@ -87,6 +106,9 @@ NONE = {
         lambda self, x: self.a(x) * torch.sigmoid(self.b(x)),
         a=nn.Conv2d(CHANNELS, CHANNELS, 1),
         b=nn.Conv2d(CHANNELS, CHANNELS, 1),
+    ),
+    "filter response normalisation": module(
+        lambda self, x: x * torch.rsqrt(x.pow(2).mean((2, 3), keepdim=True) + 1e-6)
     ),
     "a batch norm": nn.BatchNorm2d(CHANNELS),
     "a group norm": nn.GroupNorm(2, CHANNELS),

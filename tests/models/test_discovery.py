@@ -19,6 +19,7 @@ from se_search.models.backbones import construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 from se_search.models.discovery import discover_sites
 from se_search.models.feature_maps import measure_sites
+from se_search.models.profile import attach_of
 from se_search.models.recording import record
 from se_search.models.sites import find_parts, named_sites
 from se_search.models.surgery import build, se_modules
@@ -321,6 +322,19 @@ def test_modules_of_torchscript_are_no_obstacle():
     assert len(points(Net(torch.jit.trace(nn.ReLU(), torch.zeros(1, 8, 8, 8)), Unit(8)))) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")  # of TorchScript, by torch
+def test_a_network_whose_costs_can_not_be_counted_says_why():
+    with pytest.raises(BackboneError, match=r"TorchScript has compiled \(act\).*allowed: the same"):
+        describe_backbone("support.own_networks:HasACompiledModule", 3, 16, 10, allow_code=True)
+
+
+def test_se_comes_nowhere_before_a_layer_of_flattened_pixels():
+    backbone = describe_backbone(
+        "support.own_networks:BeginsWithAConv1d", 3, 16, 10, allow_code=True
+    )
+    assert {name for site in backbone.sites for name in site.feature_maps} == {"standard", "post"}
+
+
 def test_stages_begin_where_feature_maps_shrink():
     class Strided(Unit):
         def __init__(self, width):
@@ -329,6 +343,26 @@ def test_stages_begin_where_feature_maps_shrink():
 
     located = discover_sites(Net(Unit(8), Strided(8), Unit(8), Unit(8), Strided(8)), 3, 32)
     assert [site.stage for site in located] == [2, 3, 3, 3, 4]
+
+
+def test_a_unit_inside_a_downsampling_unit_is_in_its_stage():
+    class Downsampling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.before, self.down = Unit(8), nn.Conv2d(8, 8, 3, stride=2, padding=1)
+            self.branch = nn.Conv2d(8, 8, 3, padding=1)
+
+        def forward(self, x):
+            x = self.down(self.before(x))
+            return x + self.branch(x)
+
+    located = discover_sites(Net(Unit(8), Downsampling()), 3, 16)
+    assert [(site.stage, site.path) for site in located] == [
+        (2, "units.1"),
+        (3, "units.0.before"),
+        (3, "units.0"),
+    ]
+    assert named_sites([site.stage for site in located], attach_of(located))
 
 
 def test_units_of_a_family_without_a_shortcut_are_sites_too():

@@ -38,5 +38,10 @@ def test_features_with_channels_last_are_refused_by_name(name, size, message):
         describe_backbone(name, 3, size, 10)
 
 
+def test_a_branch_that_ends_with_a_function_is_explained():
+    with pytest.raises(BackboneError, match=r"units.0 \(ActivatedUnit\) joins .* ends with a func"):
+        describe_backbone("support.own_networks:EndsWithAFunction", 3, 16, 10, allow_code=True)
+
+
 def test_a_draft_has_few_lines():
     assert len(refusal("swin_t", 32).splitlines()) <= 20

@@ -52,6 +52,25 @@ class Wrong(Net):
         return [{"stage": 2, "standard": "first"}]
 
 
+class Misspelt(Net):
+    def se_sites(self):
+        return [{"stage": 2, "standart": {"after": "first"}}]
+
+
+class Mapped(Net):
+    def se_sites(self):
+        return {"sites": [{"stage": 2, "standard": {"after": "first"}}]}
+
+
+class Raising(Net):
+    def se_sites(self):
+        raise KeyError("units")
+
+
+def ends(num_classes):
+    raise SystemExit(2)
+
+
 class Mine(BasicBlock):
     pass
 
@@ -238,6 +257,10 @@ def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
         ("number", "can't be called"),
         ("fails", "raised OSError: no such disk"),
         ("nothing", "made a dict, not a torch.nn.Module"),
+        ("ends", "raised SystemExit: 2"),
+        ("Raising", r"Raising.se_sites\(\) raised KeyError: 'units'"),
+        ("Mapped", r"Mapped.se_sites\(\) returns \{'sites': .*allowed: a list of sites, as \[\{"),
+        ("Misspelt", r"Misspelt.se_sites\(\): sites.0.standart: unknown key"),
         ("Wrong", r"Wrong.se_sites\(\): sites.0.standard"),
         ("Net", r"Net has no sites .*runs 2 convolutions, but.*se_sites\(\)"),
     ],
@@ -245,6 +268,14 @@ def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
 def test_what_is_no_network_with_sites_is_an_error(module, attribute, message):
     with pytest.raises(BackboneError, match=message):
         describe(f"{module}:{attribute}")
+
+
+def test_a_script_that_reads_the_command_line_is_told_how_to_be_imported(module, tmp_path):
+    (tmp_path / f"{module}.py").write_text(
+        "import argparse\nargparse.ArgumentParser().parse_args(['--no-such-option'])"
+    )
+    with pytest.raises(BackboneError, match=r"ends the process \(exit status 2\).*__main__"):
+        describe(f"{module}:Net")
 
 
 def test_a_network_with_other_classes_is_an_error(module, tmp_path):

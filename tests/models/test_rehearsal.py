@@ -40,6 +40,7 @@ EVERYWHERE = ("standard", "pre", "post")
         "ChangesItsInput",
         "SkipsUnits",
         "DrawsFromAllGenerators",
+        "HasAConv3d",
     ],
 )
 def test_networks_with_habits_of_their_own_pass(name):

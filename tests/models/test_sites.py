@@ -254,11 +254,24 @@ def test_stages_are_containers_or_else_begin_at_a_stride(container, expected):
     assert [site.name for site in locate_sites(net)] == expected
 
 
-def test_units_with_points_of_no_integration_are_refused():
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ({"middle": ("", "after")}, r"se_points of Unit: 'middle'.*standard"),
+        ({"native": ("", "after")}, r"'native': .* is none of standard, pre"),
+        ({"standard": ("", "behind")}, r"'standard': \('', 'behind'\) is none of"),
+        ({"standard": "bn2"}, r"'standard': 'bn2' is none of .*as \(\"bn2\", \"after\"\)"),
+        ({"standard": {"after": "bn2"}}, r"'standard': \{'after': 'bn2'\} is none of"),
+        ({"standard": (2, "after")}, r"'standard': \(2, 'after'\) is none of"),
+        ([("standard", "bn2")], r"is \[\('standard', 'bn2'\)\]; allowed: a dictionary"),
+        ({}, r"is \{\}; allowed: a dictionary"),
+    ],
+)
+def test_units_with_points_of_no_integration_are_refused(points, message):
     class Unit(nn.ReLU):
-        se_points = {"middle": ("", "after")}  # noqa: RUF012  (read only)
+        se_points = points
 
-    with pytest.raises(BackboneError, match=r"se_points of Unit: 'middle'.*standard"):
+    with pytest.raises(BackboneError, match=message):
         locate_sites(nn.Sequential(Unit()))
 
 

@@ -194,3 +194,57 @@ class FailsInTrainingWithSE(Net):
         if self.training and "inserted_se" in str(self.units[1]):
             raise ValueError("an unknown layer")
         return super().body(x)
+
+
+class ActivatedUnit(Unit):
+    def forward(self, x):
+        return x + F.relu(self.branch(x))
+
+
+class EndsWithAFunction(Net):
+    """Has units whose branch ends with a function, behind which no hook can stand."""
+
+    unit = ActivatedUnit
+    se_sites = None
+
+
+class FlattenedUnit(Unit):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Conv1d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        return F.relu(x + self.branch(self.mix(x.flatten(2)).view_as(x)))
+
+
+class BeginsWithAConv1d(Net):
+    """Has units whose branch begins with a layer over flattened pixels."""
+
+    unit = FlattenedUnit
+    se_sites = None
+
+
+class VolumeUnit(Unit):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Conv3d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        return F.relu(x + self.branch(self.mix(x.unsqueeze(1)).squeeze(1)))
+
+
+class HasAConv3d(Net):
+    """Has weights of five axes."""
+
+    unit = VolumeUnit
+
+
+class HasACompiledModule(Net):
+    """Has a module that TorchScript has compiled, with sites that are listed."""
+
+    def __init__(self, num_classes=10, in_channels=3):
+        super().__init__(num_classes, in_channels)
+        self.act = torch.jit.script(nn.Hardtanh())
+
+    def forward(self, x):
+        return super().forward(self.act(x))
