@@ -21,6 +21,7 @@ from support.optuna_studies import load_optuna_study
 
 import se_search
 from se_search.errors import RunError
+from se_search.models.catalogue import describe_backbone
 from se_search.store.trials import read_records
 
 COLUMNS = {
@@ -610,6 +611,23 @@ def test_a_space_is_shown_with_its_sites_and_choices(call):
     text = call("spaces", "show", "stages", "--backbone", "resnet50").stdout
     assert "stage4.block6" in text
     assert "stage5.se" in text
+
+
+def test_sites_with_other_integrations_are_shown_in_the_columns_of_theirs(call):
+    outcome = call("spaces", "show", "native", "--backbone", "mobilenet_v3_small")
+    rows = [[cell.strip() for cell in line.split("│")] for line in outcome.stdout.splitlines()]
+    (heading,) = [line for line in outcome.stdout.splitlines() if "drawn with" in line]
+    names = [cell.strip() for cell in heading.split("┃")]
+    backbone = describe_backbone("mobilenet_v3_small", 3, 224, 1000)
+    assert len({tuple(site.feature_maps) for site in backbone.sites}) > 1
+    sites = {site.name: site for site in backbone.sites}
+    shown = [row for row in rows if len(row) == len(names) and row[1] in sites]
+    assert shown
+    for row in shown:
+        maps = sites[row[1]].feature_maps
+        expected = {name: str(each.channels) for name, each in maps.items()}
+        found = dict(zip(names[3:-1], row[3:-1], strict=True))
+        assert {name: cell for name, cell in found.items() if cell != "-"} == expected
 
 
 def test_the_schema_is_valid_json(call):

@@ -100,13 +100,13 @@ def _compare(
     in_range = (added >= low) & (added <= high)
     members = (left | right) & in_range
     if min((left & in_range).sum(), (right & in_range).sum()) < MIN_MATCHED:
-        reason = f"fewer than {MIN_MATCHED} candidates on a side cost about as much"
+        reason = f"fewer than {MIN_MATCHED} a side of equal cost"
         return MatchedContrast(*names, members, None, reason)
     logs = np.log2(added[members])
     others = [carries[members] for carries in rest]
     design = np.column_stack([np.ones(len(logs)), left[members], logs - logs.mean(), *others])
     if len(design) - rank(design) < MIN_FREEDOM:
-        return MatchedContrast(*names, members, None, "too few candidates of about the same cost")
+        return MatchedContrast(*names, members, None, "too few candidates of equal cost")
     weights = np.eye(design.shape[1])[1]
     contrast = fit(design, means.of(members)).contrast(weights)
     return MatchedContrast(*names, members, contrast, UNTOLD if contrast is None else "")

@@ -64,19 +64,20 @@ def show_space(console: Console, name: str, bound: BoundSpace) -> None:
     )
     if describe_limits(bound.space.limits):
         print_text(console, describe_allowed(find_allowed(bound)))
-    maps = bound.backbone.sites[0].feature_maps
+    listed = [(slot.name, site) for slot in bound.slots for site in slot.sites]
+    integrations = dict.fromkeys(name for _, site in listed for name in site.feature_maps)
     sites = ResultTable(
         [
             Column("site", is_number=False, is_name=True),
             Column("drawn with", is_number=False, rank=2),
-            *(Column(name, rank=1) for name in maps),
+            *(Column(name, rank=1) for name in integrations),
         ],
         title="Channels",
     )
-    for slot in bound.slots:
-        for site in slot.sites:
-            channels = [str(feature_map.channels) for feature_map in site.feature_maps.values()]
-            sites.add_row(site.name, slot.name, *channels)
+    for slot_name, site in listed:
+        maps = site.feature_maps
+        channels = [str(maps[name].channels) if name in maps else "-" for name in integrations]
+        sites.add_row(site.name, slot_name, *channels)
     console.print(sites)
     parameters = ResultTable(
         [

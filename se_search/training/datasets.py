@@ -238,6 +238,8 @@ def parse_name(name: str) -> tuple[str, Path | None]:
     if colon or kind not in DATA_SETS:
         allowed = ", ".join((*DATA_SETS, "folder:PATH", "imagenet:PATH"))
         hint = suggest_nearest(kind, (*DATA_SETS, "folder", "imagenet"))
+        if name and Path(name).is_dir():
+            hint = f" (did you mean folder:{printable(name)}?)"
         raise DataError(f"data set {name!r} is not one of {allowed}{hint}")
     return kind, None
 

@@ -68,3 +68,8 @@ def test_recipes_for_folders_of_images_are_refused_for_arrays() -> None:
 def test_the_shipped_quick_recipe_fits_digits() -> None:
     info, _ = describe_data("digits", read_recipe("quick"))
     assert (info.num_used, info.num_validation) == (1150, 287)
+
+
+def test_a_folder_that_is_named_without_folder_is_answered_with_how_it_is_named(tmp_path):
+    with pytest.raises(DataError, match=rf"\(did you mean folder:{tmp_path}\?\)$"):
+        describe_data(str(tmp_path), make_recipe())
