@@ -187,12 +187,12 @@ def _describe(
     from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 
     channels, default_size, default_classes = default_shape(name)
-    size = image_size or default_size
+    size = default_size if image_size is None else image_size
     return describe_backbone(
         name,
         backbone_in_channels(name, channels, size, allow_code=allow_code),
         size,
-        num_classes or default_classes,
+        default_classes if num_classes is None else num_classes,
         allow_code=allow_code,
         sites=sites,
     )

@@ -19,6 +19,8 @@ from se_search.models.names import (
 )
 
 CATALOGUE = Path(__file__).with_name("catalogue.json")
+MAX_IMAGE_SIZE = 8_192  # a larger image takes gigabytes where a network is traced
+MAX_CLASSES = 1_000_000
 
 
 def describe_backbone(
@@ -46,7 +48,8 @@ def describe_backbone(
 
     Raises:
         BackboneError: there is no such backbone, it takes images of other channels, a size is
-            not a positive integer, it is code that may not be run, or no sites are found.
+            not a positive integer or too large, it is code that may not be run, or no sites are
+            found.
 
     Example:
         >>> backbone = describe_backbone("resnet50", 3, 224, 1000)
@@ -57,13 +60,12 @@ def describe_backbone(
     """
     if is_torchvision_name(name) and in_channels != 3:
         raise BackboneError(f"{name} takes images of 3 channels, not {in_channels}")
-    for what, value in (
-        ("number of channels", in_channels),
-        ("image size", image_size),
-        ("number of classes", num_classes),
+    for what, value, highest in (
+        ("number of channels", in_channels, None),
+        ("image size", image_size, MAX_IMAGE_SIZE),
+        ("number of classes", num_classes, MAX_CLASSES),
     ):
-        if value < 1:
-            raise BackboneError(f"{name}: {what} {value} is not a positive integer")
+        _check_number(name, what, value, highest)
     if sites is None and ":" not in name:
         return _describe(name, in_channels, image_size, num_classes)
     from se_search.models.profile import profile  # imports torch, which takes seconds
@@ -71,6 +73,13 @@ def describe_backbone(
     return profile(
         name, in_channels, image_size, num_classes, allow_code=allow_code, site_file=sites
     )
+
+
+def _check_number(name: str, what: str, value: int, highest: int | None) -> None:
+    if value < 1:
+        raise BackboneError(f"{name}: {what} {value} is not a positive integer")
+    if highest is not None and value > highest:
+        raise BackboneError(f"{name}: {what} {value} is above {highest:,}")
 
 
 def backbone_in_channels(
@@ -89,8 +98,10 @@ def backbone_in_channels(
 
     Raises:
         BackboneError: there is no such backbone, it is code that may not be run, or it takes no
-            images of this size.
+            images of this size, which may be too large for any.
     """
+    if image_size is not None:
+        _check_number(name, "image size", image_size, MAX_IMAGE_SIZE)
     if is_torchvision_name(name):
         return 3
     if name in SHAPES:

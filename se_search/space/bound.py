@@ -68,7 +68,10 @@ class BoundSpace:
         )
         self._spelling = Spelling(space, self.slots)
         if self.size == 1:
-            raise SpaceError(f"the space leaves nothing to choose on {backbone.name}")
+            raise SpaceError(
+                f"the space leaves nothing to choose on {backbone.name}: its only candidate is "
+                f"{self.candidate_at(0)}; list more values under choices, or leave none: true"
+            )
 
     @property
     def size(self) -> int:

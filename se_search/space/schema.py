@@ -32,7 +32,8 @@ Axis = Literal[
 Choice = str | int | bool
 
 
-Positive = Annotated[int, Field(ge=1, strict=True)]
+MAX_WIDTH = 999_999_999  # nine digits, as in a candidate's text
+Positive = Annotated[int, Field(ge=1, le=MAX_WIDTH, strict=True)]
 
 
 # The axes that can stand under ``block``, for the whole space, or under ``choices``.
@@ -40,9 +41,9 @@ BLOCK_AXES: tuple[Axis, ...] = ("rounding", "squeeze", "gate", "bias", "gate_ini
 
 
 def _check_width(value: object) -> object:
-    if value == "original" or (type(value) is int and value >= 1):
+    if value == "original" or (type(value) is int and 1 <= value <= MAX_WIDTH):
         return value
-    raise ValueError("must be a positive integer, or original")
+    raise ValueError(f"must be a positive integer of at most {MAX_WIDTH}, or original")
 
 
 # Checked beforehand because pydantic would report a wrong value once for each of the two types.

@@ -102,10 +102,7 @@ def list_images(root: Path) -> Listing:
         for label, name in enumerate(class_names):
             found = sorted(walk.list_class(part, name))
             if not found:
-                raise DataError(
-                    f"{printable(root / part / name)} has no images "
-                    f"({', '.join(sorted(SUFFIXES))}); add some, or remove the folder"
-                )
+                raise DataError(_describe_no_images(root / part / name, walk))
             names += (path for path, _ in found)
             states += (state for _, state in found)
             part_codes += [PARTS.index(part)] * len(found)
@@ -120,6 +117,19 @@ def list_images(root: Path) -> Listing:
         left_out=walk.left_out,
         unreadable=walk.unreadable,
     )
+
+
+def _describe_no_images(folder: Path, walk: _Walk) -> str:
+    text = (
+        f"{printable(folder)} has no images ({', '.join(sorted(SUFFIXES))}); add some, or remove "
+        "the folder"
+    )
+    start = os.fsencode(folder.relative_to(walk.root)) + b"/"
+    others = [path for path in walk.left_out.get(OTHER_FILES, []) if path.startswith(start)]
+    if others:
+        files = "file" if len(others) == 1 else "files"
+        text += f". It holds {len(others):,} {files} of other types, such as {printable(others[0])}"
+    return text
 
 
 def printable(name: str | bytes | Path) -> str:

@@ -91,11 +91,23 @@ def _describe_duplicates(scan: FolderScan) -> Iterator[str]:
             why = "one class twice, where one may train and the other validate"
         found.setdefault(why, []).append(copies)
     for why, sets in found.items():
-        examples = "; ".join(
-            " = ".join(printable(listing.names[place]) for place in copies[:2])
-            for copies in sets[:NUM_EXAMPLES]
-        )
+        examples = "; ".join(_name_pair(scan, copies) for copies in sets[:NUM_EXAMPLES])
         yield f"WARNING: images whose bytes lie in {why}: {len(sets):,} ({examples})"
+
+
+def _name_pair(scan: FolderScan, copies: Sequence[int]) -> str:
+    """Name two of several equal images: of different classes or parts, if there are such."""
+    listing = scan.listing
+    first = copies[0]
+
+    def differs_more(place: int) -> tuple[bool, bool]:
+        return (
+            bool(listing.labels[place] != listing.labels[first]),
+            bool(listing.parts[place] != listing.parts[first]),
+        )
+
+    other = max(copies[1:], key=differs_more)
+    return f"{printable(listing.names[first])} = {printable(listing.names[other])}"
 
 
 def _describe_sample(scan: FolderScan) -> Iterator[str]:

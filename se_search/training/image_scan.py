@@ -161,6 +161,8 @@ def _read_files(
     watch: Watch,
 ) -> None:
     """Fill in the records that are missing, in several threads."""
+    for i in np.flatnonzero(listing.states[:, 0] == 0).tolist():
+        unreadable.setdefault(listing.names[i], "the file is empty")
     missing = [
         int(i) for i in np.flatnonzero(is_missing) if listing.names[int(i)] not in unreadable
     ]

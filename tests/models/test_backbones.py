@@ -147,6 +147,17 @@ def test_torchvision_networks_refuse_grey_images():
 def test_sizes_are_positive():
     with pytest.raises(BackboneError, match="image size 0 is not a positive integer"):
         describe_backbone("resnet20_bottleneck", 1, 0, 10)
+    with pytest.raises(BackboneError, match="number of classes 0 is not a positive integer"):
+        describe_backbone("resnet20_bottleneck", 1, 28, 0)
+
+
+def test_sizes_that_no_memory_holds_are_refused():
+    with pytest.raises(BackboneError, match="image size 1000000 is above 8,192"):
+        describe_backbone("resnet20_bottleneck", 1, 1_000_000, 10)
+    with pytest.raises(BackboneError, match="image size 1000000 is above 8,192"):
+        backbone_in_channels("net:make", 1, 1_000_000, allow_code=True)
+    with pytest.raises(BackboneError, match=f"number of classes {10**20} is above 1,000,000"):
+        describe_backbone("resnet20_bottleneck", 1, 28, 10**20)
 
 
 def test_only_torchvision_networks_want_grey_images_repeated():

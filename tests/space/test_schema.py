@@ -57,7 +57,19 @@ def test_the_smallest_space_file_is_its_choices():
         (GOOD + "limits: {added_params: 0}", 4, "limits.added_params: ", "greater than 0, not 0"),
         ("choices:\n  kind: [eca]\n  width: [2]", 1, "choices: ", "neither reduction nor width"),
         (GOOD + "  kind: [cbam]", 4, "choices.kind.0", "'se', 'ese', 'eca' or 'ge'"),
-        ("choices:\n  width: [own]", 2, "choices.width.0", "integer, or original, not 'own'"),
+        (
+            "choices:\n  width: [own]",
+            2,
+            "choices.width.0",
+            "integer of at most 999999999, or original, not 'own'",
+        ),
+        ("choices:\n  width: [1000000000]", 2, "choices.width.0", "at most 999999999, or original"),
+        (
+            GOOD.replace("16", str(10**20)),
+            3,
+            "choices.reduction.0",
+            "less than or equal to 999999999",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_is_allowed(text, line, named, allowed):

@@ -63,7 +63,10 @@ def test_se_is_removed_where_a_network_has_it_and_added_where_it_has_none():
         ({"sites": ["stage9"]}, "does not fit tiny: .*'stage9'; it has stage2, stage3, stage4"),
         ({"sites": ["stage2", "stage3.block7"]}, "does not fit tiny: .*'stage3.block7'"),
         ({"sites": []}, "sites: the list is empty"),
-        ({"choices": {"width": [2], "none": False}}, "leaves nothing to choose on tiny"),
+        (
+            {"choices": {"width": [2], "none": False}},
+            "leaves nothing to choose on tiny: its only candidate is tiny/",
+        ),
         # All of these are a width of 1 on 8 channels.
         (
             {"choices": {"reduction": [8, 16, 32], "none": False}, "sites": ["stage2"]},

@@ -125,6 +125,10 @@ def empty(name: str) -> Callable[[Path], object]:
     return lambda root: [path.unlink() for path in (root / name).iterdir()]
 
 
+def drop_suffixes(name: str) -> Callable[[Path], object]:
+    return lambda root: [path.rename(path.with_suffix("")) for path in (root / name).iterdir()]
+
+
 def remove_class(name: str) -> Callable[[Path], object]:
     def remove(root: Path) -> None:
         for part in ("train", "val"):
@@ -145,6 +149,10 @@ def remove_class(name: str) -> Callable[[Path], object]:
         (rename("val/cat", "val/dog/cat"), r"train and val must have .*; only in train: cat"),
         (empty("train/cat"), r"train/cat has no images \(.bmp"),
         (empty("val/dog"), r"val/dog has no images"),
+        (
+            drop_suffixes("train/cat"),
+            r"has no images .* It holds \d files? of other types, such as train/cat/0$",
+        ),
         (remove_class("cat"), r"has one class, dog: there is nothing to tell it from"),
     ],
 )

@@ -209,6 +209,13 @@ def test_of_a_large_folder_the_headers_of_all_files_are_read(root: Path, cache: 
         scan_folder(root, cache, read_bytes=1000, num_drawn=0)
 
 
+@pytest.mark.parametrize("read_bytes", [1000, 10**9])
+def test_an_empty_file_is_called_empty(root: Path, cache: Path, read_bytes: int) -> None:
+    (root / "train" / "a" / "x.png").touch()
+    with pytest.raises(DataError, match=r"train/a/x.png: the file is empty"):
+        scan_folder(root, cache, read_bytes=read_bytes, num_drawn=0)
+
+
 def test_a_scan_that_reads_more_does_not_trust_one_that_read_less(root: Path, cache: Path) -> None:
     assert reads(root, cache, read_bytes=1000, num_drawn=4) == 10
     assert reads(root, cache) == 6
@@ -284,6 +291,13 @@ def test_equal_images_are_a_warning_with_an_example(
     found = notes(root, cache)
     assert f"WARNING: images whose bytes {text}" in found
     assert f"({source} = {target})" in found
+
+
+def test_the_example_of_equal_images_shows_what_is_wrong_with_them(root: Path, cache: Path) -> None:
+    shutil.copy(root / "train/a/0.png", root / "train/a/9.png")
+    shutil.copy(root / "train/a/0.png", root / "val/b/9.png")
+    found = notes(root, cache)
+    assert "lie in two classes, which can't both be right: 1 (train/a/0.png = val/b/9.png)" in found
 
 
 def test_what_is_left_out_and_what_is_converted_is_said(root: Path, cache: Path) -> None:
