@@ -97,8 +97,15 @@ def open_streams() -> None:
     When nobody reads them any more (``se-search spaces | head -1``), what is printed is lost, and
     the program goes on. Streams that somebody else has put in their place are left as they are.
     """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: the next file that is opened would get what is printed there
+            _point(descriptor, None)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # open as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is sys.__stdout__ and sys.stdout is not None and _descriptor(sys.stdout) == 1:
         sys.stdout = _open_stream(1, sys.stdout)
     if sys.stderr is sys.__stderr__ and sys.stderr is not None and _descriptor(sys.stderr) == 2:
@@ -167,6 +174,9 @@ def _point(descriptor: int, target: int | None) -> None:
         with suppress(OSError):  # closed
             os.dup2(target, descriptor)
             return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere == descriptor:
+        os.set_inheritable(nowhere, True)
+    else:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         UnwritableError: the file can't be written.
     """
+    if not path.name:
+        raise UnwritableError(path, IsADirectoryError(EISDIR, os.strerror(EISDIR)))
     # Without the file's own name, which may be as long as the system allows.
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with explaining_write(path):

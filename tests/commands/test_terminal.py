@@ -325,6 +325,12 @@ def test_a_reader_that_goes_away_is_no_error(template):
     os.close(write_end)
 
 
+def test_an_error_goes_nowhere_where_standard_error_is_closed():
+    script = 'exec "$0" cost --space nowhere 2>&-'
+    outcome = subprocess.run(["bash", "-c", script, COMMAND], stdout=subprocess.PIPE, timeout=120)
+    assert (outcome.returncode, outcome.stdout) == (2, b"")
+
+
 def test_a_full_disk_behind_standard_output_is_one_sentence():
     with open("/dev/full", "wb") as full:
         outcome = subprocess.run([COMMAND, "spaces"], stdout=full, stderr=subprocess.PIPE)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,12 @@ def test_an_error_names_the_file_and_the_reason(tmp_path):
     with pytest.raises(RunError) as caught:
         write_text(path, "")
     assert str(caught.value) == f"{path} can't be written: Not a directory"
+
+
+def test_a_folder_without_a_name_is_no_file_to_write():
+    for name in ("", "/"):
+        with pytest.raises(RunError, match="can't be written: Is a directory"):
+            write_text(Path(name), "")
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path):

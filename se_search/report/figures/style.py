@@ -24,6 +24,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from se_search.errors import UnwritableError
 from se_search.store.files import write_bytes
 from se_search.terminal import one_line
 
@@ -152,6 +153,8 @@ def save(figure: Figure, path: Path) -> list[Path]:
         UnwritableError: a file can't be written.
     """
     stem = path.name.removesuffix(".png").removesuffix(".pdf")
+    if not stem:
+        raise UnwritableError(path, OSError("it has no name before its suffix"))
     written = [path.with_name(f"{stem}.{kind}") for kind in _METADATA]
     for each in written:
         save_one(each, figure)

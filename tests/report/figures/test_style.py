@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -50,6 +51,12 @@ def test_a_figure_becomes_a_png_and_a_pdf_and_nothing_else(tmp_path, name):
 
 def test_a_name_with_a_dot_keeps_it(tmp_path):
     assert save(make_figure(), tmp_path / "run.v2")[0].name == "run.v2.png"
+
+
+def test_a_figure_without_a_name_is_refused(tmp_path):
+    for path in (Path(), tmp_path / ".png"):
+        with pytest.raises(RunError, match="can't be written: it has no name before its suffix"):
+            save(make_figure(), path)
 
 
 @pytest.mark.parametrize("width", [ONE_COLUMN, TWO_COLUMNS])
