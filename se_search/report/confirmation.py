@@ -164,7 +164,7 @@ def _describe_front(result: Confirmation) -> list[str]:
         else f" Allowing for the noise that is left, {sure} of them are there more likely than not."
     )
     return [
-        f"{there} of {count(len(members), 'member')} of the search's front "
+        f"{there} of {count(len(members), 'confirmed member')} of the search's front "
         f"{'is' if there == 1 else 'are'} on the front of the fresh means{gone}.{likely} The "
         "cheapest candidate is on every front."
     ]

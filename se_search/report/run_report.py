@@ -289,7 +289,7 @@ def _describe_noise(credible: PosteriorFront) -> str:
     expected = (
         f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
         "true front; differences below the intervals are no ranking.\n"
-        if probabilities
+        if probabilities and len(front) > 1
         else ""
     )
     if len(front) == 1:

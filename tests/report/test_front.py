@@ -88,6 +88,13 @@ def test_that_no_member_rests_on_one_seed_is_said_without_a_zero(credible, tmp_p
     assert "Each member rests on two seeds or more, and seeds alone" in text
 
 
+def test_of_a_single_member_it_is_not_said_how_many_members_are_on_the_front(credible, tmp_path):
+    one = credible.front[:1]
+    text = front_caution(Findings(tmp_path, replace(credible, candidates=one), [], 4, []))
+    assert "The only member rests on" in text
+    assert "By these probabilities" not in text
+
+
 def test_a_volume_is_told_with_its_interval_and_what_it_counts_from(records, tmp_path):
     credible = fit_front(records, SPACE, ("accuracy", "params", "macs"), 4)
     text = front_caution(Findings(tmp_path, credible, [], 4, []))
