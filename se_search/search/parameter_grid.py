@@ -173,13 +173,17 @@ def call_cost(
         SpaceError: the function raised, or did not return a finite number.
     """
     value = _call(f"costs[{number}]", function, dict(params))
+    shown = "an integer beyond 1e308"  # repr may refuse it, for it has too many digits
     try:
         cost = float(value)
-    except (TypeError, ValueError, OverflowError):
+        shown = f"{value!r:.80}"
+    except OverflowError:
         cost = math.nan
+    except (TypeError, ValueError):
+        cost, shown = math.nan, f"{value!r:.80}"
     if isinstance(value, str) or not math.isfinite(cost):
         raise SpaceError(
-            f"costs[{number}] returned {value!r} for {params}; allowed: a finite number for every "
+            f"costs[{number}] returned {shown} for {params}; allowed: a finite number for every "
             "combination that is_allowed leaves"
         )
     return cost
