@@ -122,7 +122,7 @@ def attach(host: nn.Module, side: HostSide, attention: ChannelAttention) -> None
         host.add_module(name, attention)
     else:
         setattr(host, name, _move_parameters(host, name, attention))
-    names = getattr(host, BLOCKS[side], ())
+    names = vars(host).get(BLOCKS[side], ())
     setattr(host, BLOCKS[side], (*names, name))
     if names:
         return
@@ -199,7 +199,8 @@ def first_tensor(value: Any) -> Tensor | None:
 
 def attached_names(host: nn.Module) -> tuple[str, ...]:
     """Return the names of the SE blocks that are attached to a module."""
-    return (*getattr(host, BLOCKS["before"], ()), *getattr(host, BLOCKS["after"], ()))
+    own = vars(host)  # a class may have any attribute that is asked for, by its __getattr__
+    return (*own.get(BLOCKS["before"], ()), *own.get(BLOCKS["after"], ()))
 
 
 def attached_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -259,7 +260,8 @@ def _has_call_of_its_own(module: nn.Module) -> bool:
 
 def _free_name(host: nn.Module) -> str:
     name, number = CHILD, 1
-    while hasattr(host, name):
+    taken = {*vars(host), *dir(type(host)), *host._modules, *host._parameters, *host._buffers}
+    while name in taken:
         number += 1
         name = f"{CHILD}_{number}"
     return name

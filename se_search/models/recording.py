@@ -160,6 +160,7 @@ def record(model: nn.Module, in_channels: int, image_size: int) -> Recording:
         BackboneError: the network can't take such an image.
     """
     recorder = _Recorder()
+    draw_lazy_weights(model, in_channels, image_size)
     with _forward_pass(model) as stack:
         for path, module in _watched(model):
             before = module.register_forward_pre_hook(recorder.enter(path), with_kwargs=True)
@@ -171,6 +172,13 @@ def record(model: nn.Module, in_channels: int, image_size: int) -> Recording:
         with recorder:
             run(model, image)
     return recorder.recording
+
+
+def draw_lazy_weights(model: nn.Module, in_channels: int, image_size: int) -> None:
+    """Run a network that has lazy weights, which gives them their shapes and draws them."""
+    if any(map(is_lazy, model.parameters())):
+        with _forward_pass(model):
+            run(model, image_for(model, in_channels, image_size))
 
 
 def run(model: nn.Module, image: Tensor) -> Any:

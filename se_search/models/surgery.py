@@ -23,6 +23,8 @@ from se_search.models.attachment import (
 )
 from se_search.models.backbones import construct
 from se_search.models.freezing import freeze
+from se_search.models.random_state import seeded_generators
+from se_search.models.recording import draw_lazy_weights
 from se_search.models.sites import (
     AttachPoint,
     ModuleSite,
@@ -75,6 +77,8 @@ def build(
         derive_seed(seed, "backbone"),
         backbone.allow_code,
     )
+    with seeded_generators(derive_seed(seed, "lazy weights")):
+        draw_lazy_weights(model, backbone.in_channels, backbone.image_size)
     drawn: tuple[str, ...] = () if weights is None else load_weights(model, weights).drawn
     kept = [parameter for name, parameter in model.named_parameters() if name in drawn]
     insert(model, candidate, seed)

@@ -41,6 +41,7 @@ EVERYWHERE = ("standard", "pre", "post")
         "SkipsUnits",
         "DrawsFromAllGenerators",
         "HasAConv3d",
+        "HasLazyWeights",
     ],
 )
 def test_networks_with_habits_of_their_own_pass(name):
@@ -82,6 +83,13 @@ def test_a_network_in_which_se_goes_wrong_is_refused_by_the_name_of_the_site(nam
     with pytest.raises(BackboneError, match=message) as caught:
         rehearse(backbone, designs(backbone, "standard"))
     assert str(caught.value).startswith(f"support.own_networks:{name}")
+
+
+def test_a_unit_that_has_any_attribute_takes_no_se_block():
+    backbone = own("HasAnyAttribute")
+    assert rehearse(backbone, designs(backbone, "standard"))
+    with pytest.raises(BackboneError, match=r"as post can't be built: KeyError: .*already exists"):
+        rehearse(backbone, designs(backbone, "post"))
 
 
 def test_the_shipped_backbone_passes_with_every_design_of_a_space():

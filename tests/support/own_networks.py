@@ -248,3 +248,26 @@ class HasACompiledModule(Net):
 
     def forward(self, x):
         return super().forward(self.act(x))
+
+
+class UnitWithAnyAttribute(Unit):
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return None
+
+
+class HasAnyAttribute(Net):
+    """Has units that give None for attributes that they don't have."""
+
+    unit = UnitWithAnyAttribute
+
+
+class HasLazyWeights(Net):
+    """Has weights whose shapes the first image gives."""
+
+    def __init__(self, num_classes=10):
+        super().__init__(num_classes)
+        self.stem = nn.LazyConv2d(8, 3, stride=2, padding=1)
+        self.fc = nn.LazyLinear(num_classes)
