@@ -30,7 +30,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def environment(home):
-    return os.environ | {"SE_SEARCH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+    # Without the width of the terminal that the tests are started from, as in a pipe.
+    outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return outer | {"SE_SEARCH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")

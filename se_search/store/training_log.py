@@ -114,12 +114,12 @@ class TrainingLog:
             RunError: the log can't be written, another process has it, or trainings in it or
                 published ones have another identity or another environment.
         """
-        try:
-            with explaining_write(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+        with explaining_write(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
                 self._lock.acquire(timeout=0)
-        except Timeout as cause:
-            raise RunError(f"{self.path} is being written by another process") from cause
+            except Timeout as cause:
+                raise RunError(f"{self.path} is being written by another process") from cause
         try:
             with explaining_write(self.path):
                 self._open()

@@ -263,7 +263,7 @@ def test_the_caution_names_what_misleads_and_what_is_not_known():
     assert "Rung 1x1 misleads about stage3: there SE loses 5.0" in text
     assert "and after 4 epochs it gains 4.0" in text
     assert "A ceiling is not known until candidates have two seeds" in text
-    assert rungs_table(findings).row_count == 1
+    assert len(rungs_table(findings).rows) == 1
 
 
 def test_a_rung_that_sorts_by_chance_is_called_out():

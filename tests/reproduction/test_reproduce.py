@@ -204,7 +204,8 @@ def test_a_scale_that_is_not_there_is_refused_with_those_that_are():
 
 
 def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):
-    environment = os.environ | {"SE_SEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment = outer | {"SE_SEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     command = [COMMAND, "reproduce", "one", "--seeds", "2", "--store", "store"]
     outcome = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
