@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ class StopSignals:
         self._note = note
         self._urgency = Stop.NO
         self._before: dict[int, Any] = {}
+        self._notes: list[threading.Thread] = []
         self.number: int | None = None
 
     def __call__(self) -> Stop:
@@ -43,12 +45,24 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        for note in self._notes:
+            note.join()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.number = number
         is_urgent = number == signal.SIGTERM or self._urgency != Stop.NO
         self._urgency = Stop.NOW if is_urgent else Stop.AFTER_RUNNING
-        self._note(_describe_stop(self._urgency))
+        # In a thread of its own: the signal may have come in the midst of another print, and a
+        # stream refuses to be written to by the thread that is writing to it.
+        before = self._notes[-1] if self._notes else None
+        note = threading.Thread(target=self._say, args=(_describe_stop(self._urgency), before))
+        self._notes.append(note)
+        note.start()
+
+    def _say(self, text: str, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        self._note(text)
 
 
 def _describe_stop(urgency: Stop) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -223,6 +224,14 @@ def test_one_ctrl_c_stops_gently_and_two_stop_now():
     assert "when the running trainings have ended" in notes[0]
     assert "Stopping now" in notes[1]
     assert stop.number == signal.SIGINT
+
+
+def test_a_signal_in_the_midst_of_a_print_does_not_break_it():
+    threads = []
+    with StopSignals(lambda _: threads.append(threading.get_ident())):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert threads
+    assert threads != [threading.get_ident()]
 
 
 def test_sigterm_stops_now():
