@@ -34,7 +34,7 @@ bench-statistics: $(STAMP)  ## hold intervals, probabilities and verdicts agains
 
 bench-networks: $(STAMP)  ## hold networks and costs against traces and two steps of training; fuzz what reads files
 	$(BIN)/python benchmarks/check_networks.py
-	$(BIN)/python benchmarks/check_costs.py
+	$(BIN)/python benchmarks/check_costs.py --candidates 300
 	$(BIN)/python benchmarks/fuzz_parsers.py
 
 catalogue: $(STAMP)  ## measure the shipped backbones anew
