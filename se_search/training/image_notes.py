@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from se_search.training.image_listing import PARTS, is_printable, printable
-from se_search.training.image_scan import FolderScan, Peculiarity
+from se_search.training.image_scan import FolderScan
+from se_search.training.peculiarity import Peculiarity
 
 NUM_EXAMPLES = 3
 _PECULIARITIES = {

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from se_search.errors import DataError
 from se_search.training.image_listing import printable
-from se_search.training.image_scan import Peculiarity
+from se_search.training.peculiarity import Peculiarity
 
 CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import IntFlag
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +37,6 @@ _RECORD = np.dtype(
         ("digest", "u1", (_DIGEST_SIZE,)),
     ]
 )
-
-
-class Peculiarity(IntFlag):
-    """What is to be said of an image that is not plain grey or RGB of 8 bits."""
-
-    NONE = 0
-    SIXTEEN_BITS = 1
-    FLOATS = 2
-    ALPHA = 4
-    FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)

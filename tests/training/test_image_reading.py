@@ -16,7 +16,7 @@ from se_search.training.image_reading import (
     inspect_image,
     read_image,
 )
-from se_search.training.image_scan import Peculiarity
+from se_search.training.peculiarity import Peculiarity
 
 RAMP = np.linspace(0, 65_535, 64 * 64).reshape(64, 64).astype(np.uint16)
 
