@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -21,7 +19,7 @@ from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
 from se_search.errors import BackboneError
 from se_search.models.backbones import construct
-from se_search.models.recording import call_order, image_for
+from se_search.models.recording import call_order, evaluation_mode, image_for
 from se_search.models.sites import find_parts
 from se_search.models.surgery import locate
 from se_search.models.units import native_layers
@@ -186,20 +184,9 @@ def _count(model: nn.Module, image: torch.Tensor) -> FlopCountAnalysis:
         .uncalled_modules_warnings(False)
         .tracer_warnings("none")
     )
-    with _evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         analysis.total()  # traces, and keeps the counts
     return analysis
-
-
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _num_params(module: nn.Module) -> int:

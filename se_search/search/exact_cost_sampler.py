@@ -242,7 +242,7 @@ class ExactCostSampler(BaseSampler):
 
 
 class _Decider:
-    """Decides for studies of the same directions."""
+    """Decides for studies whose objectives have these directions."""
 
     def __init__(
         self,
