@@ -91,7 +91,7 @@ def judge_search(search: Search) -> pd.DataFrame:
         {
             "row": rows,
             "cost": paid[:, 0],
-            "seeds": found.num_seeds,
+            "seeds": found.num_replicates,
             "mean": POINTS * found.means,
             "estimate": POINTS * found.estimates,
             "low": POINTS * found.lows,

@@ -23,7 +23,7 @@ from se_search.analysis.replicates import (
     Replicates,
     paired_differences,
     paired_rows,
-    shared_seeds,
+    shared_replicates,
 )
 from se_search.analysis.statistics import t_quantile
 from se_search.errors import RunError
@@ -155,34 +155,36 @@ def population_interval(
         seed: of the resampling.
         num_resamples: how many resamples are drawn.
     """
-    num_seeds, num_images = differences.shape
+    num_replicates, num_images = differences.shape
     rng = np.random.default_rng(seed)
     by_seed = differences.mean(axis=1)
     mean = float(by_seed.mean())
     # Images with equal sums are drawn together: a few groups instead of 10,000 images.
     sums, counts = np.unique(differences.sum(axis=0, dtype=np.int64), return_counts=True)
-    picked_seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), num_resamples)
+    picked_seeds = rng.multinomial(
+        num_replicates, np.full(num_replicates, 1 / num_replicates), num_resamples
+    )
     picked_images = rng.multinomial(num_images, counts / num_images, num_resamples)
-    quantile = t_quantile((1 + confidence) / 2, num_seeds - 1)
+    quantile = t_quantile((1 + confidence) / 2, num_replicates - 1)
     normal = NormalDist().inv_cdf((1 + confidence) / 2)
-    widen = quantile / normal * math.sqrt(num_seeds / (num_seeds - 1))
-    draws = widen * (picked_seeds / num_seeds) @ (by_seed - mean) + _share_of_images(
+    widen = quantile / normal * math.sqrt(num_replicates / (num_replicates - 1))
+    draws = widen * (picked_seeds / num_replicates) @ (by_seed - mean) + _share_of_images(
         differences
-    ) * (picked_images / num_images) @ (sums / num_seeds - mean)
+    ) * (picked_images / num_images) @ (sums / num_replicates - mean)
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(mean + float(low), mean + float(high))
 
 
 def _share_of_images(differences: NDArray[np.int8]) -> float:
     """Return the root of the share of the image means' variance that is the images' own, 0..1."""
-    num_seeds, num_images = differences.shape
+    num_replicates, num_images = differences.shape
     by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
     seed_squares = num_images * float(((by_seed - by_seed.mean()) ** 2).sum())
-    image_squares = num_seeds * float(((by_image - by_image.mean()) ** 2).sum())
+    image_squares = num_replicates * float(((by_image - by_image.mean()) ** 2).sum())
     total = float(differences.var()) * differences.size
     if image_squares == 0:
         return 0.0
-    residual = (total - seed_squares - image_squares) / (num_seeds - 1)
+    residual = (total - seed_squares - image_squares) / (num_replicates - 1)
     return math.sqrt(min(1.0, max(0.0, 1 - residual / image_squares)))
 
 
@@ -200,7 +202,7 @@ def _population(a: Replicates, b: Replicates, confidence: float, seed: int) -> I
 
 
 def _check_seeds(a: Replicates, b: Replicates) -> tuple[int, ...]:
-    seeds = shared_seeds(a, b)
+    seeds = shared_replicates(a, b)
     if len(seeds) < MIN_PAIRED:
         raise RunError(
             f"A has the seeds {sorted(a.seeds)} and B {sorted(b.seeds)}: in common "

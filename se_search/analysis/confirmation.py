@@ -33,7 +33,7 @@ class Chosen:
             ``plain backbone`` and ``SE everywhere``.
         search_accuracy: mean validation accuracy over the search's full trainings of it; None:
             the search has no full training of it.
-        search_seeds: number of the search's full trainings of it.
+        search_replicates: number of the search's full trainings of it.
         search_estimate: posterior mean of its true accuracy under the search's model; None: there
             is no model, or the search has no full training of it.
     """
@@ -48,7 +48,7 @@ class Chosen:
     macs: int
     added_macs: int
     search_accuracy: float | None
-    search_seeds: int
+    search_replicates: int
     search_estimate: float | None = None
 
 
@@ -82,7 +82,7 @@ class Confirmed(Chosen):
     """A candidate after its trainings with fresh seeds; accuracies are shares (0..1).
 
     Attributes:
-        num_seeds: number of trainings that ended well; at 0 nothing below is known.
+        num_replicates: number of trainings that ended well; at 0 nothing below is known.
         accuracy: mean accuracy on validation images.
         error: half the width of the 95 % interval of ``accuracy``; None: no candidate has two
             trainings.
@@ -97,7 +97,7 @@ class Confirmed(Chosen):
             over infinitely many seeds; None: no candidate has two trainings.
     """
 
-    num_seeds: int = 0
+    num_replicates: int = 0
     accuracy: float | None = None
     error: float | None = None
     test_accuracy: float | None = None
@@ -184,7 +184,7 @@ def judge_candidates(
         on_front, probability = places[key]
         return Confirmed(
             **_fields(candidate),
-            num_seeds=len(fresh[key].seeds),
+            num_replicates=len(fresh[key].seeds),
             accuracy=accuracy,
             error=errors.get(key),
             test_accuracy=fresh_test[key].mean,

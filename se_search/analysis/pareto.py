@@ -24,7 +24,7 @@ class CandidateSummary:
         accuracy: mean over the seeds, 0..1; with one seed it is one draw of a noisy number.
         accuracy_sd: standard deviation over the seeds; None for one seed.
         loss: mean over the seeds.
-        num_seeds: number of trials.
+        num_replicates: number of trials.
         added_params_pct: added parameters in per cent of the plain backbone's.
         on_front: whether no other candidate's summary dominates this one.
     """
@@ -36,7 +36,7 @@ class CandidateSummary:
     accuracy: float
     accuracy_sd: float | None
     loss: float
-    num_seeds: int
+    num_replicates: int
     params: int
     added_params: int
     added_params_pct: float
@@ -77,7 +77,9 @@ def seed_sd(summaries: Iterable[CandidateSummary]) -> float | None:
     Returns:
         None if no candidate has two trials.
     """
-    repeated = [(s.num_seeds, s.accuracy_sd**2) for s in summaries if s.accuracy_sd is not None]
+    repeated = [
+        (s.num_replicates, s.accuracy_sd**2) for s in summaries if s.accuracy_sd is not None
+    ]
     within = pool_variances([count for count, _ in repeated], [own for _, own in repeated])
     return None if within is None else within**0.5
 
@@ -174,7 +176,7 @@ def _pool(group: Sequence[TrialRecord]) -> CandidateSummary:
         accuracy=statistics.fmean(accuracies),
         accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         loss=statistics.fmean(losses),
-        num_seeds=len(group),
+        num_replicates=len(group),
         params=first.params,
         added_params=first.added_params,
         added_params_pct=first.added_params_pct,

@@ -25,7 +25,7 @@ NUM_SIMULATED = 4_000
 NUM_SDS = 400
 
 
-def fewest_seeds(num_claims: int = 1, alpha: float = ALPHA) -> int:
+def fewest_replicates(num_claims: int = 1, alpha: float = ALPHA) -> int:
     """Return the smallest number of pairs that can decide any claim of a family.
 
     The sign-flip test's smallest p-value is 2 / 2^n, and Holm's first step multiplies it by the
@@ -34,7 +34,7 @@ def fewest_seeds(num_claims: int = 1, alpha: float = ALPHA) -> int:
     return math.ceil(math.log2(2 * num_claims / alpha) - 1e-9)
 
 
-def seeds_needed(
+def replicates_needed(
     regions: Iterable[Region], difference: float, sd: float, n: int, alpha: float = ALPHA
 ) -> int | None:
     """Return the number of pairs that establish a region with 80 % power.
@@ -57,7 +57,7 @@ def seeds_needed(
     def suffice(count: int) -> bool:
         return power(region, difference, sd, count, alpha) >= POWER
 
-    low = max(n, fewest_seeds(1, alpha) - 1)
+    low = max(n, fewest_replicates(1, alpha) - 1)
     high = low + 1
     while not suffice(high):
         if high > MAX_SEEDS:
@@ -84,7 +84,7 @@ def power(region: Region, difference: float, sd: float, n: int, alpha: float = A
         that the power of the t test alone, at the level that ``2^n`` sign flips can reach, which
         is within 0.02 of the power of both tests.
     """
-    if n < fewest_seeds(1, alpha):
+    if n < fewest_replicates(1, alpha):
         return 0.0
     if sd == 0:
         return float(region.holds(difference))

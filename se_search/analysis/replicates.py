@@ -54,7 +54,7 @@ class Replicates:
         return float(self.accuracies.mean())
 
 
-def shared_seeds(a: Replicates, b: Replicates) -> tuple[int, ...]:
+def shared_replicates(a: Replicates, b: Replicates) -> tuple[int, ...]:
     """Return the seeds that both candidates have been trained with, ascending."""
     return tuple(sorted(set(a.seeds) & set(b.seeds)))
 

@@ -13,7 +13,7 @@ permutation test's is right for all symmetric differences. Why alpha / 2 for equ
 where alpha is the custom (TOST; Schuirmann 1987): with a skew of 1 (between two trainings it is
 smaller, as the skews of both sides partly cancel) false verdicts in one direction reach 8 % at
 alpha and 5 % at alpha / 2; for symmetric differences they stay below 2.5 %. The price: with fewer
-than 6 pairs (:func:`~se_search.analysis.power.fewest_seeds`) nothing is ever decided at 0.05.
+than 6 pairs (:func:`~se_search.analysis.power.fewest_replicates`) nothing is ever decided at 0.05.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from se_search.analysis.claims import Claim, Region
 from se_search.analysis.comparison import PairedComparison, compare
 from se_search.analysis.paired_tests import paired_t_p, sign_flip_p
-from se_search.analysis.power import ALPHA, MAX_SEEDS, fewest_seeds, seeds_needed
+from se_search.analysis.power import ALPHA, MAX_SEEDS, fewest_replicates, replicates_needed
 from se_search.analysis.replicates import DECIMALS, Floats, Replicates, paired_differences
 from se_search.analysis.statistics import holm
 from se_search.errors import RunError
@@ -64,7 +64,7 @@ class Verdict:
         p: p-values of the claim by itself.
         p_family: the p-values after Holm's correction over all claims of the family.
         num_claims: number of claims in the family.
-        seeds_needed: for an undecided claim, the number of pairs in all with which the outcome
+        replicates_needed: for an undecided claim, the number of pairs in all with which the outcome
             that the observed difference points to is reached in 80 % of cases, if that difference
             and its sd are the true ones; ``MAX_SEEDS + 1`` stands for any larger number. Both are
             estimates, and poor ones from few pairs. None: the claim is decided, or the difference
@@ -78,7 +78,7 @@ class Verdict:
     p: PValues
     p_family: PValues
     num_claims: int
-    seeds_needed: int | None
+    replicates_needed: int | None
     sentence: str
 
     @property
@@ -131,7 +131,7 @@ def judge_all(
         needed = None
         if p.outcome(alpha) == "undecided":
             regions = (claim.region, *claim.outside)
-            needed = seeds_needed(regions, found.difference, found.sd, found.n, alpha)
+            needed = replicates_needed(regions, found.difference, found.sd, found.n, alpha)
         sentence = _sentence(claim, found, p, alpha, needed)
         verdicts.append(Verdict(claim, found, alpha, p, family, len(cases), needed, sentence))
     return verdicts
@@ -220,7 +220,7 @@ def _advice(comparison: PairedComparison, alpha: float, needed: int | None) -> s
         return "the difference lies at the margin, where no number of seeds would decide"
     number = f"more than {MAX_SEEDS:,}" if needed > MAX_SEEDS else f"about {needed:,}"
     advice = f"if that is the true difference, {number} paired seeds decide with 80 % power"
-    fewest = fewest_seeds(1, alpha)
+    fewest = fewest_replicates(1, alpha)
     if comparison.n < fewest:
         advice += f"; fewer than {fewest} paired seeds can never decide"
     return advice

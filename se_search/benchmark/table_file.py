@@ -104,11 +104,11 @@ def _find_accuracies(path: Path, names: list[str]) -> tuple[list[str], dict[int,
                 "as accuracy_1 or accuracy_1@20"
             )
         found[int(match[2] or 0)][int(match[1])] = name
-    num_seeds = len(found[0])
+    num_replicates = len(found[0])
     for epochs, group in found.items():
-        if sorted(group) != list(range(1, num_seeds + 1)) or not num_seeds:
+        if sorted(group) != list(range(1, num_replicates + 1)) or not num_replicates:
             suffix = f"@{epochs}" if epochs else ""
-            wanted = f"accuracy_1{suffix} to accuracy_{max(num_seeds, 1)}{suffix}"
+            wanted = f"accuracy_1{suffix} to accuracy_{max(num_replicates, 1)}{suffix}"
             given = ", ".join(group[seed] for seed in sorted(group)) or "none"
             raise SpaceError(f"{path}: the columns must be {wanted}, not {given}")
     ordered = {

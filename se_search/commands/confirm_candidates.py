@@ -99,6 +99,6 @@ def _describe(
         macs=cost.macs,
         added_macs=cost.added_macs,
         search_accuracy=None if found is None else found.summary.accuracy,
-        search_seeds=0 if found is None else found.summary.num_seeds,
+        search_replicates=0 if found is None else found.summary.num_replicates,
         search_estimate=found.estimate if found and is_modelled else None,
     )

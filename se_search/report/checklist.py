@@ -268,7 +268,7 @@ def _list_baselines(
     if any(record.candidate == name and record.state == "COMPLETE" for record in records):
         found.append("the plain backbone, in the search")
     trained = (c for each in rounds if each.result for c in each.result.candidates)
-    roles = {role for c in trained if c.num_seeds for role in c.roles}
+    roles = {role for c in trained if c.num_replicates for role in c.roles}
     words = {PLAIN: "the plain backbone", EVERYWHERE: "SE everywhere (r = 16)"}
     found += [f"{text}, with fresh seeds" for role, text in words.items() if role in roles]
     return Item(

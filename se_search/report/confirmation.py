@@ -122,8 +122,8 @@ def confirmation_table(last: Round) -> ResultTable:
     for candidate in last.result.candidates:
         table.add_row(
             f"{candidate.placement}{role_marks(candidate.roles)}",
-            _with_seeds(candidate.search_accuracy, candidate.search_seeds),
-            _with_seeds(candidate.accuracy, candidate.num_seeds, candidate.error),
+            _with_seeds(candidate.search_accuracy, candidate.search_replicates),
+            _with_seeds(candidate.accuracy, candidate.num_replicates, candidate.error),
             points(candidate.optimism),
             percent(candidate.test_accuracy, candidate.test_error),
             _describe_gain(candidate.test_gain),
@@ -137,14 +137,14 @@ def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
     """Return the result of the last confirmation in words, and the methods behind its numbers."""
     last = rounds[-1]
     assert last.result is not None
-    result, num_seeds = last.result, len(last.seeds)
+    result, num_replicates = last.result, len(last.seeds)
     return [
         "Accuracies in % on validation images, in the search and with fresh seeds, and on test "
         "images with the same fresh seeds; front?: by fresh seeds, and how likely. * on the "
         "search's front, b plain backbone, e SE everywhere at r = 16.",
         *_describe_front(result),
         *_describe_optimism(result),
-        *_describe_intervals(result, num_seeds),
+        *_describe_intervals(result, num_replicates),
         _describe_test(rounds),
         *_describe_failures(last),
     ]
@@ -187,7 +187,7 @@ def _describe_optimism(result: Confirmation) -> list[str]:
     ]
 
 
-def _describe_intervals(result: Confirmation, num_seeds: int) -> list[str]:
+def _describe_intervals(result: Confirmation, num_replicates: int) -> list[str]:
     if result.seed_sd is None or result.test_seed_sd is None:
         return ["How far seeds move a training is not known: no candidate has two fresh ones."]
     return [
@@ -195,7 +195,7 @@ def _describe_intervals(result: Confirmation, num_seeds: int) -> list[str]:
         f"{100 * result.seed_sd:.2f} points on validation and {100 * result.test_seed_sd:.2f} on "
         "test images, standard deviations pooled over all candidates here). Differences to the "
         "plain backbone are paired by seed; p is by sign flips, which with "
-        f"{count(num_seeds, 'seed')} is never below {2 / 2**num_seeds:.2g}."
+        f"{count(num_replicates, 'seed')} is never below {2 / 2**num_replicates:.2g}."
     ]
 
 
@@ -243,8 +243,8 @@ def _describe_place(candidate: Confirmed) -> str:
     return word if share is None else f"{word} {share:.2f}"
 
 
-def _with_seeds(share: float | None, num_seeds: int, error: float | None = None) -> str:
-    return percent(share) if share is None else f"{percent(share, error)} ({num_seeds})"
+def _with_seeds(share: float | None, num_replicates: int, error: float | None = None) -> str:
+    return percent(share) if share is None else f"{percent(share, error)} ({num_replicates})"
 
 
 def _flatten(candidate: Confirmed) -> dict[str, object]:

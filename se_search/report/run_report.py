@@ -177,7 +177,7 @@ def front_table(credible: PosteriorFront) -> ResultTable:
         table.add_row(
             summary.placement,
             describe_estimate(candidate),
-            f"{percent(summary.accuracy)} ({summary.num_seeds})",
+            f"{percent(summary.accuracy)} ({summary.num_replicates})",
             number(candidate.probability_on_front),
             f"{summary.params:,}",
             f"{summary.added_params_pct:.2f}",
@@ -275,7 +275,7 @@ def _describe_estimates(credible: PosteriorFront) -> str:
 
 def _describe_noise(credible: PosteriorFront) -> str:
     front = credible.front
-    single = sum(candidate.summary.num_seeds == 1 for candidate in front)
+    single = sum(candidate.summary.num_replicates == 1 for candidate in front)
     if credible.seed_sd is not None:
         noise = (
             f"seeds alone move a training by {100 * credible.seed_sd:.2f} points (standard "
@@ -293,7 +293,7 @@ def _describe_noise(credible: PosteriorFront) -> str:
         else ""
     )
     if len(front) == 1:
-        resting = f"The only member rests on {count(front[0].summary.num_seeds, 'seed')}"
+        resting = f"The only member rests on {count(front[0].summary.num_replicates, 'seed')}"
     elif single == len(front):
         resting = f"{'Both' if single == 2 else f'All {single}'} members rest on one seed each"
     elif single == 0:

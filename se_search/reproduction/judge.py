@@ -9,7 +9,7 @@ from pathlib import Path
 
 from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, compare
-from se_search.analysis.replicates import Replicates, shared_seeds
+from se_search.analysis.replicates import Replicates, shared_replicates
 from se_search.analysis.verdicts import Verdict, judge_all
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
@@ -204,7 +204,7 @@ def _replicates(
 def _can_be_compared(replicates: Mapping[str, Replicates], a: str, b: str) -> bool:
     if a not in replicates or b not in replicates:
         return False
-    return len(shared_seeds(replicates[a], replicates[b])) >= MIN_PAIRED
+    return len(shared_replicates(replicates[a], replicates[b])) >= MIN_PAIRED
 
 
 def _mean_validation(trainings: Sequence[Training]) -> float | None:

@@ -150,7 +150,7 @@ def _claim_event(verdict: Verdict, study: StudyFile) -> dict[str, Any]:
         "family": verdict.family_outcome,
         "p_supported": verdict.p.support,
         "p_refuted": verdict.p.refute,
-        "seeds_needed": verdict.seeds_needed,
+        "replicates_needed": verdict.replicates_needed,
     }
 
 
@@ -195,7 +195,7 @@ def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
                 "family": verdict.family_outcome,
                 "p supported": f"{verdict.p.support:.4f}",
                 "p refuted": f"{verdict.p.refute:.4f}",
-                "seeds needed": _needed(verdict.seeds_needed),
+                "seeds needed": _needed(verdict.replicates_needed),
                 "rho": number(comparison.rho, unknown=""),
                 "population interval": _population(comparison),
             }

@@ -53,7 +53,7 @@ class CandidatePosterior:
     Attributes:
         members: ``(n,)``, the number of each candidate's first full training, ascending.
         means: ``(n,)``, plain means of each candidate's full trainings.
-        num_seeds: ``(n,)``, full trainings of each candidate.
+        num_replicates: ``(n,)``, full trainings of each candidate.
         estimates: ``(n,)`` posterior means of the true accuracy, 0..1.
         sds: ``(n,)`` posterior standard deviations, seeds' noise left out.
         lows: ``(n,)`` lower ends of 95 % intervals of the true accuracy.
@@ -65,7 +65,7 @@ class CandidatePosterior:
 
     members: NDArray[np.int64]
     means: Array
-    num_seeds: NDArray[np.int64]
+    num_replicates: NDArray[np.int64]
     estimates: Array
     sds: Array
     lows: Array
@@ -111,7 +111,7 @@ def compute_posterior(
         rng = np.random.default_rng(0)
         likelihood = Likelihood(prior, seen.some(MAX_FITTED))
         kernels = draw_kernels(fitted, likelihood.log_density, num_kernels, rng) or [fitted]
-        members, means, num_seeds = _pool(trainings, len(budgets) - 1)
+        members, means, num_replicates = _pool(trainings, len(budgets) - 1)
         centres, variances, parts = [], [], []
         share = max(1, num_draws // len(kernels))
         for kernel in kernels:
@@ -127,7 +127,7 @@ def compute_posterior(
         return CandidatePosterior(
             members,
             means,
-            num_seeds,
+            num_replicates,
             scale.invert(np.mean(centres, axis=0)),
             np.sqrt(np.var(centres, axis=0) + np.mean(variances, axis=0)) * scale.sd,
             low,

@@ -233,11 +233,11 @@ def plain_front(summaries: Sequence[CandidateSummary], reason: str) -> Posterior
     if noise is not None:
         from scipy.special import stdtrit
 
-        freedom = sum(summary.num_seeds - 1 for summary in summaries)
+        freedom = sum(summary.num_replicates - 1 for summary in summaries)
         reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * noise
     candidates = []
     for summary in summaries:
-        root = math.sqrt(summary.num_seeds)
+        root = math.sqrt(summary.num_replicates)
         mean = summary.accuracy
         candidates.append(
             PosteriorCandidate(

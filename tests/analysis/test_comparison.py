@@ -28,14 +28,16 @@ def of_bits(correct):
     return seeded(correct.mean(axis=1), correct=correct)
 
 
-def crossed_bits(rng, num_seeds, seed_sd, image_sd, gap):
+def crossed_bits(rng, num_replicates, seed_sd, image_sd, gap):
     """Which images two candidates have right: a probit model with crossed random effects."""
     common = 1 + 1.5 * rng.standard_normal((1, IMAGES))
 
     def right(shift):
-        by_seed = seed_sd * rng.standard_normal((num_seeds, 1))
+        by_seed = seed_sd * rng.standard_normal((num_replicates, 1))
         by_image = image_sd * rng.standard_normal((1, IMAGES))
-        return common + shift + by_seed + by_image + rng.standard_normal((num_seeds, IMAGES)) > 0
+        return (
+            common + shift + by_seed + by_image + rng.standard_normal((num_replicates, IMAGES)) > 0
+        )
 
     return right(gap), right(0)
 
@@ -150,14 +152,16 @@ def test_the_detectable_difference_is_found_in_80_percent_of_simulated_experimen
 
 
 @pytest.mark.parametrize(
-    ("num_seeds", "seed_sd", "image_sd"), [(6, 0, 0), (6, 0.3, 0), (6, 0, 0.8), (3, 0.1, 0.4)]
+    ("num_replicates", "seed_sd", "image_sd"), [(6, 0, 0), (6, 0.3, 0), (6, 0, 0.8), (3, 0.1, 0.4)]
 )
-def test_the_population_interval_holds_the_truth_as_often_as_it_says(num_seeds, seed_sd, image_sd):
+def test_the_population_interval_holds_the_truth_as_often_as_it_says(
+    num_replicates, seed_sd, image_sd
+):
     rng = np.random.default_rng(7)
     truth = crossed_truth(seed_sd, image_sd, gap=0.1)
     held = []
     for _ in range(300):
-        right, other = crossed_bits(rng, num_seeds, seed_sd, image_sd, gap=0.1)
+        right, other = crossed_bits(rng, num_replicates, seed_sd, image_sd, gap=0.1)
         low, high = population_interval(
             right.astype(np.int8) - other.astype(np.int8), num_resamples=999
         )

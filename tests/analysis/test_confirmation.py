@@ -89,5 +89,5 @@ def test_a_candidate_that_was_beaten_is_no_longer_on_the_front():
 
 def test_a_candidate_without_trainings_has_no_numbers():
     result = judge([chosen("a", 1), chosen("b", 2)], {"a": [0.8, 0.81]})
-    assert (result.candidates[1].num_seeds, result.candidates[1].accuracy) == (0, None)
+    assert (result.candidates[1].num_replicates, result.candidates[1].accuracy) == (0, None)
     assert len(result.members) == 1

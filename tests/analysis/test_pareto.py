@@ -65,7 +65,7 @@ def test_the_trials_of_a_candidate_are_pooled_over_seeds():
     accuracies = (0.5, 0.6, 0.7)
     records = [make_record("a", accuracy, seed=seed) for seed, accuracy in enumerate(accuracies)]
     (summary,) = summarize(records, COSTS)
-    assert summary.num_seeds == 3
+    assert summary.num_replicates == 3
     assert summary.accuracy == pytest.approx(0.6)
     assert summary.accuracy_sd == pytest.approx(0.1)  # n - 1 in the denominator
     assert summary.loss == pytest.approx(0.4)
@@ -96,7 +96,7 @@ def test_a_trial_that_is_not_complete_counts_for_nothing(state):
         make_record("c", 0.9, state=state, epochs=400),
     ]
     (summary,) = summarize(records, COSTS)
-    assert (summary.key, summary.num_seeds, summary.epochs) == ("a", 1, 4)
+    assert (summary.key, summary.num_replicates, summary.epochs) == ("a", 1, 4)
 
 
 def test_trials_of_fewer_epochs_count_for_nothing():
@@ -106,7 +106,7 @@ def test_trials_of_fewer_epochs_count_for_nothing():
         make_record("b", 0.9, epochs=3),
     ]
     (summary,) = summarize(records, COSTS)
-    assert (summary.key, summary.num_seeds, summary.accuracy) == ("a", 1, 0.5)
+    assert (summary.key, summary.num_replicates, summary.accuracy) == ("a", 1, 0.5)
 
 
 def test_a_candidate_is_on_the_front_by_its_mean_and_not_by_its_best_seed():

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from se_search.analysis.claims import Region
-from se_search.analysis.power import MAX_SEEDS, fewest_seeds, power, seeds_needed
+from se_search.analysis.power import MAX_SEEDS, fewest_replicates, power, replicates_needed
 
 ABOVE = Region(0, math.inf)
 
@@ -57,12 +57,12 @@ def test_the_power_of_many_seeds_is_that_of_the_noncentral_t():
 
 @pytest.mark.parametrize(("num_claims", "n"), [(1, 6), (2, 7), (10, 9)])
 def test_the_fewest_seeds_are_those_whose_smallest_p_survives_holms_first_step(num_claims, n):
-    assert fewest_seeds(num_claims) == n
+    assert fewest_replicates(num_claims) == n
     assert 2 * num_claims / 2**n <= 0.05 < 2 * num_claims / 2 ** (n - 1)
 
 
 def test_below_the_fewest_seeds_there_is_no_power():
-    assert power(ABOVE, 0.5, 0.001, fewest_seeds() - 1) == 0
+    assert power(ABOVE, 0.5, 0.001, fewest_replicates() - 1) == 0
 
 
 @pytest.mark.parametrize(("difference", "chance"), [(0.01, 1), (-0.01, 0), (0.0, 0)])
@@ -72,23 +72,23 @@ def test_without_any_spread_power_is_whether_the_region_holds_the_difference(dif
 
 @pytest.mark.parametrize("difference", [0.003, 0.006, 0.02])
 def test_the_seeds_needed_have_the_power_and_one_less_has_not(difference):
-    n = seeds_needed([ABOVE], difference, 0.01, n=2)
+    n = replicates_needed([ABOVE], difference, 0.01, n=2)
     assert power(ABOVE, difference, 0.01, n) >= 0.8 > power(ABOVE, difference, 0.01, n - 1)
 
 
 def test_the_seeds_needed_are_more_than_those_that_there_are():
-    assert seeds_needed([ABOVE], 0.05, 0.01, n=40) == 41
+    assert replicates_needed([ABOVE], 0.05, 0.01, n=40) == 41
 
 
 def test_the_seeds_needed_are_for_the_region_that_holds_the_difference():
     below = Region(-math.inf, 0)
-    expected = seeds_needed([ABOVE], 0.006, 0.01, n=2)
-    assert seeds_needed([ABOVE, below], -0.006, 0.01, n=2) == pytest.approx(expected, abs=1)
+    expected = replicates_needed([ABOVE], 0.006, 0.01, n=2)
+    assert replicates_needed([ABOVE, below], -0.006, 0.01, n=2) == pytest.approx(expected, abs=1)
 
 
 def test_no_number_of_seeds_decides_at_the_margin():
-    assert seeds_needed([ABOVE, Region(-math.inf, 0)], 0.0, 0.01, n=6) is None
+    assert replicates_needed([ABOVE, Region(-math.inf, 0)], 0.0, 0.01, n=6) is None
 
 
 def test_more_seeds_than_the_largest_number_stand_for_any():
-    assert seeds_needed([ABOVE], 1e-6, 0.01, n=6) == MAX_SEEDS + 1
+    assert replicates_needed([ABOVE], 1e-6, 0.01, n=6) == MAX_SEEDS + 1

@@ -9,7 +9,7 @@ from se_search.analysis.replicates import (
     Replicates,
     paired_differences,
     paired_rows,
-    shared_seeds,
+    shared_replicates,
 )
 from se_search.errors import RunError
 
@@ -18,7 +18,7 @@ B = Replicates((5, 8, 9, 2), np.array([0.1, 0.6, 0.3, 0.2]))
 
 
 def test_the_shared_seeds_are_those_of_both_in_ascending_order():
-    assert shared_seeds(A, B) == (2, 5, 8)
+    assert shared_replicates(A, B) == (2, 5, 8)
 
 
 def test_each_difference_is_of_one_seed():

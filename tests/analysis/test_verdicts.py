@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from se_search.analysis.claims import Claim
-from se_search.analysis.power import MAX_SEEDS, fewest_seeds, power
+from se_search.analysis.power import MAX_SEEDS, fewest_replicates, power
 from se_search.analysis.replicates import Replicates
 from se_search.analysis.statistics import holm
 from se_search.analysis.verdicts import judge, judge_all, p_values_of
@@ -102,7 +102,7 @@ def test_six_seeds_can_decide_and_five_never_can():
         for mean in (-20.0, 0.0, 20.0):
             verdict = judge_points(claim, mean + 0.001 * NOISE[:5])
             assert verdict.outcome == "undecided"
-            assert verdict.seeds_needed == 6
+            assert verdict.replicates_needed == 6
             assert "fewer than 6 paired seeds can never decide" in verdict.sentence
 
 
@@ -118,7 +118,7 @@ def test_p_is_twice_the_larger_of_both_one_sided_tests():
 
 def test_equal_differences_at_the_margin_decide_nothing_with_any_number_of_seeds():
     verdict = judge_points(BEATS, np.full(8, 0.2))
-    assert (verdict.outcome, verdict.seeds_needed) == ("undecided", None)
+    assert (verdict.outcome, verdict.replicates_needed) == ("undecided", None)
     assert "no number of seeds would decide" in verdict.sentence
 
 
@@ -164,7 +164,7 @@ def test_three_seeds_are_never_wrong_as_they_decide_nothing(name):
 def test_so_many_seeds_as_needed_decide_in_about_80_percent(claim, mean):
     verdict = judge_points(claim, mean + 0.5 * NOISE)
     assert verdict.outcome == "undecided"
-    n, sd = verdict.seeds_needed, verdict.comparison.sd
+    n, sd = verdict.replicates_needed, verdict.comparison.sd
     rng = np.random.default_rng(15)
     simulated = mean / 100 + sd * rng.normal(size=(600, n))
     decided = [min(p_values_of(claim, differences)) <= 0.05 for differences in simulated]
@@ -175,7 +175,7 @@ def test_one_seed_less_than_needed_has_not_the_power():
     verdict = judge_points(EQUALS, 0.02 + 0.2 * NOISE)
     comparison = verdict.comparison
     powers = [
-        power(EQUALS.region, comparison.difference, comparison.sd, verdict.seeds_needed + more)
+        power(EQUALS.region, comparison.difference, comparison.sd, verdict.replicates_needed + more)
         for more in (-1, 0)
     ]
     assert powers[0] < 0.8 <= powers[1]
@@ -183,12 +183,12 @@ def test_one_seed_less_than_needed_has_not_the_power():
 
 def test_more_seeds_than_anybody_trains_are_said_to_be_more_than_that():
     verdict = judge_points(Claim("A", "beats", "B"), 0.001 + NOISE)
-    assert verdict.seeds_needed > MAX_SEEDS
+    assert verdict.replicates_needed > MAX_SEEDS
     assert "more than 10,000 paired seeds" in verdict.sentence
 
 
 def test_decided_claims_need_no_more_seeds():
-    assert judge_points(BEATS, 0.5 + 0.1 * NOISE).seeds_needed is None
+    assert judge_points(BEATS, 0.5 + 0.1 * NOISE).replicates_needed is None
 
 
 def test_a_family_of_one_has_the_words_of_the_claim_itself():
@@ -212,7 +212,7 @@ def test_both_words_are_reported_and_the_familys_is_stricter():
 
 @pytest.mark.parametrize(("num_claims", "n"), [(1, 6), (2, 7), (10, 9)])
 def test_a_family_can_be_decided_from_the_fewest_seeds_on(num_claims, n):
-    assert fewest_seeds(num_claims) == n
+    assert fewest_replicates(num_claims) == n
     for count, word in ((n, "supported"), (n - 1, "undecided")):
         pair = replicates_of(np.linspace(2, 2.1, count))
         verdicts = judge_all([(Claim("A", "beats", "B"), *pair)] * num_claims)

@@ -30,7 +30,7 @@ def path(tmp_path_factory):
 def small(tmp_path_factory):
     """Return a table with fewer trainings than the trials that a test makes: 9 rows, 2 seeds."""
     path = tmp_path_factory.mktemp("tables") / "small.csv"
-    return write_made_up_table(path, num_columns=2, num_seeds=2)
+    return write_made_up_table(path, num_columns=2, num_replicates=2)
 
 
 def call(*arguments):

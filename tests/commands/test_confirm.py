@@ -277,7 +277,7 @@ def test_what_has_been_trained_needs_no_further_reading(folder, train):
     assert again.trained == []
     rounds = read_rounds(folder)
     assert [each.reads_test for each in rounds] == [True, False]
-    assert {c.num_seeds for c in rounds[-1].result.candidates} == {1}
+    assert {c.num_replicates for c in rounds[-1].result.candidates} == {1}
 
 
 def test_a_session_that_can_not_be_opened_leaves_no_trace_of_a_reading(folder, train):
@@ -368,7 +368,7 @@ def test_the_searchs_means_are_of_the_searchs_trials_alone(folder, train):
     trials = read_rows(folder.trials_csv)
     for row in read_rows(folder.confirmation_csv):
         own = [float(t["accuracy"]) for t in trials if t["key"] == row["key"]]
-        assert int(row["search_seeds"]) == len(own)
+        assert int(row["search_replicates"]) == len(own)
         assert float(row["search_accuracy"] or "nan") == pytest.approx(
             np.mean(own) if own else math.nan, nan_ok=True
         )

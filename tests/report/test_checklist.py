@@ -83,7 +83,7 @@ ROUND = Round(
     seconds=40.0,
     result=Confirmation(
         (
-            Confirmed("tiny", "p", "no SE", ("plain backbone",), *COSTS, None, 0, num_seeds=2,
+            Confirmed("tiny", "p", "no SE", ("plain backbone",), *COSTS, None, 0, num_replicates=2,
                       accuracy=0.8, test_accuracy=0.79),
             Confirmed("tiny/e", "e", "all", ("SE everywhere",), *COSTS, None, 0),
         ),

@@ -37,7 +37,7 @@ def test_the_table_has_a_row_a_member_with_estimate_mean_and_probability(credibl
     for member in credible.front:
         (line,) = [line for line in text.splitlines() if f" {member.summary.params} " in line]
         assert f"{100 * member.estimate:.2f} ± " in line
-        assert f"{100 * member.summary.accuracy:.2f} ({member.summary.num_seeds})" in line
+        assert f"{100 * member.summary.accuracy:.2f} ({member.summary.num_replicates})" in line
         assert f" {member.probability_on_front:.2f} " in line
     assert f"{len(credible.front)} of {len(credible.candidates)} candidates" in text
 
@@ -83,7 +83,9 @@ def test_the_advice_is_a_command_that_works(credible, tmp_path):
 
 
 def test_that_no_member_rests_on_one_seed_is_said_without_a_zero(credible, tmp_path):
-    twice = tuple(replace(c, summary=replace(c.summary, num_seeds=2)) for c in credible.candidates)
+    twice = tuple(
+        replace(c, summary=replace(c.summary, num_replicates=2)) for c in credible.candidates
+    )
     text = front_caution(Findings(tmp_path, replace(credible, candidates=twice), [], 4, []))
     assert "Each member rests on two seeds or more, and seeds alone" in text
 

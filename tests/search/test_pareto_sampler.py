@@ -19,7 +19,7 @@ from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
 
 TABLE = make_table(num_columns=2, num_levels=5)
-NOISY = make_table(num_columns=2, num_levels=5, noise=0.03, num_seeds=40)
+NOISY = make_table(num_columns=2, num_levels=5, noise=0.03, num_replicates=40)
 STAGES = BoundSpace(
     SearchSpace.model_validate({"choices": {"reduction": [4, 8]}}), make_backbone([32], [64], [64])
 )

@@ -14,7 +14,7 @@ from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
 
 TABLE = make_table()
-NOISY = make_table(noise=0.03, num_seeds=40)
+NOISY = make_table(noise=0.03, num_replicates=40)
 
 
 def rows_of(decisions):
@@ -299,7 +299,7 @@ def test_it_is_candidates_near_the_front_that_are_trained_again():
 
 def test_replicates_leave_four_of_five_trainings_to_new_candidates():
     """Where seeds move more than choices do, further seeds would take half as many more."""
-    table = make_table(noise=0.3, num_seeds=20)
+    table = make_table(noise=0.3, num_replicates=20)
     decisions, _ = run(make_proposer(table, seed=1), look_up(table), 50)
     assert 8 <= count_kinds(decisions, "replicate") <= 10
 

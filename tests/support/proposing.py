@@ -14,7 +14,7 @@ from se_search.surrogate.features import Factors
 EPOCHS = 8
 
 
-def make_table(num_columns=3, num_levels=4, noise=0.0, num_seeds=1, seed=0):
+def make_table(num_columns=3, num_levels=4, noise=0.0, num_replicates=1, seed=0):
     """Return a table where each column's level adds to the accuracy and multiplies the cost.
 
     What costs more is mostly better, so that the front is long.
@@ -27,7 +27,7 @@ def make_table(num_columns=3, num_levels=4, noise=0.0, num_seeds=1, seed=0):
     columns = np.arange(num_columns)
     accuracies = 0.5 + gains[columns, codes].sum(axis=1)
     costs = 1e6 * np.exp(prices[columns, codes].sum(axis=1))
-    noisy = accuracies[:, None] + rng.normal(0, noise, (len(rows), num_seeds))
+    noisy = accuracies[:, None] + rng.normal(0, noise, (len(rows), num_replicates))
     return TableSpace("made-up", [f"x_{i}" for i in columns], rows, costs.round(), noisy)
 
 
@@ -91,5 +91,5 @@ def run(proposer, evaluate, num_trials, workers=1, seed=0, epochs=lambda number:
 def look_up(space):
     """Return an ``evaluate`` that takes a table's seeds in turn."""
     numbers = {tuple(row): number for number, row in enumerate(space.codes().tolist())}
-    num_seeds = space.accuracies.shape[1]
-    return lambda codes, before: float(space.accuracies[numbers[codes], before % num_seeds])
+    num_replicates = space.accuracies.shape[1]
+    return lambda codes, before: float(space.accuracies[numbers[codes], before % num_replicates])

@@ -13,14 +13,14 @@ def write_table(path, *lines):
 
 
 def write_made_up_table(
-    path, num_columns=4, num_seeds=3, keep=lambda values: True, shorter=(), noise=0.01
+    path, num_columns=4, num_replicates=3, keep=lambda values: True, shorter=(), noise=0.01
 ):
     """Write a table of 3**num_columns rows where each column adds cost, and accuracy or loss.
 
     Args:
         path: the CSV file.
         num_columns: ``x_…`` columns, each with the levels 0, 1 and 2.
-        num_seeds: ``accuracy_…`` columns, which differ by a little noise.
+        num_replicates: ``accuracy_…`` columns, which differ by a little noise.
         keep: which combinations the table has.
         shorter: epochs of trainings that the table has as well; they are worse and noisier.
         noise: standard deviation of the shorter trainings.
@@ -29,13 +29,13 @@ def write_made_up_table(
     gains = np.array([0.02, -0.03, 0.05, 0.01, 0.04, -0.02])[:num_columns]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        seeds = [f"accuracy_{seed + 1}" for seed in range(num_seeds)]
+        seeds = [f"accuracy_{seed + 1}" for seed in range(num_replicates)]
         short = [f"{seed}@{epochs}" for epochs in shorter for seed in seeds]
         writer.writerow([*(f"x_{i}" for i in range(num_columns)), "cost", *seeds, *short])
         for values in product(range(3), repeat=num_columns):
             if keep(values):
                 mean = 0.5 + gains @ values
-                noisy = mean + rng.normal(0, 0.005, num_seeds)
+                noisy = mean + rng.normal(0, 0.005, num_replicates)
                 worse = mean - 0.2 + other.normal(0, noise, len(short))
                 accuracies = np.concatenate([noisy, worse]).round(6).tolist()
                 writer.writerow([*values, 100 + 2 ** sum(values), *accuracies])

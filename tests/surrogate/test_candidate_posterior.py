@@ -116,7 +116,7 @@ def test_with_hundreds_of_seeds_an_estimate_is_the_mean():
     found = compute_posterior(FACTORS, shuffled, [4], 100.0 + shuffled.codes.sum(axis=1)[:, None])
     np.testing.assert_allclose(found.estimates, found.means, atol=2e-4)
     np.testing.assert_allclose(found.sds, 0.01 / math.sqrt(300), rtol=0.15)
-    assert found.num_seeds.tolist() == [300] * 4
+    assert found.num_replicates.tolist() == [300] * 4
 
 
 def test_a_dominated_candidate_of_many_seeds_is_not_on_the_front():

@@ -30,8 +30,8 @@ def confirmed(placement, params, *roles, **changes):
         macs=1,
         added_macs=0,
         search_accuracy=0.9,
-        search_seeds=1,
-        num_seeds=3,
+        search_replicates=1,
+        num_replicates=3,
         accuracy=0.9,
         **{"test_accuracy": 0.88} | changes,
     )
