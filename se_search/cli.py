@@ -345,10 +345,6 @@ def _exit_if_stopped(number: int | None) -> None:
         sys.exit(128 + number)
 
 
-if __name__ == "__main__":
-    main()
-
-
 @contextmanager
 def _collecting_no_garbage() -> Iterator[None]:
     """Spare a short command the search for garbage among imported modules: a seventh of its CPU."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -446,6 +447,7 @@ def test_a_run_that_another_process_works_on_is_refused(call, home, environment)
         (["--promotion", "1x1", "--epochs", "2"], ["the full training, 2 epochs, as 2x1"]),
         (["--eta", "1"], ["eta 1 is below 2"]),
         (["--name", "../up"], ["'../up'", "letters"]),
+        (["--name", ""], ["run name ''", "letters"]),
         (["--accelerator", "tpu"], ["'tpu'", "cuda"]),
         (["--data-dir", "/no/such/folder"], ["/no/such/folder"]),
     ],
@@ -511,6 +513,27 @@ def test_a_candidate_is_drawn(call, tmp_path):
     assert f"Written: {picture}, {tmp_path}/drawn.pdf" in outcome.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "drawn.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_picture_of_another_kind_is_refused_before_anything_is_written(call, tmp_path):
+    picture = tmp_path / "drawn.jpg"
+    outcome = call("show", "resnet50/stage5=standard:16", "--output", picture, expect=2)
+    assert f"{picture} can't be written: figures are written as .png" in outcome.stderr
+    assert list(tmp_path.glob("drawn*")) == []
+
+
+def test_a_dot_in_a_pictures_name_is_no_suffix(call, tmp_path):
+    call("show", "resnet50/stage5=standard:16", "--output", tmp_path / "v1.2")
+    assert sorted(path.name for path in tmp_path.glob("v1*")) == ["v1.2.pdf", "v1.2.png"]
+
+
+def test_the_package_runs_as_a_module(home, environment):
+    words = [sys.executable, "-m", "se_search", "version"]
+    outcome = subprocess.run(
+        words, cwd=home, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.stdout.strip() == version("se-search")
 
 
 OWN_NETWORK = """

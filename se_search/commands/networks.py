@@ -124,9 +124,10 @@ def show_candidate(
     """Draw where the SE blocks of a candidate sit: in the terminal, and as a picture."""
     from se_search.candidate import Candidate, name_backbone
     from se_search.report.figures.placement import draw_placement, prepare_placement
-    from se_search.report.figures.style import save
+    from se_search.report.figures.style import name_files, save
     from se_search.report.placement import headline, placement_table
 
+    name_files(output)  # another kind of picture is refused before a network is described
     described = _describe(
         backbone or name_backbone(candidate), image_size, classes, sites, allow_code
     )

@@ -84,7 +84,9 @@ def search(
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
-    folder = RunFolder.named(options.runs_dir, options.name or Path(options.space).stem)
+    folder = RunFolder.named(
+        options.runs_dir, Path(options.space).stem if options.name is None else options.name
+    )
     find_code(folder.read_config(), allow_code=options.allow_code, first=False)
     run = describe_run(space, recipe, options, watch=Watch(display.note, display.scanning))
     if is_confirmed:

@@ -79,6 +79,11 @@ _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
+# Suffixes of pictures that a user may wish for; any other dot belongs to a name, as in "v1.2".
+OTHER_KINDS = (
+    *(".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".svg", ".svgz", ".eps", ".ps", ".pgf"),
+)
 # Belong to windows and files of matplotlib's own, not to how a figure looks.
 _LEFT_ALONE = ("backend", "toolbar", "interactive", "timezone", "webagg.", "tk.", "keymap.")
 
@@ -150,15 +155,28 @@ def save(figure: Figure, path: Path) -> list[Path]:
         The paths of the PNG and of the PDF.
 
     Raises:
-        UnwritableError: a file can't be written.
+        UnwritableError: the name is that of a picture of another kind, or a file can't be written.
+    """
+    written = name_files(path)
+    for each in written:
+        save_one(each, figure)
+    return written
+
+
+def name_files(path: Path) -> list[Path]:
+    """Return the paths of the PNG and of the PDF that ``save`` writes for a path.
+
+    Raises:
+        UnwritableError: the name is that of a picture of another kind, or nothing but a suffix.
     """
     stem = path.name.removesuffix(".png").removesuffix(".pdf")
     if not stem:
         raise UnwritableError(path, OSError("it has no name before its suffix"))
-    written = [path.with_name(f"{stem}.{kind}") for kind in _METADATA]
-    for each in written:
-        save_one(each, figure)
-    return written
+    if path.suffix.lower() in OTHER_KINDS:
+        raise UnwritableError(
+            path, OSError("figures are written as .png, with a .pdf beside it, and as nothing else")
+        )
+    return [path.with_name(f"{stem}.{kind}") for kind in _METADATA]
 
 
 def save_one(path: Path, figure: Figure) -> None:
