@@ -100,5 +100,5 @@ def _describe(
         added_macs=cost.added_macs,
         search_accuracy=None if found is None else found.summary.accuracy,
         search_replicates=0 if found is None else found.summary.num_replicates,
-        search_estimate=found.estimate if found and is_modelled else None,
+        search_estimate=found.gain if found and is_modelled else None,
     )

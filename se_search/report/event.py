@@ -27,7 +27,7 @@ from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFro
 # The structure that docs/commands.md promises.
 KEYS = (
     *("event", "run", "settings", "trials", "front", "credible_set", "hypervolume"),
-    *("reference_accuracy", "without_model", "answer", "effects", "without_effects", "rungs"),
+    *("plain_accuracy", "without_model", "answer", "effects", "without_effects", "rungs"),
     *("confirmation", "files", "unwritten"),
 )
 
@@ -68,7 +68,7 @@ def front_fields(credible: PosteriorFront) -> dict[str, Any]:
         "front": [_list_columns(candidate) for candidate in credible.front],
         "credible_set": [candidate.summary.key for candidate in credible.credible_set],
         "hypervolume": None if area is None else asdict(area),
-        "reference_accuracy": credible.reference,
+        "plain_accuracy": credible.plain_accuracy,
         "without_model": credible.reason,
     }
 

@@ -73,14 +73,7 @@ class Run:
         """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
         import pandas as pd
 
-        identity = self.config["identity"]
-        credible = read_posterior_front(
-            self.folder,
-            self.records,
-            read_space(self.folder),
-            identity["objectives"],
-            identity["epochs"],
-        )
+        credible = read_posterior_front(self.folder, self.records, read_space(self.folder))
         rows = [candidate.flat() for candidate in credible.front]
         return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
 

@@ -14,7 +14,7 @@ from se_search.errors import UnwritableError
 from se_search.record import Rung, TrialRecord
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import list_confirmation_files
-from se_search.report.format import count, interval, number, percent, percent_interval
+from se_search.report.format import count, interval, number, percent, points
 from se_search.report.table import Column, ResultTable
 from se_search.shell import join_words
 from se_search.store.confirmations import Round, read_rounds
@@ -27,7 +27,8 @@ from se_search.surrogate.posterior_front import CREDIBLE, PosteriorCandidate, Po
 
 FRONT_FIELDS = (
     *(field.name for field in fields(CandidateSummary) if field.name != "on_front"),
-    *("estimate", "estimate_sd", "low", "high", "probability_on_front", "on_plain_front"),
+    *("gain", "gain_sd", "low", "high", "probability_better", "probability_on_front"),
+    *("is_listed", "is_plain", "on_plain_front"),
 )
 CANDIDATE_FIELDS = (*FRONT_FIELDS, "on_front")
 
@@ -103,7 +104,7 @@ def write_report(folder: RunFolder) -> Findings:
     objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
     records = read_records(folder.database)
     space = read_space(folder)
-    credible = read_posterior_front(folder, records, space, objectives, epochs)
+    credible = read_posterior_front(folder, records, space)
     rungs = judge_rungs(records, list_rungs(config, records), space)
     rounds = read_rounds(folder)
     figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
@@ -163,7 +164,7 @@ def front_table(credible: PosteriorFront) -> ResultTable:
     table = ResultTable(
         [
             Column("SE placement (stage:squeeze width)", is_number=False),
-            Column("estimate %"),
+            Column("gain"),
             Column("mean % (seeds)", rank=3),
             Column("P(front)", rank=1),
             Column("params"),
@@ -254,96 +255,29 @@ def rungs_caution(rungs: Sequence[RungFinding], full_epochs: int) -> str:
 
 def _describe_estimates(credible: PosteriorFront) -> str:
     if credible.reason is not None:
-        known = (
-            "how far they are off is not known"
-            if credible.seed_sd is None
-            else "± is half a 95 % interval, which rests on the seeds alone"
-        )
-        return (
-            f"Estimates are plain means on validation images, as {credible.reason}; {known}. "
-            "The best of many looks better than it is."
-        )
-    return (
-        "The best of many looks better than it is. An estimate is a candidate's accuracy on "
-        "validation images without the luck of its seeds: a model of all trainings draws a mean "
-        "towards what its parts did elsewhere (shrinkage), the more the fewer seeds it has. ± is "
-        "half a 95 % interval; P(front) is the probability that no other candidate trained is as "
-        "good at no higher cost. What a seed does to all candidates alike stays in: fresh seeds "
-        "may shift the level."
-    )
+        return f"Gains are plain means on validation images, as {credible.reason}."
+    return "Gains are expected differences to the plain network in replicates not drawn yet."
 
 
 def _describe_noise(credible: PosteriorFront) -> str:
-    front = credible.front
-    single = sum(candidate.summary.num_replicates == 1 for candidate in front)
-    if credible.seed_sd is not None:
-        noise = (
-            f"seeds alone move a training by {100 * credible.seed_sd:.2f} points (standard "
-            "deviation)"
-        )
-    elif credible.is_modelled:
-        noise = "how far seeds move a training is the model's guess: no candidate has two"
-    else:
-        noise = "how far seeds move a training is not known yet: no candidate has two"
-    probabilities = [c.probability_on_front for c in front if c.probability_on_front is not None]
-    expected = (
-        f"By these probabilities {sum(probabilities):.1f} of the {len(front)} members are on the "
-        "true front; differences below the intervals are no ranking.\n"
-        if probabilities and len(front) > 1
-        else ""
-    )
-    if len(front) == 1:
-        resting = f"The only member rests on {count(front[0].summary.num_replicates, 'seed')}"
-    elif single == len(front):
-        resting = f"{'Both' if single == 2 else f'All {single}'} members rest on one seed each"
-    elif single == 0:
-        resting = "Each member rests on two seeds or more"
-    else:
-        resting = f"{single} of the {len(front)} members {'rests' if single == 1 else 'rest'} "
-        resting += "on one seed"
-    return f"{expected}{resting}, and {noise}."
+    return credible.unproven or ""
 
 
 def _describe_unlisted(credible: PosteriorFront) -> str:
-    if not credible.is_modelled:
-        return ""
-    num_others = len(credible.unlisted)
-    if num_others == 0:
-        return f"No other candidate has a P(front) of {CREDIBLE} or more."
-    is_one = num_others == 1
-    others = "1 more candidate has" if is_one else f"{num_others} more candidates have"
-    return (
-        f"{others} a P(front) of {CREDIBLE} or more and {'is' if is_one else 'are'} not "
-        "listed here: see candidates.csv."
-    )
+    num_others = len(credible.credible_set)
+    return f"{num_others} candidates have a P(front) of {CREDIBLE} or more."
 
 
 def _describe_hypervolume(credible: PosteriorFront) -> str:
-    area, plain = credible.hypervolume, credible.plain_hypervolume
-    if area is None or plain is None or credible.reference is None:
-        return ""
-    if len(credible.attainment) > 1:
-        return (
-            f"Hypervolume (costs on logarithmic scales of 0 to 1, accuracy above "
-            f"{100 * credible.reference:.2f} %): {100 * area.median:.3f} points, "
-            f"95 % interval {100 * area.low:.3f} to {100 * area.high:.3f}; by plain means "
-            f"{100 * plain:.3f}."
-        )
-    median, low, high, means = (
-        100 * (credible.reference + value) for value in (area.median, area.low, area.high, plain)
-    )
-    return (
-        f"The best accuracy at a cost or less, averaged over the logarithm of the cost "
-        f"(hypervolume): {median:.2f} %, 95 % interval {low:.2f} to {high:.2f}; "
-        f"by plain means {means:.2f}."
-    )
+    area = credible.hypervolume
+    return "" if area is None else f"Hypervolume: {100 * area.median:.3f} points."
 
 
 def describe_estimate(candidate: PosteriorCandidate) -> str:
-    """Write an estimate in per cent, with its 95 % interval where that is known."""
+    """Write a gain in points, with its 95 % interval where that is known."""
     if candidate.low is None or candidate.high is None:
-        return percent(candidate.estimate)
-    return percent_interval(candidate.estimate, candidate.low, candidate.high)
+        return points(candidate.gain)
+    return points(candidate.gain, (candidate.high - candidate.low) / 2)
 
 
 def _describe_tau(finding: RungFinding) -> str:

@@ -79,8 +79,8 @@ class ExactCostSampler(BaseSampler):
             combination, with all parameters of the search space.
         seed: of the first trials, which are spread over the costs, and of the model's draws.
         is_allowed: whether a combination may be tried; None: every one may.
-        replicates: whether a combination is proposed again where another value of its unknown
-            objective is worth more than a new combination, and when all have been tried.
+        repeat_candidates: whether a combination is proposed again where another value of its
+            unknown objective is worth more than a new combination, and when all have been tried.
 
     Raises:
         SpaceError: an argument is of another type, or the space is not finite or too large.
@@ -93,7 +93,7 @@ class ExactCostSampler(BaseSampler):
         seed: int = 0,
         is_allowed: Callable[[dict[str, Any]], bool] | None = None,
         *,
-        replicates: bool = False,
+        repeat_candidates: bool = False,
     ) -> None:
         self._grid = ParameterGrid(search_space)
         _check_costs(costs)
@@ -101,12 +101,12 @@ class ExactCostSampler(BaseSampler):
             raise SpaceError(f"seed {seed!r} is not a whole number")
         if is_allowed is not None and not callable(is_allowed):
             raise SpaceError(f"is_allowed {is_allowed!r} is not a function of the parameters")
-        if not isinstance(replicates, bool):
-            raise SpaceError(f"replicates {replicates!r} is not True or False")
+        if not isinstance(repeat_candidates, bool):
+            raise SpaceError(f"repeat_candidates {repeat_candidates!r} is not True or False")
         self.search_space = dict(search_space)
         self.costs = dict(costs)
         self.seed = int(seed)
-        self.replicates = replicates
+        self.repeats = repeat_candidates
         self._is_allowed = is_allowed
         self._deciders: dict[tuple[StudyDirection, ...], _Decider] = {}
 
@@ -164,7 +164,7 @@ class ExactCostSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Stop ``Study.optimize`` when no combination is left."""
-        if self.replicates:
+        if self.repeats:
             return
         with _DECIDING:
             trials = list(study.get_trials(deepcopy=False))
@@ -183,7 +183,7 @@ class ExactCostSampler(BaseSampler):
             codes: list[int] = self._decide(study, trial).tolist()
             texts = self._grid.to_texts(codes)
             study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, texts)
-            if self.replicates or not any(
+            if self.repeats or not any(
                 other.number < trial.number
                 and other.state == TrialState.RUNNING
                 and other.system_attrs.get(PROPOSAL) == texts
@@ -221,7 +221,7 @@ class ExactCostSampler(BaseSampler):
                 directions,
                 unknown,
                 self.seed,
-                self.replicates,
+                self.repeats,
             )
         return self._deciders[directions]
 
@@ -252,7 +252,7 @@ class _Decider:
         directions: Sequence[StudyDirection],
         unknown: int,
         seed: int,
-        replicates: bool,
+        repeats: bool,
     ) -> None:
         self.grid = grid
         self.allowed = allowed
@@ -266,7 +266,7 @@ class _Decider:
             return [signs[n] * call_cost(n, costs[n], params) for n in sorted(costs)]
 
         self._source: PoolSource[Any] = PoolSource(allowed, price, seed)  # type: ignore[arg-type]  # has what a whole pool needs
-        self.replicates = replicates
+        self.repeats = repeats
         self._proposer = self._make_proposer(lambda codes: not self._taken.holds(codes))
 
     def read(self, trials: Sequence[FrozenTrial]) -> StudyHistory:
@@ -294,7 +294,7 @@ class _Decider:
         self._taken = read.taken
         left = read.taken.mark_left(rows)
         if not left.any():
-            if not self.replicates:
+            if not self.repeats:
                 raise AllTriedError(f"all {len(rows):,} combinations{having} have been tried")
             if not len(read.history.trainings) and not len(read.history.running):
                 raise AllTriedError(f"all {len(rows):,} combinations{having} have failed")
@@ -310,20 +310,21 @@ class _Decider:
                 all(codes[at] == code for at, code in condition.items())
                 and not read.taken.holds(codes)
             ),
-            replicates=False,
+            repeats=False,
         )
         return matching.decide(read.history).codes
 
     def _make_proposer(
-        self, is_open: Callable[[Codes], bool], *, replicates: bool | None = None
+        self, is_open: Callable[[Codes], bool], *, repeats: bool | None = None
     ) -> Proposer:
         return Proposer(
             self.grid.factors(),
             self._source,
             lambda codes: True,  # the source has the allowed ones alone
             self.seed,
-            replicates=self.replicates if replicates is None else replicates,
+            repeats=self.repeats if repeats is None else repeats,
             is_open=is_open,
+            has_replicates=False,  # each value of an objective has its own randomness
         )
 
     def _describe(self, condition: Mapping[int, int]) -> str:

@@ -22,12 +22,14 @@ class PastTrial:
     Attributes:
         codes: ``(num_slots,)``, the candidate.
         epochs: length of its training.
+        replicate: of its training; equal numbers are one replicate.
         accuracy: 0..1; None: it has not finished.
     """
 
     codes: Codes
     status: Status
     epochs: int
+    replicate: int
     accuracy: float | None = None
 
 
@@ -40,6 +42,7 @@ class History:
         budgets: numbers of epochs, ascending; the full budget is the last.
         running: ``(r, num_slots)``: candidates in training.
         running_budgets: ``(r,)``: their positions in ``budgets``.
+        running_replicates: ``(r,)``: their replicates.
         failed: ``(f, num_slots)``: candidates whose training failed.
     """
 
@@ -47,6 +50,7 @@ class History:
     budgets: tuple[int, ...]
     running: Codes
     running_budgets: NDArray[np.int64]
+    running_replicates: NDArray[np.int64]
     failed: Codes
 
     @classmethod
@@ -68,11 +72,13 @@ class History:
             Trainings(
                 _stack(finished, num_slots),
                 _positions(finished, budgets),
+                _replicates(finished),
                 np.array([trial.accuracy for trial in finished], np.float64),
             ),
             budgets,
             _stack(running, num_slots),
             _positions(running, budgets),
+            _replicates(running),
             _stack(groups["failed"], num_slots),
         )
 
@@ -89,9 +95,11 @@ class History:
             for own, its in (
                 (self.trainings.codes, other.trainings.codes),
                 (self.trainings.budgets, other.trainings.budgets),
+                (self.trainings.replicates, other.trainings.replicates),
                 (self.trainings.accuracies, other.trainings.accuracies),
                 (self.running, other.running),
                 (self.running_budgets, other.running_budgets),
+                (self.running_replicates, other.running_replicates),
                 (self.failed, other.failed),
             )
         )
@@ -103,3 +111,7 @@ def _stack(trials: Sequence[PastTrial], num_slots: int) -> Codes:
 
 def _positions(trials: Sequence[PastTrial], budgets: Sequence[int]) -> NDArray[np.int64]:
     return np.array([budgets.index(trial.epochs) for trial in trials], np.int64)
+
+
+def _replicates(trials: Sequence[PastTrial]) -> NDArray[np.int64]:
+    return np.array([trial.replicate for trial in trials], np.int64)

@@ -1,10 +1,10 @@
 """The default sampler: accuracy from a model of all trainings, costs exact, the space scored whole.
 
 Optuna's samplers model costs that are known, propose candidates that have been trained, and learn
-nothing from a second seed. This sampler scores each candidate by its expected hypervolume
+nothing from a second training. This sampler scores each candidate by its expected hypervolume
 improvement (``acquisition``) under the posterior of a Gaussian process over the slots of the space
 (``surrogate.posterior``) given all trainings, short and repeated ones included. It trains a
-candidate of the front with another seed where that is worth more than a new candidate.
+candidate of the front in another replicate where that is worth more than a new candidate.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         seed: of the start design and of draws from the model.
         price: the costs that the search minimises, each positive.
         epochs: length of a full training.
-        replicates: whether undecided candidates may be proposed again, for their next seed.
+        control: the network without SE, which each replicate trains first; None: there is none.
+            It need not be in the space.
+        first: candidates that are proposed before all others.
+        repeats: whether undecided candidates may be proposed again, for their next replicate.
     """
 
     def __init__(
@@ -47,17 +50,25 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         price: Callable[[CandidateT], Sequence[int]],
         epochs: int,
         *,
-        replicates: bool = True,
+        control: CandidateT | None = None,
+        first: Sequence[CandidateT] = (),
+        repeats: bool = True,
     ) -> None:
         super().__init__(space, allowed, seed)
         self.epochs = epochs
         self._factors = Factors(space.describe_levels())
+        if control is not None:
+            self._factors = self._factors.with_empty_levels()
+            assert self._factors.plain is not None  # each slot has an empty level now
+            self._codes[str(control)] = self._factors.plain
         self.proposer = Proposer(
             self._factors,
             PoolSource(space, price, seed, allowed),
             lambda codes: True,  # the pools have none that is not
             seed,
-            replicates=replicates,
+            repeats=repeats,
+            first=[space.codes_of(candidate) for candidate in first],
+            plain=None if control is None else self._factors.plain,
         )
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
@@ -73,7 +84,7 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         return self.proposer.decide(self.history_of(study))
 
     def has_next(self, study: Study) -> bool:
-        """Tell whether there is a candidate to propose, a further seed of one included."""
+        """Tell whether there is a candidate to propose, a further replicate of one included."""
         return self.proposer.has_next(self.history_of(study))
 
     def history_of(self, study: Study) -> History:
@@ -83,6 +94,7 @@ class ParetoSampler(CandidateSampler[CandidateT]):
                 trial.state.name,
                 trial.user_attrs["candidate"],
                 trial.user_attrs["epochs"],
+                trial.user_attrs["seed"],
                 trial.user_attrs.get("accuracy"),
             )
             for trial in study.get_trials(deepcopy=False)
@@ -105,7 +117,9 @@ class ParetoSampler(CandidateSampler[CandidateT]):
 
         All trainings are pooled; the model corrects short ones for what they favour.
         """
-        history = self._history((r.state, r.candidate, r.epochs, r.accuracy) for r in records)
+        history = self._history(
+            (r.state, r.candidate, r.epochs, r.seed, r.accuracy) for r in records
+        )
         if not len(history.trainings):
             return {}
         mean, sd = self.proposer.estimate(history)
@@ -115,12 +129,14 @@ class ParetoSampler(CandidateSampler[CandidateT]):
             found[record.key] = Estimate(float(accuracy), float(spread))
         return found
 
-    def _history(self, trials: Iterable[tuple[str, str, int, float | None]]) -> History:
-        """Return the history of trials, each given by state, candidate, epochs and accuracy."""
+    def _history(self, trials: Iterable[tuple[str, str, int, int, float | None]]) -> History:
+        """Return the history of trials: state, candidate, epochs, seed and accuracy of each."""
         return History.of(
             (
-                PastTrial(self.codes_of(candidate), _status(state, accuracy), epochs, accuracy)
-                for state, candidate, epochs, accuracy in trials
+                PastTrial(
+                    self.codes_of(candidate), _status(state, accuracy), epochs, seed, accuracy
+                )
+                for state, candidate, epochs, seed, accuracy in trials
             ),
             self.epochs,
             self._factors.num_slots,

@@ -1,4 +1,4 @@
-"""Decides what to train next: a new candidate, or another seed of one that is undecided.
+"""Decides what to train next: a new candidate, or one that is undecided in another replicate.
 
 A decision is a function of the seed and of the trainings that have finished, are running or have
 failed, in the order of their trials; nothing else is remembered, so a continued search decides
@@ -8,7 +8,7 @@ a twentieth, from 200 on by a fifth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import fit_kernel
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
-from se_search.surrogate.trainings import Observations, Trainings
+from se_search.surrogate.trainings import Design, Observations, Trainings
 
 # Multiplies the posterior's standard deviation of candidates that have not been trained. On three
 # tables of NAS-Bench-201 factors from 1 to 3 find about equal fronts; 1 gets stuck more often.
@@ -41,7 +41,7 @@ UNDECIDED = (0.05, 0.95)  # probabilities of being on the front between which it
 # Share of the trainings; more leaves too few for new candidates where the model is too sure.
 REPEAT_SHARE = 0.2
 
-Kind = Literal["start", "explore", "replicate"]
+Kind = Literal["start", "explore", "repeat"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Decision:
     Attributes:
         codes: ``(num_slots,)``, the candidate.
         kind: ``start``: a candidate of the start design; ``explore``: a new candidate;
-            ``replicate``: one more seed of a candidate that has been trained.
+            ``repeat``: a candidate that has been trained, in another replicate.
         gain: expected rise of the front, in accuracy averaged over the scaled cost, if the true
             accuracy of the most valuable candidate became known; no number of trainings of it
             can bring more. None: there is no model yet.
@@ -70,9 +70,13 @@ class Proposer:
         source: makes the pools of candidates that are scored.
         is_allowed: whether a candidate is within the limits.
         seed: of the start design and of draws from the model.
-        replicates: whether further seeds of a candidate may be proposed.
+        repeats: whether a candidate may be proposed again, for another replicate.
         is_open: whether a candidate may still be proposed for the first time; unlike
             ``is_allowed`` it may change from one decision to the next.
+        first: candidates that are trained before the start design.
+        plain: ``(num_slots,)``: the network without SE, of which each replicate has a training;
+            None: there is none.
+        has_replicates: whether trainings share replicates.
     """
 
     def __init__(
@@ -82,15 +86,21 @@ class Proposer:
         is_allowed: Callable[[Codes], bool],
         seed: int,
         *,
-        replicates: bool = True,
+        repeats: bool = True,
         is_open: Callable[[Codes], bool] = lambda codes: True,
+        first: Sequence[Codes] = (),
+        plain: Codes | None = None,
+        has_replicates: bool = True,
     ) -> None:
         self.factors = factors
         self.source = source
         self.is_allowed = is_allowed
         self.seed = seed
-        self.replicates = replicates
+        self.repeats = repeats
         self.is_open = is_open
+        self.first = list(first)
+        self.plain = plain
+        self.has_replicates = has_replicates
         self._design: list[Codes] | None = None
         self._fitted: tuple[Any, Pool, Posterior] | None = None
         self._decided: tuple[History, Decision] | None = None
@@ -98,10 +108,10 @@ class Proposer:
     def has_next(self, history: History) -> bool:
         """Tell whether there is a training to propose.
 
-        A candidate may be trained again unless limits leave few and ``replicates`` is off.
+        A candidate may be trained again unless limits leave few and ``repeats`` is off.
         """
         has_begun = len(history.trainings) > 0 or len(history.running) > 0
-        if has_begun and (self.replicates or not self.source.is_few):
+        if has_begun and (self.repeats or not self.source.is_few):
             return True
         return self.source.size > 0 and self._draw_untried(history) is not None
 
@@ -121,17 +131,17 @@ class Proposer:
         """Return the posterior of the full-budget accuracy of each finished training's candidate.
 
         Returns:
-            ``(n,)`` means and ``(n,)`` standard deviations, without the noise of seeds; n is the
+            ``(n,)`` means and ``(n,)`` standard deviations, without replicates and noise; n is the
             number of finished trainings.
         """
         with threadpool_limits(1):
             trainings = history.trainings
             _, fitted = self.fit(history)
-            scale = AccuracyScale.fit(trainings, len(history.budgets), self.num_starts)
+            scale = self.fit_scale(trainings, len(history.budgets))
             # The pool of a huge space does not hold all candidates that have been trained.
-            rows = self.factors.one_hot(trainings.codes)
-            own = Posterior(fitted.kernel, rows.astype(np.float32), rows, trainings.budgets)
-            mean = own.mean(scale.apply(trainings.accuracies, trainings.budgets))
+            design = trainings.design(self.factors)
+            own = Posterior(fitted.kernel, design.rows.astype(np.float32), design)
+            mean = own.mean(scale.apply(trainings))
             return scale.undo(mean), np.sqrt(own.variance) * scale.sd
 
     @property
@@ -147,15 +157,26 @@ class Proposer:
         num_base = _milestone(len(trainings))
         base = trainings.first(num_base)
         key = (fidelity_gaps, _freeze(base))
-        rows = self.factors.one_hot(trainings.codes)
+        design = trainings.design(self.factors)
         if self._fitted is None or self._fitted[0] != key:
             self._fitted = key, *self._fit_base(base, fidelity_gaps)
         _, pool, posterior = self._fitted
-        known = posterior.same_as(rows, trainings.budgets)
+        known = posterior.same_as(design)
         posterior.truncate(max(known, num_base))
         for number in range(len(posterior), len(trainings)):
-            posterior.append(rows[number], int(trainings.budgets[number]))
+            posterior.append(design.take(slice(number, number + 1)))
         return pool, posterior
+
+    def fit_scale(self, trainings: Trainings, num_budgets: int) -> AccuracyScale:
+        """Return the scale of trainings; trainings of the plain network alone do not set it."""
+        num_plain = int(self.mark_plain(trainings.codes).sum())
+        return AccuracyScale.fit(trainings, num_budgets, self.num_starts + num_plain)
+
+    def mark_plain(self, codes: Codes) -> NDArray[np.bool_]:
+        """Mark the rows of ``(n, num_slots)`` that are the plain network."""
+        if self.plain is None:
+            return np.zeros(len(codes), bool)
+        return np.asarray((codes == self.plain).all(axis=1))
 
     def _decide(self, history: History) -> Decision:
         start = self._next_start(history)
@@ -170,7 +191,7 @@ class Proposer:
         if len(tried) >= self.num_starts and len(history.trainings) >= 2:
             return None
         if self._design is None:
-            self._design = make_start_design(
+            self._design = self.first + make_start_design(
                 self._empty_pool(), self.factors, self.is_allowed, self.num_starts, self.seed
             )
         open_ones = (codes for codes in self._design if codes.tobytes() not in tried)
@@ -191,7 +212,7 @@ class Proposer:
             return Decision(codes, "start", None)
         if len(history.running):
             running, counts = np.unique(history.running, axis=0, return_counts=True)
-            return Decision(running[np.argmin(counts)], "replicate", None)
+            return Decision(running[np.argmin(counts)], "repeat", None)
         raise SpaceError("no candidate of the space is left that may be trained")
 
     def _draw_untried(self, history: History) -> Codes | None:
@@ -205,22 +226,22 @@ class Proposer:
     def _fit_base(
         self, base: Trainings, fidelity_gaps: tuple[float, ...]
     ) -> tuple[Pool, Posterior]:
-        rows = self.factors.one_hot(base.codes)
-        values = AccuracyScale.fit(base, len(fidelity_gaps), self.num_starts).apply(
-            base.accuracies, base.budgets
-        )
-        seen = Observations.single(rows, base.budgets, values)
-        kernel = fit_kernel(Kernel(self.factors, fidelity_gaps), seen)
+        design = base.design(self.factors)
+        values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
+        prior = Kernel(self.factors, fidelity_gaps, has_replicates=self.has_replicates)
+        kernel = fit_kernel(prior, Observations(design, values))
         pool = self._empty_pool()
         if not self.source.is_whole:
             trained = np.unique(base.codes, axis=0)
+            if self.plain is not None:
+                trained = trained[~self.mark_plain(trained)]
             one_hot = self.factors.one_hot(trained).astype(np.float32)
-            mean = Posterior(kernel, one_hot, rows, base.budgets).mean(values)
+            mean = Posterior(kernel, one_hot, design).mean(values)
             known = self.source.make(trained, trained[:0])
             marks = on_front(known.costs[known.find(trained)], mean[None])[0]
             pool = self.source.make(trained, trained[marks])
         one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
-        return pool, Posterior(kernel, one_hot, rows, base.budgets)
+        return pool, Posterior(kernel, one_hot, design)
 
 
 @dataclass(frozen=True)
@@ -246,14 +267,17 @@ class _Valuation:
         self.history = history
         trainings = history.trainings
         self.pool, self.posterior = proposer.fit(history)
-        self.scale = AccuracyScale.fit(trainings, len(history.budgets), proposer.num_starts)
-        self.values = self.scale.apply(trainings.accuracies, trainings.budgets)
-        self.noise = float(self.posterior.kernel.noise[-1])
+        self.scale = proposer.fit_scale(trainings, len(history.budgets))
+        self.values = self.scale.apply(trainings)
+        self.noise = self.posterior.kernel.noise_beyond_levels(self.posterior.pool)
         num_finished = len(self.posterior)
-        for row, budget in zip(
-            proposer.factors.one_hot(history.running), history.running_budgets, strict=True
-        ):
-            self.posterior.append(row, int(budget))
+        running = Design(
+            proposer.factors.one_hot(history.running),
+            history.running_budgets,
+            history.running_replicates,
+        )
+        for number in range(len(running)):
+            self.posterior.append(running.take(slice(number, number + 1)))
         self.mean = self.posterior.mean(self.values)
         self.variance = self.posterior.variance.copy()
         self.posterior.truncate(num_finished)
@@ -269,9 +293,9 @@ class _Valuation:
         new, repeat = self._find_new(), self._find_repeat()
         limit = max((one.limit for one in (new, repeat) if one), default=0.0) * self.scale.sd
         if repeat is not None and (new is None or repeat.gain > new.gain):
-            return Decision(self.pool.codes[repeat.number], "replicate", limit)
+            return Decision(self.pool.codes[repeat.number], "repeat", limit)
         if new is None:
-            return Decision(self._most_uncertain(), "replicate", limit)
+            return Decision(self._most_uncertain(), "repeat", limit)
         return Decision(self.pool.codes[new.number], "explore", limit)
 
     def _staircase(self, members: NDArray[np.int64]) -> Staircase:
@@ -297,14 +321,14 @@ class _Valuation:
     def _value(self, number: int, staircase: Staircase) -> _Value:
         """Return the value of training a candidate over a staircase that it is not part of.
 
-        A further seed moves the posterior mean by a normal step. The front's expected rise is the
-        expected area above the staircase after that step, less the area that the candidate holds
-        already if it has been trained.
+        A further training moves the posterior mean by a normal step. The front's expected rise is
+        the expected area above the staircase after that step, less the area that the candidate
+        holds already if it has been trained.
         """
         at = np.full(3, number)
         # The model may not know what sets a candidate apart that has not been trained.
         known = self.variance[number] * (1.0 if self.is_taken[number] else SD_FACTOR**2)
-        moves = np.array([0.0, known / np.sqrt(known + self.noise), np.sqrt(known)])
+        moves = np.array([0.0, known / np.sqrt(known + self.noise[number]), np.sqrt(known)])
         rises = staircase.expected_hypervolume_improvement(
             self.pool.costs[at], self.mean[at], moves
         )
@@ -312,11 +336,12 @@ class _Valuation:
         return _Value(number, float(rises[1] - held), float(rises[2] - held))
 
     def _find_repeat(self) -> _Value | None:
-        """Return the undecided candidate whose next seed has the greatest value."""
-        if not self.proposer.replicates:
+        """Return the undecided candidate whose next training has the greatest value."""
+        if not self.proposer.repeats:
             return None
         full = len(self.history.budgets) - 1
         is_repeat = _mark_repeats(self.history.trainings)
+        is_repeat &= ~self.proposer.mark_plain(self.history.trainings.codes)
         if is_repeat.sum() >= REPEAT_SHARE * len(is_repeat):
             return None
         trained = self.history.trainings.codes[self.history.trainings.budgets == full]
@@ -367,9 +392,10 @@ def _step(count: int) -> int:
     return max(2, count // 20) if count < 200 else count // 5
 
 
-def _freeze(trainings: Trainings) -> tuple[bytes, bytes, bytes]:
+def _freeze(trainings: Trainings) -> tuple[bytes, bytes, bytes, bytes]:
     return (
         trainings.codes.tobytes(),
         trainings.budgets.tobytes(),
+        trainings.replicates.tobytes(),
         trainings.accuracies.tobytes(),
     )

@@ -58,7 +58,7 @@ def _make_pareto(setup: Setup[Any]) -> CandidateSampler[Any]:
         setup.seed,
         setup.price,
         setup.epochs,
-        replicates=setup.replicates,
+        repeats=setup.replicates,
     )
 
 

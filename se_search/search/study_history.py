@@ -103,9 +103,10 @@ class StudyHistory:
                         np.array(row, np.int16),
                         status,
                         epochs=1,
+                        replicate=number,
                         accuracy=None if value is None else math.ldexp(value, -shrink),
                     )
-                    for row, status, value in past
+                    for number, (row, status, value) in enumerate(past)
                 ),
                 full_epochs=1,
                 num_slots=len(grid.names),

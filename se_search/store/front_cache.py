@@ -19,17 +19,17 @@ from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.store.files import write_text
 from se_search.store.run_folder import RunFolder
-from se_search.surrogate.posterior_front import MODEL_VERSION, PosteriorFront, fit_front
+from se_search.surrogate.decision import TOLERANCE
+from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.posterior_front import MODEL_VERSION, PosteriorFront
 
-FitFront = Callable[[Iterable[TrialRecord], BoundSpace, Sequence[str], int], PosteriorFront]
+FitFront = Callable[[Iterable[TrialRecord], BoundSpace, Question], PosteriorFront]
 
 
 def read_posterior_front(
     folder: RunFolder,
     records: Sequence[TrialRecord],
     space: BoundSpace,
-    objectives: Sequence[str],
-    full_epochs: int,
     fit: FitFront = fit_front,
 ) -> PosteriorFront:
     """Return the posterior front of a run's trials, computed now or before: equal to the bit.
@@ -38,33 +38,43 @@ def read_posterior_front(
         folder: the run's; ``posterior.json`` in it is read, and written where that is allowed.
         records: all trials of the run.
         space: that the candidates are of.
-        objectives: ``accuracy``, and the costs.
-        full_epochs: of a full training.
         fit: what computes the front.
     """
+    question = read_question(folder)
     path = folder.path / "posterior.json"
-    digest = _digest(records, space, objectives, full_epochs)
+    digest = _digest(records, space, question)
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["digest"] == digest:
             return PosteriorFront.from_json(kept["front"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
-    front = fit(records, space, objectives, full_epochs)
+    front = fit(records, space, question)
     with suppress(RunError):  # a folder that may not be written to can be read, too
         write_text(path, json.dumps({"digest": digest, "front": front.to_json()}))
     return front
 
 
-def _digest(
-    records: Sequence[TrialRecord], space: BoundSpace, objectives: Sequence[str], full_epochs: int
-) -> str:
+def read_question(folder: RunFolder) -> Question:
+    """Return what a run asks of its trials, by its ``config.yaml``."""
+    config = folder.read_config()
+    identity, search = config["identity"], config["search"]
+    tolerance = search.get("tolerance")
+    return Question(
+        objectives=tuple(identity["objectives"]),
+        full_epochs=identity["epochs"],
+        chance=float(identity["data"].get("chance") or 0.0),
+        num_validation=int(identity["data"]["validation"]),
+        tolerance=TOLERANCE if tolerance is None else tolerance / 100,
+    )
+
+
+def _digest(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -> str:
     asked = [
         MODEL_VERSION,
         space.space.model_dump(mode="json"),
         backbone_to_json(space.backbone),
-        list(objectives),
-        full_epochs,
+        astuple(question),
         [astuple(record) for record in records],
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

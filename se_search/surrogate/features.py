@@ -88,6 +88,26 @@ class Factors:
             reached, known = np.asarray(reached @ reached), count
         return reached
 
+    @cached_property
+    def plain(self) -> NDArray[np.int16] | None:
+        """``(num_slots,)``: codes of the network without SE; None: a slot has no empty level."""
+        empty = [[not level for level in levels] for levels in self.levels]
+        if not all(any(marks) for marks in empty):
+            return None
+        return np.array([marks.index(True) for marks in empty], np.int16)
+
+    def with_empty_levels(self) -> Factors:
+        """Return these factors with an empty level, the last one, in slots that have none.
+
+        A space may have no network without SE; its codes stay as they are.
+        """
+        return Factors(
+            tuple(
+                levels if any(not level for level in levels) else (*levels, {})
+                for levels in self.levels
+            )
+        )
+
     def one_hot(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return ``(n, num_levels)``: 1 at the level of each slot, from ``(n, num_slots)``."""
         row: NDArray[np.float64] = np.zeros((len(codes), self.num_levels))

@@ -1,11 +1,18 @@
-"""The accuracy model's prior: a Gaussian process over candidates, budgets and seeds.
+"""The accuracy model's prior: a Gaussian process over candidates, budgets and replicates.
 
-The accuracy of a candidate after the full budget is a constant plus three independent terms: what
-each slot's level adds by itself (``main``), what a level adds wherever it stands (``shared``, so
-that a handful of trainings already tells whether narrow blocks do well), and what is left, a
-product over the slots (``product``: all interactions). A shorter training differs from a full
-one by terms of the same kind: a budget may favour some levels over others, not only be noisier.
-Seeds are independent noise, a variance for each budget. All trainings are pooled.
+The accuracy of a training is what its candidate is worth, what its replicate does to it, and noise.
+
+A candidate's worth after the full budget is a constant plus three independent terms: what each
+slot's level adds by itself (``main``), what a level adds wherever it stands (``shared``, so that a
+handful of trainings already tells whether narrow blocks do well), and what is left, a product over
+the slots (``product``: all interactions). A shorter training differs from a full one by terms of
+that kind: a budget may favour some levels over others, not only be noisier.
+
+A replicate moves all of its trainings of one budget alike (``level``), and favours some levels of
+slots over others (``interaction``: the covariance of ``main`` and ``shared``, drawn independently
+for each replicate). Noise is independent from training to training, with a variance for each
+budget. Trainings of one replicate share its terms, so that their differences are known better than
+their accuracies, and no number of them tells what another replicate will do.
 
 The kernel over categories is that of Oh et al. 2019 (COMBO) and Ru et al. 2020 (CoCaBO) in
 spirit: sums and products of level similarities, here with the attributes of SE blocks.
@@ -21,11 +28,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.surrogate.features import Factors
-from se_search.surrogate.trainings import Array
+from se_search.surrogate.trainings import Array, Design
 
 CONSTANT = 1.0
 JITTER = 1e-6
 MAX_SLOTS_WITH_OWN_SCALE = 16
+
+# Prior medians of variances, as shares of the variance within replicates, and the standard
+# deviations of their logarithms. SE placements on Fashion-MNIST, short trainings: networks differ
+# by 0.2 points, replicates move all of them by 0.36 and each of them differently by 0.15, and
+# noise is 0.45 (standard deviations); in studies of 19 networks x 9 replicates networks differ by
+# 0.22, levels by 0.19, and the rest is 0.28.
+NETWORKS, LEVEL, INTERACTION, NOISE = 0.1, 0.4, 0.08, 0.5
+UNSURE = 1.5
 
 
 @dataclass(frozen=True)
@@ -36,13 +51,14 @@ class Kernel:
         factors: the slots and how alike their levels are.
         fidelity_gaps: for each budget ``log2(full / budget)``; the last is 0.
         values: the hyper-parameters, in the order of ``names``.
-        noise_share: the share of the variance that seeds are expected to make, before any training.
+        has_replicates: whether trainings share replicates; if not, what a replicate does to a
+            training is part of its noise.
     """
 
     factors: Factors
     fidelity_gaps: tuple[float, ...]
     values: Array = field(default_factory=lambda: np.zeros(0))
-    noise_share: float = 0.05
+    has_replicates: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -61,16 +77,19 @@ class Kernel:
     @cached_property
     def _hyper_parameters(self) -> list[tuple[str, float, float]]:
         num_scales = self.num_scales
-        rows = [(f"variance_{term}", np.log(0.5), 1.5) for term in ("main", "shared", "product")]
+        rows = [
+            (f"variance_{term}", np.log(NETWORKS), UNSURE) for term in ("main", "shared", "product")
+        ]
         rows += [(f"contrast_{name}", np.log(2.0), 1.0) for name in self.factors.attributes]
         rows += [(f"weight_{name}", 0.0, 0.7) for name in self.factors.attributes]
         rows += [(f"scale_{slot}", np.log(0.3), 0.7) for slot in range(num_scales)]
         if len(self.fidelity_gaps) > 1:
             rows += [(f"drift_{term}", np.log(0.1), 1.5) for term in ("main", "shared")]
-        rows += [
-            (f"noise_{budget}", np.log(self.noise_share), 1.5)
-            for budget in range(len(self.fidelity_gaps))
-        ]
+        budgets = range(len(self.fidelity_gaps))
+        if self.has_replicates:
+            rows += [(f"level_{budget}", np.log(LEVEL), UNSURE) for budget in budgets]
+            rows += [("interaction", np.log(INTERACTION), UNSURE)]
+        rows += [(f"noise_{budget}", np.log(NOISE), UNSURE) for budget in budgets]
         return rows
 
     @property
@@ -94,8 +113,13 @@ class Kernel:
 
     @cached_property
     def noise(self) -> Array:
-        """``(num_budgets,)``: variance of a training's seed, standardised accuracy squared."""
+        """``(num_budgets,)``: variance of a training's noise, standardised accuracy squared."""
         return self.exp("noise_")
+
+    @cached_property
+    def levels(self) -> Array:
+        """``(num_budgets,)``: variance of a replicate's level, standardised accuracy squared."""
+        return self.exp("level_")
 
     @cached_property
     def _similarity(self) -> Array:
@@ -122,6 +146,19 @@ class Kernel:
         variances = self.exp("variance_")
         main, shared = self.main_and_shared
         return np.asarray(variances[0] * main + variances[1] * shared)
+
+    @cached_property
+    def main_share(self) -> float:
+        """The share of ``main`` in the variance of the additive terms, 0..1."""
+        main, shared, _ = self.exp("variance_")
+        return float(main / (main + shared))
+
+    @cached_property
+    def liking(self) -> Array:
+        """Covariance between levels of what one replicate does to them, with its variance."""
+        main, shared = self.main_and_shared
+        share = self.main_share
+        return np.asarray(self.exp("interaction") * (share * main + (1 - share) * shared))
 
     @cached_property
     def drift(self) -> Array:
@@ -159,28 +196,47 @@ class Kernel:
         additive = np.einsum("ij,ij->i", rows @ self.additive.astype(rows.dtype), rows)
         return np.asarray(additive, np.float64) + float(self.exp("variance_")[2]) + CONSTANT
 
-    def among(self, rows: Array, budgets: NDArray[np.int64], counts: Array | None = None) -> Array:
-        """Return the covariance among trainings ``(n, n)``, seeds' noise included.
+    def noise_beyond_levels(self, rows: Array) -> Array:
+        """Return the variance of a full training about its candidate and its level, ``(n,)``.
 
         Args:
             rows: ``(n, num_levels)`` one-hot.
-            budgets: ``(n,)``.
-            counts: ``(n,)`` trainings that each is the mean of; None: one each.
         """
+        noise: Array = np.full(len(rows), float(self.noise[-1]))
+        return noise + self.liking_variance(rows) if self.has_replicates else noise
+
+    def liking_variance(self, rows: Array) -> Array:
+        """Return the variance of what a replicate does to a candidate beside its level, ``(n,)``.
+
+        Args:
+            rows: ``(n, num_levels)`` one-hot.
+        """
+        return np.asarray(np.einsum("ij,ij->i", rows @ self.liking.astype(rows.dtype), rows))
+
+    def among(self, design: Design) -> Array:
+        """Return the covariance among ``n`` trainings, noise included, ``(n, n)``."""
+        rows, budgets = design.rows, design.budgets
         covariance = self.between(rows, rows)
         if len(self.fidelity_gaps) > 1:
             covariance += self.shared_gap(budgets) * (rows @ self.drift @ rows.T + CONSTANT)
-        noise = self.noise[budgets] if counts is None else self.noise[budgets] / counts
-        covariance[np.diag_indices(len(rows))] += noise + JITTER
+        if self.has_replicates:
+            covariance += design.is_one_replicate * (rows @ self.liking @ rows.T)
+            covariance += design.is_one_replicate_and_budget * self.levels[budgets]
+        covariance[np.diag_indices(len(rows))] += self.noise[budgets] + JITTER
         return covariance
 
-    def cross(self, one: Array, budget: int, rows: Array, budgets: NDArray[np.int64]) -> Array:
-        """Return the covariance of one training (``(num_levels,)``) with others, ``(n,)``."""
-        covariance = self.between(one[None], rows)[0]
+    def cross(self, one: Design, others: Design) -> Array:
+        """Return the covariance of one training with others, ``(n,)``."""
+        row, rows = one.rows[0], others.rows
+        covariance = self.between(one.rows, rows)[0]
         if len(self.fidelity_gaps) > 1:
             fidelity_gaps = np.array(self.fidelity_gaps)
-            shared = np.minimum(fidelity_gaps[budget], fidelity_gaps[budgets])
-            covariance = covariance + shared * (one @ self.drift @ rows.T + CONSTANT)
+            shared = np.minimum(fidelity_gaps[one.budgets[0]], fidelity_gaps[others.budgets])
+            covariance = covariance + shared * (row @ self.drift @ rows.T + CONSTANT)
+        if self.has_replicates:
+            is_one = others.replicates == one.replicates[0]
+            covariance = covariance + is_one * (row @ self.liking @ rows.T)
+            covariance += is_one * (others.budgets == one.budgets[0]) * self.levels[one.budgets[0]]
         return np.asarray(covariance)
 
     def shared_gap(self, budgets: NDArray[np.int64]) -> Array:

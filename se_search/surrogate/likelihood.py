@@ -86,20 +86,20 @@ class Likelihood:
         """Return the log density of all trainings for these hyper-parameters, up to a constant."""
         factor = self._factor(kernel)
         weights = solve_triangular(factor, self.seen.values, lower=True, check_finite=False)
-        return -float(0.5 * weights @ weights + self._rest(kernel, factor))
+        return -float(0.5 * weights @ weights + np.log(np.diag(factor)).sum())
 
     def __call__(self, values: Array) -> tuple[float, Array]:
         """Return the negative log posterior density of hyper-parameters, and its gradient."""
         kernel = self.kernel.with_values(values)
-        seen = self.seen
-        rows, count = seen.rows, len(seen)
+        seen, design = self.seen, self.seen.design
+        rows, count = design.rows, len(seen)
         try:
             factor = self._factor(kernel)
         except (np.linalg.LinAlgError, ValueError):  # scipy's for a matrix that is not finite
             return 1e10, np.zeros_like(values)
         inverse = cho_solve((factor, True), np.eye(count))
         solved = inverse @ seen.values
-        density = 0.5 * seen.values @ solved + self._rest(kernel, factor)
+        density = 0.5 * seen.values @ solved + float(np.log(np.diag(factor)).sum())
         slope = 0.5 * (inverse - np.outer(solved, solved))
         gradient = np.zeros_like(values)
 
@@ -113,14 +113,8 @@ class Likelihood:
         weights, scales = kernel.exp("weight_"), kernel.exp("scale_")
         exponent = np.tensordot(scales, np.tensordot(weights, self._parts, axes=(0, 1)), axes=1)
         product = slope.ravel() * (variances[2] * np.exp(-exponent))
-        put(
-            "variance_",
-            [
-                variances[0] * (by_level * main).sum(),
-                variances[1] * (by_level * shared).sum(),
-                product.sum(),
-            ],
-        )
+        in_main, in_shared = (by_level * main).sum(), (by_level * shared).sum()
+        found = np.array([variances[0] * in_main, variances[1] * in_shared, product.sum()])
         additive = kernel.additive * by_level
         if self._shared_gap is not None:
             drifted = rows.T @ (slope * self._shared_gap) @ rows
@@ -129,44 +123,48 @@ class Likelihood:
                 "drift_", [drifts[0] * (drifted * main).sum(), drifts[1] * (drifted * shared).sum()]
             )
             additive = additive + kernel.drift * drifted
+        if kernel.has_replicates:
+            liked = rows.T @ (slope * design.is_one_replicate) @ rows
+            put("interaction", (kernel.liking * liked).sum())
+            share = kernel.main_share
+            moved = (
+                share * (1 - share) * kernel.exp("interaction") * ((main - shared) * liked).sum()
+            )
+            found[:2] += [float(moved[0]), -float(moved[0])]
+            additive = additive + kernel.liking * liked
+            level = (slope * design.is_one_replicate_and_budget).sum(axis=1)
+            put("level_", kernel.levels * self._by_budget(level))
+        put("variance_", found)
         contrasts = kernel.exp("contrast_")
         distances = kernel.factors.distances
         put("contrast_", -contrasts * np.tensordot(distances, additive, axes=2))
         pulls = self._parts @ product
         put("weight_", -weights * (scales @ pulls))
         put("scale_", -scales * (pulls @ weights))
-        own = kernel.noise[seen.budgets]
-        within = 0.5 * ((seen.counts - 1) / own - seen.squares / own**2)
-        noise = np.bincount(
-            seen.budgets,
-            weights=np.diag(slope) / seen.counts + within,
-            minlength=len(kernel.fidelity_gaps),
-        )
-        put("noise_", kernel.noise * noise)
+        put("noise_", kernel.noise * self._by_budget(np.diag(slope)))
         offset = (values - kernel.prior[:, 0]) / kernel.prior[:, 1]
         return float(density + 0.5 * offset @ offset), gradient + offset / kernel.prior[:, 1]
 
     def _factor(self, kernel: Kernel) -> Array:
         """Return the Cholesky factor of the covariance among the observations."""
-        seen = self.seen
-        return np.asarray(cholesky(kernel.among(seen.rows, seen.budgets, seen.counts), lower=True))
+        return np.asarray(cholesky(kernel.among(self.seen.design), lower=True, check_finite=True))
 
-    def _rest(self, kernel: Kernel, factor: Array) -> float:
-        """Return what the negative log density has beside the squared distance from the mean."""
-        noise = kernel.noise[self.seen.budgets]
-        within = (self.seen.counts - 1) * np.log(noise) + self.seen.squares / noise
-        return float(np.log(np.diag(factor)).sum() + 0.5 * within.sum())
+    def _by_budget(self, numbers: Array) -> Array:
+        """Return the sums over the trainings of each budget, ``(num_budgets,)``."""
+        return np.bincount(
+            self.seen.design.budgets, weights=numbers, minlength=len(self.kernel.fidelity_gaps)
+        )
 
     @cached_property
     def _shared_gap(self) -> Array | None:
         if len(self.kernel.fidelity_gaps) == 1:
             return None
-        return self.kernel.shared_gap(self.seen.budgets)
+        return self.kernel.shared_gap(self.seen.design.budgets)
 
     @cached_property
     def _parts(self) -> Array:
         """``(num_scales, num_attributes, n * n)``: what each scale and weight multiplies."""
-        kernel, rows = self.kernel, self.seen.rows
+        kernel, rows = self.kernel, self.seen.design.rows
         factors = kernel.factors
         distances = factors.distances * kernel.same_slot
         scales = kernel.num_scales

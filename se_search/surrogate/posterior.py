@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from se_search.surrogate.kernel import JITTER, Kernel
-from se_search.surrogate.trainings import Array
+from se_search.surrogate.trainings import Array, Design
 
 # What is added to a variance so that rounding leaves a covariance positive definite.
 ROUNDING = {np.float32: 1e-5, np.float64: 1e-7}
@@ -24,24 +24,15 @@ class Posterior:
         kernel: with its hyper-parameters.
         pool: ``(m, num_levels)`` one-hot: float32 where the pool is large, float64 where a
             candidate with very many seeds is known better than single precision can tell.
-        rows: ``(n, num_levels)`` one-hot of the first trainings.
-        budgets: ``(n,)``.
-        counts: ``(n,)`` trainings that each of the first is the mean of; None: one each.
+        design: the first trainings, ``n`` of them.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        pool: Array,
-        rows: Array,
-        budgets: NDArray[np.int64],
-        counts: Array | None = None,
-    ) -> None:
+    def __init__(self, kernel: Kernel, pool: Array, design: Design) -> None:
         self.kernel = kernel
         self.pool = pool
-        count = len(rows)
-        self._rows, self._budgets = rows, budgets
-        self._factor = cholesky(kernel.among(rows, budgets, counts), lower=True)
+        count = len(design)
+        self._design = design
+        self._factor = cholesky(kernel.among(design), lower=True)
         self._projected = np.empty((max(2 * count, 64), len(pool)), pool.dtype)
         self._num_base = self._count = count
         prior = kernel.variance(pool)
@@ -49,7 +40,7 @@ class Posterior:
             part = slice(begin, begin + 65536)
             self._projected[:count, part] = solve_triangular(
                 self._factor.astype(pool.dtype),
-                kernel.between(rows, pool[part]),
+                kernel.between(design.rows, pool[part]),
                 lower=True,
                 check_finite=False,
             )
@@ -59,17 +50,19 @@ class Posterior:
     def __len__(self) -> int:
         return self._count
 
-    def same_as(self, rows: Array, budgets: NDArray[np.int64]) -> int:
+    def same_as(self, design: Design) -> int:
         """Return how many trainings from the first one on are the same as these."""
-        count = min(len(self), len(rows))
-        same = (self._rows[:count] == rows[:count]).all(axis=1)
-        same &= self._budgets[:count] == budgets[:count]
+        count = min(len(self), len(design))
+        own, other = self._design.take(slice(count)), design.take(slice(count))
+        same = (own.rows == other.rows).all(axis=1)
+        same &= (own.budgets == other.budgets) & (own.replicates == other.replicates)
         return count if same.all() else int(np.argmin(same))
 
-    def append(self, row: Array, budget: int) -> None:
-        """Add a training; its accuracy is given later, to ``mean``."""
-        covariance = self.kernel.cross(row, budget, self._rows, self._budgets)
-        own = self.kernel.among(row[None], np.array([budget]))[0, 0]
+    def append(self, training: Design) -> None:
+        """Add one training; its accuracy is given later, to ``mean``."""
+        row = training.rows[0]
+        covariance = self.kernel.cross(training, self._design)
+        own = self.kernel.among(training)[0, 0]
         link = solve_triangular(self._factor, covariance, lower=True, check_finite=False)
         pivot = np.sqrt(max(own - link @ link, JITTER))
         count = self._count
@@ -87,8 +80,7 @@ class Posterior:
         self._projected[count] = new
         self._variance -= new.astype(np.float64) ** 2
         self._factor = factor
-        self._rows = np.vstack([self._rows, row])
-        self._budgets = np.append(self._budgets, budget)
+        self._design = self._design.followed_by(training)
         self._count += 1
 
     def truncate(self, count: int) -> None:
@@ -98,7 +90,7 @@ class Posterior:
             return
         self._count = count
         self._factor = self._factor[:count, :count].copy()
-        self._rows, self._budgets = self._rows[:count], self._budgets[:count]
+        self._design = self._design.take(slice(count))
         self._variance = self._base_variance.copy()
         for row in self._projected[self._num_base : count]:
             self._variance -= row.astype(np.float64) ** 2
@@ -118,7 +110,7 @@ class Posterior:
 
     @property
     def variance(self) -> Array:
-        """The variances of the pool's full-budget accuracies, seeds' noise left out, ``(m,)``."""
+        """The variances of the pool's accuracies without replicates and noise, ``(m,)``."""
         return np.asarray(np.maximum(self._variance, JITTER))
 
     def moments(self, members: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
@@ -135,6 +127,20 @@ class Posterior:
         covariance[np.diag_indices(len(members))] += ROUNDING[self.pool.dtype.type]
         weights = solve_triangular(self._factor[:given, :given], values, lower=True)
         return weights @ projected, covariance
+
+    def gains(self, values: Array) -> tuple[Array, Array]:
+        """Return mean and variance of each of the pool less its first one, standardised, ``(m,)``.
+
+        Args:
+            values: ``(n,)`` standardised accuracies of the first trainings.
+        """
+        mean = self.mean(values)
+        given = self._projected[: len(values)].astype(np.float64)
+        first = self.pool[:1].astype(np.float64)
+        shared = self.kernel.between(first, self.pool.astype(np.float64))[0]
+        shared -= given[:, 0] @ given
+        own = self.variance
+        return mean - mean[0], np.maximum(own + own[0] - 2 * shared, 0.0)
 
     def sample(
         self, members: NDArray[np.int64], values: Array, count: int, rng: np.random.Generator

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from se_search.surrogate.features import Factors
 
 Array = NDArray[Any]  # float64, or float32 where a pool is large
 
@@ -18,11 +21,13 @@ class Trainings:
     Attributes:
         codes: ``(n, num_slots)``, the level of each slot.
         budgets: ``(n,)``, positions in the model's list of budgets; the last one is the full one.
+        replicates: ``(n,)``; equal numbers are one replicate.
         accuracies: ``(n,)``.
     """
 
     codes: NDArray[np.int16]
     budgets: NDArray[np.int64]
+    replicates: NDArray[np.int64]
     accuracies: Array
 
     def __len__(self) -> int:
@@ -30,53 +35,70 @@ class Trainings:
 
     def first(self, count: int) -> Trainings:
         """Return the first ``count`` trainings."""
-        return Trainings(self.codes[:count], self.budgets[:count], self.accuracies[:count])
+        return Trainings(
+            self.codes[:count],
+            self.budgets[:count],
+            self.replicates[:count],
+            self.accuracies[:count],
+        )
+
+    def design(self, factors: Factors) -> Design:
+        """Return what has been trained, the candidates one-hot."""
+        return Design(factors.one_hot(self.codes), self.budgets, self.replicates)
 
 
 @dataclass(frozen=True)
-class Observations:
-    """Standardised accuracies, where repeated trainings may be pooled into their mean.
-
-    Of trainings of one candidate with one budget the model needs no more than their mean, their
-    number and their scatter.
+class Design:
+    """What has been trained: candidates, budgets and replicates.
 
     Attributes:
         rows: ``(n, num_levels)``, the candidates one-hot.
         budgets: ``(n,)``, positions in the model's list of budgets.
-        values: ``(n,)`` standardised accuracies, or means of some.
-        counts: ``(n,)`` trainings that each value is the mean of.
-        squares: ``(n,)`` sums of squared distances of the trainings from their mean.
+        replicates: ``(n,)``; equal numbers are one replicate.
     """
 
     rows: Array
     budgets: NDArray[np.int64]
+    replicates: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def is_one_replicate(self) -> NDArray[np.bool_]:
+        """``(n, n)``: whether two trainings are of one replicate."""
+        return np.asarray(self.replicates[:, None] == self.replicates[None, :])
+
+    @cached_property
+    def is_one_replicate_and_budget(self) -> NDArray[np.bool_]:
+        """``(n, n)``: whether two trainings are of one replicate and one budget."""
+        is_one_budget = self.budgets[:, None] == self.budgets[None, :]
+        return np.asarray(self.is_one_replicate & is_one_budget)
+
+    def take(self, at: Any) -> Design:
+        """Return some of the trainings, by a slice or by positions."""
+        return Design(self.rows[at], self.budgets[at], self.replicates[at])
+
+    def followed_by(self, other: Design) -> Design:
+        """Return these trainings, then others."""
+        return Design(
+            np.vstack([self.rows, other.rows]),
+            np.concatenate([self.budgets, other.budgets]),
+            np.concatenate([self.replicates, other.replicates]),
+        )
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Standardised accuracies of trainings.
+
+    Attributes:
+        design: what has been trained.
+        values: ``(n,)`` standardised accuracies.
+    """
+
+    design: Design
     values: Array
-    counts: Array
-    squares: Array
-
-    @classmethod
-    def single(cls, rows: Array, budgets: NDArray[np.int64], values: Array) -> Observations:
-        """Return trainings one by one, each its own mean."""
-        return cls(rows, budgets, values, np.ones(len(values)), np.zeros(len(values)))
-
-    @classmethod
-    def pooled(cls, trainings: Trainings, rows: Array, values: Array) -> Observations:
-        """Return a mean for each candidate and budget, in the order of the first trainings.
-
-        Args:
-            trainings: ``n`` of them.
-            rows: ``(n, num_levels)``, their candidates one-hot.
-            values: ``(n,)``, their standardised accuracies.
-        """
-        keys = np.column_stack([trainings.codes, trainings.budgets])
-        _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        group = group.ravel()
-        counts = np.bincount(group).astype(np.float64)
-        means = np.bincount(group, weights=values) / counts
-        squares = np.asarray(np.bincount(group, (values - means[group]) ** 2), np.float64)
-        order = np.argsort(first)
-        at = first[order]
-        return cls(rows[at], trainings.budgets[at], means[order], counts[order], squares[order])
 
     def __len__(self) -> int:
         return len(self.values)
@@ -86,6 +108,4 @@ class Observations:
         if len(self) <= limit:
             return self
         at = np.linspace(0, len(self) - 1, limit).astype(np.int64)
-        return Observations(
-            self.rows[at], self.budgets[at], self.values[at], self.counts[at], self.squares[at]
-        )
+        return Observations(self.design.take(at), self.values[at])

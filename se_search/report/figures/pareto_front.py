@@ -166,7 +166,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         Member(
             number,
             candidate.summary.placement,
-            100 * candidate.estimate,
+            100 * candidate.gain,
             None if candidate.low is None else 100 * candidate.low,
             None if candidate.high is None else 100 * candidate.high,
             candidate.probability_on_front,
@@ -180,7 +180,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         members,
         tuple(_prepare_panel(credible, cost) for cost in costs),
         (low, high),
-        sum(100 * candidate.estimate < low for candidate in credible.candidates),
+        sum(100 * candidate.gain < low for candidate in credible.candidates),
         credible.is_modelled,
     )
 
@@ -190,7 +190,7 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
         return float(getattr(candidate.summary, cost))
 
     def points(candidates: Iterable[PosteriorCandidate]) -> tuple[tuple[float, float], ...]:
-        return tuple((cost_of(c) / unit, 100 * c.estimate) for c in candidates)
+        return tuple((cost_of(c) / unit, 100 * c.gain) for c in candidates)
 
     costs = [cost_of(candidate) for candidate in credible.candidates]
     # The labels of a logarithmic axis say their units themselves.
@@ -199,7 +199,7 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
         cost_of(candidate) - getattr(candidate.summary, f"added_{cost}")
         for candidate in credible.candidates
     }
-    unlisted = {candidate.summary.key for candidate in credible.unlisted}
+    unlisted = {c.summary.key for c in credible.credible_set if not c.on_front}
     return Panel(
         cost=cost,
         unit=unit,
@@ -207,7 +207,7 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
         others=points(
             c for c in credible.candidates if not c.on_front and c.summary.key not in unlisted
         ),
-        credible=points(credible.unlisted),
+        credible=points(c for c in credible.credible_set if not c.on_front),
         members=points(credible.front),
         band=tuple(
             (step.cost / unit, 100 * step.low, 100 * step.high)
@@ -234,10 +234,10 @@ def _choose_named(front: Sequence[PosteriorCandidate]) -> set[int]:
 
 def _accuracy_range(credible: PosteriorFront, costs: Sequence[str]) -> tuple[float, float]:
     """Return a range in per cent: the front, its intervals, the band, 19 of 20 candidates."""
-    ranked = sorted(100 * candidate.estimate for candidate in credible.candidates)
+    ranked = sorted(100 * candidate.gain for candidate in credible.candidates)
     front = credible.front
-    lows = [100 * (c.estimate if c.low is None else c.low) for c in front]
-    highs = [100 * (c.estimate if c.high is None else c.high) for c in front]
+    lows = [100 * (c.gain if c.low is None else c.low) for c in front]
+    highs = [100 * (c.gain if c.high is None else c.high) for c in front]
     highs += [100 * step.high for cost in costs for step in credible.attainment.get(cost, ())]
     low, high = padded(min(ranked[len(ranked) // 20], *lows), max(highs))
     return low, high + NUMBER_ROOM * (high - low)

@@ -1,0 +1,133 @@
+"""What follows from joint draws of gains: which candidate to take, and whether that is settled.
+
+A gain is a candidate's accuracy less the plain network's, in an average replicate, as a share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.analysis.pareto import is_non_dominated
+
+Array = NDArray[np.float64]
+Kind = Literal["put", "leave", "nothing"]
+
+SURE = 0.975  # of a gain's sign: its 95 % interval lies on one side of 0
+LIMIT = 0.95  # of the upper limits of what is at least 0
+# A gain of half a point is worth having: SE is not advised against while one may exist.
+WORTH = 0.005
+TOLERANCE = 0.002  # 0.2 points: as much as networks differ by (standard deviation)
+MIN_REPLICATES = 3  # fewer say too little of what another replicate does
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about SE.
+
+    Attributes:
+        kind: ``put``: a candidate is surely better than the plain network; ``leave``: no candidate
+            can be better by much; ``nothing``: neither is known.
+        gain_limit: 95 % upper limit of the largest gain of any trained candidate; None: there is
+            no model.
+        reason: why nothing can be said; None: something can.
+    """
+
+    kind: Kind
+    gain_limit: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether another choice could be better by more than the tolerance.
+
+    Attributes:
+        gap: 95 % upper limit of by how much the best trained candidate of some cost or less is
+            better than the one that is recommended for that cost, where it is largest; None: there
+            is no model.
+        cost: the first cost at which the limit is that large.
+        tolerance: below which a gap does not matter.
+        missing: what is missing, in sentences; empty: the search is settled.
+    """
+
+    gap: float | None
+    cost: float | None
+    tolerance: float
+    missing: tuple[str, ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+def choose(gains: Array, draws: Array, costs: Array, tolerance: float = TOLERANCE) -> int:
+    """Return the position of the recommended candidate.
+
+    It is the cheapest one on the front of expected gains that is worse than the best one by at most
+    half of the tolerance; where candidates are surely better than the plain network, one of them.
+
+    Args:
+        gains: ``(n,)`` expected gains.
+        draws: ``(draws, n)`` of the gains.
+        costs: ``(n, m)``, minimised.
+        tolerance: a difference in gain that does not matter.
+    """
+    on_front = is_non_dominated(np.column_stack([-gains, costs]))
+    is_sure = on_front & ((draws > 0).mean(axis=0) >= SURE)
+    among = np.flatnonzero(is_sure if is_sure.any() else on_front)
+    near = among[gains[among] >= gains[among].max() - tolerance / 2]
+    return int(near[np.lexsort(costs[near].T[::-1])[0]])
+
+
+def decide(draws: Array) -> Decision:
+    """Decide from draws of the gains of all trained candidates, ``(draws, n)``."""
+    limit = float(max(0.0, np.quantile(draws.max(axis=1), LIMIT)))
+    if ((draws > 0).mean(axis=0) >= SURE).any():
+        return Decision("put", limit, None)
+    if limit <= WORTH:
+        return Decision("leave", limit, None)
+    return Decision(
+        "nothing",
+        limit,
+        f"no placement is surely better than the plain network, and one may be better by "
+        f"{100 * limit:.1f} points",
+    )
+
+
+def judge_settled(
+    gains: Array, draws: Array, costs: Array, num_replicates: int, tolerance: float
+) -> Settled:
+    """Judge whether, at each cost, another choice could be better by more than the tolerance.
+
+    Args:
+        gains: ``(n,)`` expected gains of the trained candidates.
+        draws: ``(draws, n)`` of the gains.
+        costs: ``(n, m)``, minimised.
+        num_replicates: of the full trainings.
+        tolerance: a difference in gain that does not matter.
+    """
+    gap, cost = 0.0, float(costs[:, 0].min())
+    for own in np.unique(costs, axis=0):
+        affordable = np.flatnonzero((costs <= own).all(axis=1))
+        recommended = affordable[np.argmax(gains[affordable])]
+        better = draws[:, affordable].max(axis=1) - draws[:, recommended]
+        found = float(np.quantile(better, LIMIT))
+        if found > gap:
+            gap, cost = found, float(own[0])
+    missing = []
+    if num_replicates < MIN_REPLICATES:
+        missing.append(
+            f"full trainings are of {num_replicates} replicates, and settling takes "
+            f"{MIN_REPLICATES} or more"
+        )
+    if gap >= tolerance:
+        missing.append(
+            f"another candidate may be better than the recommended one by {100 * gap:.2f} points, "
+            f"and the tolerance is {100 * tolerance:g}"
+        )
+    return Settled(gap, cost, tolerance, tuple(missing))

@@ -1,0 +1,321 @@
+"""Fits the accuracy model to a run's trials, and reads front and decision off it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.analysis.pareto import (
+    CandidateSummary,
+    front_probability,
+    hypervolume,
+    is_non_dominated,
+    summarize,
+)
+from se_search.analysis.statistics import median_and_interval
+from se_search.candidate import Candidate
+from se_search.record import ENDED_WELL, TrialRecord
+from se_search.space.bound import BoundSpace
+from se_search.surrogate.decision import (
+    TOLERANCE,
+    Decision,
+    Settled,
+    choose,
+    decide,
+    judge_settled,
+)
+from se_search.surrogate.features import Factors
+from se_search.surrogate.posterior_front import (
+    LISTED,
+    MedianInterval,
+    PosteriorCandidate,
+    PosteriorFront,
+    Step,
+)
+
+Array = NDArray[np.float64]
+
+MIN_TRAININGS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a run's trials.
+
+    Attributes:
+        objectives: ``accuracy``, and the costs that are minimised.
+        full_epochs: of a full training; longer ones are left out.
+        chance: accuracy of a constant answer, a share; 0: it is not known.
+        num_validation: number of validation images of a training.
+        tolerance: a difference in gain that does not matter, a share.
+    """
+
+    objectives: tuple[str, ...]
+    full_epochs: int
+    chance: float = 0.0
+    num_validation: int = 1
+    tolerance: float = TOLERANCE
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The names of the costs."""
+        return tuple(name for name in self.objectives if name != "accuracy")
+
+
+def fit_front(
+    records: Iterable[TrialRecord], space: BoundSpace, question: Question
+) -> PosteriorFront:
+    """Return the front of a run's trials.
+
+    The order of the records does not matter. With fewer than eight trainings, or just one
+    candidate, there is no model: gains are plain means, without intervals.
+
+    Args:
+        records: trials in any state.
+        space: that the candidates are of, but for the plain network.
+        question: what is asked.
+
+    Raises:
+        SpaceError: a candidate is not in the space.
+    """
+    ordered = sorted(records, key=lambda record: record.number)
+    ended = [
+        record
+        for record in ordered
+        if record.state in ENDED_WELL
+        and record.accuracy is not None
+        and (record.epochs < question.full_epochs or _is_full(record, question))
+    ]
+    full = [record for record in ended if _is_full(record, question)]
+    summaries = summarize(full, question.objectives)
+    if len(ended) < MIN_TRAININGS:
+        return _front_of_means(
+            full, summaries, space, question, f"fewer than {MIN_TRAININGS} trainings have ended"
+        )
+    if len(summaries) < 2:
+        return _front_of_means(
+            full, summaries, space, question, "fewer than two candidates have a full training"
+        )
+    return _front_of_model(ended, full, summaries, space, question)
+
+
+def _is_full(record: TrialRecord, question: Question) -> bool:
+    return record.state == "COMPLETE" and record.epochs == question.full_epochs
+
+
+def _front_of_model(
+    ended: Sequence[TrialRecord],
+    full: Sequence[TrialRecord],
+    summaries: Sequence[CandidateSummary],
+    space: BoundSpace,
+    question: Question,
+) -> PosteriorFront:
+    # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
+    from se_search.surrogate.fitted_model import FittedModel
+    from se_search.surrogate.trainings import Trainings
+    from se_search.surrogate.untrained import find_better_untrained
+
+    encode = _Encoder(space)
+    budgets = sorted({record.epochs for record in ended})
+    trainings = Trainings(
+        encode([record.candidate for record in ended]),
+        np.array([budgets.index(record.epochs) for record in ended], np.int64),
+        np.array([record.seed for record in ended], np.int64),
+        np.array([record.accuracy for record in ended], np.float64),
+    )
+    model = FittedModel.fit(encode.factors, trainings, budgets)
+    codes = encode([summary.candidate for summary in summaries])
+    accuracies = model.draw(np.vstack([model.plain, codes]))
+    plain = accuracies[:, 0]
+    draws = accuracies[:, 1:] - plain[:, None]
+    costs = np.array([[getattr(s, name) for name in question.costs] for s in summaries], np.float64)
+    gains = draws.mean(axis=0)
+    unproven = _find_unproven(full, question)
+    decision = decide(draws)
+    settled = judge_settled(gains, draws, costs, model.num_replicates, question.tolerance)
+    if unproven is not None:
+        decision = Decision("nothing", decision.gain_limit, unproven)
+        settled = replace(settled, missing=(unproven, *settled.missing))
+    recommended = choose(gains, draws, costs, question.tolerance)
+    if decision.kind == "leave":
+        recommended = _find_plain(summaries, space, recommended)
+    return PosteriorFront(
+        candidates=_describe_candidates(summaries, draws, costs, recommended, space),
+        reason=None,
+        unproven=unproven,
+        noise=model.measure_noise(accuracies[:, 1:]),
+        num_replicates=model.num_replicates,
+        plain_accuracy=float(plain.mean()),
+        decision=decision,
+        settled=settled,
+        recommended_key=summaries[recommended].key,
+        better_untrained=find_better_untrained(
+            model, space, question.objectives, codes, gains, costs
+        ),
+        hypervolume=_hypervolume(costs, draws),
+        attainment={
+            name: _attain(costs[:, column], draws) for column, name in enumerate(question.costs)
+        },
+    )
+
+
+class _Encoder:
+    """Codes of candidates' texts; the plain network need not be in the space."""
+
+    def __init__(self, space: BoundSpace) -> None:
+        self.space = space
+        self.factors = Factors(space.describe_levels()).with_empty_levels()
+        self.plain = str(Candidate.plain(space.backbone))
+        self._known: dict[str, NDArray[np.int16]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.int16]:
+        """Return ``(n, num_slots)``: positions in the levels of each slot."""
+        rows = [self._encode(text) for text in texts]
+        return np.array(rows, np.int16).reshape(len(rows), self.factors.num_slots)
+
+    def _encode(self, text: str) -> NDArray[np.int16]:
+        if text not in self._known:
+            plain = self.factors.plain
+            self._known[text] = (
+                plain
+                if text == self.plain and plain is not None
+                else self.space.codes_of(self.space.parse(text))
+            )
+        return self._known[text]
+
+
+def _find_unproven(full: Sequence[TrialRecord], question: Question) -> str | None:
+    """Return why nothing of these full trainings may be starred or settled; None: it may."""
+    if len({record.seed for record in full}) == 1:
+        return (
+            f"all trainings are of one replicate (seed {full[0].seed}), and what another one does "
+            "is not known"
+        )
+    mean = float(np.mean([record.accuracy for record in full if record.accuracy is not None]))
+    chance = question.chance
+    error = math.sqrt(chance * (1 - chance) / question.num_validation)
+    if chance and mean <= chance + 2 * error:
+        return (
+            f"accuracies are at chance level: {100 * mean:.1f} % on average, where a constant "
+            f"answer has {100 * chance:.1f} %"
+        )
+    return None
+
+
+def _find_plain(summaries: Sequence[CandidateSummary], space: BoundSpace, otherwise: int) -> int:
+    plain = str(Candidate.plain(space.backbone))
+    found = [row for row, summary in enumerate(summaries) if summary.candidate == plain]
+    return found[0] if found else otherwise
+
+
+def _describe_candidates(
+    summaries: Sequence[CandidateSummary],
+    draws: Array,
+    costs: Array,
+    recommended: int,
+    space: BoundSpace,
+) -> tuple[PosteriorCandidate, ...]:
+    gains = draws.mean(axis=0)
+    on_front = is_non_dominated(np.column_stack([-gains, costs]))
+    probabilities = front_probability(costs, draws)
+    _, low, high = median_and_interval(draws)
+    better = (draws > 0).mean(axis=0)
+    plain = str(Candidate.plain(space.backbone))
+    return tuple(
+        PosteriorCandidate(
+            summary,
+            float(gains[row]),
+            float(draws[:, row].std()),
+            float(low[row]),
+            float(high[row]),
+            None if summary.candidate == plain else float(better[row]),
+            float(probabilities[row]),
+            bool(on_front[row]),
+            bool(row == recommended or (on_front[row] and probabilities[row] >= LISTED)),
+            summary.candidate == plain,
+        )
+        for row, summary in enumerate(summaries)
+    )
+
+
+def _front_of_means(
+    full: Sequence[TrialRecord],
+    summaries: Sequence[CandidateSummary],
+    space: BoundSpace,
+    question: Question,
+    reason: str,
+) -> PosteriorFront:
+    """Return the front of plain means: gains are differences to the controls of the replicates."""
+    plain = str(Candidate.plain(space.backbone))
+    controls = {
+        record.seed: record.accuracy
+        for record in full
+        if record.candidate == plain and record.accuracy is not None
+    }
+    mean = float(np.mean(list(controls.values()))) if controls else None
+    base = mean or 0.0
+    candidates = []
+    for summary in summaries:
+        own = [
+            record.accuracy - (controls.get(record.seed) or base)
+            for record in full
+            if record.key == summary.key and record.accuracy is not None
+        ]
+        candidates.append(
+            PosteriorCandidate(
+                summary,
+                float(np.mean(own)),
+                *(None, None, None, None, None),
+                summary.on_front,
+                summary.on_front,
+                summary.candidate == plain,
+            )
+        )
+    missing = f"there is no model of the trainings, as {reason}"
+    return PosteriorFront(
+        candidates=tuple(candidates),
+        reason=reason,
+        unproven=reason,
+        noise=None,
+        num_replicates=len({record.seed for record in full}),
+        plain_accuracy=mean,
+        decision=Decision("nothing", None, reason),
+        settled=Settled(None, None, question.tolerance, (missing,)),
+        recommended_key=None,
+        better_untrained=None,
+        hypervolume=None,
+        attainment={},
+    )
+
+
+def _hypervolume(costs: Array, draws: Array) -> MedianInterval | None:
+    """Return the best gain at a cost or less, averaged over the logarithm of each cost."""
+    if not (np.ptp(costs, axis=0) > 0).all():
+        return None
+    logs = np.log(costs)
+    low, high = logs.min(axis=0), logs.max(axis=0)
+    scaled = (logs - low) / (high - low)
+    if scaled.shape[1] == 1:
+        areas = np.array([hypervolume(scaled[:, 0], draw, (1.0, 0.0)) for draw in draws])
+    else:
+        import moocore
+
+        measure = moocore.Hypervolume(ref=[*np.ones(scaled.shape[1]), 0.0])
+        areas = np.array([measure(np.column_stack([scaled, -draw])) for draw in draws])
+    return MedianInterval(*median_and_interval(areas).tolist())
+
+
+def _attain(costs: Array, draws: Array) -> tuple[Step, ...]:
+    """Return the best gain at each cost or less, where it can change."""
+    order = np.argsort(costs, kind="stable")
+    best = np.maximum.accumulate(draws[:, order], axis=1)
+    last = np.append(np.flatnonzero(np.diff(costs[order])), len(costs) - 1)
+    found = median_and_interval(best[:, last])
+    return tuple(
+        Step(float(cost), *map(float, ends))
+        for cost, *ends in zip(costs[order][last], *found, strict=True)
+    )
