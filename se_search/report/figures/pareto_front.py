@@ -385,7 +385,7 @@ def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: floa
         label="staircase",
     )
     bars = [
-        (x, y, y - member.low, member.high - y)
+        (x, y, max(0.0, y - member.low), max(0.0, member.high - y))
         for (x, y), member in zip(panel.members, members, strict=True)
         if member.low is not None and member.high is not None
     ]
