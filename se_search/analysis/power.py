@@ -1,4 +1,4 @@
-"""How many paired seeds it takes to establish in which region a true difference lies.
+"""How many paired replicates it takes to establish in which region a true difference lies.
 
 A region is established by the two tests of :mod:`se_search.analysis.verdicts`, each at half of
 alpha: the sign-flip permutation test and Student's paired t.
@@ -19,7 +19,7 @@ from se_search.analysis.replicates import Floats
 from se_search.analysis.statistics import t_quantile
 
 ALPHA = 0.05
-MAX_SEEDS = 10_000
+MAX_REPLICATES = 10_000
 MAX_SIMULATED = 10  # up to 10 pairs the permutation test is coarser than t: power is simulated
 NUM_SIMULATED = 4_000
 NUM_SDS = 400
@@ -47,8 +47,8 @@ def replicates_needed(
         alpha: level of the tests.
 
     Returns:
-        ``MAX_SEEDS + 1`` stands for any number above ``MAX_SEEDS``. None: no region holds the
-        difference, as it lies at a margin.
+        ``MAX_REPLICATES + 1`` stands for any number above ``MAX_REPLICATES``. None: no region
+        holds the difference, as it lies at a margin.
     """
     region = next((region for region in regions if region.holds(difference)), None)
     if region is None:
@@ -60,9 +60,9 @@ def replicates_needed(
     low = max(n, fewest_replicates(1, alpha) - 1)
     high = low + 1
     while not suffice(high):
-        if high > MAX_SEEDS:
-            return MAX_SEEDS + 1
-        low, high = high, min(2 * high, MAX_SEEDS + 1)
+        if high > MAX_REPLICATES:
+            return MAX_REPLICATES + 1
+        low, high = high, min(2 * high, MAX_REPLICATES + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if suffice(middle) else (middle, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,12 @@ class Replicates:
     def mean(self) -> float:
         """The mean accuracy over the seeds."""
         return float(self.accuracies.mean())
+
+    def only(self, seeds: Collection[int]) -> Replicates:
+        """Return the trainings of these replicates alone."""
+        rows = [row for row, seed in enumerate(self.seeds) if seed in seeds]
+        correct = None if self.correct is None else self.correct[rows]
+        return Replicates(tuple(self.seeds[row] for row in rows), self.accuracies[rows], correct)
 
 
 def shared_replicates(a: Replicates, b: Replicates) -> tuple[int, ...]:

@@ -14,12 +14,15 @@ where alpha is the custom (TOST; Schuirmann 1987): with a skew of 1 (between two
 smaller, as the skews of both sides partly cancel) false verdicts in one direction reach 8 % at
 alpha and 5 % at alpha / 2; for symmetric differences they stay below 2.5 %. The price: with fewer
 than 6 pairs (:func:`~se_search.analysis.power.fewest_replicates`) nothing is ever decided at 0.05.
+
+The number of pairs is either fixed beforehand, or grows from look to look under a plan
+(:mod:`se_search.analysis.sequential`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -28,12 +31,21 @@ import numpy as np
 from se_search.analysis.claims import Claim, Region
 from se_search.analysis.comparison import PairedComparison, compare
 from se_search.analysis.paired_tests import paired_t_p, sign_flip_p
-from se_search.analysis.power import ALPHA, MAX_SEEDS, fewest_replicates, replicates_needed
-from se_search.analysis.replicates import DECIMALS, Floats, Replicates, paired_differences
+from se_search.analysis.power import ALPHA, replicates_needed
+from se_search.analysis.replicates import (
+    DECIMALS,
+    Floats,
+    Replicates,
+    paired_differences,
+    shared_replicates,
+)
+from se_search.analysis.sequential import Outcome, Plan, read_looks, sequential_p
 from se_search.analysis.statistics import holm
+from se_search.analysis.verdict_sentences import Finding, say_verdict
 from se_search.errors import RunError
 
-Outcome = Literal["supported", "refuted", "undecided"]
+Ending = Literal["decided", "futile", "spent", "open"]
+"""Whether a claim needs trainings: only an open one does; spent: undecided at the last look."""
 
 
 class PValues(NamedTuple):
@@ -59,21 +71,26 @@ class Verdict:
     """What paired trainings say of a claim.
 
     Attributes:
-        comparison: of the claim's A with its B.
+        comparison: of the claim's A with its B, over the replicates of the look; its ``interval``
+            is a repeated one under a plan of several looks, with ``1 - alpha`` for all of them.
+        plan: the looks; None: the number of replicates was fixed beforehand.
+        ending: whether the claim is decided, given up as futile, undecided at the end, or open.
         alpha: level of the tests.
         p: p-values of the claim by itself.
         p_family: the p-values after Holm's correction over all claims of the family.
         num_claims: number of claims in the family.
         replicates_needed: for an undecided claim, the number of pairs in all with which the outcome
             that the observed difference points to is reached in 80 % of cases, if that difference
-            and its sd are the true ones; ``MAX_SEEDS + 1`` stands for any larger number. Both are
-            estimates, and poor ones from few pairs. None: the claim is decided, or the difference
-            lies at the margin, where no number of pairs would do.
+            and its sd are the true ones and their number is fixed; ``MAX_REPLICATES + 1`` stands
+            for any larger number. Both are estimates, and poor ones from few pairs. None: the claim
+            is decided, or the difference lies at the margin, where no number of pairs would do.
         sentence: the verdict in one sentence, in the terms of the kind of claim.
     """
 
     claim: Claim
     comparison: PairedComparison
+    plan: Plan | None
+    ending: Ending
     alpha: float
     p: PValues
     p_family: PValues
@@ -96,8 +113,21 @@ class Verdict:
         return self.p_family.outcome(self.alpha)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A claim by itself, before its family is known."""
+
+    comparison: PairedComparison
+    p: PValues
+    look: int
+    is_futile: bool
+
+
+Case = tuple[Claim, Replicates, Replicates]
+
+
 def judge(claim: Claim, a: Replicates, b: Replicates, alpha: float = ALPHA) -> Verdict:
-    """Judge one claim on the trainings of its two candidates.
+    """Judge one claim on the trainings of its two candidates, whose number was fixed beforehand.
 
     Raises:
         RunError: A and B share fewer than two seeds, or have numbers of images that differ.
@@ -105,13 +135,13 @@ def judge(claim: Claim, a: Replicates, b: Replicates, alpha: float = ALPHA) -> V
     return judge_all([(claim, a, b)], alpha)[0]
 
 
-def judge_all(
-    claims_with_replicates: Iterable[tuple[Claim, Replicates, Replicates]], alpha: float = ALPHA
-) -> list[Verdict]:
+def judge_all(cases: Iterable[Case], alpha: float = ALPHA) -> list[Verdict]:
     """Judge the claims of one study, each by itself and as a family (Holm 1979).
 
+    The numbers of replicates must have been fixed beforehand; else see :func:`judge_looks`.
+
     Args:
-        claims_with_replicates: each claim with the trainings of its A and of its B.
+        cases: each claim with the trainings of its A and of its B.
         alpha: chance of a false verdict, for each claim in each of both directions.
 
     Raises:
@@ -120,21 +150,102 @@ def judge_all(
     """
     if not 0 < alpha < 1:
         raise RunError(f"alpha {alpha} is not between 0 and 1")
-    cases = list(claims_with_replicates)
-    comparisons = [_compare(claim, a, b, alpha) for claim, a, b in cases]
-    own = [p_values_of(claim, paired_differences(a, b)) for claim, a, b in cases]
+    listed = list(cases)
+    judged = [_judge_fixed(*case, alpha) for case in listed]
+    verdicts = _judge_family([claim for claim, _, _ in listed], judged, None, alpha)
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def judge_looks(cases: Iterable[Case | Claim], plan: Plan) -> list[Verdict | None]:
+    """Judge claims under a plan of looks, each by itself and as a family.
+
+    Each claim is judged at the look that ended it, or at the last look that its replicates have
+    reached; later replicates do not count.
+
+    Args:
+        cases: each claim with the trainings of its A and of its B, or alone if one of them has
+            none.
+        plan: the looks, and the chance of a false verdict for each claim in each direction.
+
+    Returns:
+        None for a claim whose replicates have not reached the first look. It counts in the family.
+    """
+    claims: list[Claim] = []
+    judged: list[_Judged | None] = []
+    for case in cases:
+        claims.append(case if isinstance(case, Claim) else case[0])
+        judged.append(None if isinstance(case, Claim) else _judge_case(*case, plan))
+    return _judge_family(claims, judged, plan, plan.alpha)
+
+
+def _judge_fixed(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> _Judged:
+    p = p_values_of(claim, paired_differences(a, b))
+    return _Judged(_compare(claim, a, b, 1 - alpha), p, 0, False)
+
+
+def _judge_case(claim: Claim, a: Replicates, b: Replicates, plan: Plan) -> _Judged | None:
+    shared = shared_replicates(a, b)
+    if not plan.num_reached(len(shared)):
+        return None
+    if plan.is_fixed:
+        seen = shared[: plan.looks[0]]
+        return _judge_fixed(claim, a.only(seen), b.only(seen), plan.alpha)
+    differences = paired_differences(a, b)
+    look, _, is_futile = read_looks(claim, differences, plan)
+    seen = shared[: plan.looks[look]]
+    p = PValues(
+        sequential_p(claim.region, differences, plan, look),
+        min(sequential_p(region, differences, plan, look) for region in claim.outside),
+    )
+    comparison = _compare(claim, a.only(seen), b.only(seen), plan.confidence(look))
+    return _Judged(comparison, p, look, is_futile)
+
+
+def _judge_family(
+    claims: Sequence[Claim], judged: Sequence[_Judged | None], plan: Plan | None, alpha: float
+) -> list[Verdict | None]:
+    own = [PValues(1.0, 1.0) if each is None else each.p for each in judged]
     supports, refutes = holm([p.support for p in own]), holm([p.refute for p in own])
-    verdicts = []
-    for (claim, _, _), found, p, family in zip(
-        cases, comparisons, own, map(PValues, supports, refutes), strict=True
-    ):
-        needed = None
-        if p.outcome(alpha) == "undecided":
-            regions = (claim.region, *claim.outside)
-            needed = replicates_needed(regions, found.difference, found.sd, found.n, alpha)
-        sentence = _sentence(claim, found, p, alpha, needed)
-        verdicts.append(Verdict(claim, found, alpha, p, family, len(cases), needed, sentence))
-    return verdicts
+    return [
+        None
+        if each is None
+        else _make_verdict(claim, each, PValues(*family), plan, alpha, len(own))
+        for claim, each, family in zip(
+            claims, judged, zip(supports, refutes, strict=True), strict=True
+        )
+    ]
+
+
+def _make_verdict(
+    claim: Claim,
+    judged: _Judged,
+    family: PValues,
+    plan: Plan | None,
+    alpha: float,
+    num_claims: int,
+) -> Verdict:
+    found, p = judged.comparison, judged.p
+    outcome, needed = p.outcome(alpha), None
+    ending: Ending = "decided"
+    if outcome == "undecided":
+        regions = (claim.region, *claim.outside)
+        needed = replicates_needed(regions, found.difference, found.sd, found.n, alpha)
+        is_last = plan is None or judged.look == len(plan.looks) - 1
+        ending = "futile" if judged.is_futile else "spent" if is_last else "open"
+    finding = Finding(
+        claim,
+        found,
+        outcome,
+        p.refute if outcome == "refuted" else p.support,
+        needed,
+        plan,
+        judged.look,
+        judged.is_futile,
+        alpha,
+    )
+    return Verdict(
+        claim, found, plan, ending, alpha, p, family, num_claims, needed, say_verdict(finding)
+    )
 
 
 def p_values_of(claim: Claim, differences: Floats) -> PValues:
@@ -157,70 +268,8 @@ def _p_inside(region: Region, differences: Floats) -> float:
     return min(1.0, 2 * p)
 
 
-def _compare(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> PairedComparison:
+def _compare(claim: Claim, a: Replicates, b: Replicates, confidence: float) -> PairedComparison:
     try:
-        return compare(a, b, confidence=1 - alpha)
+        return compare(a, b, confidence=confidence)
     except RunError as error:
         raise RunError(f"claim {str(claim)!r}: {error}") from error
-
-
-def _sentence(
-    claim: Claim, comparison: PairedComparison, p: PValues, alpha: float, needed: int | None
-) -> str:
-    outcome = p.outcome(alpha)
-    low, high = (100 * limit for limit in comparison.interval)
-    measured = (
-        f"the difference in top-{claim.top} is {100 * comparison.difference:+.2f} points "
-        f"({100 * comparison.confidence:g} % interval {low:+.2f} to {high:+.2f}, "
-        f"{comparison.n} paired seeds"
-    )
-    if outcome == "undecided":
-        return f"Undecided {_question(claim)}: {measured}); {_advice(comparison, alpha, needed)}."
-    deciding = p.support if outcome == "supported" else p.refute
-    said = _supported(claim) if outcome == "supported" else _refuted(claim, comparison.difference)
-    return f"{said}: {measured}, p = {deciding:.2g})."
-
-
-def _question(claim: Claim) -> str:
-    margin = f"{claim.margin:g} points"
-    if claim.kind == "beats":
-        return f"whether {claim.a} beats {claim.b}" + (f" by {margin}" if claim.margin else "")
-    if claim.kind == "equals":
-        return f"whether {claim.a} and {claim.b} are equivalent within {margin}"
-    return f"whether {claim.a} is non-inferior to {claim.b} with a margin of {margin}"
-
-
-def _supported(claim: Claim) -> str:
-    margin = f"{claim.margin:g} points"
-    if claim.kind == "beats":
-        extra = f" by more than {margin}" if claim.margin else ""
-        return f"{claim.a} is superior to {claim.b}{extra}"
-    if claim.kind == "equals":
-        return f"{claim.a} and {claim.b} are equivalent within {margin}"
-    return f"{claim.a} is non-inferior to {claim.b}, not worse by more than {margin}"
-
-
-def _refuted(claim: Claim, difference: float) -> str:
-    margin = f"{claim.margin:g} points"
-    if claim.kind == "beats":
-        if not claim.margin:
-            return f"{claim.a} does not beat {claim.b}, it is worse"
-        return f"{claim.a} does not beat {claim.b} by {margin}"
-    if claim.kind == "equals":
-        side = "better" if difference > 0 else "worse"
-        return (
-            f"{claim.a} and {claim.b} are not equivalent within {margin}: {claim.a} is {side} "
-            f"by more than {margin}"
-        )
-    return f"{claim.a} is inferior to {claim.b}, worse by more than {margin}"
-
-
-def _advice(comparison: PairedComparison, alpha: float, needed: int | None) -> str:
-    if needed is None:
-        return "the difference lies at the margin, where no number of seeds would decide"
-    number = f"more than {MAX_SEEDS:,}" if needed > MAX_SEEDS else f"about {needed:,}"
-    advice = f"if that is the true difference, {number} paired seeds decide with 80 % power"
-    fewest = fewest_replicates(1, alpha)
-    if comparison.n < fewest:
-        advice += f"; fewer than {fewest} paired seeds can never decide"
-    return advice

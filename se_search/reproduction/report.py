@@ -9,7 +9,7 @@ from typing import Any
 
 from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison
-from se_search.analysis.power import MAX_SEEDS
+from se_search.analysis.power import MAX_REPLICATES
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import count, interval, number, percent, points
 from se_search.report.table import Column, ResultTable
@@ -295,7 +295,7 @@ def _error(accuracies: Sequence[float]) -> str:
 def _needed(seeds: int | None) -> str:
     if seeds is None:
         return ""
-    return f"over {MAX_SEEDS}" if seeds > MAX_SEEDS else str(seeds)
+    return f"over {MAX_REPLICATES}" if seeds > MAX_REPLICATES else str(seeds)
 
 
 def _interval(comparison: PairedComparison) -> str:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from se_search.analysis.claims import Region
-from se_search.analysis.power import MAX_SEEDS, fewest_replicates, power, replicates_needed
+from se_search.analysis.power import MAX_REPLICATES, fewest_replicates, power, replicates_needed
 
 ABOVE = Region(0, math.inf)
 
@@ -91,4 +91,4 @@ def test_no_number_of_seeds_decides_at_the_margin():
 
 
 def test_more_seeds_than_the_largest_number_stand_for_any():
-    assert replicates_needed([ABOVE], 1e-6, 0.01, n=6) == MAX_SEEDS + 1
+    assert replicates_needed([ABOVE], 1e-6, 0.01, n=6) == MAX_REPLICATES + 1

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from se_search.analysis.claims import Claim
-from se_search.analysis.power import MAX_SEEDS, fewest_replicates, power
+from se_search.analysis.power import MAX_REPLICATES, fewest_replicates, power
 from se_search.analysis.replicates import Replicates
 from se_search.analysis.statistics import holm
 from se_search.analysis.verdicts import judge, judge_all, p_values_of
@@ -72,12 +72,12 @@ def test_the_word_and_the_sentence_follow_where_the_interval_lies(claim, mean, w
         assert not claim.region.low < low < high < claim.region.high
 
 
-def test_a_sentence_gives_the_difference_its_interval_and_the_number_of_seeds():
+def test_a_sentence_gives_the_difference_its_interval_and_the_number_of_replicates():
     verdict = judge_points(Claim("se", "beats", "plain", top=5), 0.3 + 0.12 * NOISE)
     low, high = (100 * limit for limit in verdict.comparison.interval)
     assert verdict.sentence == (
         "se is superior to plain: the difference in top-5 is +0.30 points "
-        f"(95 % interval {low:+.2f} to {high:+.2f}, 6 paired seeds, p = 0.031)."
+        f"(95 % interval {low:+.2f} to {high:+.2f}, 6 paired replicates, p = 0.031)."
     )
 
 
@@ -86,7 +86,7 @@ def test_an_undecided_sentence_never_says_that_there_is_no_difference():
     assert "no difference" not in words
     assert "equal" not in words
     assert "equivalent" not in words
-    assert "paired seeds decide with 80 % power" in words
+    assert "paired replicates decide with 80 % power" in words
 
 
 def test_exchanging_the_sides_turns_a_support_of_beats_into_a_refutation():
@@ -103,7 +103,7 @@ def test_six_seeds_can_decide_and_five_never_can():
             verdict = judge_points(claim, mean + 0.001 * NOISE[:5])
             assert verdict.outcome == "undecided"
             assert verdict.replicates_needed == 6
-            assert "fewer than 6 paired seeds can never decide" in verdict.sentence
+            assert "fewer than 6 paired replicates can never decide" in verdict.sentence
 
 
 def test_p_is_twice_the_larger_of_both_one_sided_tests():
@@ -116,10 +116,10 @@ def test_p_is_twice_the_larger_of_both_one_sided_tests():
     assert p_values_of(BEATS, differences / 100).support == pytest.approx(2 * max(t, flips))
 
 
-def test_equal_differences_at_the_margin_decide_nothing_with_any_number_of_seeds():
+def test_equal_differences_at_the_margin_decide_nothing_with_any_number_of_replicates():
     verdict = judge_points(BEATS, np.full(8, 0.2))
     assert (verdict.outcome, verdict.replicates_needed) == ("undecided", None)
-    assert "no number of seeds would decide" in verdict.sentence
+    assert "no number of replicates would decide" in verdict.sentence
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -183,8 +183,8 @@ def test_one_seed_less_than_needed_has_not_the_power():
 
 def test_more_seeds_than_anybody_trains_are_said_to_be_more_than_that():
     verdict = judge_points(Claim("A", "beats", "B"), 0.001 + NOISE)
-    assert verdict.replicates_needed > MAX_SEEDS
-    assert "more than 10,000 paired seeds" in verdict.sentence
+    assert verdict.replicates_needed > MAX_REPLICATES
+    assert "more than 10,000 paired replicates" in verdict.sentence
 
 
 def test_decided_claims_need_no_more_seeds():
