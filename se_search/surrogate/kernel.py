@@ -34,13 +34,13 @@ CONSTANT = 1.0
 JITTER = 1e-6
 MAX_SLOTS_WITH_OWN_SCALE = 16
 
-# Prior medians of variances, as shares of the variance within replicates, and the standard
+# Prior medians of variances, as shares of the variance within replicates, with the standard
 # deviations of their logarithms. SE placements on Fashion-MNIST, short trainings: networks differ
 # by 0.2 points, replicates move all of them by 0.36 and each of them differently by 0.15, and
 # noise is 0.45 (standard deviations); in studies of 19 networks x 9 replicates networks differ by
 # 0.22, levels by 0.19, and the rest is 0.28.
-NETWORKS, LEVEL, INTERACTION, NOISE = 0.1, 0.4, 0.08, 0.5
-UNSURE = 1.5
+MAIN, SHARED, PRODUCT = (0.15, 0.8), (0.03, 1.0), (0.02, 1.0)
+LEVEL, INTERACTION, NOISE = (0.4, 1.0), (0.06, 0.5), (0.6, 1.0)
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,21 @@ class Kernel:
     def _hyper_parameters(self) -> list[tuple[str, float, float]]:
         num_scales = self.num_scales
         rows = [
-            (f"variance_{term}", np.log(NETWORKS), UNSURE) for term in ("main", "shared", "product")
+            ("variance_main", *MAIN),
+            ("variance_shared", *SHARED),
+            ("variance_product", *PRODUCT),
         ]
-        rows += [(f"contrast_{name}", np.log(2.0), 1.0) for name in self.factors.attributes]
-        rows += [(f"weight_{name}", 0.0, 0.7) for name in self.factors.attributes]
-        rows += [(f"scale_{slot}", np.log(0.3), 0.7) for slot in range(num_scales)]
+        rows += [(f"contrast_{name}", 2.0, 1.0) for name in self.factors.attributes]
+        rows += [(f"weight_{name}", 1.0, 0.7) for name in self.factors.attributes]
+        rows += [(f"scale_{slot}", 0.3, 0.7) for slot in range(num_scales)]
         if len(self.fidelity_gaps) > 1:
-            rows += [(f"drift_{term}", np.log(0.1), 1.5) for term in ("main", "shared")]
+            rows += [(f"drift_{term}", 0.1, 1.5) for term in ("main", "shared")]
         budgets = range(len(self.fidelity_gaps))
         if self.has_replicates:
-            rows += [(f"level_{budget}", np.log(LEVEL), UNSURE) for budget in budgets]
-            rows += [("interaction", np.log(INTERACTION), UNSURE)]
-        rows += [(f"noise_{budget}", np.log(NOISE), UNSURE) for budget in budgets]
-        return rows
+            rows += [(f"level_{budget}", *LEVEL) for budget in budgets]
+            rows += [("interaction", *INTERACTION)]
+        rows += [(f"noise_{budget}", *NOISE) for budget in budgets]
+        return [(name, float(np.log(median)), sd) for name, median, sd in rows]
 
     @property
     def num_scales(self) -> int:
