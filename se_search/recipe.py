@@ -18,7 +18,9 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 # Part of every identity: raise it when equal recipes train or validate otherwise than before.
 # 1: plain random splits, and every folder's validation images enlarged and cropped.
 # 2: stratified splits, the view of validation images is the recipe's, other initial weights.
-PROTOCOL = 2
+# 3: each replicate draws the images that train and validate, unless the recipe fixes them; SE's
+#    mean over pixels is summed in another order.
+PROTOCOL = 3
 
 
 class Optimizer(StrictModel):
@@ -96,9 +98,16 @@ class Augmentation(StrictModel):
 class Split(StrictModel):
     """Which images of the training part train, and which validate.
 
-    Both are drawn class by class, in proportion. The data set's own test part is not split: it is
-    read once, at the end of a study.
+    Both are drawn class by class, in proportion, and by default anew in each replicate: then a
+    difference of two candidates over several replicates holds for other images too. The data set's
+    own test part is not split: it is read once, at the end of a study.
     """
+
+    draw: Literal["replicate", "fixed"] = Field(
+        "replicate",
+        description="replicate: each replicate draws the images that train and those that "
+        "validate; fixed: they are equal in all replicates",
+    )
 
     validation: int = Field(
         ge=1,
@@ -110,7 +119,12 @@ class Split(StrictModel):
         description="share of the remaining images that trains; ignored if the training part has "
         "fewer than 10,000 images",
     )
-    seed: int = Field(0, ge=0, description="seed of the permutation that draws both")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="seed of the permutation that draws both; with draw: replicate that seed is "
+        "derived from this one and the replicate's",
+    )
 
 
 class Recipe(StrictModel):

@@ -67,7 +67,8 @@ class Assignment(Generic[CandidateT_co]):
 
     Attributes:
         candidate: the network.
-        seed: of the initial weights, the order of the images and their augmentation.
+        seed: of the replicate: of the initial weights, the order of the images, their augmentation
+            and, unless the recipe fixes it, of which images train and which validate.
         epochs: length of the training.
     """
 
@@ -86,9 +87,14 @@ class Evaluation:
         history: a row for each validation: epoch, train_loss, accuracy, loss; with more than five
             classes top5; if the test images were read, test_accuracy and test_loss.
         correct: one bit for each validation image (``numpy.packbits``), 1 if it is classified
-            correctly after the last epoch.
+            correctly after the last epoch. Only two trainings of one split have bits of the same
+            images.
         seconds: wall time of the training and its validations.
         test_correct: one bit for each test image, like ``correct``; None: they were not read.
+        split_seed: seed of the permutation that drew the images which train and which validate;
+            None: no images were split.
+        split_hash: twelve hexadecimal digits of these images, equal for equal splits; None: no
+            images were split.
     """
 
     accuracy: float
@@ -97,6 +103,8 @@ class Evaluation:
     correct: bytes
     seconds: float
     test_correct: bytes | None = None
+    split_seed: int | None = None
+    split_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,8 @@ class TrialRecord:
         candidate: text form of the candidate.
         key: short name of the candidate, unique in the space.
         placement: short text of the candidate for tables and figures.
-        seed: seed of the training.
+        seed: the replicate's name: seed of the initial weights, the order of the images, their
+            augmentation and, unless the recipe fixes it, of the split.
         epochs: epochs of the training.
         accuracy: share of the validation images classified correctly after the last epoch, 0..1.
         loss: mean cross-entropy over the validation images.
@@ -123,6 +132,8 @@ class TrialRecord:
         reason: why the trial failed.
         promoted: whether the candidate was promoted to this training by the rungs; otherwise the
             sampler proposed it.
+        split_seed: seed of the permutation that drew the images which train and which validate.
+        split_hash: twelve hexadecimal digits of these images, equal for equal splits.
     """
 
     number: int
@@ -142,6 +153,8 @@ class TrialRecord:
     seconds: float | None
     reason: str | None
     promoted: bool = False
+    split_seed: int | None = None
+    split_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

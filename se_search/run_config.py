@@ -13,6 +13,10 @@ from se_search.errors import RunError
 from se_search.recipe import PROTOCOL, Recipe
 from se_search.space.schema import SearchSpace
 
+# Of the images that one replicate uses: two replicates share more images then than their
+# difference, and an interval over replicates is too narrow for other images.
+MAX_POOL_SHARE = 1 / 3
+
 Direction = Literal["maximize", "minimize"]
 DIRECTIONS: dict[str, Direction] = {
     "accuracy": "maximize",
@@ -82,6 +86,19 @@ class RunConfig:
     def hash(self) -> str:
         """Twelve hexadecimal digits: the beginning of the SHA-256 of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def holds_for_other_images(identity: Mapping[str, Any]) -> bool:
+    """Tell whether differences over a run's replicates are about other images than its own, too.
+
+    They are if each replicate draws at most a third of the images at hand. Otherwise they are for
+    these images: replicates have them in common, and do not show what others would change.
+
+    Args:
+        identity: that of a run.
+    """
+    is_drawn = identity["recipe"]["split"]["draw"] == "replicate"
+    return is_drawn and bool(identity["data"]["pool_share"] <= MAX_POOL_SHARE)
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:

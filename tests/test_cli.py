@@ -1,5 +1,6 @@
 """The command line, run as a user runs it, on scikit-learn's digits."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from sklearn.datasets import load_digits
 from support.commands import COMMAND, RUN, read_rows
 from support.optuna_studies import load_optuna_study
 
@@ -127,6 +129,33 @@ def test_the_correct_images_of_a_trial_make_its_accuracy(finished):
     run = se_search.open_run(finished[1])
     for _, trial in run.trials.iterrows():
         assert np.mean(run.correct(trial.number)) == pytest.approx(trial.accuracy, abs=1e-12)
+
+
+@pytest.fixture
+def run(finished, environment, monkeypatch):
+    monkeypatch.setenv("SE_SEARCH_CACHE", environment["SE_SEARCH_CACHE"])
+    return se_search.open_run(finished[1])
+
+
+def test_python_tells_which_images_a_trial_validates_on(run):
+    """Of the 1,437 digits of the training part a fifth validates, class by class."""
+    labels = load_digits().target[:1437]
+    for record in run.records:
+        images = run.validation_images(record.number)
+        assert len(images) == len(set(images)) == len(run.correct(record.number))
+        exact = len(images) * np.bincount(labels) / len(labels)
+        assert (np.abs(np.bincount(labels[images]) - exact) < 1).all()
+
+
+def test_trials_validate_on_the_same_images_if_their_split_hash_is_equal(run):
+    drawn = {tuple(run.validation_images(record.number)) for record in run.records}
+    assert len(drawn) == run.trials.split_hash.nunique() == run.trials.seed.nunique()
+
+
+def test_images_that_have_changed_since_a_trial_are_refused(run):
+    run.records[0] = dataclasses.replace(run.records[0], split_hash="0123456789ab")
+    with pytest.raises(RunError, match=r"trial 0 was split as 0123456789ab, and .* split as"):
+        run.validation_images(0)
 
 
 def test_a_trial_without_an_evaluation_is_named(finished):

@@ -60,7 +60,8 @@ class PairedComparison:
         p_better: P(A > B), the share of the pairs in which A is better, ties half (Bouthillier
             et al. 2021, sec. 4, who ask for 0.75 before an improvement is called meaningful).
         population: interval of the mean difference on new images of this kind, by a two-way
-            bootstrap (see :func:`population_interval`). None: one side has no ``correct``.
+            bootstrap (see :func:`population_interval`). None: one side has no ``correct``, as on
+            validation images that each replicate draws; then ``interval`` holds for new images.
         detectable: the true difference that this number of pairs finds in 80 % of cases if
             differences have this ``sd`` (paired t, two-sided, noncentral t).
         confidence: level of the intervals, 0..1; tests are at one minus it.
@@ -150,7 +151,8 @@ def population_interval(
     94 to 97 % of the cases, that of the pigeonhole bootstrap in 78 to 100 %.
 
     Args:
-        differences: ``(seeds, images)``: 1 where only A is right, -1 where only B is, else 0.
+        differences: ``(seeds, images)``: 1 where only A is right, -1 where only B is, else 0; a
+            column is one image in every row.
         confidence: level of the interval, 0..1.
         seed: of the resampling.
         num_resamples: how many resamples are drawn.

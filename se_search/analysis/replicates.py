@@ -25,7 +25,8 @@ class Replicates:
         seeds: ``n`` seeds, all different.
         accuracies: ``(n,)`` shares 0..1, by any one measure.
         correct: ``(n, images)``: which images each training has right by that measure; all
-            candidates have the images in one order. None: not known.
+            trainings of all candidates have the images in one order. None: not known, or each
+            replicate has images of its own.
 
     Raises:
         RunError: the parts do not fit each other.

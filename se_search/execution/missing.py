@@ -148,4 +148,6 @@ def _make_training(
         correct=outcome.correct,
         test_correct=outcome.test_correct,
         seconds=outcome.seconds,
+        split_seed=outcome.split_seed,
+        split_hash=outcome.split_hash,
     )

@@ -110,9 +110,9 @@ def list_items(
             Item(
                 "Same for all candidates.",
                 "Data, split, recipe, epochs, precision and initial weights are part of the "
-                "run's hash; a trial with others is refused. Two candidates with one seed get "
-                "the same images in the same order, and the same initial weights where their "
-                "layers have the same names",
+                "run's hash; a trial with others is refused. Two candidates with one seed are "
+                "trained on the same images in the same order and validated on the same images; "
+                "they start from the same weights where their layers have the same names",
             ),
             Item(
                 "Weight sharing.", "None: each training starts anew" + _describe_weights(identity)
@@ -214,11 +214,21 @@ def _describe_data(identity: Mapping[str, Any]) -> str:
 
 
 def _describe_validation(identity: Mapping[str, Any]) -> str:
+    split = identity["recipe"]["split"]
+    is_fixed = split["draw"] == "fixed"
     if identity["data"]["validation_part"] == "val":
-        return "Validation images are a part of their own"
+        text = "Validation images are a part of their own"
+        return text if is_fixed else f"{text}; each replicate draws the images that train"
+    seeds = (
+        f"once, with seed {split['seed']}"
+        if is_fixed
+        else f"anew in each replicate, with seeds derived from {split['seed']} and the replicate's "
+        "(`split_seed` in `trials.csv`)"
+    )
     return (
-        "Validation images are drawn from the training part, class by class in proportion, with "
-        f"seed {identity['recipe']['split']['seed']}"
+        "Images that train and images that validate are drawn from the training part, class by "
+        f"class in proportion, {seeds}. One replicate uses "
+        f"{100 * identity['data']['pool_share']:.0f} % of it"
     )
 
 

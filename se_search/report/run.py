@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.errors import RunError
+from se_search.recipe import Recipe
 from se_search.record import TrialRecord
 from se_search.report.run_report import FRONT_FIELDS
 from se_search.store.files import read_bits
@@ -19,9 +20,13 @@ from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
+from se_search.training.datasets import prepare_data
+from se_search.training.prepared_split import split_prepared
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Indices = NDArray[np.int64]
 
 
 def open_run(path: str | Path) -> Run:
@@ -80,16 +85,52 @@ class Run:
     def correct(self, number: int) -> NDArray[np.bool_]:
         """Return which validation images trial ``number`` classifies correctly: ``(images,)``.
 
+        The images are those of the trial's split, in the order of ``validation_images``. Two trials
+        can be compared image by image only if their ``split_hash`` is equal.
+
         Raises:
             RunError: there is no such trial, or it has not ended well.
         """
         path = self.folder.correct_file(number)
         if not path.is_file():
-            states = {record.number: record.state for record in self.records}
-            if number not in states:
-                last = f", 0 to {max(states)}" if states else ""
-                raise RunError(f"there is no trial {number}: the run has {len(states)}{last}")
+            record = self._record(number)
             raise RunError(
-                f"trial {number} has no evaluation: it is {states[number]}, and there is no {path}"
+                f"trial {number} has no evaluation: it is {record.state}, and there is no {path}"
             )
         return read_bits(path, self.config["identity"]["data"]["validation"])
+
+    def validation_images(self, number: int, data_dir: str | Path | None = None) -> Indices:
+        """Return on which images trial ``number`` validates: ``(images,)``, ascending.
+
+        Args:
+            number: of the trial.
+            data_dir: folder in which the data set lies; None: where the run found it.
+
+        Returns:
+            positions in the training part, or in the part ``val`` if it validates.
+
+        Raises:
+            RunError: there is no such trial, or the images are others than those of the trial.
+            DataError: the data set is nowhere to be found.
+        """
+        record, identity = self._record(number), self.config["identity"]
+        recipe = Recipe.model_validate({**identity["recipe"], "epochs": identity["epochs"]})
+        search = self.config["search"]
+        folder = data_dir or search.get("data_dir")
+        prepared = prepare_data(search["data"], Path(folder) if folder else None, None, recipe)
+        split = split_prepared(prepared, recipe, record.seed)
+        if record.split_hash not in (None, split.hash):
+            raise RunError(
+                f"trial {number} was split as {record.split_hash}, and the images of "
+                f"{search['data']} are split as {split.hash} now: they have changed since"
+            )
+        if identity["data"]["validation_part"] == "val":
+            return np.arange(identity["data"]["validation"])
+        return split.validation
+
+    def _record(self, number: int) -> TrialRecord:
+        found = {record.number: record for record in self.records}
+        if number not in found:
+            last = f", 0 to {max(found)}" if found else ""
+            raise RunError(f"there is no trial {number}: the run has {len(found)}{last}")
+        return found[number]

@@ -155,7 +155,10 @@ def earlier_hash(recipe: Recipe) -> str:
 
 
 def _earlier_fields(recipe: Recipe) -> dict[str, Any]:
-    return recipe.model_dump(mode="json", exclude={"description", "epochs", "eval_crop"})
+    # Protocol 1 had neither a view of validation images nor a choice of what a replicate draws.
+    fields = recipe.model_dump(mode="json", exclude={"description", "epochs", "eval_crop"})
+    del fields["split"]["draw"]
+    return fields
 
 
 def parse_candidates(study: StudyFile, backbone: Backbone) -> dict[str, Candidate]:

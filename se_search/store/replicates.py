@@ -34,14 +34,17 @@ def pack_replicates(trainings: Iterable[Training], measure: Measure, num_images:
         num_images: number of images that the measure is about; further bits are padding.
 
     Returns:
-        Its ``correct`` is None for ``test_top5``: no bits of top-5 are kept.
+        Its ``correct`` is None for ``test_top5``, of which no bits are kept, and for ``accuracy``
+        if the trainings have different splits: a column of bits would be about another image in
+        each row. Two candidates that share two replicates agree in this, as the recipe decides it.
 
     Raises:
         RunError: two trainings have one seed, or an accuracy does not agree with its bits.
     """
     ordered = sorted(trainings, key=lambda training: training.seed)
     correct = None
-    if measure != "test_top5":
+    have_one_split = len({training.split_hash for training in ordered}) == 1
+    if measure == "test_accuracy" or (measure == "accuracy" and have_one_split):
         packed = [t.correct if measure == "accuracy" else t.test_correct for t in ordered]
         correct = np.array([unpack_bits(bits, num_images) for bits in packed])
     return Replicates(

@@ -39,9 +39,15 @@ class Training:
         epochs: the length of the training, to which the schedule is compressed.
         environment: number of the environment in the log.
         history: a row for each epoch: epoch, train_loss, accuracy, loss, test_accuracy, test_loss.
-        correct: packed bits: which validation images are right after the last epoch.
+        seed: of the replicate.
+        correct: packed bits: which validation images are right after the last epoch; those of two
+            trainings are about the same images only if ``split_hash`` is equal.
         test_correct: packed bits: which test images are right after the last epoch.
         seconds: wall time with all evaluations.
+        split_seed: seed of the permutation that drew the images which train and which validate;
+            None: not recorded, as by protocols 1 and 2, where one split served all trainings.
+        split_hash: twelve hexadecimal digits of these images, equal for equal splits; None: not
+            recorded.
     """
 
     key: str
@@ -53,6 +59,8 @@ class Training:
     correct: bytes
     test_correct: bytes
     seconds: float
+    split_seed: int | None = None
+    split_hash: str | None = None
 
     @property
     def id(self) -> TrainingId:

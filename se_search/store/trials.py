@@ -236,6 +236,8 @@ class TrialStore:
                 "accuracy": evaluation.accuracy,
                 "loss": evaluation.loss,
                 "seconds": round(evaluation.seconds, 3),
+                "split_seed": evaluation.split_seed,
+                "split_hash": evaluation.split_hash,
                 "history": [dict(row) for row in evaluation.history],
             },
         )

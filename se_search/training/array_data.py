@@ -14,8 +14,9 @@ from se_search.recipe import Augmentation, Recipe
 from se_search.training.augmentation import Normalise, RandomCrop, draw_mirrored, mirror
 from se_search.training.dataset_spec import ArrayName
 from se_search.training.datasets import PreparedData
+from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
-from se_search.training.split import split_indices
+from se_search.training.split import DrawnSplit
 
 Batch = tuple[Tensor, Tensor]
 
@@ -27,7 +28,12 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
 
     A batch is float32 images ``(batch, in_channels, height, width)``, normalised and in
     channels-last memory format, and int64 labels ``(batch,)``.
+
+    Attributes:
+        split: the images that train and those that validate, once ``setup`` has drawn them.
     """
+
+    split: DrawnSplit
 
     def __init__(self, prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int) -> None:
         super().__init__()
@@ -46,11 +52,10 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
             everything = np.arange(self.prepared.info.num_test)
             self._test = self._load("test_images", "test_labels", everything, device)
             return
-        labels = np.load(self.prepared.array_path("train_labels"))
-        train, validation = split_indices(self.recipe, labels, self.recipe.split.seed)
-        self._validation = self._load("train_images", "train_labels", validation, device)
+        self.split = split_prepared(self.prepared, self.recipe, self.seed)
+        self._validation = self._load("train_images", "train_labels", self.split.validation, device)
         if stage == "fit":
-            self._train = self._load("train_images", "train_labels", train, device)
+            self._train = self._load("train_images", "train_labels", self.split.train, device)
 
     def train_dataloader(self) -> TrainBatches:
         """Return the training batches, beginning with epoch 0."""

@@ -1,7 +1,8 @@
 """Chooses the Lightning data module for a prepared data set.
 
 The batches are a function of the seed alone. Three streams of random numbers, for the order of
-the images, their first mirroring and their crops, are drawn from the seed and the epoch.
+the images, their first mirroring and their crops, are drawn from the seed and the epoch. Which
+images train and which validate is drawn from the seed, too, unless the recipe fixes it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def make_data(
     Args:
         prepared: the data set.
         recipe: gives the split, the batch size and the augmentation.
-        seed: of the order and the augmentation; the split has its own seed in the recipe.
+        seed: of the replicate: of the order, the augmentation and, unless the recipe fixes it, of
+            the split.
         in_channels: channels that the backbone takes. Grey arrays are repeated for 3 channels, and
             images of folders are read as grey, RGB or RGBA.
         num_workers: processes that decode a folder's images; 0: this one does. Arrays need none.

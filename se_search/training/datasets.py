@@ -22,7 +22,7 @@ from se_search.training.image_listing import printable
 from se_search.training.image_notes import list_notes
 from se_search.training.image_scan import SILENT, FolderScan, Watch, scan_folder
 from se_search.training.recipe_fitting import fit_recipe
-from se_search.training.split import share_out, split_sizes
+from se_search.training.split import pool_share, share_out, split_sizes
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -43,6 +43,8 @@ class DataInfo:
             on those of ``val`` if a folder has ``val`` and ``test``.
         num_used: images of the training part on which a candidate is trained.
         num_validation: images on which a candidate is validated.
+        pool_share: share of the images at hand that one replicate trains or validates on, 0..1;
+            see ``split.pool_share``.
         num_test: images in the data set's own test part; 0: it has none.
         chance: share of the validation images that are of the most frequent class, 0..1: the
             accuracy of a constant answer.
@@ -59,6 +61,7 @@ class DataInfo:
     num_train: int
     num_used: int
     num_validation: int
+    pool_share: float
     num_test: int
     chance: float
     mean: tuple[float, ...]
@@ -83,6 +86,7 @@ class DataInfo:
             "validation": self.num_validation,
             "test": self.num_test,
             "validation_part": self.validation_part,
+            "pool_share": round(self.pool_share, 6),
             "chance": round(self.chance, 6),
             "fingerprint": self.fingerprint,
         }
@@ -275,6 +279,7 @@ def _describe_arrays(spec: DataSetSpec, recipe: Recipe) -> DataInfo:
         num_train=spec.num_train,
         num_used=num_used,
         num_validation=num_validation,
+        pool_share=pool_share(recipe, spec.train_counts),
         num_test=spec.num_test,
         chance=_chance(share_out(spec.train_counts, num_validation)),
         mean=spec.mean,
@@ -300,6 +305,7 @@ def _describe_folder(name: str, scan: FolderScan, recipe: Recipe) -> DataInfo:
         num_train=sum(counts),
         num_used=num_used,
         num_validation=sum(validation),
+        pool_share=pool_share(recipe, counts, scan.validates),
         num_test=sum(scan.listing.counts(scan.test_part)) if scan.test_part else 0,
         chance=_chance(validation),
         mean=mean,

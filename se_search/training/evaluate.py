@@ -97,6 +97,8 @@ def train(
         correct=correct,
         seconds=time.monotonic() - started,
         test_correct=test_correct[0] if with_test else None,
+        split_seed=datamodule.split.seed,
+        split_hash=datamodule.split.hash,
     )
 
 

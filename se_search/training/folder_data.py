@@ -20,8 +20,9 @@ from se_search.seeds import derive_seed
 from se_search.training.datasets import DataInfo, PreparedData
 from se_search.training.image_reading import read_image
 from se_search.training.image_scan import PartFiles, read_part
+from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
-from se_search.training.split import split_indices
+from se_search.training.split import DrawnSplit
 
 
 class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is skipped by mypy
@@ -30,7 +31,13 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
     A batch is on the CPU: float32 images ``(batch, in_channels, height, width)``, normalised and
     in channels-last memory format, and int64 labels ``(batch,)``. Each image's crop and mirroring
     has its own seed, so that the number of workers does not change a batch.
+
+    Attributes:
+        split: the images of the training part that train and those that validate, once ``setup``
+            has drawn them.
     """
+
+    split: DrawnSplit
 
     def __init__(
         self, prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int, num_workers: int
@@ -49,17 +56,13 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
             assert self.prepared.test_part is not None
             self._test = self._open(self.prepared.test_part, evaluation)
             return
-        has_validation = self.info.validation_part == "val"
-        files = self._list("train")
-        train, validation = split_indices(
-            self.recipe, files.labels, self.recipe.split.seed, has_validation
-        )
-        if has_validation:
+        self.split = split_prepared(self.prepared, self.recipe, self.seed)
+        if self.info.validation_part == "val":
             self._validation = self._open("val", evaluation)
         else:
-            self._validation = self._open("train", evaluation, validation)
+            self._validation = self._open("train", evaluation, self.split.validation)
         augmented = _train_transform(self.info, self.recipe.augmentation)
-        self._train = _SeededImages(self._open("train", augmented, train))
+        self._train = _SeededImages(self._open("train", augmented, self.split.train))
 
     def _list(self, part: str) -> PartFiles:
         assert self.prepared.listing is not None

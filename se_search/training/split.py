@@ -1,19 +1,93 @@
 """The split of a data set's training part into images that train and images that validate.
 
-Both are drawn class by class, in proportion to the classes' images.
+Both are drawn class by class, in proportion to the classes' images, and in each replicate anew
+unless the recipe fixes them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from se_search.errors import DataError, RecipeError
 from se_search.recipe import Recipe, Split
+from se_search.seeds import derive_seed
 
 MIN_IMAGES_FOR_FRACTION = 10_000  # a smaller training part is too small to leave images out
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq: arrays have no single answer to it
+class DrawnSplit:
+    """The images of the training part that train and those that validate in one replicate.
+
+    Attributes:
+        seed: of the permutation that drew them.
+        train: indices of the images that train, in the order in which they were drawn.
+        validation: indices of the images that validate, ascending: the order of the bits in
+            ``Evaluation.correct``. Empty if these images lie in a part of their own.
+    """
+
+    seed: int
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits, equal for two splits if both of their parts are."""
+        parts = (np.sort(self.train), np.sort(self.validation))
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part.astype("<i8").tobytes())
+        return digest.hexdigest()[:12]
+
+
+def draw_split(
+    recipe: Recipe, labels: NDArray[np.int64], replicate: int, own_validation: bool = False
+) -> DrawnSplit:
+    """Return the split of a replicate.
+
+    Args:
+        recipe: gives the sizes, and whether each replicate draws its own split.
+        labels: class of each image of the training part, ``(n,)``; each class has an image.
+        replicate: the seed that names the replicate.
+        own_validation: whether the images that validate lie in a part of their own, which is used
+            whole in every replicate.
+    """
+    seed = split_seed(recipe.split, replicate)
+    return DrawnSplit(seed, *split_indices(recipe, labels, seed, own_validation))
+
+
+def split_seed(split: Split, replicate: int) -> int:
+    """Return the seed of the permutation that draws a replicate's split.
+
+    It has at most 31 bits unless the recipe gives a longer one: a spreadsheet keeps each digit of
+    it, and a recipe with ``draw: fixed`` and this ``seed`` trains on the replicate's images.
+    """
+    if split.draw == "fixed":
+        return split.seed
+    return derive_seed("split", split.seed, replicate) >> 32
+
+
+def pool_share(recipe: Recipe, class_counts: Sequence[int], own_validation: bool = False) -> float:
+    """Return the share of the images at hand that one replicate trains or validates on, 0..1.
+
+    The larger it is, the more images two replicates share, and the less their differences tell
+    about other images (Nadeau & Bengio 2003). A part of its own that validates is used whole in
+    every replicate, so that the share is 1.
+
+    Args:
+        recipe: gives the sizes.
+        class_counts: images of each class in the training part.
+        own_validation: whether the images that validate lie in a part of their own.
+    """
+    if own_validation:
+        return 1.0
+    return sum(count_split(recipe.split, class_counts)) / sum(class_counts)
 
 
 def count_split(

@@ -17,7 +17,9 @@ ASSIGNMENTS = list_assignments(CANDIDATES, range(3), 2)
 
 def evaluate(assignment):
     row = {"epoch": 2, "accuracy": 0.25, "loss": 1.0, "test_accuracy": 0.5, "test_loss": 1.0}
-    return Evaluation(0.25, 1.0, (row,), b"\x40", 2.0, b"\x80")
+    bits = {"correct": b"\x40", "test_correct": b"\x80"}
+    split = {"split_seed": assignment.seed, "split_hash": f"split {assignment.seed}"}
+    return Evaluation(0.25, 1.0, (row,), seconds=2.0, **bits, **split)
 
 
 @pytest.fixture
@@ -44,6 +46,13 @@ def test_all_candidates_are_trained_with_one_seed_before_the_next(train):
     keys = [candidate.key for candidate in CANDIDATES]
     assert trained == [(key, 2, seed) for seed in range(3) for key in keys]
     assert [training.id for training in log.trainings] == trained
+
+
+def test_a_training_is_logged_with_its_split(train):
+    log = train()[1]
+    assert [(t.split_seed, t.split_hash) for t in log.trainings] == [
+        (training.seed, f"split {training.seed}") for training in log.trainings
+    ]
 
 
 def test_trainings_of_the_log_are_not_made_again(train):

@@ -74,14 +74,14 @@ def test_new_trainings_of_the_same_recipe_have_a_log_of_their_own(tmp_path):
     plan = make_plan("gate", options(tmp_path))
     assert plan.earlier_log.name == LOG
     assert plan.log.name != LOG
-    assert plan.identity["protocol"] == 2
+    assert plan.identity["protocol"] == 3
 
 
 def test_a_log_of_protocol_1_takes_no_new_training_under_any_name(store):
     plan = make_plan("gate", options(store))
     (store / LOG).rename(plan.log)
     with (
-        pytest.raises(RunError, match=r"mix trainings of protocol 1, .* new ones of protocol 2"),
+        pytest.raises(RunError, match=r"mix trainings of protocol 1, .* new ones of protocol 3"),
         TrainingLog(plan.log, plan.identity, {}, mix=True),
     ):
         pass

@@ -52,7 +52,10 @@ def made_up_accuracy(assignment):
 
 
 def evaluation(accuracy, loss=0.5):
-    return Evaluation(accuracy, loss, ({"epoch": 1, "accuracy": accuracy},), b"\x80", 1.0)
+    history = ({"epoch": 1, "accuracy": accuracy},)
+    return Evaluation(
+        accuracy, loss, history, b"\x80", 1.0, split_seed=7, split_hash="0123456789ab"
+    )
 
 
 def evaluate(assignment):

@@ -24,18 +24,18 @@ from torchvision.transforms import v2
 
 from se_search.errors import RecipeError
 from se_search.training.data import make_data
-from se_search.training.split import split_indices
+from se_search.training.split import draw_split
 
 
 def test_batches_hold_the_images_of_their_own_part_with_their_labels(tmp_path: Path) -> None:
     prepared = prepare(tmp_path)
     module = open_data(prepared, augmentation={})
-    train, validation = split_indices(make_recipe(), make_labels(), seed=0)
+    split = draw_split(make_recipe(), make_labels(), replicate=0)
     images = np.load(prepared.array_path("train_images"))
     normalise = v2.Normalize(prepared.info.mean, prepared.info.std)
     for batches, part in (
-        (module.train_dataloader(), train),
-        (module.val_dataloader(), validation),
+        (module.train_dataloader(), split.train),
+        (module.val_dataloader(), split.validation),
     ):
         for batch, labels in batches:
             numbers = numbers_of(prepared, batch)
@@ -47,7 +47,7 @@ def test_batches_hold_the_images_of_their_own_part_with_their_labels(tmp_path: P
 def test_validation_images_come_whole_and_in_the_order_of_the_split(tmp_path: Path) -> None:
     prepared = prepare(tmp_path)
     numbers = all_numbers(prepared, open_data(prepared).val_dataloader())
-    assert numbers == split_indices(make_recipe(), make_labels(), seed=0)[1].tolist()
+    assert numbers == draw_split(make_recipe(), make_labels(), replicate=0).validation.tolist()
 
 
 def test_training_never_opens_the_test_part(tmp_path: Path) -> None:
@@ -79,6 +79,20 @@ def test_batches_leave_the_global_generators_alone(tmp_path: Path) -> None:
     list(open_data(prepare(tmp_path)).train_dataloader())
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # type: ignore[index]
+
+
+def test_another_replicate_validates_on_other_images_unless_the_recipe_fixes_them(
+    tmp_path: Path,
+) -> None:
+    prepared = prepare(tmp_path)
+
+    def validated(seed: int, draw: str) -> list[int]:
+        module = open_data(prepared, seed, split={"validation": 10, "draw": draw})
+        return all_numbers(prepared, module.val_dataloader())
+
+    assert validated(3, "replicate") != validated(4, "replicate")
+    assert validated(3, "replicate") == validated(3, "replicate")
+    assert validated(3, "fixed") == validated(4, "fixed")
 
 
 def test_each_epoch_has_its_own_order_and_can_be_asked_for(tmp_path: Path) -> None:
@@ -150,5 +164,5 @@ def test_lightnings_epochs_are_the_iterations_of_the_batches(tmp_path: Path) -> 
     model = fit(make_data(prepared, make_recipe(), 0, in_channels=1))
     batches = open_data(prepared).train_dataloader()
     assert model.seen == {epoch: all_labels(batches) for epoch in range(3)}
-    validation = split_indices(make_recipe(), make_labels(), seed=0)[1]
+    validation = draw_split(make_recipe(), make_labels(), replicate=0).validation
     assert model.validated == 3 * make_labels()[validation].tolist()

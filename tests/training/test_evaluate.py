@@ -72,6 +72,20 @@ def test_the_same_seed_gives_the_same_numbers_to_the_bit(train, baseline):
     assert without_seconds(train(EVERYWHERE, seed=3)) == without_seconds(baseline)
 
 
+def test_a_replicate_has_one_split_for_all_candidates_whatever_was_trained_before(train, baseline):
+    other = train(PLAIN, seed=5)
+    again = train(PLAIN, seed=3)
+    assert (again.split_seed, again.split_hash) == (baseline.split_seed, baseline.split_hash)
+    assert other.split_hash != baseline.split_hash
+
+
+def test_a_fixed_split_is_recorded_as_one_for_all_replicates(train):
+    fixed = {"validation": 200, "draw": "fixed", "seed": 9}
+    first, second = (train(seed=seed, epochs=1, split=fixed) for seed in (0, 1))
+    assert first.split_hash == second.split_hash
+    assert (first.split_seed, second.split_seed) == (9, 9)
+
+
 def test_another_seed_gives_other_numbers(train, baseline):
     assert train(EVERYWHERE, seed=4).loss != baseline.loss
 
@@ -188,7 +202,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def train_frozen(cache, weights):
     def run(candidate, seed=0):
-        recipe = make_recipe()
+        recipe = make_recipe(split={"validation": 200, "draw": "fixed"})
         data = prepare_data("digits", None, cache, recipe)
         return evaluate(Assignment(candidate, seed, 2), data, recipe, DEVICE, weights, True)
 

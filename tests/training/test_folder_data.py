@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from se_search.errors import DataError
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData, prepare_data
-from se_search.training.split import split_indices
+from se_search.training.split import draw_split
 
 FOLDER_CHANGES: dict[str, object] = {
     "image_size": 16,
@@ -114,7 +114,7 @@ def first_validation_image(prepared: PreparedData, **changes: object) -> torch.T
 def first_validation_file(path: Path) -> Path:
     files = sorted((path / "train").glob("*/*.png"))
     labels = np.repeat([0, 1], 10)
-    return files[split_indices(make_recipe(**FOLDER_CHANGES), labels, seed=0)[1][0]]
+    return files[draw_split(make_recipe(**FOLDER_CHANGES), labels, 0).validation[0]]
 
 
 def normalised(prepared: PreparedData, image: Image.Image) -> torch.Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,14 @@ from numpy.typing import NDArray
 from support.data_sets import make_recipe
 
 from se_search.errors import DataError, RecipeError
-from se_search.training.split import share_out, split_indices, split_sizes
+from se_search.training.split import (
+    draw_split,
+    pool_share,
+    share_out,
+    split_indices,
+    split_seed,
+    split_sizes,
+)
 
 COUNTS = st.lists(st.integers(2, 60), min_size=4, max_size=12)
 
@@ -137,3 +147,112 @@ def test_fewer_training_images_than_classes_are_refused() -> None:
     recipe = make_recipe(split={"validation": 100, "fraction": 0.005})
     with pytest.raises(RecipeError, match=r"50 train, which is less than one for each of 60 clas"):
         split_sizes(recipe, (168,) * 60)
+
+
+def test_a_replicate_always_draws_the_same_images() -> None:
+    labels = make_labels(300, 200)
+    first = draw_split(make_recipe(), labels, replicate=7)
+    draw_split(make_recipe(), labels, replicate=8)
+    again = draw_split(make_recipe(), labels, replicate=7)
+    assert (first.seed, first.hash) == (again.seed, again.hash)
+    assert first.train.tolist() == again.train.tolist()
+    assert first.validation.tolist() == again.validation.tolist()
+
+
+def test_the_split_of_a_replicate_is_written_down() -> None:
+    """A study must be able to find its images again: SHA-256 of ``split/SEED/REPLICATE``."""
+    recipe = make_recipe(split={"validation": 4})
+    expected = int.from_bytes(hashlib.sha256(b"split/0/3").digest()[:8], "big") >> 33
+    assert split_seed(recipe.split, 3) == expected == 912744994
+    drawn = draw_split(recipe, np.arange(50) % 2, replicate=3)
+    train, validation = split_indices(recipe, np.arange(50) % 2, expected)
+    assert drawn.train.tolist() == train.tolist()
+    assert drawn.validation.tolist() == validation.tolist()
+
+
+@pytest.mark.parametrize("split", [{"validation": 40}, {"validation": 40, "seed": 5}])
+def test_replicates_validate_on_other_images(split: dict[str, int]) -> None:
+    """Of 100 of 500 images another draw has 20 on average, and 80 never by chance."""
+    labels = make_labels(300, 200)
+    recipe = make_recipe(split=split | {"validation": 100})
+    drawn = [draw_split(recipe, labels, replicate) for replicate in range(6)]
+    assert len({each.hash for each in drawn}) == 6
+    shared = [
+        len(np.intersect1d(a.validation, b.validation)) for a, b in itertools.combinations(drawn, 2)
+    ]
+    assert max(shared) < 40
+    assert 10 < np.mean(shared) < 30
+
+
+def test_every_image_validates_in_as_many_replicates_as_any_other() -> None:
+    """A fifth of the images validates: over 400 replicates each one does 80 +- 8 times."""
+    labels = make_labels(30, 20)
+    counts = np.zeros(50)
+    for replicate in range(400):
+        counts[draw_split(make_recipe(split={"validation": 10}), labels, replicate).validation] += 1
+    assert counts.mean() == 80
+    assert (np.abs(counts - 80) < 4.5 * 8).all()
+
+
+def test_the_seed_of_the_recipe_changes_all_replicates() -> None:
+    labels = make_labels(30, 20)
+    one, other = (
+        draw_split(make_recipe(split={"validation": 10, "seed": seed}), labels, 0)
+        for seed in (0, 1)
+    )
+    assert one.hash != other.hash
+
+
+@pytest.mark.parametrize("replicate", range(5))
+def test_each_replicate_has_the_classes_in_proportion(replicate: int) -> None:
+    recipe = make_recipe(split={"validation": 1_000, "fraction": 0.25})
+    labels = make_labels(12_000, 6_000, 2_000)
+    drawn = draw_split(recipe, labels, replicate)
+    assert np.bincount(labels[drawn.validation]).tolist() == [600, 300, 100]
+    assert np.bincount(labels[drawn.train]).tolist() == [2850, 1425, 475]
+
+
+def test_a_fixed_split_is_that_of_the_recipes_seed_in_all_replicates() -> None:
+    labels = make_labels(30, 20)
+    recipe = make_recipe(split={"draw": "fixed", "validation": 10, "seed": 4})
+    drawn = [draw_split(recipe, labels, replicate) for replicate in (0, 1, 1_000_000)]
+    assert len({(each.seed, each.hash) for each in drawn}) == 1
+    assert drawn[0].seed == 4
+    assert drawn[0].validation.tolist() == split_indices(recipe, labels, 4)[1].tolist()
+
+
+def test_a_fixed_split_with_the_seed_of_a_replicate_is_the_replicates() -> None:
+    labels = make_labels(30, 20)
+    drawn = draw_split(make_recipe(split={"validation": 10}), labels, 3)
+    fixed = make_recipe(split={"draw": "fixed", "validation": 10, "seed": drawn.seed})
+    assert draw_split(fixed, labels, 0).hash == drawn.hash
+
+
+def test_a_part_of_its_own_that_validates_is_left_and_the_images_that_train_are_drawn() -> None:
+    recipe = make_recipe(split={"validation": 10, "fraction": 0.5})
+    labels = make_labels(6_000, 6_000)
+    drawn = [draw_split(recipe, labels, replicate, own_validation=True) for replicate in (0, 1)]
+    assert [(len(each.train), len(each.validation)) for each in drawn] == [(6_000, 0)] * 2
+    assert drawn[0].hash != drawn[1].hash
+
+
+def test_splits_of_the_same_images_have_one_hash_in_whatever_order_they_were_drawn() -> None:
+    """Where all images of a folder train, replicates differ in their order alone."""
+    drawn = [draw_split(make_recipe(), make_labels(9, 3), r, own_validation=True) for r in (0, 1)]
+    assert drawn[0].train.tolist() != drawn[1].train.tolist()
+    assert drawn[0].hash == drawn[1].hash
+
+
+@pytest.mark.parametrize(
+    ("split", "class_counts", "own_validation", "expected"),
+    [
+        ({"validation": 5000, "fraction": 2000 / 55_000}, (6_000,) * 10, False, 7000 / 60_000),
+        ({"validation": 5000}, (5_000,) * 10, False, 1.0),
+        ({"validation": 50, "fraction": 0.1}, (50, 50), False, 1.0),  # below 10,000: used whole
+        ({"validation": 50, "fraction": 0.1}, (9_000, 9_000), True, 1.0),
+    ],
+)
+def test_a_replicate_uses_the_documented_share_of_the_images(
+    split: dict[str, float], class_counts: tuple[int, ...], own_validation: bool, expected: float
+) -> None:
+    assert pool_share(make_recipe(split=split), class_counts, own_validation) == expected
