@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from se_search.surrogate.candidate_posterior import compute_posterior
 
 from benchmarks.calibration.searches import Search
 from benchmarks.calibration.worlds import POINTS, Array
 from se_search.analysis.pareto import front_probability, is_non_dominated
-from se_search.surrogate.candidate_posterior import compute_posterior
 from se_search.surrogate.features import Factors
 from se_search.surrogate.trainings import Trainings
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
 from se_search.analysis.places import Place, read_places
+from se_search.analysis.slot_levels import ANY_SE
 from se_search.analysis.statistics import CONFIDENCE, pooled_variance
 from se_search.candidate import Candidate
 from se_search.record import ENDED_WELL, Rung, TrialRecord

@@ -9,18 +9,21 @@ from typing import Any
 
 from rich.console import Console
 
-from se_search.analysis.effect_model import ANY_SE
-from se_search.analysis.effects import Effect, Effects, analyze_effects
-from se_search.errors import UnwritableError
+from se_search.analysis.effect_contrasts import NO_SE
+from se_search.analysis.effects import Effect, Effects
+from se_search.analysis.slot_levels import ANY_SE
+from se_search.errors import RunError, UnwritableError
 from se_search.report.console import print_files, print_text
 from se_search.report.format import count, interval, number
 from se_search.report.table import Column, ResultTable
 from se_search.store.files import WrittenFiles, describe_unwritten, write_table
+from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
 
-FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct", "holds")
+FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct")
+COSTS = {"params": "parameters", "macs": "MACs"}
 MAIN = "main effects"
 MAX_MAIN = 45  # rows of the figure, which then still fits on a page
 MAX_CONTRASTS = 20  # rows of a family; of a larger family those are shown that differ from 0
@@ -41,16 +44,20 @@ def write_effects(folder: RunFolder) -> Written:
     Gains in the CSV file are in points, which are per cent of the validation images.
 
     Raises:
-        RunError: the folder holds no trials, or too few candidates for any effect.
+        RunError: the folder holds no trials, or too few for a model.
     """
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.effects import draw_effects, prepare_effects
     from se_search.report.figures.style import save_one
 
-    effects = analyze_effects(read_records(folder.database), read_space(folder))
+    front = read_posterior_front(folder, read_records(folder.database), read_space(folder))
+    effects = front.effects
+    if effects is None:
+        raise RunError(f"{folder.path}: there are no effects yet, as {front.reason}")
     figure = draw_effects(
         prepare_effects(
             shown_effects(effects),
+            COSTS[effects.cost],
             title=f"{folder.path.name}: what SE contributes",
             note=describe_figure(effects),
         )
@@ -63,13 +70,12 @@ def write_effects(folder: RunFolder) -> Written:
 
 
 def effect_rows(effects: Effects) -> list[dict[str, Any]]:
-    """Return a row for each effect; None where the trials can't determine a number."""
+    """Return a row for each effect; None where the trainings say nothing of it."""
     return [
         {
             "family": family,
             **asdict(effect),
             "gain_per_pct": effect.gain_per_pct,
-            "holds": effect.holds,
         }
         for family, members in _families(effects).items()
         for effect in members
@@ -97,7 +103,7 @@ def effects_event(written: Written) -> dict[str, Any]:
 def print_effects(console: Console, written: Written) -> None:
     """Print the tables, what they rest on, and where the files lie."""
     effects = written.effects
-    console.print(main_table(effects.main))
+    console.print(main_table(effects))
     for title, members in (
         ("Interactions: SE in both slots, less the sum of the two gains", effects.interactions),
         ("At equal cost: one place or position instead of another", effects.matched),
@@ -108,35 +114,32 @@ def print_effects(console: Console, written: Written) -> None:
     print_files(console, written.files, written.unwritten)
 
 
-def main_table(main: Sequence[Effect]) -> ResultTable:
+def main_table(effects: Effects) -> ResultTable:
     """Lay out the gain of each level beside its cost, slot after slot."""
     table = ResultTable(
         [
             Column("slot", is_number=False, is_name=True),
             Column("level", is_number=False),
             Column("gain (95 %)"),
-            Column("p (Holm)", rank=1),
-            Column("candidates", rank=4),
-            Column("trainings", rank=5),
-            Column("added %", rank=3),
+            Column(f"added {COSTS[effects.cost]} %", rank=1),
             Column("points per 1 %", rank=2),
+            Column("candidates", rank=3),
+            Column("trainings", rank=4),
         ],
-        title="What SE contributes: points of accuracy against no SE in the slot",
+        title="What SE contributes: points of accuracy over no SE in the slot",
     )
     slot = None
-    for effect in main:
+    for effect in effects.main:
         if slot not in (None, effect.slot):
             table.add_section()
-        against = "" if effect.reference == "no SE" else f" (against {effect.reference})"
         table.add_row(
             effect.slot if effect.slot != slot else "",
-            f"{effect.level}{against}",
+            f"{effect.level}{_against(effect)}",
             _interval(effect),
-            _p(effect),
-            str(effect.num_candidates),
-            str(effect.num_trainings),
             number(effect.cost_pct, ".2f"),
             number(effect.gain_per_pct, "+.3f"),
+            str(effect.num_candidates),
+            str(effect.num_trainings),
         )
         slot = effect.slot
     return table
@@ -148,9 +151,8 @@ def contrast_table(effects: Sequence[Effect], title: str) -> ResultTable:
         [
             Column("what", is_number=False),
             Column("points (95 %)"),
-            Column("p (Holm)", rank=1),
-            Column("candidates", rank=2),
-            Column("trainings", rank=3),
+            Column("candidates", rank=1),
+            Column("trainings", rank=2),
         ],
         title=title,
     )
@@ -158,7 +160,6 @@ def contrast_table(effects: Sequence[Effect], title: str) -> ResultTable:
         table.add_row(
             _name(effect),
             _interval(effect),
-            _p(effect),
             str(effect.num_candidates),
             str(effect.num_trainings),
         )
@@ -167,53 +168,35 @@ def contrast_table(effects: Sequence[Effect], title: str) -> ResultTable:
 
 def caution(effects: Effects) -> str:
     """Say what the tables rest on."""
+    marked = "; ".join(
+        _count_marked(members, name) for name, members in _families(effects).items() if members
+    )
     lines = [
-        _tested(effects.main, MAIN)
-        + "".join(
-            f"; {_tested(members, name)}"
-            for name, members in list(_families(effects).items())[1:]
-            if members
-        )
-        + ". Effects marked * differ from 0 after Holm's correction at 5 % within their family; "
-        "an interval is of its effect alone."
+        f"{marked}. Effects marked * differ from 0 at 5 %, with all effects of their table allowed "
+        "for; an interval is of its effect alone, in replicates yet to come."
     ]
-    seeds = (
-        "no candidate has two seeds"
-        if effects.seed_sd is None
-        else f"seeds move a training by {effects.seed_sd:.2f} points (standard deviation)"
-    )
-    deviation = (
-        ""
-        if effects.candidate_sd is None
-        else f", candidates deviate from the sum of their effects by {effects.candidate_sd:.2f}"
-    )
+    if effects.unproven is not None:
+        lines.append(f"Nothing is marked, as {effects.unproven}.")
     lines.append(
         f"{count(effects.num_trainings, 'full training')} of "
-        f"{count(effects.num_candidates, 'candidate')}; {seeds}{deviation}; degrees of freedom: "
-        f"{effects.freedom}."
+        f"{count(effects.num_candidates, 'candidate')} in "
+        f"{count(effects.num_replicates, 'replicate')}. A gain is a mean over what the space's "
+        "candidates carry elsewhere."
     )
     if any(len(family) > MAX_CONTRASTS for family in (effects.interactions, effects.matched)):
         lines.append(
             f"Of families of more than {MAX_CONTRASTS} contrasts only those that differ from 0 are "
             "shown; effects.csv has all."
         )
-    if effects.num_short:
-        verb = "is" if effects.num_short == 1 else "are"
-        lines.append(f"{count(effects.num_short, 'shorter training')} {verb} not used.")
     lines += effects.notes
     missing = [effect for effect in (*effects.main, *effects.interactions) if effect.gain is None]
     if missing:
         lines.append(
-            f"{count(len(missing), 'effect')} can't be told from others by these candidates: "
+            f"{count(len(missing), 'effect')} not known: "
             + ", ".join(f"{effect.slot} {effect.level}" for effect in missing[:8])
             + (", ..." if len(missing) > 8 else "")
-            + "."
+            + f" ({'; '.join(dict.fromkeys(effect.reason for effect in missing))})."
         )
-    lines.append(
-        "A gain is averaged over what the candidates carry elsewhere. A search trains again what "
-        "looked good, so its trials are no random sample: confirm a difference that matters with "
-        "fresh seeds."
-    )
     return "\n".join(lines)
 
 
@@ -236,10 +219,12 @@ def describe_figure(effects: Effects) -> str:
         if len(effects.main) > MAX_MAIN
         else ""
     )
+    unproven = "" if effects.unproven is None else f" None holds, as {effects.unproven}."
     return (
         f"{count(effects.num_trainings, 'training')} of "
-        f"{count(effects.num_candidates, 'candidate')}; bars are "
-        f"95 % intervals of each effect by itself.{left_out}"
+        f"{count(effects.num_candidates, 'candidate')} in "
+        f"{count(effects.num_replicates, 'replicate')}; bars are 95 % intervals of each effect by "
+        f"itself.{unproven}{left_out}"
     )
 
 
@@ -260,37 +245,31 @@ def _select(contrasts: Sequence[Effect]) -> Sequence[Effect]:
 
 def _heading(family: str) -> str:
     return {
-        MAIN: "gain against no SE in the slot",
+        MAIN: "gain over no SE in the slot",
         "interactions": "SE in both slots, less the sum of gains (0: they add up)",
         "contrasts at equal cost": "contrasts at equal cost (0: no difference)",
-    }.get(family, family)
+    }[family]
 
 
-def _tested(effects: Sequence[Effect], name: str) -> str:
-    tested = sum(effect.gain is not None for effect in effects)
-    holding = sum(effect.holds for effect in effects)
-    return f"{tested} {name} tested, {holding} marked"
+def _count_marked(effects: Sequence[Effect], name: str) -> str:
+    known = sum(effect.gain is not None for effect in effects)
+    return f"{sum(effect.holds for effect in effects)} of {known} {name} marked"
 
 
 def _name(effect: Effect) -> str:
     if effect.kind == "interaction":
         return effect.slot
-    if "at equal cost" in effect.kind:
-        return f"{effect.level}, not {effect.reference}"
-    against = "" if effect.reference == "no SE" else f" (against {effect.reference})"
-    return f"{effect.slot}  {effect.level}{against}"
+    return f"{effect.level}, not {effect.reference}"
+
+
+def _against(effect: Effect) -> str:
+    return "" if effect.reference == NO_SE else f" (against {effect.reference})"
 
 
 def _interval(effect: Effect) -> str:
     if effect.gain is None:
-        return f"not known: {effect.reason}" if "cost" in effect.kind else "not known"
+        return f"not known: {effect.reason}" if "cost" in effect.kind else "not known  "
     assert effect.low is not None
     assert effect.high is not None
-    return f"{effect.gain:+.2f} ({interval(effect.low, effect.high)})"
-
-
-def _p(effect: Effect) -> str:
-    if effect.p_holm is None:
-        return "-"
-    text = "<0.001" if effect.p_holm < 0.001 else f"{effect.p_holm:.3f}"
-    return f"{text} {'*' if effect.holds else ' '}"
+    mark = "*" if effect.holds else " "
+    return f"{effect.gain:+.2f} ({interval(effect.low, effect.high)}) {mark}"

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from se_search.analysis.effects import analyze_effects
-from se_search.errors import SESearchError
 from se_search.report.confirmation import confirmation_event
 from se_search.report.effects import effect_rows
 from se_search.report.run_report import (
@@ -20,7 +18,6 @@ from se_search.report.run_report import (
 )
 from se_search.store.files import describe_unwritten
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -40,11 +37,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
     """
     records = read_records(folder.database)
     has_front = bool(findings.credible.candidates)
-    effects, reason = None, None
-    try:
-        effects = effect_rows(analyze_effects(records, read_space(folder)))
-    except SESearchError as error:
-        reason = str(error)
+    effects = findings.credible.effects
     return {
         "event": "report",
         "run": str(folder.path),
@@ -52,8 +45,8 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
         "trials": dict(Counter(record.state for record in records)),
         **front_fields(findings.credible),
         "answer": front_caution(findings).splitlines() if has_front else [],
-        "effects": effects,
-        "without_effects": reason,
+        "effects": None if effects is None else effect_rows(effects),
+        "without_effects": findings.credible.reason,
         "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],
         "confirmation": (confirmation_event(folder, findings.rounds) if findings.rounds else None),
         "files": [str(path) for path in findings.files],

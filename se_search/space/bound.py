@@ -162,6 +162,13 @@ class BoundSpace:
         """Return the candidates that differ from one in exactly one slot, ``(n, num_slots)``."""
         return self._codes.neighbours(codes)
 
+    def has_codes(self, codes: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Mark the candidates of combinations of levels ``(n, num_slots)``, as ``(n,)``.
+
+        Where choices are shared, levels of two slots can be impossible together.
+        """
+        return self._codes.mark(codes)
+
     def describe_levels(self) -> tuple[tuple[Mapping[str, str | float], ...], ...]:
         """Return for each slot and level the attributes of its blocks; empty for no SE.
 

@@ -109,10 +109,14 @@ class CodeSet:
             own[:, slot] = np.arange(len(allowed))
             changed.append(own[own[:, slot] != row[slot]])
         rows = np.concatenate(changed)
+        return rows[self.mark(rows)]
+
+    def mark(self, rows: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Mark the rows ``(n, num_slots)`` of levels that are candidates, as ``(n,)``."""
         is_possible = np.ones((len(rows), self._num_shared), bool)
         for slot, allowed in enumerate(self.allowances):
             is_possible &= allowed[rows[:, slot]]
-        return rows[is_possible.any(axis=1)]
+        return np.asarray(is_possible.any(axis=1))
 
     @cached_property
     def allowances(self) -> list[NDArray[np.bool_]]:

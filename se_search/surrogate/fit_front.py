@@ -115,6 +115,7 @@ def _front_of_model(
     question: Question,
 ) -> PosteriorFront:
     # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
+    from se_search.surrogate.effects import compute_effects
     from se_search.surrogate.fitted_model import FittedModel
     from se_search.surrogate.trainings import Trainings
     from se_search.surrogate.untrained import find_better_untrained
@@ -160,6 +161,9 @@ def _front_of_model(
         attainment={
             name: _attain(costs[:, column], draws) for column, name in enumerate(question.costs)
         },
+        effects=compute_effects(
+            model, space, ended, question.objectives, question.full_epochs, unproven
+        ),
     )
 
 
@@ -289,6 +293,7 @@ def _front_of_means(
         better_untrained=None,
         hypervolume=None,
         attainment={},
+        effects=None,
     )
 
 

@@ -10,7 +10,7 @@ that were made is left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,9 @@ NUM_KERNELS = 20
 # lower quartile (after Tukey 1977): one training that went wrong then widens all other intervals by
 # a quarter instead of many times.
 FENCE = 2.0
+# Variance of a level's worth with which it is estimated freely: 5 standard deviations of trainings
+# within a replicate, where SE makes a half.
+FREE = 25.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,15 @@ class FittedModel:
         """
         drawn = self._draw(codes, weights, num_draws)
         return np.asarray(drawn * self.scale.sd + weights.sum(axis=1) * self.scale.mean)
+
+    def unshrunken(self) -> FittedModel:
+        """Return the model with what each slot's level adds estimated freely.
+
+        The prior draws what levels add towards 0 and towards each other, which makes estimates
+        better on average, and tests of single levels wrong. The variances of all else stay.
+        """
+        kernels = (replace(kernel, level_variance=FREE) for kernel in self.kernels)
+        return replace(self, kernels=tuple(kernels))
 
     def predict(self, codes: NDArray[np.int16]) -> tuple[Array, Array]:
         """Return mean and standard deviation of candidates' gains over the plain network, ``(m,)``.

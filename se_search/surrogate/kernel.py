@@ -53,12 +53,15 @@ class Kernel:
         values: the hyper-parameters, in the order of ``names``.
         has_replicates: whether trainings share replicates; if not, what a replicate does to a
             training is part of its noise.
+        level_variance: variance of what each level of each slot adds beyond the terms above,
+            standardised accuracy squared. If it is large, what levels add is estimated freely.
     """
 
     factors: Factors
     fidelity_gaps: tuple[float, ...]
     values: Array = field(default_factory=lambda: np.zeros(0))
     has_replicates: bool = True
+    level_variance: float = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -147,7 +150,8 @@ class Kernel:
         """Covariance of the additive terms between levels, with their variances."""
         variances = self.exp("variance_")
         main, shared = self.main_and_shared
-        return np.asarray(variances[0] * main + variances[1] * shared)
+        own = self.level_variance * np.eye(len(main))
+        return np.asarray(variances[0] * main + variances[1] * shared + own)
 
     @cached_property
     def main_share(self) -> float:

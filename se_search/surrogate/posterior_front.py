@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from se_search.analysis.effects import Effects
 from se_search.analysis.pareto import CandidateSummary
 from se_search.surrogate.decision import Decision, Settled
 from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 2  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 3  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class PosteriorFront:
             the cheapest candidate's to the dearest's. None: there is no model, or a cost does not
             vary.
         attainment: by cost, the best gain at that cost or less; empty: there is no model.
+        effects: what each slot's levels add; None: there is no model.
     """
 
     candidates: tuple[PosteriorCandidate, ...]
@@ -129,6 +131,7 @@ class PosteriorFront:
     better_untrained: Untrained | None
     hypervolume: MedianInterval | None
     attainment: Mapping[str, tuple[Step, ...]]
+    effects: Effects | None
 
     @property
     def front(self) -> list[PosteriorCandidate]:
@@ -175,7 +178,7 @@ class PosteriorFront:
         steps = {
             name: tuple(Step(**step) for step in own) for name, own in data["attainment"].items()
         }
-        settled = data["settled"]
+        settled, effects = data["settled"], data["effects"]
         parts = {
             "noise": Noise,
             "hypervolume": MedianInterval,
@@ -192,6 +195,7 @@ class PosteriorFront:
                 "candidates": tuple(candidates),
                 "settled": Settled(**settled | {"missing": tuple(settled["missing"])}),
                 "attainment": steps,
+                "effects": None if effects is None else Effects.from_json(effects),
             }
         )
 

@@ -11,13 +11,13 @@ from scipy import stats
 from support.networks import bind
 from support.records import make_record
 
-from se_search.analysis.effect_model import ANY_SE
 from se_search.analysis.rungs import (
     MIN_COMPARED,
     judge_rungs,
     kendall_tau_b,
     noise_ceiling,
 )
+from se_search.analysis.slot_levels import ANY_SE
 from se_search.record import Rung
 from se_search.report.run_report import list_rungs, rungs_caution, rungs_table
 

@@ -5,7 +5,6 @@ from itertools import product
 import numpy as np
 from support.networks import bind
 
-from se_search.analysis.effect_model import MEAN_SLOT
 from se_search.record import TrialRecord
 
 POSITIONS, WIDTHS = ("standard", "pre", "post"), (4, 16)
@@ -68,29 +67,6 @@ class Truth:
         main = main + self.widths[stages, array[stages] % 2]
         return 90 + main.sum() + carries @ self.pairs @ carries + self.deviations[levels]
 
-    def gain(self, effect, candidates):
-        if effect.slot == MEAN_SLOT:
-            slots = range(NUM_STAGES)
-        else:
-            slots = [int(effect.slot.removeprefix("stage")) - 2]
-        return np.mean([self._gain_in(slot, effect, np.array(candidates)) for slot in slots])
-
-    def _gain_in(self, slot, effect, levels):
-        own = levels[levels[:, slot] >= 0, slot]
-        positions, widths = own // 2, own % 2
-        if effect.kind == "position":
-            positions = np.array([POSITIONS.index(effect.level)])
-        if effect.kind == "width":
-            widths = np.array([WIDTHS.index(int(effect.level.removeprefix("width ")))])
-        elsewhere = (levels >= 0).mean(axis=0)
-        both = (self.pairs + self.pairs.T)[slot]
-        return (
-            self.presence[slot]
-            + self.positions[slot, positions].mean()
-            + self.widths[slot, widths].mean()
-            + both @ elsewhere
-        )
-
 
 def draw_candidates(rng, count):
     """Draw different candidates from a space in which some stages and levels are rare."""
@@ -103,10 +79,15 @@ def draw_candidates(rng, count):
     return list(drawn)
 
 
-def train(rng, truth, candidates):
-    """Return a training of each candidate, and of every fifth up to four more."""
+def train(rng, truth, candidates, num_replicates=4):
+    """Return a training of each candidate, spread over replicates that begin with a control."""
+    levels = rng.normal(0, 0.3, num_replicates)
+    everything = [(-1,) * NUM_STAGES] * num_replicates + list(candidates)
     return [
-        make_trial(write_text(levels), truth.accuracy(levels) + rng.normal(0, SEED_SD), seed)
-        for levels in candidates
-        for seed in range(1 + (rng.random() < 0.2) * int(rng.integers(1, 5)))
+        make_trial(
+            write_text(own),
+            truth.accuracy(own) + levels[number % num_replicates] + rng.normal(0, SEED_SD),
+            number % num_replicates,
+        )
+        for number, own in enumerate(everything)
     ]

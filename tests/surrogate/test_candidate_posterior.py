@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from support.made_up_trainings import FACTORS, LEVELS, make_trainings
-
-from se_search.analysis.pareto import is_non_dominated
 from se_search.surrogate.candidate_posterior import (
     FENCE,
     NOISE_SHARE,
     NUM_STARTS,
     compute_posterior,
 )
+from support.made_up_trainings import FACTORS, LEVELS, make_trainings
+
+from se_search.analysis.pareto import is_non_dominated
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel
 from se_search.surrogate.likelihood import fit_kernel

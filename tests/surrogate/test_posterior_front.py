@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from se_search.surrogate.candidate_posterior import compute_posterior
 from support.made_up_trainings import (
     FACTORS,
     OBJECTIVES,
@@ -20,7 +21,6 @@ from support.made_up_trainings import (
 )
 from support.records import make_record
 
-from se_search.surrogate.candidate_posterior import compute_posterior
 from se_search.surrogate.posterior_front import PosteriorFront, _areas, _attain, fit_front
 
 

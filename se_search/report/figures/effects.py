@@ -11,17 +11,19 @@ from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Ser
 from se_search.report.figures.style import GREY, VERMILION, with_interval
 
 SERIES = (
-    Series("differs from 0 after Holm's correction at 5 %", "o", VERMILION),
+    Series("differs from 0, all effects of its family allowed for", "o", VERMILION),
     Series("may be 0", "o", GREY, is_filled=False),
 )
-COLUMNS = ("gain (95 %)", "added %", "trainings")
 
 
-def prepare_effects(families: Mapping[str, Sequence[Effect]], title: str, note: str) -> Forest:
+def prepare_effects(
+    families: Mapping[str, Sequence[Effect]], cost: str, title: str, note: str
+) -> Forest:
     """Return what the figure shows of effects; one that is not known has no mark.
 
     Args:
         families: the effects that are shown, by the heading of their family.
+        cost: what is added to the cost of, as ``parameters``.
         title: stands above.
         note: what the effects rest on.
     """
@@ -42,7 +44,7 @@ def prepare_effects(families: Mapping[str, Sequence[Effect]], title: str, note: 
         zero="no SE",
         series=SERIES,
         sections=tuple(sections),
-        columns=COLUMNS,
+        columns=("gain (95 %)", f"added {cost} %", "trainings"),
     )
 
 

@@ -11,20 +11,21 @@ SURE = Effect(
     gain=-0.5,
     low=-0.75,
     high=-0.25,
-    p_holm=0.001,
+    p=0.001,
+    holds=True,
     num_candidates=9,
     num_trainings=1_200,
     cost_pct=1.5,
 )
-UNSURE = Effect("width", "stage3", "width 4", "no SE", gain=0.25, low=-0.25, high=0.75, p_holm=0.4)
+UNSURE = Effect("width", "stage3", "width 4", "no SE", gain=0.25, low=-0.25, high=0.75, p=0.4)
 UNKNOWN = Effect("width", "stage3", "width 8", "no SE", reason="why")
-OTHER = Effect("slot", "stage4", "width 16", "width 8", gain=0.1, low=-0.1, high=0.3, p_holm=1.0)
+OTHER = Effect("slot", "stage4", "width 16", "width 8", gain=0.1, low=-0.1, high=0.3, p=1.0)
 PAIR = Effect("interaction", "stage2 x stage3", "SE in both", "sum of gains", gain=0.1)
 MATCHED = Effect("place at equal cost", "stage2", "SE in stage2", "in stage3", gain=0.1)
 
 
 def prepare(**families):
-    return prepare_effects(families, "a title", "a note")
+    return prepare_effects(families, "MACs", "a title", "a note")
 
 
 def test_what_holds_is_filled_and_what_may_be_zero_is_hollow():
@@ -33,6 +34,7 @@ def test_what_holds_is_filled_and_what_may_be_zero_is_hollow():
     assert sure.estimates == (Bar(-0.5, -0.75, -0.25), None)
     assert unsure.estimates == (None, Bar(0.25, -0.25, 0.75))
     assert [series.is_filled for series in forest.series] == [True, False]
+    assert forest.columns[1] == "added MACs %"
     assert (forest.zero, forest.axis) == ("no SE", "difference in accuracy (points)")
 
 
