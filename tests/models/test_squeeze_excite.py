@@ -63,6 +63,38 @@ def squeeze_by_hand(squeeze, pixels):
     return math.sqrt(sum((pixel - mean) ** 2 for pixel in pixels) / len(pixels))
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("kind", ["ge", "se"])
+def test_a_block_that_learns_has_the_output_and_the_gradient_of_a_plain_mean(kind, memory_format):
+    block = SE("standard", 3) if kind == "se" else SE("standard", 0, kind="ge")
+    module = make(block)
+    x = some_images().contiguous(memory_format=memory_format).requires_grad_()
+    found = module(x)
+    z = x.mean((2, 3))
+    gates = z.sigmoid() if kind == "ge" else torch.stack([excite(module, block, v) for v in z])
+    expected = x * gates[:, :, None, None]
+    torch.testing.assert_close(found, expected)
+    target = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view_as(x)
+    (gradient,) = torch.autograd.grad((found * target).sum(), x)
+    (exact,) = torch.autograd.grad((expected * target).sum(), x)
+    torch.testing.assert_close(gradient, exact)
+
+
+def test_large_maps_in_half_precision_do_not_overflow_while_learning():
+    """The sum of 10,000 pixels of 10 is above the largest number of float16, 65,504."""
+    module = make(SE("standard", 0, kind="ge")).half()
+    x = torch.full((1, 6, 100, 100), 10.0, dtype=torch.float16, requires_grad=True)
+    torch.testing.assert_close(module(x), x * torch.sigmoid(torch.tensor(10.0)).half())
+
+
+def test_learning_and_evaluation_agree_in_bfloat16():
+    module = make(SE("standard", 3)).to(torch.bfloat16)
+    x = some_images(height=12, width=12).to(torch.bfloat16)
+    with torch.no_grad():
+        evaluated = module(x)
+    torch.testing.assert_close(module(x), evaluated)
+
+
 @pytest.mark.parametrize("block", list(all_modified()), ids=str)
 def test_a_variant_computes_its_formula(block):
     module, x = make(block), some_images()
