@@ -1,7 +1,8 @@
 """Which differences between candidates make an effect: what is averaged, and what it costs.
 
 An effect is a mean over backgrounds: what the other slots carry is drawn from the candidates that
-the space allows, one draw for all levels of a slot where each of them is allowed there.
+the space allows, one draw for all levels of a slot where each of them is allowed there. Several
+levels together, as any SE, are the mean of those that a trained candidate has.
 """
 
 from __future__ import annotations
@@ -241,7 +242,7 @@ class _Levels:
         self._ground, self._number = ground, number
         self._slot = ground.slots[number]
         self._rows: dict[int, Codes] = {}
-        self._frequency: dict[int, int] = {}
+        self._own = ground.trained[:, number]
         backgrounds = ground.around(number)
         for code in self._slot.carrying.tolist():
             rows = ground.put(backgrounds, {number: code})
@@ -250,19 +251,22 @@ class _Levels:
                 rows = ground.put(ground.empty(ground.pool[:1], *ground.optional), {number: code})
                 rows = rows[ground.keep(rows)]
             if len(rows):
-                self._rows[code], self._frequency[code] = rows[:at_most], len(rows)
+                self._rows[code] = rows[:at_most]
 
     def shares(self, group: LevelGroup) -> dict[int, float]:
-        """Return how often each level of a group is among the allowed candidates with the group."""
-        counts = {code: self._frequency.get(code, 0) for code in group.codes.tolist()}
-        total = sum(counts.values())
-        return {code: count / total for code, count in counts.items() if count}
+        """Return the shares of a group's levels: equal for those that have been trained.
+
+        If none has been, all that are allowed have equal shares.
+        """
+        allowed = [code for code in group.codes.tolist() if code in self._rows]
+        trained = [code for code in allowed if (self._own == code).any()]
+        return {code: 1 / len(trained or allowed) for code in trained or allowed}
 
     def ask(self, group: LevelGroup) -> Question:
         """Ask what a group of levels, at least one of them allowed, gains."""
         ground, slot, number = self._ground, self._slot, self._number
         shares = self.shares(group)
-        has = np.isin(ground.trained[:, number], group.codes)
+        has = np.isin(self._own, group.codes)
         parts = [(self._rows[code], share) for code, share in shares.items()]
         reason = "" if has.any() else "no trained candidate has it"
         if slot.empty is None:

@@ -57,7 +57,6 @@ def write_effects(folder: RunFolder) -> Written:
     figure = draw_effects(
         prepare_effects(
             shown_effects(effects),
-            COSTS[effects.cost],
             title=f"{folder.path.name}: what SE contributes",
             note=describe_figure(effects),
         )
@@ -224,7 +223,7 @@ def describe_figure(effects: Effects) -> str:
         f"{count(effects.num_trainings, 'training')} of "
         f"{count(effects.num_candidates, 'candidate')} in "
         f"{count(effects.num_replicates, 'replicate')}; bars are 95 % intervals of each effect by "
-        f"itself.{unproven}{left_out}"
+        f"itself; added % is of {COSTS[effects.cost]}.{unproven}{left_out}"
     )
 
 

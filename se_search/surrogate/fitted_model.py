@@ -37,9 +37,10 @@ NUM_KERNELS = 20
 # lower quartile (after Tukey 1977): one training that went wrong then widens all other intervals by
 # a quarter instead of many times.
 FENCE = 2.0
-# Variance of a level's worth with which it is estimated freely: 5 standard deviations of trainings
-# within a replicate, where SE makes a half.
-FREE = 25.0
+# Variances of what levels add where they are estimated freely; a training within a replicate has 1.
+# No SE differs from SE as it may. Levels with SE differ from each other by much more than they do
+# as a rule, but not without bounds: one that has been trained once leaves the others' mean known.
+FREE_EMPTY, FREE_LEVEL = 25.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,14 @@ class FittedModel:
         return np.asarray(drawn * self.scale.sd + weights.sum(axis=1) * self.scale.mean)
 
     def unshrunken(self) -> FittedModel:
-        """Return the model with what each slot's level adds estimated freely.
+        """Return the model with what each slot's levels add estimated freely.
 
         The prior draws what levels add towards 0 and towards each other, which makes estimates
         better on average, and tests of single levels wrong. The variances of all else stay.
         """
-        kernels = (replace(kernel, level_variance=FREE) for kernel in self.kernels)
+        is_empty = [not level for levels in self.factors.levels for level in levels]
+        own = np.where(is_empty, FREE_EMPTY, FREE_LEVEL)
+        kernels = (replace(kernel, own_variances=own) for kernel in self.kernels)
         return replace(self, kernels=tuple(kernels))
 
     def predict(self, codes: NDArray[np.int16]) -> tuple[Array, Array]:

@@ -53,15 +53,15 @@ class Kernel:
         values: the hyper-parameters, in the order of ``names``.
         has_replicates: whether trainings share replicates; if not, what a replicate does to a
             training is part of its noise.
-        level_variance: variance of what each level of each slot adds beyond the terms above,
-            standardised accuracy squared. If it is large, what levels add is estimated freely.
+        own_variances: ``(num_levels,)`` variance of what each level adds beyond the terms above,
+            standardised accuracy squared; None: 0. Where it is large, a level is estimated freely.
     """
 
     factors: Factors
     fidelity_gaps: tuple[float, ...]
     values: Array = field(default_factory=lambda: np.zeros(0))
     has_replicates: bool = True
-    level_variance: float = 0.0
+    own_variances: Array | None = None
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -150,8 +150,8 @@ class Kernel:
         """Covariance of the additive terms between levels, with their variances."""
         variances = self.exp("variance_")
         main, shared = self.main_and_shared
-        own = self.level_variance * np.eye(len(main))
-        return np.asarray(variances[0] * main + variances[1] * shared + own)
+        additive = np.asarray(variances[0] * main + variances[1] * shared)
+        return additive if self.own_variances is None else additive + np.diag(self.own_variances)
 
     @cached_property
     def main_share(self) -> float:

@@ -107,6 +107,7 @@ def test_a_gain_stands_beside_its_cost_and_a_star_says_that_it_holds():
     assert "added parameters %" in headings
     table = report.main_table(replace(EFFECTS, cost="macs"))
     assert "added MACs %" in [column.heading for column in table.columns]
+    assert "added % is of MACs" in report.describe_figure(replace(EFFECTS, cost="macs"))
 
 
 def test_contrasts_are_named_by_what_they_compare():

@@ -1,6 +1,7 @@
 """Effects from the accuracy model: against linear algebra, simulated truths and hand-made cases."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -135,6 +136,28 @@ def test_intervals_hold_95_percent_of_the_truths_of_worlds_like_the_prior():
             effect = effects[f"stage{slot + 2}", "any SE"]
             held.append(effect.low <= slot_gain(worth, slot) <= effect.high)
     assert np.mean(held) == pytest.approx(0.95, abs=0.04)
+
+
+def test_freed_of_the_prior_any_se_gains_what_least_squares_says():
+    """In a balanced design that is a difference of two means, with the error of two means."""
+    rng = np.random.default_rng(5)
+    codes = np.tile(np.array(list(product(range(4), repeat=3)), np.int16), (2, 1))
+    replicates = np.repeat([0, 1], 64)
+    accuracies = 0.8 + 0.004 * (codes[:, 0] > 0) + rng.normal(0, 0.01, 128)
+    trainings = Trainings(codes, np.zeros(128, np.int64), replicates, accuracies)
+    kernel = set_kernel(
+        variance_main=0.01, variance_shared=1e-6, variance_product=1e-9, interaction=1e-9,
+        noise_0=1.0,
+    )  # fmt: skip
+    model = FittedModel.of(FACTORS, trainings, [EPOCHS], [kernel.values])
+    weights = np.where(codes[:64, 0] > 0, 1 / 48, -1 / 16)[None]
+    free = model.unshrunken().draw_contrasts(codes[:64], weights)
+    carries = codes[:, 0] > 0
+    difference = accuracies[carries].mean() - accuracies[~carries].mean()
+    error = model.scale.sd * np.sqrt(1 / 96 + 1 / 32)
+    assert free.mean() == pytest.approx(difference, abs=4 * error / 60)
+    assert free.std() == pytest.approx(error, rel=0.06)
+    assert abs(model.draw_contrasts(codes[:64], weights).mean()) < 0.8 * abs(difference)
 
 
 def test_without_any_effects_one_family_in_twenty_has_one_that_holds_if_replicates_are_modelled():

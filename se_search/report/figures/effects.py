@@ -14,16 +14,14 @@ SERIES = (
     Series("differs from 0, all effects of its family allowed for", "o", VERMILION),
     Series("may be 0", "o", GREY, is_filled=False),
 )
+COLUMNS = ("gain (95 %)", "added %", "trainings")
 
 
-def prepare_effects(
-    families: Mapping[str, Sequence[Effect]], cost: str, title: str, note: str
-) -> Forest:
+def prepare_effects(families: Mapping[str, Sequence[Effect]], title: str, note: str) -> Forest:
     """Return what the figure shows of effects; one that is not known has no mark.
 
     Args:
         families: the effects that are shown, by the heading of their family.
-        cost: what is added to the cost of, as ``parameters``.
         title: stands above.
         note: what the effects rest on.
     """
@@ -44,7 +42,7 @@ def prepare_effects(
         zero="no SE",
         series=SERIES,
         sections=tuple(sections),
-        columns=("gain (95 %)", f"added {cost} %", "trainings"),
+        columns=COLUMNS,
     )
 
 
@@ -74,6 +72,8 @@ def _name(effect: Effect) -> tuple[str, str]:
     if effect.kind == "interaction":
         return effect.slot.replace(" x ", " × "), ""
     if "at equal cost" in effect.kind:
-        return f"{effect.level}, not {effect.reference}", ""
+        # Two places leave little room for words between them.
+        level, reference = effect.level.removeprefix("SE in "), effect.reference.removeprefix("in ")
+        return f"{level}, not {reference}", ""
     against = "" if effect.reference == "no SE" else f" (against {effect.reference})"
     return f"{effect.level}{against}", effect.slot

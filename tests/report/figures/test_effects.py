@@ -25,7 +25,7 @@ MATCHED = Effect("place at equal cost", "stage2", "SE in stage2", "in stage3", g
 
 
 def prepare(**families):
-    return prepare_effects(families, "MACs", "a title", "a note")
+    return prepare_effects(families, "a title", "a note")
 
 
 def test_what_holds_is_filled_and_what_may_be_zero_is_hollow():
@@ -34,7 +34,6 @@ def test_what_holds_is_filled_and_what_may_be_zero_is_hollow():
     assert sure.estimates == (Bar(-0.5, -0.75, -0.25), None)
     assert unsure.estimates == (None, Bar(0.25, -0.25, 0.75))
     assert [series.is_filled for series in forest.series] == [True, False]
-    assert forest.columns[1] == "added MACs %"
     assert (forest.zero, forest.axis) == ("no SE", "difference in accuracy (points)")
 
 
@@ -59,7 +58,7 @@ def test_families_stand_below_their_headings_and_empty_ones_are_left_out():
     assert [section.heading for section in forest.sections] == ["gains", "pairs", "matched"]
     assert [row.name for row in forest.rows[1:]] == [
         "stage2 × stage3",
-        "SE in stage2, not in stage3",
+        "stage2, not stage3",
     ]
 
 
