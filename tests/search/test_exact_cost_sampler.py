@@ -110,9 +110,9 @@ def test_a_study_with_all_objectives_turned_around_tries_the_same():
     assert tried[0] == tried[1] == tried[2]
 
 
-def test_without_replicates_every_combination_is_tried_once():
+def test_without_repeats_every_combination_is_tried_once():
     directions, objectives, costs = STUDIES["accuracy up, cost down"]
-    sampler = ExactCostSampler(GRID, costs, replicates=False)
+    sampler = ExactCostSampler(GRID, costs, repeat_candidates=False)
     study = optuna.create_study(directions=directions, sampler=sampler)
     study.optimize(lambda trial: objectives(suggest(trial)), n_trials=45)
     tried = [tuple(trial.params[name] for name in GRID) for trial in study.trials]
@@ -190,9 +190,9 @@ def test_a_parameter_that_is_not_in_the_search_space_is_refused():
         trial.suggest_categorical("colour", ["red", "blue"])
 
 
-def test_with_replicates_a_space_of_one_combination_is_tried_again_and_again():
+def test_with_repeats_a_space_of_one_combination_is_tried_again_and_again():
     sampler = ExactCostSampler(
-        {"depth": IntDistribution(3, 3)}, {1: lambda params: 1.0}, replicates=True
+        {"depth": IntDistribution(3, 3)}, {1: lambda params: 1.0}, repeat_candidates=True
     )
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     study.optimize(lambda trial: (trial.suggest_int("depth", 3, 3), 1.0), n_trials=4)

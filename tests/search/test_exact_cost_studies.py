@@ -174,8 +174,8 @@ def test_a_trial_that_finds_nothing_left_says_so():
         study.ask().suggest_int("depth", 1, 2)
 
 
-def test_a_study_whose_trials_all_fail_stops_with_replicates_as_well():
-    study = make_study({"depth": IntDistribution(1, 3)}, replicates=True)
+def test_a_study_whose_trials_all_fail_stops_where_candidates_are_repeated_as_well():
+    study = make_study({"depth": IntDistribution(1, 3)}, repeat_candidates=True)
 
     def fail(trial):
         trial.suggest_int("depth", 1, 3)
@@ -186,8 +186,8 @@ def test_a_study_whose_trials_all_fail_stops_with_replicates_as_well():
     assert states == [TrialState.FAIL] * 3 + [TrialState.PRUNED]
 
 
-def test_with_replicates_a_study_goes_on_after_the_last_combination():
-    study = make_study({"depth": IntDistribution(1, 3)}, replicates=True)
+def test_with_repeats_a_study_goes_on_after_the_last_combination():
+    study = make_study({"depth": IntDistribution(1, 3)}, repeat_candidates=True)
     study.optimize(lambda t: (t.suggest_int("depth", 1, 3) / 9, 1.0), n_trials=8)
     assert len(study.trials) == 8
     assert len(set(tried(study))) == 3
@@ -553,7 +553,7 @@ def test_a_space_that_can_not_be_listed_is_refused_in_a_sentence(space, sentence
         ({"seed": 1.5}, "seed 1.5 is not a whole number"),
         ({"seed": None}, "seed None is not a whole number"),
         ({"is_allowed": "yes"}, "is_allowed 'yes' is not a function"),
-        ({"replicates": "no"}, "replicates 'no' is not True or False"),
+        ({"repeat_candidates": "no"}, "repeat_candidates 'no' is not True or False"),
     ],
 )
 def test_an_argument_of_another_type_is_refused_in_a_sentence(options, sentence):

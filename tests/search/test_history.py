@@ -8,15 +8,15 @@ import pytest
 from se_search.search.history import History, PastTrial
 
 
-def trial(code, status, epochs=8, accuracy=None):
-    return PastTrial(np.array([code, 0], np.int16), status, epochs, accuracy)
+def trial(code, status, epochs=8, accuracy=None, replicate=0):
+    return PastTrial(np.array([code, 0], np.int16), status, epochs, replicate, accuracy)
 
 
 TRIALS = (
     trial(3, "finished", 8, 0.5),
-    trial(1, "running", 4),
+    trial(1, "running", 4, replicate=7),
     trial(2, "failed", 2),
-    trial(4, "finished", 4, 0.25),
+    trial(4, "finished", 4, 0.25, replicate=1_000_000),
     trial(5, "running"),
 )
 
@@ -44,6 +44,12 @@ def test_budgets_of_trials_are_positions_among_the_budgets():
     assert found.running_budgets.tolist() == [0, 1]
 
 
+def test_replicates_are_those_of_the_trials():
+    found = history()
+    assert found.trainings.replicates.tolist() == [0, 1_000_000]
+    assert found.running_replicates.tolist() == [7, 0]
+
+
 def test_a_history_of_nothing_has_empty_arrays_of_the_right_width():
     found = history([])
     assert found.running.shape == found.failed.shape == found.trainings.codes.shape == (0, 2)
@@ -62,7 +68,9 @@ def test_histories_of_equal_trials_are_equal():
     [
         (0, {"accuracy": 0.6}),
         (0, {"epochs": 4}),
+        (0, {"replicate": 1}),
         (1, {"epochs": 8}),
+        (1, {"replicate": 6}),
         (2, {"codes": np.array([9, 0], np.int16)}),
         (4, {"status": "failed"}),
     ],

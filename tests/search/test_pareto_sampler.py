@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from support.networks import make_backbone
-from support.proposing import EPOCHS, look_up, make_table, price
+from support.proposing import EPOCHS, Trial, look_up, make_table, next_replicate, price
 from support.records import make_record
 from support.searching import Only
 from support.spaces import choose_from
@@ -34,12 +34,25 @@ def make_study(sampler=None):
 
 
 def ask(study, space, epochs=EPOCHS):
-    """Ask for a trial and note what it trains, as the store does."""
+    """Ask for a trial and note what it trains, as the loop does."""
+    before = [
+        Trial(
+            tuple(space.codes_of(space.parse(t.user_attrs["candidate"]))),
+            replicate=t.user_attrs["seed"],
+        )
+        for t in study.trials
+        if "candidate" in t.user_attrs
+    ]
     trial = study.ask()
     row = space.choose(lambda p: trial.suggest_categorical(p.name, p.choices))
-    trial.set_user_attr("candidate", str(row))
-    trial.set_user_attr("epochs", epochs)
+    note(trial, row, next_replicate(before, tuple(space.codes_of(row))), epochs)
     return trial, row
+
+
+def note(trial, candidate, seed, epochs=EPOCHS):
+    trial.set_user_attr("candidate", str(candidate))
+    trial.set_user_attr("epochs", epochs)
+    trial.set_user_attr("seed", seed)
 
 
 def tell(study, trial, row, accuracy):
@@ -52,8 +65,8 @@ def search(study, space, num_trials):
     rows = []
     for _ in range(num_trials):
         trial, row = ask(study, space)
-        codes = tuple(space.codes_of(row).tolist())
-        tell(study, trial, row, evaluate(codes, rows.count(row)))
+        seed = study.trials[trial.number].user_attrs["seed"]
+        tell(study, trial, row, evaluate(tuple(space.codes_of(row).tolist()), seed))
         rows.append(row)
     return rows
 
@@ -64,13 +77,7 @@ def test_a_continued_study_goes_on_as_an_undisturbed_one():
     begun = search(study, NOISY, 12)
     continued = make_study(make_sampler(NOISY))
     continued.add_trials(study.trials)
-    evaluate = look_up(NOISY)
-    for number in range(12, 20):
-        trial, row = ask(continued, NOISY)
-        begun.append(row)
-        before = begun[:-1].count(row)
-        tell(continued, trial, row, evaluate(tuple(NOISY.codes_of(row).tolist()), before))
-        assert row == undisturbed[number], number
+    assert begun + search(continued, NOISY, 8) == undisturbed
 
 
 def test_it_goes_by_the_trials_and_not_by_what_it_proposed_itself():
@@ -80,7 +87,7 @@ def test_it_goes_by_the_trials_and_not_by_what_it_proposed_itself():
     running = ask(study, TABLE)[1]
     trial, failed = ask(study, TABLE)
     study.tell(trial, state=TrialState.FAIL)
-    study.sampler = make_sampler()
+    study.sampler = make_sampler(repeats=False)
     proposed = search(study, TABLE, 25 - len({*rows, running, failed}))
     assert not {*proposed} & {*rows, running, failed}
     assert len({*proposed}) == len(proposed)
@@ -117,15 +124,15 @@ def test_limits_are_kept():
     assert {row.index for row in rows} == set(range(0, 25, 2))
 
 
-@pytest.mark.parametrize("replicates", [True, False])
-def test_of_few_candidates_each_has_its_turn_and_then_only_further_seeds(replicates):
-    sampler = make_sampler(is_allowed=lambda row: row.index % 8 == 0, replicates=replicates)
+@pytest.mark.parametrize("repeats", [True, False])
+def test_of_few_candidates_each_has_its_turn_and_then_only_further_replicates(repeats):
+    sampler = make_sampler(is_allowed=lambda row: row.index % 8 == 0, repeats=repeats)
     study = make_study(sampler)
     rows = []
     while sampler.has_next(study) and len(rows) < 6:
         rows += search(study, TABLE, 1)
     assert {row.index for row in rows} == {0, 8, 16, 24}
-    assert len(rows) == (6 if replicates else 4)
+    assert len(rows) == (6 if repeats else 4)
 
 
 def test_where_nothing_is_allowed_there_is_no_next_candidate():
@@ -144,17 +151,17 @@ def test_the_decision_is_that_of_the_next_proposal():
 
 
 def test_a_short_trainings_trial_is_no_full_one():
-    """It tells what is good, but is not a second seed of a full training."""
+    """It tells what is good, but is not a repeat of a full training."""
     study = make_study(make_sampler(TABLE))
     for row in TABLE:
         study.add_trial(
             optuna.create_trial(
                 state=TrialState.PRUNED,
-                user_attrs={"candidate": str(row), "epochs": 1, "accuracy": 0.3},
+                user_attrs={"candidate": str(row), "epochs": 1, "seed": 0, "accuracy": 0.3},
             )
         )
     sampler = study.sampler
-    assert sampler.decide(study).kind == "replicate"
+    assert sampler.decide(study).kind == "repeat"
     history = sampler.history_of(study)
     assert history.budgets == (1, EPOCHS)
     assert history.trainings.budgets.tolist() == [0] * 25
@@ -163,10 +170,11 @@ def test_a_short_trainings_trial_is_no_full_one():
 # --- estimates --------------------------------------------------------------------------------
 
 
-def records_of(space, accuracies, epochs=EPOCHS, state="COMPLETE"):
+def records_of(accuracies, epochs=EPOCHS, state="COMPLETE"):
+    """Return trials of rows of a table; four replicates take turns by the rows' numbers."""
     return [
         dataclasses.replace(
-            make_record("", accuracy, state=state, epochs=epochs),
+            make_record("", accuracy, state=state, epochs=epochs, seed=row.index % 4),
             candidate=str(row),
             key=row.key,
             placement=row.placement,
@@ -176,25 +184,25 @@ def records_of(space, accuracies, epochs=EPOCHS, state="COMPLETE"):
 
 
 def test_estimates_are_of_all_that_has_been_trained_by_key():
-    records = records_of(TABLE, [(TABLE.candidate_at(n), 0.5 + n / 100) for n in (3, 8, 8, 20)])
-    failed = records_of(TABLE, [(TABLE.candidate_at(9), 0.0)], state="FAIL")
-    running = records_of(TABLE, [(TABLE.candidate_at(10), 0.0)], state="RUNNING")
+    records = records_of([(TABLE.candidate_at(n), 0.5 + n / 100) for n in (3, 7, 7, 19)])
+    failed = records_of([(TABLE.candidate_at(9), 0.0)], state="FAIL")
+    running = records_of([(TABLE.candidate_at(10), 0.0)], state="RUNNING")
     found = make_sampler().estimate([*records, *failed, *running])
-    assert set(found) == {"3", "8", "20"}
-    assert found["3"].accuracy < found["8"].accuracy < found["20"].accuracy
-    assert found["8"].sd < found["3"].sd
+    assert set(found) == {"3", "7", "19"}
+    assert found["3"].accuracy < found["7"].accuracy < found["19"].accuracy
+    assert found["7"].sd < found["3"].sd
 
 
 def test_there_is_no_estimate_of_nothing():
     assert make_sampler().estimate([]) == {}
-    failed = records_of(TABLE, [(TABLE.candidate_at(9), 0.0)], state="FAIL")
+    failed = records_of([(TABLE.candidate_at(9), 0.0)], state="FAIL")
     assert make_sampler().estimate(failed) == {}
 
 
-def test_estimates_pool_noisy_seeds():
+def test_estimates_pool_noisy_trainings():
     """They are nearer the truth than the single trainings that they are made of."""
     rows = list(NOISY)
-    records = records_of(NOISY, [(row, float(NOISY.accuracies[row.index, 0])) for row in rows])
+    records = records_of([(row, float(NOISY.accuracies[row.index, 0])) for row in rows])
     found = make_sampler(NOISY).estimate(records)
     truth = NOISY.mean_accuracies
     top = np.flatnonzero(truth > np.median(truth))
@@ -209,11 +217,9 @@ def test_estimates_take_off_what_short_trainings_favour():
     codes = TABLE.codes()
     short = truth - 0.2 + 0.1 * (codes[:, 0] == 1)
     rows = list(TABLE)
-    pruned = records_of(
-        TABLE, [(row, float(short[row.index])) for row in rows], epochs=2, state="PRUNED"
-    )
-    full = records_of(TABLE, [(row, float(truth[row.index])) for row in rows[::2]])
+    pruned = records_of([(row, float(short[row.index])) for row in rows], epochs=2, state="PRUNED")
+    full = records_of([(row, float(truth[row.index])) for row in rows[::2]])
     found = make_sampler().estimate([*pruned, *full])
     top = np.flatnonzero(truth > np.median(truth))
     error = [found[str(n)].accuracy - truth[n] for n in top if n % 2]
-    assert np.abs(error).max() < 0.02
+    assert np.abs(error).max() < 0.3 * 0.1

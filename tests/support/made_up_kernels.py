@@ -11,6 +11,7 @@ from se_search.surrogate.kernel import (
     Kernel,
     log2_fidelity_gaps,
 )
+from se_search.surrogate.trainings import Design
 
 SLOT = (
     {},
@@ -37,15 +38,26 @@ def draw_values(kernel, seed, spread=0.3):
     return kernel.with_values(mean + spread * sd * rng.standard_normal(len(mean)))
 
 
-def make_case(num_slots=4, budgets=(1, 2, 4), count=20, seed=0):
-    """Return a kernel, one-hot rows, their budgets and values, with a candidate trained twice."""
+def make_design(factors, codes, budgets=None, replicates=None):
+    """Return a design of candidates; by default of one budget and one replicate."""
+    none = np.zeros(len(codes), np.int64)
+    return Design(
+        factors.one_hot(np.asarray(codes)),
+        none if budgets is None else np.asarray(budgets),
+        none if replicates is None else np.asarray(replicates),
+    )
+
+
+def make_case(num_slots=4, budgets=(1, 2, 4), count=20, seed=0, **options):
+    """Return a kernel, a design in three replicates, and values; a candidate is trained twice."""
     factors = make_factors(num_slots)
     codes = draw_codes(factors, count, seed)
     codes[1] = codes[0]
     rng = np.random.default_rng(seed + 1)
-    kernel = draw_values(Kernel(factors, log2_fidelity_gaps(budgets)), seed + 2)
+    kernel = draw_values(Kernel(factors, log2_fidelity_gaps(budgets), **options), seed + 2)
     positions = rng.integers(len(budgets), size=count)
-    return kernel, factors.one_hot(codes), positions, rng.standard_normal(count)
+    values = rng.standard_normal(count)
+    return kernel, make_design(factors, codes, positions, rng.integers(3, size=count)), values
 
 
 def hyper(kernel):
@@ -53,7 +65,12 @@ def hyper(kernel):
 
 
 def covariance_by_hand(kernel, one, other):
-    """Return the covariance of two candidates' full-budget accuracies, from their codes."""
+    """Return covariances of two candidates, from their codes, by what they are of.
+
+    Returns:
+        Of full-budget accuracies; of what a short budget does, for each doubling; of what one
+        replicate does beside its level.
+    """
     value, factors = hyper(kernel), kernel.factors
     one_levels = [factors.offsets[slot] + code for slot, code in enumerate(one)]
     other_levels = [factors.offsets[slot] + code for slot, code in enumerate(other)]
@@ -80,6 +97,10 @@ def covariance_by_hand(kernel, one, other):
             for slot, (a, b) in enumerate(zip(one_levels, other_levels, strict=True))
         ]
     )
-    additive = value["variance_main"] * main + value["variance_shared"] * shared
+    of_main, of_shared = value["variance_main"], value["variance_shared"]
+    additive = of_main * main + of_shared * shared
+    full = CONSTANT + additive + value["variance_product"] * product
     drift = value.get("drift_main", 0) * main + value.get("drift_shared", 0) * shared
-    return CONSTANT + additive + value["variance_product"] * product, drift + CONSTANT
+    # What a replicate does is shaped as the additive terms are, with a variance of its own.
+    liking = value.get("interaction", 0) * additive / (of_main + of_shared)
+    return full, drift + CONSTANT, liking

@@ -1,5 +1,6 @@
 """Decisions one after the other on made-up accuracies, without a study."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -12,6 +13,7 @@ from se_search.search.proposer import Proposer
 from se_search.surrogate.features import Factors
 
 EPOCHS = 8
+NUM_REPLICATES = 4  # through which trainings rotate
 
 
 def make_table(num_columns=3, num_levels=4, noise=0.0, num_replicates=1, seed=0):
@@ -48,11 +50,14 @@ class Trial:
     state: str = "running"
     accuracy: float = 0.0
     epochs: int = EPOCHS
+    replicate: int = 0
 
 
 def history_of(trials, num_slots):
     """Return the history of trials in their order."""
-    past = [PastTrial(np.array(t.codes), t.state, t.epochs, t.accuracy) for t in trials]
+    past = [
+        PastTrial(np.array(t.codes), t.state, t.epochs, t.replicate, t.accuracy) for t in trials
+    ]
     return History.of(past, EPOCHS, num_slots)
 
 
@@ -61,8 +66,7 @@ def run(proposer, evaluate, num_trials, workers=1, seed=0, epochs=lambda number:
 
     Args:
         proposer: what decides.
-        evaluate: from codes and how often they were trained before to an accuracy, or None where
-            the training fails.
+        evaluate: from codes and the replicate to an accuracy, or None where the training fails.
         num_trials: how many decisions.
         workers: how many trainings run at once.
         seed: of the order in which they finish.
@@ -79,17 +83,27 @@ def run(proposer, evaluate, num_trials, workers=1, seed=0, epochs=lambda number:
         if len(running) == workers:
             ended = int(rng.choice(running))
             own = trials[ended]
-            accuracy = evaluate(own.codes, sum(t.codes == own.codes for t in trials[:ended]))
+            accuracy = evaluate(own.codes, own.replicate)
             state = "failed" if accuracy is None else "finished"
             trials[ended] = replace(own, state=state, accuracy=accuracy or 0.0)
         known.append(tuple(trials))
         decisions.append(proposer.decide(history_of(trials, num_slots)))
-        trials.append(Trial(tuple(decisions[-1].codes.tolist()), epochs=epochs(number)))
+        codes = tuple(decisions[-1].codes.tolist())
+        replicate = next_replicate(trials, codes)
+        trials.append(Trial(codes, epochs=epochs(number), replicate=replicate))
     return decisions, known
 
 
+def next_replicate(trials, codes):
+    """Return the replicate of the fewest trainings, of those that a candidate has not had."""
+    had = {trial.replicate for trial in trials if trial.codes == codes}
+    counts = Counter(trial.replicate for trial in trials)
+    left = [number for number in range(NUM_REPLICATES) if number not in had]
+    return min(left, key=lambda number: counts[number]) if left else max(had) + 1
+
+
 def look_up(space):
-    """Return an ``evaluate`` that takes a table's seeds in turn."""
+    """Return an ``evaluate`` that takes a column of a table's accuracies for each replicate."""
     numbers = {tuple(row): number for number, row in enumerate(space.codes().tolist())}
-    num_replicates = space.accuracies.shape[1]
-    return lambda codes, before: float(space.accuracies[numbers[codes], before % num_replicates])
+    num_columns = space.accuracies.shape[1]
+    return lambda codes, replicate: float(space.accuracies[numbers[codes], replicate % num_columns])
