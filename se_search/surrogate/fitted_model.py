@@ -125,7 +125,9 @@ class FittedModel:
     def draw(self, codes: NDArray[np.int16], num_draws: int = NUM_DRAWS) -> Array:
         """Draw the accuracies of candidates in an average replicate together.
 
-        Draws of one number of candidates use the same random numbers.
+        Draws of one number of candidates use the same random numbers. What is poor is so beside
+        the mean of all trainings in its draw: with few replicates all accuracies of a draw may be
+        low, and stretching them would make differences of any size.
 
         Args:
             codes: ``(m, num_slots)``.
@@ -134,7 +136,13 @@ class FittedModel:
         Returns:
             ``(num_draws, m)``: shares, not clipped to 0..1; their differences are what counts.
         """
-        return self.scale.invert(self._draw(codes, None, num_draws))
+        trained, counts = np.unique(self.trainings.codes, axis=0, return_counts=True)
+        weights = np.eye(len(codes) + 1, len(codes) + len(trained))
+        weights[-1, len(codes) :] = counts / counts.sum()
+        drawn = self._draw(np.vstack([codes, trained]), weights, num_draws)
+        common = drawn[:, -1:] - drawn[:, -1].mean()
+        stretched = self.scale.invert(drawn[:, :-1] - common)
+        return np.asarray(stretched + common * self.scale.sd)
 
     def draw_contrasts(
         self, codes: NDArray[np.int16], weights: Array, num_draws: int = NUM_DRAWS
@@ -197,7 +205,7 @@ class FittedModel:
         networks = float(np.sqrt(np.mean(np.var(draws, axis=1))))
         return Noise(root(levels), root(liked), root(noises), networks)
 
-    def _draw(self, codes: NDArray[np.int16], weights: Array | None, num_draws: int) -> Array:
+    def _draw(self, codes: NDArray[np.int16], weights: Array, num_draws: int) -> Array:
         rows = self.factors.one_hot(codes)
         members = np.arange(len(codes))
         share = max(1, num_draws // len(self.kernels))
@@ -206,9 +214,8 @@ class FittedModel:
         with threadpool_limits(1):
             for posterior in self._posteriors(rows):
                 mean, covariance = posterior.moments(members, self.seen.values)
-                if weights is not None:
-                    mean, covariance = weights @ mean, weights @ covariance @ weights.T
-                    covariance[np.diag_indices(len(mean))] += 1e-9
+                mean, covariance = weights @ mean, weights @ covariance @ weights.T
+                covariance[np.diag_indices(len(mean))] += 1e-9
                 normal = rng.standard_normal((share, len(mean)))
                 parts.append(mean + normal @ np.linalg.cholesky(covariance).T)
         return np.concatenate(parts)
