@@ -6,29 +6,37 @@ from dataclasses import replace
 import pytest
 from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, records_of
 from support.networks import bind
+from support.run_folders import begin_run
 
 from se_search.store import front_cache
-from se_search.store.front_cache import read_posterior_front
-from se_search.store.run_folder import RunFolder
-from se_search.surrogate.posterior_front import fit_front
+from se_search.store.front_cache import read_posterior_front, read_question
+from se_search.surrogate.decision import TOLERANCE
+from se_search.surrogate.fit_front import Question, fit_front
 
 RECORDS = records_of(*make_trainings(0, 40)[::2])
 
 
+QUESTION = Question(OBJECTIVES, 4, num_validation=10)
+
+
 @pytest.fixture(scope="module")
 def front():
-    return fit_front(RECORDS, SPACE, OBJECTIVES, 4)
+    return fit_front(RECORDS, SPACE, QUESTION)
 
 
 class Counted:
-    """A fit that is known beforehand, and counts how often it is asked for."""
+    """A fit that is known beforehand, and notes what it is asked."""
 
     def __init__(self, front):
         self.front = front
-        self.calls = 0
+        self.asked = []
 
-    def __call__(self, records, space, objectives, full_epochs):
-        self.calls += 1
+    @property
+    def calls(self):
+        return len(self.asked)
+
+    def __call__(self, records, space, question):
+        self.asked.append(question)
         return self.front
 
 
@@ -38,11 +46,25 @@ def fit(front):
 
 
 @pytest.fixture
-def read(tmp_path, fit):
+def folder(tmp_path):
+    return begin_run(tmp_path, SPACE)
+
+
+def configure(folder, identity=(), search=()):
+    """Change what a run's configuration records."""
+    config = folder.read_config()
+    config["identity"] |= dict(identity)
+    config["search"] |= dict(search)
+    folder.write_config(config)
+
+
+@pytest.fixture
+def read(folder, fit):
     """Return what reads the front of a run in a temporary folder, by default of ``RECORDS``."""
 
-    def read(records=RECORDS, space=SPACE, objectives=OBJECTIVES, epochs=4):
-        return read_posterior_front(RunFolder(tmp_path), records, space, objectives, epochs, fit)
+    def read(records=RECORDS, space=SPACE, **config):
+        configure(folder, **config)
+        return read_posterior_front(folder, records, space, fit)
 
     return read
 
@@ -52,12 +74,28 @@ def test_the_model_is_fitted_once_and_read_back_to_the_bit(read, fit, front):
     assert fit.calls == 1
 
 
-def test_without_a_fit_of_its_own_it_is_the_models(tmp_path, front):
-    assert read_posterior_front(RunFolder(tmp_path), RECORDS, SPACE, OBJECTIVES, 4) == front
+def test_without_a_fit_of_its_own_it_is_the_models(folder, front):
+    assert read_posterior_front(folder, RECORDS, SPACE) == front
 
 
-OTHER_WIDTHS = bind([64], [64], [64], width=[4, 8, 16, 32])
-OTHER_CHANNELS = bind([64], [64], [128], width=[4, 8, 16])
+def test_a_run_asks_what_its_configuration_records(folder):
+    assert read_question(folder) == QUESTION
+    data = {"name": "digits", "validation": 360, "chance": 0.104}
+    identity = {"objectives": ["accuracy", "macs"], "epochs": 9, "data": data}
+    configure(folder, identity, {"tolerance": 0.5})
+    wanted = Question(("accuracy", "macs"), 9, 0.104, 360, tolerance=0.005)
+    assert read_question(folder) == wanted
+
+
+def test_a_tolerance_of_0_points_is_no_missing_one(folder):
+    assert read_question(folder).tolerance == TOLERANCE
+    configure(folder, search={"tolerance": 0.0})
+    assert read_question(folder).tolerance == 0
+
+
+OTHER_WIDTHS = bind([16], [64], [256], width=[4, 8, 16, 32])
+OTHER_CHANNELS = bind([16], [64], [128], width=[4, 8, 16])
+OTHER_DATA = {"name": "digits", "validation": 10, "chance": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -66,8 +104,11 @@ OTHER_CHANNELS = bind([64], [64], [128], width=[4, 8, 16])
         {"records": [*RECORDS, replace(RECORDS[0], number=99, seed=9)]},
         {"records": RECORDS[:-1]},
         {"records": [replace(RECORDS[0], accuracy=0.9), *RECORDS[1:]]},
-        {"objectives": ("accuracy", "macs")},
-        {"epochs": 5},
+        {"records": [replace(RECORDS[0], seed=9), *RECORDS[1:]]},
+        {"identity": {"objectives": ["accuracy", "macs"]}},
+        {"identity": {"epochs": 5}},
+        {"identity": {"data": OTHER_DATA}},
+        {"search": {"tolerance": 0.3}},
         {"space": OTHER_WIDTHS},
         {"space": OTHER_CHANNELS},
     ],
@@ -87,13 +128,13 @@ def test_a_file_that_is_cut_off_is_made_anew(tmp_path, read, fit, front, content
     (tmp_path / "posterior.json").write_text(content)
     assert read() == front
     assert fit.calls == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["posterior.json"]
+    assert [path.name for path in tmp_path.glob("posterior*")] == ["posterior.json"]
 
 
 def test_a_file_of_another_shape_with_the_right_digest_is_made_anew(tmp_path, read, fit, front):
     read()
     kept = json.loads((tmp_path / "posterior.json").read_text())
-    del kept["front"]["candidates"][0]["estimate"]
+    del kept["front"]["candidates"][0]["gain"]
     (tmp_path / "posterior.json").write_text(json.dumps(kept))
     assert read() == front
     assert fit.calls == 2
@@ -106,6 +147,6 @@ def test_a_file_of_another_version_of_the_model_is_made_anew(read, fit, monkeypa
     assert fit.calls == 2
 
 
-def test_where_nothing_may_be_written_the_front_is_still_read(tmp_path, fit, front):
-    folder = RunFolder(tmp_path / "gone")
-    assert read_posterior_front(folder, RECORDS, SPACE, OBJECTIVES, 4, fit) == front
+def test_where_nothing_may_be_written_the_front_is_still_read(folder, fit, front):
+    (folder.path / "posterior.json").mkdir()
+    assert read_posterior_front(folder, RECORDS, SPACE, fit) == front

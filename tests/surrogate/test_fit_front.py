@@ -21,6 +21,7 @@ from support.networks import bind
 from support.records import make_record
 
 from se_search.analysis.pareto import is_non_dominated
+from se_search.errors import SpaceError
 from se_search.surrogate.decision import MIN_REPLICATES, Decision, choose, decide
 from se_search.surrogate.fit_front import Question, _attain, _hypervolume, fit_front
 from se_search.surrogate.fitted_model import FittedModel
@@ -116,7 +117,7 @@ def test_the_front_of_trials_is_that_of_draws_of_their_codes(case, front):
 def test_the_plain_network_gains_nothing_for_sure_and_is_not_called_better(front):
     (plain,) = [candidate for candidate in front.candidates if candidate.is_plain]
     assert plain.summary.candidate == PLAIN
-    assert (plain.gain, plain.gain_sd, plain.low, plain.high) == pytest.approx((0, 0, 0, 0))
+    assert (plain.gain, plain.gain_sd, plain.low, plain.high) == pytest.approx((0,) * 4, abs=1e-4)
     assert plain.probability_better is None
     assert plain.summary.num_replicates == front.num_replicates == 4
     others = [candidate for candidate in front.candidates if not candidate.is_plain]
@@ -172,7 +173,6 @@ def test_a_front_is_the_same_to_the_bit_after_json(count, question):
 
 
 def test_what_is_not_in_the_space_is_refused_but_for_the_plain_network():
-    records = [record_of(i, 0.5 + 0.01 * i, params=100 + i, seed=i % 2) for i in range(1, 12)]
     no_plain = bind([16], [64], [256], width=[*WIDTHS], none=False)
     inside = [str(candidate) for candidate in no_plain]
     texts = [PLAIN, PLAIN, *inside[:12]]
@@ -183,9 +183,9 @@ def test_what_is_not_in_the_space_is_refused_but_for_the_plain_network():
     found = fit(records, space=no_plain)
     assert found.is_modelled
     assert [c.is_plain for c in found.candidates] == [True] + [False] * 12
-    assert found.candidates[0].gain == pytest.approx(0)
+    assert found.candidates[0].gain == pytest.approx(0, abs=1e-4)
     outside = replace(records[0], candidate="net/stage2=standard:4", number=99)
-    with pytest.raises(Exception, match="not in the space"):
+    with pytest.raises(SpaceError, match="not in the space"):
         fit([*records, outside], space=no_plain)
 
 
@@ -218,19 +218,20 @@ def test_a_search_of_several_replicates_above_chance_may_be_proven(front):
     assert front.num_replicates >= MIN_REPLICATES
 
 
-@pytest.mark.parametrize("gain", [0.02, -0.02])
+@pytest.mark.parametrize("gain", [0.01, -0.01])
 def test_what_se_surely_does_everywhere_is_decided(gain):
-    """Each candidate with SE differs from the plain network by two points."""
-    rng = np.random.default_rng(0)
+    """SE in each stage adds or takes off a point."""
     trainings, _, costs = make_trainings(0, 60)
-    has_se = trainings.codes.any(axis=1)
-    accuracies = 0.8 + gain * has_se + rng.normal(0, 0.002, 60)
+    noise = np.random.default_rng(0).normal(0, 0.002, 60)
+    accuracies = 0.8 + gain * (trainings.codes > 0).sum(axis=1) + noise
     front = fit(records_of(replace(trainings, accuracies=accuracies), costs))
     assert front.decision.kind == ("put" if gain > 0 else "leave")
     assert front.recommended.is_plain == (gain < 0)
     if gain > 0:
-        assert front.recommended.low > 0.01
-        assert front.decision.gain_limit > front.recommended.gain
+        assert front.recommended.low < 0.03 < front.recommended.high
+        assert front.recommended.low > 0.02
+    else:
+        assert front.decision.gain_limit < 0.001
 
 
 def test_leaving_se_out_recommends_the_plain_network_only_if_it_was_trained():

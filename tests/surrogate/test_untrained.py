@@ -95,7 +95,7 @@ def test_what_is_cheaper_than_all_that_has_been_trained_is_compared_with_the_pla
 
 def test_a_front_names_the_untrained_candidate_that_is_truly_good():
     """Each level's effect is known from other candidates; the best of all is left out."""
-    trainings, truth, costs = make_trainings(3, 60, noise=0.0005, interaction=0.0001)
+    trainings, _, costs = make_trainings(3, 60, noise=0.0005, interaction=0.0001)
     model = FittedModel.fit(Factors(SPACE.describe_levels()), trainings, [4])
     every = SPACE.codes()
     mean, _ = model.predict(every)
