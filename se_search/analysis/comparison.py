@@ -125,7 +125,7 @@ def compare(
         rho=_correlation(a.accuracies[rows_a], b.accuracies[rows_b]),
         p_better=float((differences > 0).mean() + (differences == 0).mean() / 2),
         population=_population(a, b, confidence, seed),
-        detectable=_detectable(sd, len(seeds), level),
+        detectable=detectable_difference(sd, len(seeds), level),
         confidence=confidence,
     )
 
@@ -229,8 +229,8 @@ def _bca_interval(differences: Floats, confidence: float, seed: int) -> Interval
     return Interval(float(found.low), float(found.high))
 
 
-def _detectable(sd: float, n: int, level: float) -> float:
-    """Return the difference that a two-sided paired t test finds with 80 % power.
+def detectable_difference(sd: float, n: int, level: float) -> float:
+    """Return the difference that n pairs find with 80 % power by a two-sided paired t test.
 
     From the noncentral t (Cohen 1988, ch. 2). Power on the other side of 0, less than a
     millionth from three pairs on, is left out.

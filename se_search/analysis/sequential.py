@@ -40,7 +40,7 @@ Outcome = Literal["supported", "refuted", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LookPlan:
     """At how many replicates claims are looked at, and at which level.
 
     Attributes:
@@ -67,7 +67,7 @@ class Plan:
             )
 
     @classmethod
-    def until(cls, num_replicates: int | None) -> Plan:
+    def until(cls, num_replicates: int | None) -> LookPlan:
         """Return the plan whose last look is at a number of replicates; None: the whole plan.
 
         Raises:
@@ -78,7 +78,7 @@ class Plan:
         return cls((*(look for look in LOOKS if look < num_replicates), num_replicates))
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Plan:
+    def from_json(cls, data: dict[str, Any]) -> LookPlan:
         """Read what ``to_json`` returned.
 
         Raises:
@@ -134,7 +134,7 @@ class Reading(NamedTuple):
     is_futile: bool
 
 
-def read_looks(claim: Claim, differences: Floats, plan: Plan) -> Reading:
+def read_looks(claim: Claim, differences: Floats, plan: LookPlan) -> Reading:
     """Look at a claim until it is decided or futile, or no further look has been reached.
 
     What comes after the look that ends it is left out of account.
@@ -163,7 +163,7 @@ def read_looks(claim: Claim, differences: Floats, plan: Plan) -> Reading:
     return Reading(last, "undecided", False)
 
 
-def sequential_p(region: Region, differences: Floats, plan: Plan, look: int) -> float:
+def sequential_p(region: Region, differences: Floats, plan: LookPlan, look: int) -> float:
     """Return the p-value of the hypothesis that the true difference is outside of a region.
 
     It is two-sided, for comparison with alpha, and holds however many looks there were: the least
@@ -198,7 +198,7 @@ def sequential_p(region: Region, differences: Floats, plan: Plan, look: int) -> 
     return 1.0
 
 
-def conditional_power(claim: Claim, differences: Floats, plan: Plan, look: int) -> float:
+def conditional_power(claim: Claim, differences: Floats, plan: LookPlan, look: int) -> float:
     """Return the chance that a later look decides a claim, if the trend goes on.
 
     The remaining differences are drawn from the normal distribution with the mean and the standard
@@ -230,7 +230,7 @@ def _hold(region: Region, lows: Floats, highs: Floats) -> NDArray[np.bool_]:
 
 
 def _first_inside(
-    region: Region, differences: Floats, plan: Plan, last: int, level: float
+    region: Region, differences: Floats, plan: LookPlan, last: int, level: float
 ) -> int | None:
     """Return the first look by which both tests place the difference inside a region."""
     found = 0
@@ -253,7 +253,7 @@ def _sides(region: Region, differences: Floats) -> Iterator[Floats]:
         yield np.round(region.high - differences, DECIMALS)
 
 
-def _first_t(differences: Floats, plan: Plan, last: int, level: float) -> int | None:
+def _first_t(differences: Floats, plan: LookPlan, last: int, level: float) -> int | None:
     levels = nominal_levels(plan.looks, level)
     for look in range(last + 1):
         if paired_t_p(differences[: plan.looks[look]], "greater") <= levels[look]:

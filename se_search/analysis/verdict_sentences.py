@@ -7,7 +7,7 @@ from typing import NamedTuple
 from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import PairedComparison
 from se_search.analysis.power import MAX_REPLICATES, fewest_replicates
-from se_search.analysis.sequential import FUTILE, Outcome, Plan
+from se_search.analysis.sequential import FUTILE, LookPlan, Outcome
 
 
 class Finding(NamedTuple):
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     outcome: Outcome
     p: float
     needed: int | None
-    plan: Plan | None
+    plan: LookPlan | None
     look: int
     is_futile: bool
     alpha: float

@@ -39,7 +39,7 @@ from se_search.analysis.replicates import (
     paired_differences,
     shared_replicates,
 )
-from se_search.analysis.sequential import Outcome, Plan, read_looks, sequential_p
+from se_search.analysis.sequential import LookPlan, Outcome, read_looks, sequential_p
 from se_search.analysis.statistics import holm
 from se_search.analysis.verdict_sentences import Finding, say_verdict
 from se_search.errors import RunError
@@ -89,7 +89,7 @@ class Verdict:
 
     claim: Claim
     comparison: PairedComparison
-    plan: Plan | None
+    plan: LookPlan | None
     ending: Ending
     alpha: float
     p: PValues
@@ -156,7 +156,7 @@ def judge_all(cases: Iterable[Case], alpha: float = ALPHA) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def judge_looks(cases: Iterable[Case | Claim], plan: Plan) -> list[Verdict | None]:
+def judge_looks(cases: Iterable[Case | Claim], plan: LookPlan) -> list[Verdict | None]:
     """Judge claims under a plan of looks, each by itself and as a family.
 
     Each claim is judged at the look that ended it, or at the last look that its replicates have
@@ -178,12 +178,32 @@ def judge_looks(cases: Iterable[Case | Claim], plan: Plan) -> list[Verdict | Non
     return _judge_family(claims, judged, plan, plan.alpha)
 
 
+def replicates_wanted(case: Case | Claim, plan: LookPlan) -> int | None:
+    """Return how many replicates a claim's next look needs; None: it needs no further look.
+
+    Args:
+        case: the claim with the trainings of its A and of its B, or alone if one of them has none.
+        plan: the looks.
+    """
+    if isinstance(case, Claim):
+        return plan.looks[0]
+    claim, a, b = case
+    reached = plan.num_reached(len(shared_replicates(a, b)))
+    if reached == len(plan.looks):
+        return None
+    if reached:
+        _, outcome, is_futile = read_looks(claim, paired_differences(a, b), plan)
+        if outcome != "undecided" or is_futile:
+            return None
+    return plan.looks[reached]
+
+
 def _judge_fixed(claim: Claim, a: Replicates, b: Replicates, alpha: float) -> _Judged:
     p = p_values_of(claim, paired_differences(a, b))
     return _Judged(_compare(claim, a, b, 1 - alpha), p, 0, False)
 
 
-def _judge_case(claim: Claim, a: Replicates, b: Replicates, plan: Plan) -> _Judged | None:
+def _judge_case(claim: Claim, a: Replicates, b: Replicates, plan: LookPlan) -> _Judged | None:
     shared = shared_replicates(a, b)
     if not plan.num_reached(len(shared)):
         return None
@@ -202,7 +222,7 @@ def _judge_case(claim: Claim, a: Replicates, b: Replicates, plan: Plan) -> _Judg
 
 
 def _judge_family(
-    claims: Sequence[Claim], judged: Sequence[_Judged | None], plan: Plan | None, alpha: float
+    claims: Sequence[Claim], judged: Sequence[_Judged | None], plan: LookPlan | None, alpha: float
 ) -> list[Verdict | None]:
     own = [PValues(1.0, 1.0) if each is None else each.p for each in judged]
     supports, refutes = holm([p.support for p in own]), holm([p.refute for p in own])
@@ -220,7 +240,7 @@ def _make_verdict(
     claim: Claim,
     judged: _Judged,
     family: PValues,
-    plan: Plan | None,
+    plan: LookPlan | None,
     alpha: float,
     num_claims: int,
 ) -> Verdict:

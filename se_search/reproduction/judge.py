@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from se_search.analysis.claims import Claim
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, compare
 from se_search.analysis.replicates import Replicates, shared_replicates
-from se_search.analysis.verdicts import Verdict, judge_all
+from se_search.analysis.sequential import LookPlan
+from se_search.analysis.verdicts import Case, Verdict, judge_all, judge_looks, replicates_wanted
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
@@ -28,7 +29,10 @@ class Setting:
         scale: name of the scale.
         data: name of the data set.
         epochs: length of each training.
-        seeds: the seeds that each candidate is to be trained with.
+        looks: at how many replicates claims are looked at; None: the number of replicates was
+            fixed beforehand.
+        replicates: the replicates that trainings are of, or will be of at the last look.
+        num_before: trainings that were there when the looks and claims were stated.
         num_images: numbers of images that train, validate and test.
     """
 
@@ -38,8 +42,10 @@ class Setting:
     data: str
     epochs: int
     recipe_hash: str
-    seeds: tuple[int, ...]
+    looks: LookPlan | None
+    replicates: tuple[int, ...]
     num_images: tuple[int, int, int]
+    num_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,13 @@ class CandidateResult:
         name: the candidate's name in the study.
         candidate: the text form.
         added_params_pct: added parameters in per cent of the plain backbone's.
-        seeds: the seeds that it has been trained with, ascending.
+        replicates: the replicates that it has been trained in, ascending.
         validation: mean accuracy on the validation images; None: it has no training.
-        top1: top-1 accuracy on the test images, one a seed.
-        top5: top-5 accuracy on the test images, one a seed; empty where the data set has no more
-            than five classes.
+        top1: top-1 accuracy on the test images, one a replicate.
+        top5: top-5 accuracy on the test images, one a replicate; empty where the data set has no
+            more than five classes.
         against_baseline: of its top-1 accuracy with the baseline's; None: it is the baseline, or
-            the two share fewer than two seeds.
+            the two share too few replicates. Under a plan of looks its interval is a repeated one.
         paper: figures of the paper; None: the paper has none for it.
     """
 
@@ -67,7 +73,7 @@ class CandidateResult:
     added_params: int
     added_params_pct: float
     macs: int
-    seeds: tuple[int, ...]
+    replicates: tuple[int, ...]
     validation: float | None
     top1: tuple[float, ...]
     top5: tuple[float, ...]
@@ -99,8 +105,10 @@ class StudyReport:
 
     Attributes:
         verdicts: one a judged claim, in the order of the study.
-        unjudged: texts of the claims whose candidates share fewer than two seeds.
-        num_missing: number of trainings that the study still lacks.
+        unjudged: texts of the claims whose candidates share fewer replicates than the first look
+            needs, or fewer than two.
+        num_missing: number of trainings that the next look still lacks.
+        num_saved: number of trainings of the whole plan that no open claim needs any more.
         seconds: wall time of all trainings, added up.
         environments: versions and hardware of the trainings.
         folder: where the files of the results lie.
@@ -113,6 +121,7 @@ class StudyReport:
     unjudged: tuple[str, ...]
     costs: tuple[CostRow, ...]
     num_missing: int
+    num_saved: int
     seconds: float
     environments: tuple[Environment, ...]
     folder: Path
@@ -135,21 +144,18 @@ def judge_study(
         study: the study's file, which names the baseline and the paper's figures.
         claims: the study's claims.
         candidates: by their names in the study.
-        trainings: finished trainings of these candidates, with the setting's seeds and epochs.
+        trainings: finished trainings of these candidates, of the setting's replicates and epochs.
         environments: all environments of the trainings' log.
     """
-    by_key: dict[str, list[Training]] = {}
-    for training in sorted(trainings, key=lambda training: training.seed):
-        by_key.setdefault(training.key, []).append(training)
-    own = {name: by_key.get(candidate.key, []) for name, candidate in candidates.items()}
-    top1 = _replicates(own, "test_accuracy", setting)
-    top5 = _replicates(own, "test_top5", setting)
+    own = group_trainings(candidates, trainings)
+    by_top = measure_replicates(own, setting.num_images[2])
+    top1, top5 = by_top[1], by_top[5]
     results = []
     for name, candidate in candidates.items():
         cost = count_cost(candidate)
         against = None
-        if name != study.baseline and _can_be_compared(top1, name, study.baseline):
-            against = compare(top1[name], top1[study.baseline])
+        if name != study.baseline:
+            against = _compare(top1.get(name), top1.get(study.baseline), setting.looks)
         results.append(
             CandidateResult(
                 name=name,
@@ -159,7 +165,7 @@ def judge_study(
                 added_params=cost.added_params,
                 added_params_pct=cost.added_params_pct,
                 macs=cost.macs,
-                seeds=tuple(training.seed for training in own[name]),
+                replicates=tuple(training.seed for training in own[name]),
                 validation=_mean_validation(own[name]),
                 top1=tuple(top1[name].accuracies.tolist()) if name in top1 else (),
                 top5=tuple(top5[name].accuracies.tolist()) if name in top5 else (),
@@ -167,9 +173,12 @@ def judge_study(
                 paper=study.paper.figures.get(name),
             )
         )
-    by_top = {1: top1, 5: top5}
-    judged = [claim for claim in claims if _can_be_compared(by_top[claim.top], claim.a, claim.b)]
-    verdicts = judge_all((c, by_top[c.top][c.a], by_top[c.top][c.b]) for c in judged)
+    cases = list_cases(claims, by_top)
+    verdicts = _judge(cases, setting.looks)
+    judged = {verdict.claim for verdict in verdicts}
+    whole = dict.fromkeys(candidates, len(setting.replicates))
+    wanted = whole if setting.looks is None else count_wanted(candidates, cases, setting.looks)
+    num_missing = _count_missing(candidates, own, wanted)
     used = sorted({training.environment for training in trainings})
     return StudyReport(
         setting=setting,
@@ -178,18 +187,107 @@ def judge_study(
         verdicts=tuple(verdicts),
         unjudged=tuple(str(claim) for claim in claims if claim not in judged),
         costs=() if study.costs is None else tuple(_count_costs(study.costs)),
-        num_missing=len({c.key for c in candidates.values()}) * len(setting.seeds) - len(trainings),
+        num_missing=num_missing,
+        num_saved=_count_missing(candidates, own, whole) - num_missing,
         seconds=sum(training.seconds for training in trainings),
         environments=tuple(environments[number] for number in used),
         folder=folder,
     )
 
 
+def group_trainings(
+    candidates: Mapping[str, Candidate], trainings: Iterable[Training]
+) -> dict[str, list[Training]]:
+    """Return the trainings of each candidate by its name, replicates ascending."""
+    by_key: dict[str, list[Training]] = {}
+    for training in sorted(trainings, key=lambda training: training.seed):
+        by_key.setdefault(training.key, []).append(training)
+    return {name: by_key.get(candidate.key, []) for name, candidate in candidates.items()}
+
+
+def measure_replicates(
+    own: Mapping[str, Sequence[Training]], num_test: int
+) -> dict[int, dict[str, Replicates]]:
+    """Return the trainings by top-1 and by top-5 accuracy (keys 1 and 5), of each name with any.
+
+    Args:
+        own: the trainings of each candidate by its name.
+        num_test: number of test images.
+    """
+    measures: dict[int, Measure] = {1: "test_accuracy", 5: "test_top5"}
+    return {top: _replicates(own, measure, num_test) for top, measure in measures.items()}
+
+
+def list_cases(
+    claims: Iterable[Claim], by_top: Mapping[int, Mapping[str, Replicates]]
+) -> list[Case | Claim]:
+    """Return each claim with the trainings of its A and B, or alone if one of them has none."""
+    cases: list[Case | Claim] = []
+    for claim in claims:
+        a, b = by_top[claim.top].get(claim.a), by_top[claim.top].get(claim.b)
+        cases.append(claim if a is None or b is None else (claim, a, b))
+    return cases
+
+
+def count_wanted(
+    names: Iterable[str], cases: Sequence[Case | Claim], looks: LookPlan
+) -> dict[str, int]:
+    """Return how many replicates of each candidate the next looks need.
+
+    Every candidate is trained up to the first look, and further as long as an open claim is about
+    it. Where there are no claims, nothing says when to stop, and all have the whole plan.
+    """
+    wanted = dict.fromkeys(names, looks.looks[0] if cases else looks.looks[-1])
+    for case in cases:
+        number = replicates_wanted(case, looks)
+        claim = case if isinstance(case, Claim) else case[0]
+        for name in (claim.a, claim.b):
+            wanted[name] = max(wanted[name], number or 0)
+    return wanted
+
+
+def _judge(cases: Sequence[Case | Claim], looks: LookPlan | None) -> list[Verdict]:
+    if looks is not None:
+        return [verdict for verdict in judge_looks(cases, looks) if verdict is not None]
+    return judge_all(
+        case
+        for case in cases
+        if not isinstance(case, Claim) and len(shared_replicates(*case[1:])) >= MIN_PAIRED
+    )
+
+
+def _compare(
+    own: Replicates | None, base: Replicates | None, looks: LookPlan | None
+) -> PairedComparison | None:
+    if own is None or base is None:
+        return None
+    shared = shared_replicates(own, base)
+    if looks is None:
+        return compare(own, base) if len(shared) >= MIN_PAIRED else None
+    reached = looks.num_reached(len(shared))
+    if not reached:
+        return None
+    seen = shared[: looks.looks[reached - 1]]
+    return compare(own.only(seen), base.only(seen), confidence=looks.confidence(reached - 1))
+
+
+def _count_missing(
+    candidates: Mapping[str, Candidate],
+    own: Mapping[str, Sequence[Training]],
+    wanted: Mapping[str, int],
+) -> int:
+    """Count the trainings that are wanted and not there; names of one network count once."""
+    missing: dict[str, int] = {}
+    for name, candidate in candidates.items():
+        number = max(0, wanted[name] - len(own[name]))
+        missing[candidate.key] = max(missing.get(candidate.key, 0), number)
+    return sum(missing.values())
+
+
 def _replicates(
-    own: Mapping[str, Sequence[Training]], measure: Measure, setting: Setting
+    own: Mapping[str, Sequence[Training]], measure: Measure, num_test: int
 ) -> dict[str, Replicates]:
     """Return the trainings that have a measure, of each name that has any."""
-    num_test = setting.num_images[2]
     with_measure = {
         name: [training for training in trainings if measure in training.history[-1]]
         for name, trainings in own.items()
@@ -199,12 +297,6 @@ def _replicates(
         for name, trainings in with_measure.items()
         if trainings
     }
-
-
-def _can_be_compared(replicates: Mapping[str, Replicates], a: str, b: str) -> bool:
-    if a not in replicates or b not in replicates:
-        return False
-    return len(shared_replicates(replicates[a], replicates[b])) >= MIN_PAIRED
 
 
 def _mean_validation(trainings: Sequence[Training]) -> float | None:

@@ -41,9 +41,9 @@ class ReproduceOptions:
         None
     )
     data_dir: DataDir = None
-    seeds: Annotated[
+    replicates: Annotated[
         int | None,
-        typer.Option(help="seeds of each candidate; default: the scale's"),
+        typer.Option(help="replicates at the last look, up to 20; default: the scale's"),
         AtLeast(2),
     ] = None
     store: Annotated[

@@ -1,4 +1,4 @@
-"""Plans a study at one scale: its candidates, seeds and recipe, and the log of its trainings."""
+"""Plans a study at one scale: its candidates, looks and recipe, and the log of its trainings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from se_search.analysis.claims import Claim
+from se_search.analysis.sequential import LookPlan
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.errors import SESearchError, StudyFileError, suggest_nearest
@@ -36,7 +37,7 @@ class Plan:
         info: sizes of the data set.
         data: name of the data set, as options have it.
         candidates: by their names in the study.
-        seeds: that each candidate is trained with.
+        looks: at how many replicates its claims are looked at.
         log: file of the trainings; several plans may share it.
         earlier_log: file of the trainings of protocol 1, which are judged and never continued.
     """
@@ -49,7 +50,7 @@ class Plan:
     info: DataInfo
     data: str
     candidates: Mapping[str, Candidate]
-    seeds: tuple[int, ...]
+    looks: LookPlan
     epochs: int
     log: Path
     earlier_log: Path
@@ -95,8 +96,9 @@ class Plan:
 
     @property
     def assignments(self) -> list[Assignment[Candidate]]:
-        """All trainings that the study needs; each candidate's come in the order of the seeds."""
-        return list_assignments(list(self.candidates.values()), self.seeds, self.epochs)
+        """All trainings of the whole plan; each candidate's come in the order of the replicates."""
+        replicates = range(self.looks.looks[-1])
+        return list_assignments(list(self.candidates.values()), replicates, self.epochs)
 
 
 def make_plan(name: str, options: ReproduceOptions) -> Plan:
@@ -141,7 +143,7 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
         info=info,
         data=data,
         candidates=parse_candidates(study, backbone),
-        seeds=tuple(range(options.seeds or scale.seeds)),
+        looks=LookPlan.until(options.replicates or scale.replicates),
         epochs=scale.epochs or recipe.epochs,
         log=options.store / f"{backbone.name}-{info.kind}-{recipe.hash}.jsonl",
         earlier_log=options.store / f"{backbone.name}-{info.kind}-{earlier_hash(recipe)}.jsonl",

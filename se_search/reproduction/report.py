@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from se_search.analysis.claims import Claim
-from se_search.analysis.comparison import MIN_PAIRED, PairedComparison
-from se_search.analysis.power import MAX_REPLICATES
+from se_search.analysis.comparison import MIN_PAIRED, detectable_difference
 from se_search.analysis.verdicts import Verdict
-from se_search.report.format import count, interval, number, percent, points
+from se_search.report.format import count
 from se_search.report.table import Column, ResultTable
 from se_search.reproduction.judge import StudyReport
+from se_search.reproduction.rows import (
+    CLAIM_HEADINGS,
+    candidate_rows,
+    claim_rows,
+    cost_rows,
+    count_saved,
+    paper_gap,
+)
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 from se_search.store.files import write_table, write_text
 
-CANDIDATE_FIELDS = ("name", "placement", "params", "added_params_pct", "macs", "seeds", "top1")
-CLAIM_HEADINGS = ("claim", "paper", "ours", "95 % interval", "seeds", "verdict", "family")
+CANDIDATE_FIELDS = ("name", "placement", "params", "added_params_pct", "macs", "replicates", "top1")
 
 
 def write_results(report: StudyReport) -> None:
@@ -27,10 +31,10 @@ def write_results(report: StudyReport) -> None:
     costs.csv is written where the study asks for costs.
     """
     folder = report.folder
-    _write_csv(folder / "candidates.csv", _candidate_rows(report))
-    _write_csv(folder / "claims.csv", _claim_rows(report))
+    _write_csv(folder / "candidates.csv", candidate_rows(report))
+    _write_csv(folder / "claims.csv", claim_rows(report))
     if report.costs:
-        _write_csv(folder / "costs.csv", _cost_rows(report))
+        _write_csv(folder / "costs.csv", cost_rows(report))
     write_text(folder / "results.md", to_markdown(report))
     _draw(folder / "results.png", report)
 
@@ -47,31 +51,54 @@ def to_markdown(report: StudyReport) -> str:
         "",
     ]
     if report.costs:
-        lines += ["## Parameters", "", *_markdown(_cost_rows(report)), ""]
-    lines += ["## Claims", "", *_markdown(_claim_rows(report)), ""]
+        lines += ["## Parameters", "", *_markdown(cost_rows(report)), ""]
+    lines += ["## Claims", "", *_markdown(claim_rows(report)), ""]
     lines += [f"- {_describe_verdict(verdict, study)}" for verdict in report.verdicts]
+    looks = setting.looks
+    fewest = MIN_PAIRED if looks is None else looks.looks[0]
     lines += [
-        f"- {text}: not judged, as its candidates share fewer than {MIN_PAIRED} seeds."
+        f"- {text}: not judged, as its candidates share fewer than {fewest} replicates."
         for text in report.unjudged
     ]
     lines += ["", _describe_power(report), "", "## Candidates", ""]
-    lines += [*_markdown(_candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
+    lines += [*_markdown(candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
     lines += ["![Gains over the baseline](results.png)", ""]
     return "\n".join(lines)
 
 
-def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
+class Savings(NamedTuple):
+    """What looking has saved, over several studies.
+
+    Attributes:
+        num_planned: trainings of the whole plans.
+        num_needed: trainings that were made or are still needed.
+    """
+
+    num_planned: int
+    num_needed: int
+
+    def __str__(self) -> str:
+        saved = self.num_planned - self.num_needed
+        return (
+            f"Looking saved {saved:,} of {count(self.num_planned, 'training')} of the whole plan."
+        )
+
+
+def write_summary(
+    path: Path, reports: Sequence[StudyReport], savings: Savings | None = None
+) -> None:
     """Write a page with the claims of several studies, each beside the paper's difference.
 
     Args:
         path: the file that is written.
         reports: studies of one scale, at least one.
+        savings: trainings that were spared, of all studies together; None: there were no looks.
     """
     rows = [
         {"study": f"[{report.setting.name}]({report.setting.name}/{report.folder.name}/results.md)"}
-        | {name: row[name] for name in (*CLAIM_HEADINGS, "seeds needed")}
+        | {name: row[name] for name in (*CLAIM_HEADINGS, "replicates needed")}
         for report in reports
-        for row in _claim_rows(report)
+        for row in claim_rows(report)
     ]
     words = [row["verdict"] for row in rows]
     counts = ", ".join(
@@ -83,9 +110,10 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
         *_describe_setting(reports[0])[1:],
         "",
         f"{len(rows)} claims: {counts}. 'paper' and 'ours' are differences A minus B in points of "
-        "test accuracy; ours are paired by seed. 'family' is the verdict after Holm's correction "
-        "over the claims of a study. 'seeds needed' is the number of seeds that would decide the "
-        "claim in 80 % of cases if the observed difference were the true one.",
+        "test accuracy; ours are paired by replicate. 'family' is the verdict after Holm's "
+        "correction over the claims of a study. 'replicates needed' is the number of replicates "
+        "that would decide the claim in 80 % of cases if the observed difference were the true "
+        f"one. {_say_ended(reports)}" + (f" {savings}" if savings else ""),
         "",
         *_markdown(rows),
         "",
@@ -95,15 +123,15 @@ def write_summary(path: Path, reports: Sequence[StudyReport]) -> None:
 
 def study_table(report: StudyReport) -> ResultTable:
     """Return the claims and their verdicts as a table for a terminal."""
-    ranks = {"paper": 2, "95 % interval": 1, "seeds": 4, "family": 3}
+    ranks = {"paper": 2, "95 % interval": 1, "replicates": 5, "ended": 4, "family": 3}
     table = ResultTable(
         [
-            Column(name, name not in ("claim", "verdict", "family"), ranks.get(name, 0))
+            Column(name, name not in ("claim", "verdict", "ended", "family"), ranks.get(name, 0))
             for name in CLAIM_HEADINGS
         ],
         title=f"{report.study.title} ({report.setting.scale})",
     )
-    for row in _claim_rows(report):
+    for row in claim_rows(report):
         table.add_row(*(str(row[name]) for name in CLAIM_HEADINGS))
     return table
 
@@ -116,7 +144,8 @@ def study_event(report: StudyReport) -> dict[str, Any]:
         "study": setting.name,
         "title": report.study.title,
         **{name: getattr(setting, name) for name in ("scale", "backbone", "data", "epochs")},
-        "seeds": list(setting.seeds),
+        "looks": None if setting.looks is None else list(setting.looks.looks),
+        "replicates": list(setting.replicates),
         "claims": [_claim_event(verdict, report.study) for verdict in report.verdicts],
         "unjudged": list(map(str, report.unjudged)),
         "candidates": [
@@ -127,6 +156,7 @@ def study_event(report: StudyReport) -> dict[str, Any]:
             for each in report.candidates
         ],
         "missing": report.num_missing,
+        "saved": report.num_saved,
         "files": [str(report.folder / "results.md")],
     }
 
@@ -138,15 +168,17 @@ def closing_lines(report: StudyReport) -> list[str]:
 
 def _claim_event(verdict: Verdict, study: StudyFile) -> dict[str, Any]:
     comparison = verdict.comparison
-    gap = _paper_gap(verdict.claim, study)
+    gap = paper_gap(verdict.claim, study)
     return {
         "claim": str(verdict.claim),
         "paper": None if gap is None else gap / 100,
         "difference": comparison.difference,
         "low": comparison.interval.low,
         "high": comparison.interval.high,
-        "seeds": len(comparison.seeds),
+        "replicates": comparison.n,
         "verdict": verdict.outcome,
+        "ending": verdict.ending,
+        "saved": count_saved(verdict),
         "family": verdict.family_outcome,
         "p_supported": verdict.p.support,
         "p_refuted": verdict.p.refute,
@@ -154,78 +186,19 @@ def _claim_event(verdict: Verdict, study: StudyFile) -> dict[str, Any]:
     }
 
 
-def _candidate_rows(report: StudyReport) -> list[dict[str, Any]]:
-    rows = []
-    for result in report.candidates:
-        paper = result.paper or PaperFigures()
-        against = result.against_baseline
-        rows.append(
-            {
-                "candidate": result.name,
-                "SE (stage:width)": result.placement,
-                "params": result.params,
-                "added %": f"{result.added_params_pct:.3f}",
-                "MACs": result.macs,
-                "seeds": len(result.seeds),
-                "top-1 error %": _error(result.top1),
-                "top-5 error %": _error(result.top5),
-                "gain over baseline": points(against.difference) if against else "",
-                "95 % interval": _interval(against) if against else "",
-                "validation %": percent(result.validation, unknown=""),
-                "paper: top-1 error %": number(paper.top1_error, unknown=""),
-                "paper: top-5 error %": number(paper.top5_error, unknown=""),
-                "paper: params": paper.params or "",
-            }
-        )
-    return rows
-
-
-def _claim_rows(report: StudyReport) -> list[dict[str, Any]]:
-    rows = []
-    for verdict in report.verdicts:
-        comparison = verdict.comparison
-        rows.append(
-            {
-                "claim": str(verdict.claim),
-                "paper": _paper_difference(verdict.claim, report.study),
-                "ours": points(comparison.difference),
-                "95 % interval": _interval(comparison),
-                "seeds": len(comparison.seeds),
-                "verdict": verdict.outcome,
-                "family": verdict.family_outcome,
-                "p supported": f"{verdict.p.support:.4f}",
-                "p refuted": f"{verdict.p.refute:.4f}",
-                "seeds needed": _needed(verdict.replicates_needed),
-                "rho": number(comparison.rho, unknown=""),
-                "population interval": _population(comparison),
-            }
-        )
-    return rows
-
-
-def _cost_rows(report: StudyReport) -> list[dict[str, Any]]:
-    return [
-        {
-            "backbone": row.backbone,
-            "SE": row.name,
-            "params": row.params,
-            "added": row.added_params,
-            "added %": f"{row.added_params_pct:.3f}",
-            "share in last stage": f"{row.last_stage_share:.1%}",
-        }
-        for row in report.costs
-    ]
-
-
 def _describe_setting(report: StudyReport) -> list[str]:
     setting = report.setting
     train, validation, test = setting.num_images
-    seeds = f"seeds {setting.seeds[0]} to {setting.seeds[-1]}"
+    replicates = f"replicates {setting.replicates[0]} to {setting.replicates[-1]}"
+    if setting.looks is None:
+        replicates += ", a fixed plan"
+    elif not setting.looks.is_fixed:
+        replicates = f"{setting.looks}"
     lines = [
         f"{setting.backbone} on {setting.data}: trained on {train:,} images for "
         f"{count(setting.epochs, 'epoch')}, validated on {validation:,} others, judged on {test:,} "
-        f"test images; {seeds}; recipe {setting.recipe_hash}; {report.seconds / 3600:.1f} hours of "
-        "training in all."
+        f"test images; {replicates}; recipe {setting.recipe_hash}; {report.seconds / 3600:.1f} "
+        "hours of training in all."
     ]
     for environment in report.environments:
         versions = ", ".join(
@@ -238,6 +211,17 @@ def _describe_setting(report: StudyReport) -> list[str]:
             f"{count(environment['workers'], 'training')} at a time with "
             f"{count(environment['threads'], 'thread')} each), {environment['system']}."
         )
+    if setting.num_before:
+        lines.append(
+            f"Looks and claims were stated when {count(setting.num_before, 'training')} of these "
+            "candidates had been made."
+        )
+    if report.num_saved:
+        lines.append(
+            f"Looking saved {count(report.num_saved, 'training')} of the "
+            f"{len({each.candidate for each in report.candidates}) * len(setting.replicates):,} "
+            "of the whole plan."
+        )
     if report.num_missing:
         missing = count(report.num_missing, "training")
         lines.append(f"Still missing: {missing}.")
@@ -247,66 +231,60 @@ def _describe_setting(report: StudyReport) -> list[str]:
 def _describe_power(report: StudyReport) -> str:
     if not report.verdicts:
         return "No claim could be judged."
-    gaps = [verdict.comparison.detectable for verdict in report.verdicts if verdict.claim.top == 1]
-    low, high = 100 * min(gaps), 100 * max(gaps)
+    gaps = [_detectable(verdict) for verdict in report.verdicts if verdict.claim.top == 1]
+    looks = report.setting.looks
+    number = (
+        "the replicates of this study"
+        if looks is None
+        else f"all {looks.looks[-1]} replicates of the plan"
+    )
+    power = (
+        f"With {number} a paired t test (5 %, two-sided) finds a true difference in 80 % of cases "
+        f"if it is at least {100 * min(gaps):.2f} to {100 * max(gaps):.2f} points, depending on "
+        "the two candidates; claims about smaller differences mostly stay undecided. "
+        if gaps
+        else ""
+    )
+    num_claims = count(len(report.verdicts) + len(report.unjudged), "claim")
     return (
-        "Differences are in points of test accuracy, paired by seed. With the seeds of this study "
-        "a paired t test (5 %, two-sided) finds a true difference in 80 % of cases if it is at "
-        f"least {low:.2f} to {high:.2f} points, depending on the two candidates; claims about "
-        "smaller differences mostly stay undecided. 'family' is the verdict after Holm's "
-        f"correction over the {count(len(report.verdicts), 'claim')} of this study."
+        f"Differences are in points of test accuracy, paired by replicate. {power}'family' is the "
+        f"verdict after Holm's correction over the {num_claims} of this study. "
+        f"{_say_ended([report])}"
+    )
+
+
+def _detectable(verdict: Verdict) -> float:
+    """Return the true difference that the last look finds in 80 % of cases."""
+    plan, found = verdict.plan, verdict.comparison
+    if plan is None or plan.is_fixed:
+        return found.detectable
+    last = len(plan.looks) - 1
+    return detectable_difference(found.sd, plan.looks[last], 1 - plan.confidence(last))
+
+
+def _say_ended(reports: Sequence[StudyReport]) -> str:
+    """Say what 'ended' means, and what each claim by itself saved on average."""
+    if all(report.setting.looks is None for report in reports):
+        return "A fixed plan is judged as if its number of replicates had been fixed beforehand."
+    saved = [count_saved(verdict) for report in reports for verdict in report.verdicts]
+    return (
+        "'ended' is the look that decided a claim or gave it up (a later decision had become "
+        "unlikely, below 10 %); intervals are repeated ones, which hold at all looks at once"
+        + (f"; by itself a claim saved {sum(saved) / len(saved):.0f} trainings" if saved else "")
+        + "."
     )
 
 
 def _describe_verdict(verdict: Verdict, study: StudyFile) -> str:
     """Return whether a claim holds by the paper's figures, and the verdict on it here."""
     claim = verdict.claim
-    gap = _paper_gap(claim, study)
+    gap = paper_gap(claim, study)
     if gap is None:
         said = "the paper has no figures for this claim"
     else:
         holds = claim.region.holds(gap / 100)
         said = f"{'holds' if holds else 'does not hold'} by the paper's figures ({gap:+.2f})"
     return f"**{claim}**: {said}; {verdict.outcome} here. {verdict.sentence}"
-
-
-def _paper_gap(claim: Claim, study: StudyFile) -> float | None:
-    """Return by how many points A is better than B in the paper; None: it lacks a figure."""
-    errors = []
-    for name in (claim.a, claim.b):
-        figures = study.paper.figures.get(name, PaperFigures())
-        errors.append(figures.top1_error if claim.top == 1 else figures.top5_error)
-    first, second = errors
-    return None if first is None or second is None else second - first
-
-
-def _paper_difference(claim: Claim, study: StudyFile) -> str:
-    return number(_paper_gap(claim, study), "+.2f", unknown="")
-
-
-def _error(accuracies: Sequence[float]) -> str:
-    if not accuracies:
-        return ""
-    errors = [100 * (1 - accuracy) for accuracy in accuracies]
-    spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
-    return f"{statistics.fmean(errors):.2f}{spread}"
-
-
-def _needed(seeds: int | None) -> str:
-    if seeds is None:
-        return ""
-    return f"over {MAX_REPLICATES}" if seeds > MAX_REPLICATES else str(seeds)
-
-
-def _interval(comparison: PairedComparison) -> str:
-    return interval(100 * comparison.interval.low, 100 * comparison.interval.high)
-
-
-def _population(comparison: PairedComparison) -> str:
-    if comparison.population is None:
-        return ""
-    low, high = comparison.population
-    return interval(100 * low, 100 * high)
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -350,10 +328,15 @@ def _draw(path: Path, report: StudyReport) -> None:
         gains,
         title=report.study.title,
         baseline=_name_baseline(report),
-        ours=f"{setting.backbone} on {setting.data}, {len(setting.seeds)} seeds",
+        ours=f"{setting.backbone} on {setting.data}, {_number_of_replicates(report)}",
         theirs=paper.network,
     )
     save(draw_study(prepared), path)
+
+
+def _number_of_replicates(report: StudyReport) -> str:
+    numbers = sorted({len(each.replicates) for each in report.candidates})
+    return f"{'–'.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} replicates"
 
 
 def _name_baseline(report: StudyReport) -> str:

@@ -2,7 +2,7 @@
 
 A study is a folder with a ``study.yaml``. Its candidates are named placements of SE, which apply to
 any backbone that has the stages they name. Each scale gives the backbone, data and recipe with
-which the candidates are trained, and the number of seeds.
+which the candidates are trained, and the most replicates that the claims may take.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from se_search.analysis.sequential import LOOKS
 from se_search.config import StrictModel, read_yaml
 from se_search.errors import StudyFileError, suggest_nearest
 from se_search.recipe import Recipe, read_recipe, recipe_names
@@ -23,7 +24,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class StudyScale(StrictModel):
-    """The backbone, data, recipe and seeds with which a study is carried out."""
+    """The backbone, data, recipe and replicates with which a study is carried out."""
 
     backbone: str
     data: str = Field(
@@ -33,7 +34,13 @@ class StudyScale(StrictModel):
     epochs: int | None = Field(
         None, ge=1, description="length of each training; default: the recipe's"
     )
-    seeds: int = Field(ge=2, description="number of trainings of each candidate: seeds 0 to N-1")
+    replicates: int = Field(
+        LOOKS[-1],
+        ge=2,
+        le=LOOKS[-1],
+        description="the last look: the most replicates of each candidate, 0 to N-1; looks at 8, "
+        "12 and 16 come before it",
+    )
 
 
 class PaperFigures(StrictModel):

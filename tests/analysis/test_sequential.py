@@ -10,7 +10,7 @@ from se_search.analysis.claims import Claim
 from se_search.analysis.paired_tests import paired_t_p, sign_flip_p
 from se_search.analysis.replicates import Replicates
 from se_search.analysis.sequential import (
-    Plan,
+    LookPlan,
     conditional_power,
     read_looks,
     sequential_p,
@@ -19,7 +19,7 @@ from se_search.analysis.statistics import holm
 from se_search.analysis.verdicts import judge_all, judge_looks
 from se_search.errors import RunError
 
-PLAN = Plan()
+PLAN = LookPlan()
 BEATS = Claim("A", "beats", "B")
 EQUALS = Claim("A", "equals", "B", 0.2)
 SD = 0.004
@@ -40,22 +40,22 @@ def pair(differences):
     [(None, (8, 12, 16, 20)), (20, (8, 12, 16, 20)), (14, (8, 12, 14)), (8, (8,)), (6, (6,))],
 )
 def test_a_cap_is_the_last_look_and_later_ones_go(cap, looks):
-    assert Plan.until(cap).looks == looks
+    assert LookPlan.until(cap).looks == looks
 
 
 @pytest.mark.parametrize("looks", [(), (1,), (8, 8), (12, 8), (8, 24)])
 def test_looks_that_do_not_ascend_or_are_beyond_twenty_are_refused(looks):
     with pytest.raises(RunError, match=r"replicates"):
-        Plan(looks)
+        LookPlan(looks)
 
 
 def test_a_plan_reads_back_as_it_was_written():
-    assert Plan.from_json(Plan.until(14).to_json()) == Plan.until(14)
+    assert LookPlan.from_json(LookPlan.until(14).to_json()) == LookPlan.until(14)
 
 
 def test_a_plan_that_spends_otherwise_is_refused():
     with pytest.raises(RunError, match="O'Brien"):
-        Plan.from_json({**PLAN.to_json(), "spending": "O'Brien and Fleming"})
+        LookPlan.from_json({**PLAN.to_json(), "spending": "O'Brien and Fleming"})
 
 
 # --- readings -------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_claim_that_is_given_up_says_so():
 
 def test_a_single_look_is_judged_as_a_fixed_number_of_replicates():
     differences = np.random.default_rng(4).normal(0.003, SD, 7)
-    (looked,) = judge_looks([(BEATS, *pair(differences))], Plan((7,)))
+    (looked,) = judge_looks([(BEATS, *pair(differences))], LookPlan((7,)))
     (fixed,) = judge_all([(BEATS, *pair(differences))])
     assert (looked.p, looked.comparison, looked.sentence) == (
         fixed.p,

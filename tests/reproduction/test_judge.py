@@ -54,8 +54,8 @@ def test_the_baseline_is_not_compared_with_itself(tmp_path):
     assert [result.against_baseline is None for result in results] == [True, False, False]
 
 
-def test_claims_with_fewer_than_two_shared_seeds_are_not_judged(tmp_path):
-    report = judge_made_up(tmp_path, seeds=[0])
+def test_claims_with_fewer_than_two_shared_replicates_are_not_judged(tmp_path):
+    report = judge_made_up(tmp_path, replicates=[0])
     assert report.verdicts == ()
     assert report.unjudged == study_file().claims
     assert all(result.against_baseline is None for result in report.candidates)
@@ -76,7 +76,7 @@ def test_a_candidate_without_a_training_has_no_accuracies(tmp_path):
     candidates = candidates_of(study_file())
     trainings = [made_up_training(candidates["none"], seed) for seed in range(2)]
     result = judge_made_up(tmp_path, trainings=trainings).candidates[1]
-    assert (result.seeds, result.top1, result.validation) == ((), (), None)
+    assert (result.replicates, result.top1, result.validation) == ((), (), None)
 
 
 def test_missing_trainings_are_counted_once_for_candidates_that_are_one_network(tmp_path):

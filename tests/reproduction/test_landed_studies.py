@@ -2,15 +2,20 @@
 
 import json
 import shutil
+from collections import Counter
 
 import pytest
 from support.sessions import MadeUpSessions
 
+from se_search.analysis.replicates import paired_differences
+from se_search.analysis.verdicts import p_values_of
 from se_search.errors import RunError, StudyFileError
+from se_search.reproduction.judge import group_trainings, list_cases, measure_replicates
+from se_search.reproduction.looks import read_trainings
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
-from se_search.reproduction.reproduce import read_trainings, reproduce
-from se_search.reproduction.study_file import studies_folder
+from se_search.reproduction.reproduce import reproduce
+from se_search.reproduction.study_file import studies_folder, study_names
 from se_search.store.training_log import TrainingLog, read_log
 
 LOG = "resnet20_bottleneck-fashion_mnist-6305df1c1025.jsonl"
@@ -39,15 +44,29 @@ def test_they_are_judged_with_the_results_that_were_landed(store):
     assert (store / "gate" / "desk" / "results.md").read_bytes() == landed.read_bytes()
 
 
-def test_a_study_that_lacks_no_training_is_judged_without_training(store):
+def test_they_are_judged_without_training_as_a_fixed_number_of_replicates(store):
     (report,), _ = carry_out(store)
     assert report.num_missing == 0
+    assert report.setting.looks is None
+    assert {verdict.comparison.n for verdict in report.verdicts} == {9}
+    assert not (store / "gate" / "desk" / "plan.yaml").exists()
+
+
+def test_all_verdicts_are_those_that_were_published(tmp_path):
+    shutil.copy(studies_folder() / LOG, tmp_path / LOG)
+    words = Counter()
+    for name in study_names():
+        plan = make_plan(name, ReproduceOptions(names=(name,), store=tmp_path))
+        own = group_trainings(plan.candidates, read_trainings(plan).trainings)
+        for claim, a, b in list_cases(plan.claims, measure_replicates(own, plan.info.num_test)):
+            words[p_values_of(claim, paired_differences(a, b)).outcome(0.05)] += 1
+    assert words == {"supported": 8, "refuted": 7, "undecided": 21}
 
 
 def test_they_are_not_continued(store):
     before = (store / LOG).read_bytes()
-    with pytest.raises(RunError, match=r"6305df1c1025.jsonl holds .* an earlier protocol.*--no-tr"):
-        carry_out(store, seeds=12)
+    with pytest.raises(RunError, match=r"6305df1c1025.jsonl holds .*earlier protocol.*Without"):
+        carry_out(store, replicates=12)
     assert (store / LOG).read_bytes() == before
     assert not [path for path in store.glob("*.jsonl") if path.name != LOG]
 

@@ -41,7 +41,7 @@ def test_candidates_have_errors_in_per_cent_and_the_papers(report):
     mean = 100 - 100 * sum(report.candidates[1].top1) / 6
     assert float(row["top-1 error %"].split(" ± ")[0]) == pytest.approx(mean, abs=0.005)
     assert (row["paper: top-1 error %"], row["paper: top-5 error %"]) == ("9.00", "1.00")
-    assert row["seeds"] == "6"
+    assert row["replicates"] == "6"
 
 
 def test_a_figure_that_the_paper_lacks_is_left_empty(report):
@@ -71,12 +71,12 @@ def test_costs_are_written_only_where_the_study_asks_for_them(report, tmp_path):
 
 
 def test_the_page_counts_the_trainings_that_are_missing(tmp_path):
-    report = judge_made_up(tmp_path, seeds=range(2), wanted=range(6))
+    report = judge_made_up(tmp_path, replicates=range(2), wanted=range(6))
     assert "Still missing: 12 trainings." in to_markdown(report)
 
 
 def test_the_page_names_the_claims_that_are_not_judged(tmp_path):
-    page = to_markdown(judge_made_up(tmp_path, seeds=[0]))
+    page = to_markdown(judge_made_up(tmp_path, replicates=[0]))
     assert "all beats none: not judged" in page
     assert "No claim could be judged." in page
 

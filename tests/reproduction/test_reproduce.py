@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.sessions import MadeUpSessions
 
-from se_search.errors import StudyFileError, TooManyFailuresError
+from se_search.errors import RunError, StudyFileError, TooManyFailuresError
 from se_search.record import Evaluation
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
@@ -42,7 +42,7 @@ paper:
 claims: [all beats none, none beats all by 1, all equals none within 30 in top-5,
   all equals none within 30]
 scales:
-  desk: {backbone: resnet20_bottleneck, data: digits, recipe: r.yaml, seeds: 6}
+  desk: {backbone: resnet20_bottleneck, data: digits, recipe: r.yaml, replicates: 6}
 """
 
 
@@ -116,21 +116,99 @@ def test_studies_share_the_trainings_that_they_have_in_common(folder, trained, c
     assert len(list((folder / "store").glob("*.jsonl"))) == 1
 
 
-def test_all_candidates_are_trained_with_one_seed_before_the_next(folder, trained, carry_out):
-    carry_out("one", "two", seeds=3)
+def test_all_candidates_are_trained_in_one_replicate_before_the_next(folder, trained, carry_out):
+    carry_out("one", "two", replicates=3)
     assert [a.seed for a in trained] == [0] * 4 + [1] * 4 + [2] * 4
 
 
-def test_more_seeds_go_on_with_the_same_trainings(folder, trained, carry_out):
-    carry_out("one", seeds=2)
-    carry_out("one", seeds=4)
-    assert [a.seed for a in trained] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+def options_of_looks(folder, study, replicates=20):
+    """Return the text of a study with that many replicates at the last look."""
+    file = folder / study / "study.yaml"
+    return file.write_text(file.read_text().replace("replicates: 6", f"replicates: {replicates}"))
+
+
+def test_a_claim_that_is_decided_at_the_first_look_needs_no_further_training(
+    folder, trained, carry_out
+):
+    """A gain of 4 points with seeds that move a training by 1 is seen in 8 replicates."""
+    options_of_looks(folder, "one")
+    (report,), _ = carry_out("one")
+    assert len(trained) == 3 * 8
+    assert {verdict.ending for verdict in report.verdicts} == {"decided"}
+    assert (report.num_missing, report.num_saved) == (0, 3 * (20 - 8))
+    page = (report.folder / "results.md").read_text()
+    assert "Looking saved 36 trainings of the 60 of the whole plan." in page
+    assert "decided, look 1 of 4" in page
+
+
+def test_only_candidates_of_open_claims_are_trained_for_the_next_look(folder, carry_out, trained):
+    """Whether SE gains more than 2 points takes long to decide where it gains 4."""
+    options_of_looks(folder, "one")
+    file = folder / "one" / "study.yaml"
+    file.write_text(file.read_text().replace("all beats none,", "all beats none by 2,"))
+    file.write_text(file.read_text().replace("none beats all by 1", "first beats none"))
+    (report,), _ = carry_out("one")
+    (open_, *others) = report.verdicts
+    assert open_.comparison.n > 8
+    assert {verdict.comparison.n for verdict in others} == {8}
+    first = next(result for result in report.candidates if result.name == "first")
+    assert len(first.replicates) == 8
+    assert len(trained) == 8 + 2 * open_.comparison.n
+
+
+def test_the_plan_is_kept_before_the_first_training(folder, sessions):
+    found = []
+
+    def look(assignment):
+        found.append((folder / "store" / "one" / "desk" / "plan.yaml").read_text())
+        return evaluate(assignment)
+
+    options_of_looks(folder, "one")
+    reproduce(options(folder, "one"), lambda _: None, MadeUpSessions(look))
+    assert len(set(found)) == 1
+    assert "all beats none" in found[0]
+    assert "20" in found[0]
+    assert "num_before: 0" in found[0]
+
+
+def test_other_looks_or_claims_after_a_look_are_refused(folder, carry_out, trained):
+    options_of_looks(folder, "one")
+    carry_out("one")
+    num_trained = len(trained)
+    with pytest.raises(RunError, match="replicates 12 is not the plan that was stated"):
+        carry_out("one", replicates=12)
+    file = folder / "one" / "study.yaml"
+    file.write_text(file.read_text().replace("none beats all by 1", "none beats all by 2"))
+    with pytest.raises(RunError, match="claims or candidates are others"):
+        carry_out("one")
+    assert len(trained) == num_trained
+
+
+def test_a_later_study_says_how_many_of_its_trainings_were_there_before(folder, carry_out):
+    carry_out("one")
+    (report,), _ = carry_out("two")
+    assert report.setting.num_before == 2 * 6
+    assert "stated when 12 trainings of these" in (report.folder / "results.md").read_text()
+
+
+def test_too_few_replicates_to_decide_anything_are_warned_of(folder, sessions):
+    notes = []
+    reproduce(options(folder, "one", replicates=3), notes.append, sessions)
+    assert any("3 replicates can't decide any claim; 6 are the fewest" in note for note in notes)
+
+
+def test_studies_together_say_what_looking_saved(folder, carry_out):
+    for name in ("one", "two"):
+        options_of_looks(folder, name)
+    carry_out("one", "two")
+    page = (folder / "store" / "desk.md").read_text()
+    assert "Looking saved 48 of 80 trainings of the whole plan." in page
 
 
 def test_another_recipe_has_trainings_of_its_own(folder, trained, carry_out):
-    carry_out("one", seeds=2)
+    carry_out("one", replicates=2)
     (folder / "one" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
-    carry_out("one", seeds=2)
+    carry_out("one", replicates=2)
     assert len(trained) == 2 * 3 * 2
 
 
@@ -144,13 +222,18 @@ def test_a_page_has_the_claims_of_all_studies_beside_the_paper(folder, trained, 
     assert page.count(line) == 1
 
 
-def test_results_can_be_made_again_without_training(folder, trained, carry_out):
-    carry_out("one", seeds=2)
-    num_trained = len(trained)
-    ((report,), _) = carry_out("one", train=False)
-    assert len(trained) == num_trained
-    assert report.num_missing == 3 * 4
-    assert "Still missing: 12 trainings." in (report.folder / "results.md").read_text()
+def test_results_can_be_made_again_without_training(folder, sessions):
+    def interrupt_seventh(assignment):
+        if len(stopping.trained) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(assignment)
+
+    stopping = MadeUpSessions(interrupt_seventh)
+    reproduce(options(folder, "one"), lambda _: None, stopping)
+    (report,), _ = reproduce(options(folder, "one", train=False), lambda _: None, sessions)
+    assert sessions.trained == []
+    assert report.num_missing == 3 * 6 - 7
+    assert "Still missing: 11 trainings." in (report.folder / "results.md").read_text()
 
 
 def test_without_any_training_there_is_nothing_to_report(carry_out):
@@ -206,7 +289,7 @@ def test_a_scale_that_is_not_there_is_refused_with_those_that_are():
 def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):
     outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     environment = outer | {"SE_SEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [COMMAND, "reproduce", "one", "--seeds", "2", "--store", "store"]
+    command = [COMMAND, "reproduce", "one", "--replicates", "2", "--store", "store"]
     outcome = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
     )

@@ -24,7 +24,7 @@ candidates: {none: all=none, all: all=standard:r16}
 paper: {source: none, network: none}
 claims: [all beats none]
 scales:
-  small: {backbone: resnet20_bottleneck, data: fashion_mnist, recipe: quick, seeds: 2}
+  small: {backbone: resnet20_bottleneck, data: fashion_mnist, recipe: quick, replicates: 2}
 """
 
 
@@ -62,7 +62,7 @@ def test_shipped_studies_can_be_carried_out_at_both_scales(
     assert len({candidate.key for candidate in candidates.values()}) == len(candidates)
     assert parse_claims(study, file)
     assert read_scale_recipe(chosen, file.parent).split.validation in (10_000, 50_000)
-    assert chosen.seeds >= 6 or scale == "paper"
+    assert chosen.replicates >= 6
 
 
 @pytest.mark.parametrize("name", study_names())
@@ -92,7 +92,8 @@ def test_the_paper_gives_the_same_errors_for_the_same_network_in_every_study(nam
         ("baseline: none", "baseline: nothing", "'nothing' is not one of the candidates none, all"),
         ("[all beats none]", "[all beats some]", "'some' is not one of none, all"),
         ("[all beats none]", "[all is better]", "all is better"),
-        ("seeds: 2", "seeds: 1", "seeds"),
+        ("replicates: 2", "replicates: 1", "replicates"),
+        ("replicates: 2", "replicates: 21", "replicates"),
         ("question:", "quest:", "unknown key 'quest'"),
     ],
 )

@@ -44,7 +44,7 @@ def study_file(**changes):
                     "backbone": "resnet20_bottleneck",
                     "data": "digits",
                     "recipe": "quick",
-                    "seeds": 6,
+                    "replicates": 6,
                 }
             },
             **changes,
@@ -81,12 +81,14 @@ def made_up_training(candidate, seed, gain=0.04, environment=0, top5=0.99):
     )
 
 
-def judge_made_up(folder, seeds=range(6), file=None, trainings=None, name="one", wanted=None):
-    """Judge a study on a made-up training of each candidate and seed, or on those given."""
+def judge_made_up(
+    folder, replicates=range(6), file=None, trainings=None, name="one", wanted=None, looks=None
+):
+    """Judge a study on made-up trainings of each candidate in each replicate, or on those given."""
     file = file or study_file()
     candidates = candidates_of(file)
     if trainings is None:
-        trainings = [made_up_training(c, seed) for c in candidates.values() for seed in seeds]
+        trainings = [made_up_training(c, seed) for c in candidates.values() for seed in replicates]
     setting = Setting(
         name=name,
         scale="desk",
@@ -94,7 +96,8 @@ def judge_made_up(folder, seeds=range(6), file=None, trainings=None, name="one",
         data="digits",
         epochs=1,
         recipe_hash="abc",
-        seeds=tuple(wanted or seeds),
+        looks=looks,
+        replicates=tuple(wanted or replicates),
         num_images=(1_000, 100, NUM_TEST),
     )
     claims = [Claim.parse(text) for text in file.claims]

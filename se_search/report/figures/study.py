@@ -39,7 +39,7 @@ def prepare_study(
         gains: from top to bottom.
         title: stands above.
         baseline: the candidate that the others are compared with.
-        ours: the network, data and number of seeds of the study.
+        ours: the network, data and numbers of replicates of the study.
         theirs: the network and data of the paper.
     """
     series = [Series(f"{ours}, 95 % intervals", "o", VERMILION)]
