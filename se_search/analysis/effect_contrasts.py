@@ -198,9 +198,9 @@ def ask_positions(ground: Ground) -> list[Question]:
     named = {name for slot in ground.slots for name in slot.names["position"] if name}
     pairs = list(combinations(sorted(named), 2))
     for one, other in pairs:
-        left, right = (_move(ground, position) for position in (one, other))
+        left = _move(ground, ground.pool[ground.carry_se(ground.pool).any(axis=1)], one)
+        right = _move(ground, left, other)
         both = (left >= 0).all(axis=1) & (right >= 0).all(axis=1)
-        both &= ground.carry_se(ground.pool).any(axis=1)
         left, right = left[both], right[both]
         allowed = np.flatnonzero(ground.keep(left) & ground.keep(right))[: _share(2, len(pairs))]
         compared = [(left[allowed], right[allowed])] if len(allowed) else []
@@ -327,18 +327,18 @@ def _match_levels(ground: Ground, one: int, other: int) -> list[tuple[int, int]]
     return found
 
 
-def _move(ground: Ground, position: str) -> Codes:
-    """Return the pool with all SE in one position, at equal cost; -1: there is no such level."""
-    moved = ground.pool.copy()
+def _move(ground: Ground, codes: Codes, position: str) -> Codes:
+    """Return candidates with all SE in one position, at equal cost; -1: there is no such level."""
+    moved = codes.copy()
     for number, slot in enumerate(ground.slots):
-        target = np.full(len(ground.params[number]), -1, np.int16)
+        target = np.full(len(ground.params[number]) + 1, -1, np.int16)  # the last: of no such level
         if slot.empty is not None:
             target[slot.empty] = slot.empty
         for code in slot.carrying.tolist():
             variant = slot.names["variant"][code]
             nearest = _find_nearest(ground, number, ground.params[number][code], position, variant)
             target[code] = -1 if nearest is None else nearest
-        moved[:, number] = target[ground.pool[:, number]]
+        moved[:, number] = target[codes[:, number]]
     return moved
 
 
