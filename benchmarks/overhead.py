@@ -28,6 +28,7 @@ from se_search.run_config import DIRECTIONS
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, Progress, run_search
 from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation, count_replicates
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
 from se_search.store.trials import TrialStore
@@ -50,6 +51,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
     """Return the median seconds that a trial takes beyond its training, after 200 trials."""
     data = prepare_data("fashion_mnist", None, None, RECIPE)
     space = BoundSpace(read_space("stages_ratio"), BACKBONE)
+    plain = Candidate.plain(BACKBONE)
     store = TrialStore(folder / f"{sampler}.db", OBJECTIVES, [DIRECTIONS[o] for o in OBJECTIVES])
     ends: list[tuple[float, TrialRecord]] = []
 
@@ -62,12 +64,16 @@ def measure_overhead(folder: Path, sampler: str) -> float:
             space=space,
             store=store,
             sampler=SAMPLERS[sampler](
-                Setup(space, WholeSpace(space), 0, count_cost, OBJECTIVES, RECIPE.epochs)
+                Setup(
+                    *(space, WholeSpace(space), 0, count_cost, OBJECTIVES, RECIPE.epochs),
+                    control=plain,
+                )
             ),
             executor=executor,
             count_cost=count_cost,
             objectives=OBJECTIVES,
-            budget=Budget(num_trials, epochs=1, first_seed=0, max_failures=1),
+            budget=Budget(num_trials, epochs=1, max_failures=1),
+            rotation=Rotation(count_replicates(num_trials), 0, plain),
             observe=note,
         )
 

@@ -4,8 +4,8 @@
 
 For each trial of a run that was searched with ``pareto``, the sampler is shown the trials as they
 stood when that trial was asked for, and its proposal is compared with the candidate that was
-trained. Trials that were promoted, or proposed again after a failure, are not the sampler's and are
-skipped. A change to the accuracy model that is meant to change nothing passes.
+trained. Controls, promoted trials and those proposed again after a failure are not the sampler's
+and are skipped. A change to the accuracy model that is meant to change nothing passes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from optuna.trial import FrozenTrial, TrialState
 from se_search.candidate import Candidate
 from se_search.cost import count_cost, find_allowed
 from se_search.search.pareto_sampler import ParetoSampler
-from se_search.search.registry import Setup
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.space.everywhere import nearest_everywhere
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.trials import OPTUNA_STUDY
@@ -63,7 +64,7 @@ def replay(
     """
     rows = []
     for trial in trials:
-        if trial.user_attrs.get("promoted") or trial.datetime_start is None:
+        if trial.user_attrs["role"] in ("control", "promotion") or trial.datetime_start is None:
             continue
         past: Any = as_of(trials[: trial.number], trial.datetime_start)
         proposal = str(sampler.propose(past, trial))
@@ -75,17 +76,17 @@ def make_sampler(folder: RunFolder) -> ParetoSampler[Candidate]:
     """Return the sampler of a run that was searched with ``pareto``."""
     identity = folder.read_config()["identity"]
     space = read_space(folder)
+    allowed = find_allowed(space)
+    everywhere = nearest_everywhere(space)
     setup = Setup(
-        space,
-        find_allowed(space),
-        identity["seed"],
-        count_cost,
-        tuple(identity["objectives"]),
-        identity["epochs"],
+        *(space, allowed, identity["seed"], count_cost),
+        *(tuple(identity["objectives"]), identity["epochs"]),
+        control=Candidate.plain(space.backbone),
+        first=(everywhere,) if everywhere in allowed else (),
     )
-    return ParetoSampler(
-        space, setup.allowed, setup.seed, setup.price, setup.epochs, replicates=True
-    )
+    sampler = SAMPLERS["pareto"](setup)
+    assert isinstance(sampler, ParetoSampler)
+    return sampler
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
 ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: fewer epochs than a full one
+Role = Literal["control", "start", "proposal", "promotion"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,26 +19,26 @@ class Rung:
 
     Attributes:
         epochs: epochs of each training.
-        seeds: number of trainings, each with its own seed.
+        replicates: number of trainings, each in another replicate.
     """
 
     epochs: int
-    seeds: int
+    replicates: int
 
     @classmethod
     def parse(cls, text: str) -> Rung:
-        """Read a rung from ``EPOCHSxSEEDS``: ``4x3`` is 4 epochs and 3 seeds.
+        """Read a rung from ``EPOCHSxREPLICATES``: ``4x3`` is 4 epochs in each of 3 replicates.
 
         Raises:
             ValueError: the text has another form.
         """
         match = re.fullmatch(r"\s*([1-9]\d*)x([1-9]\d*)\s*", text)
         if match is None:
-            raise ValueError(f"{text!r} is not EPOCHSxSEEDS")
+            raise ValueError(f"{text!r} is not EPOCHSxREPLICATES")
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
-        return f"{self.epochs}x{self.seeds}"
+        return f"{self.epochs}x{self.replicates}"
 
 
 class Configuration(Protocol):
@@ -130,8 +131,9 @@ class TrialRecord:
         added_macs: multiply-adds of the SE blocks.
         seconds: wall time of the training and its validations.
         reason: why the trial failed.
-        promoted: whether the candidate was promoted to this training by the rungs; otherwise the
-            sampler proposed it.
+        role: why the trial was made. control: it is the plain network's in its replicate; start:
+            the sampler's start design has it; proposal: the sampler chose it by what it had seen;
+            promotion: the candidate climbed to the training's rung.
         split_seed: seed of the permutation that drew the images which train and which validate.
         split_hash: twelve hexadecimal digits of these images, equal for equal splits.
     """
@@ -152,7 +154,7 @@ class TrialRecord:
     added_macs: int
     seconds: float | None
     reason: str | None
-    promoted: bool = False
+    role: Role = "proposal"
     split_seed: int | None = None
     split_hash: str | None = None
 

@@ -146,13 +146,13 @@ def _group(records: Iterable[TrialRecord]) -> list[_Trained]:
 def _judge(
     rung: Rung, trained: Sequence[_Trained], full_epochs: int, wrong: tuple[WrongSign, ...]
 ) -> RungFinding:
-    finished = [t for t in trained if len(t.accuracies.get(rung.epochs, [])) >= rung.seeds]
+    finished = [t for t in trained if len(t.accuracies.get(rung.epochs, [])) >= rung.replicates]
     lower, upper = [], []
     for candidate in finished:
-        own = candidate.accuracies[rung.epochs][: rung.seeds]
+        own = candidate.accuracies[rung.epochs][: rung.replicates]
         full = candidate.accuracies.get(full_epochs, [])
         # What the rung shares with the full trainings would agree with itself.
-        beyond = full[rung.seeds :] if rung.epochs == full_epochs else full
+        beyond = full[rung.replicates :] if rung.epochs == full_epochs else full
         if beyond:
             lower.append(own)
             upper.append(beyond)

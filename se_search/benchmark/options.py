@@ -60,8 +60,16 @@ class BenchmarkOptions:
         int, typer.Option(help="one row in ETA is promoted to the next rung"), AtLeast(2)
     ] = 3
     runs: Annotated[int, typer.Option(help="of each sampler on each table"), AtLeast(1)] = 10
-    replicate: Annotated[
-        bool, typer.Option(help="whether pareto may train a row again, with another seed")
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            help="columns of a table among which trainings take turns; default: one for each 12 "
+            "trials, but 2 to 8, and at most all"
+        ),
+        AtLeast(1),
+    ] = None
+    repeat_candidates: Annotated[
+        bool, typer.Option(help="whether pareto may train a row again, in another replicate")
     ] = True
     workers: Annotated[
         int, typer.Option(help="trainings at a time, as if that many ran"), AtLeast(1)

@@ -32,6 +32,7 @@ from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
 from se_search.search.promotion import Promotion
 from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation, count_replicates
 from se_search.search.samplers import CandidateSampler
 from se_search.seeds import derive_seed
 from se_search.store.trials import TrialStore
@@ -50,13 +51,15 @@ class Job:
         table: file of the table.
         sampler: name of the sampler.
         run: number of the replay among those of one sampler on one table.
-        seed: of the sampler, and of which trainings of a row come first.
+        seed: of the sampler, and of which of the table's columns come first.
         trials: budget in full trainings; shorter ones are paid by their share of the epochs.
         workers: number of trainings at a time.
         promotion: the rungs as text, or ``off``.
         epochs: length of a full training.
         eta: one row in ``eta`` is promoted to the next rung.
-        replicates: whether ``pareto`` may train a row again, with another seed.
+        repeat_candidates: whether ``pareto`` may train a row again, in another replicate.
+        replicates: how many replicates take turns, at most those of the table; None: as many as a
+            search of so many trials has.
     """
 
     table: Path
@@ -69,7 +72,8 @@ class Job:
     rungs: tuple[Rung, ...] = ()
     epochs: int = 1
     eta: int = 3
-    replicates: bool = True
+    repeat_candidates: bool = True
+    replicates: int | None = None
 
 
 def benchmark_samplers(options: BenchmarkOptions, console: Console) -> Benchmark:
@@ -109,7 +113,8 @@ def list_jobs(options: BenchmarkOptions) -> list[Job]:
     return [
         Job(
             *(table, sampler, run, seed, options.trials, options.workers),
-            *(promotion, rungs, options.epochs or 1, options.eta, options.replicate),
+            *(promotion, rungs, options.epochs or 1, options.eta),
+            *(options.repeat_candidates, options.replicates),
         )
         for run in range(options.runs)
         for seed in [derive_seed(options.seed, "benchmark", run) % 2**32]
@@ -122,9 +127,10 @@ def list_jobs(options: BenchmarkOptions) -> list[Job]:
 def replay(job: Job) -> Replay:
     """Search a table; return the trainings of the search and the sampler's own seconds."""
     space = _read_once(job.table)
-    trainings = TableTrainings(space, first_seed=0, seed=job.seed)
+    trainings = TableTrainings(space, job.seed)
+    wanted = job.replicates or count_replicates(job.trials)
     meter = _Meter(trainings, job.trials * job.epochs)
-    sampler = make_sampler(job.sampler, space, job.seed, job.epochs, job.replicates)
+    sampler = make_sampler(job, space, trainings)
     seconds = _time_sampler(sampler)
     # The number of trials that the epochs pay for if every training is of the shortest kind.
     num_trials = meter.limit // min((rung.epochs for rung in job.rungs), default=job.epochs)
@@ -140,8 +146,11 @@ def replay(job: Job) -> Replay:
                 executor=SerialExecutor(meter, job.workers),
                 count_cost=space.count_cost,
                 objectives=OBJECTIVES,
-                budget=Budget(
-                    num_trials, job.epochs, first_seed=0, max_failures=1, rungs=job.rungs
+                budget=Budget(num_trials, job.epochs, max_failures=1, rungs=job.rungs),
+                rotation=Rotation(
+                    min(wanted, trainings.num_replicates),
+                    first_seed=0,
+                    offered=trainings.list_replicates,
                 ),
                 promotion=Promotion(job.eta),
                 stop=meter.is_spent,
@@ -160,7 +169,6 @@ def replay(job: Job) -> Replay:
         seeds=np.array([record.seed for record in paid], np.int64),
         accuracies=np.array([record.accuracy for record in paid], np.float64),
         seconds=np.array([seconds[record.number] for record in paid]),
-        num_repeats=trainings.num_repeats,
         epochs=epochs[: len(paid)],
         full_epochs=job.epochs,
         budget=job.trials,
@@ -186,11 +194,15 @@ class _Meter:
 
 
 def make_sampler(
-    name: str, space: TableSpace, seed: int, epochs: int = 1, replicates: bool = True
+    job: Job, space: TableSpace, trainings: TableTrainings
 ) -> CandidateSampler[TableRow]:
-    """Return a sampler that proposes rows of a table, and no combination that the table lacks."""
-    return SAMPLERS[name](
-        Setup(space, WholeSpace(space), seed, space.count_cost, OBJECTIVES, epochs, replicates)
+    """Return a sampler that proposes rows of a table, each as often as the table has it trained."""
+    return SAMPLERS[job.sampler](
+        Setup(
+            *(space, WholeSpace(space), job.seed, space.count_cost, OBJECTIVES, job.epochs),
+            repeat_candidates=job.repeat_candidates,
+            most_replicates=trainings.count_replicates,
+        )
     )
 
 

@@ -140,13 +140,13 @@ def write_benchmark(folder: Path, benchmark: Benchmark) -> list[Path]:
             *(replay.table, replay.sampler, replay.promotion, replay.run, replay.seed),
             benchmark.epochs and benchmark.epochs * found.trials,
             *(getattr(found, name) for name in SCORE_FIELDS),
-            *(replay.num_duplicates, replay.num_repeats),
+            replay.num_duplicates,
             *(float(np.median(replay.seconds)), float(np.mean(replay.seconds))),
         ]
         for replay, found in benchmark.scores
     ]
     names = ["table", "sampler", "promotion", "run", "seed", "epochs", *SCORE_FIELDS]
-    names += ["num_duplicates", "num_repeats", "median_seconds", "mean_seconds"]
+    names += ["num_duplicates", "median_seconds", "mean_seconds"]
     panels = {
         title: {arm: benchmark.curve(arm, tables) for arm in benchmark.arms}
         for title, tables in benchmark.scopes.items()
@@ -189,7 +189,6 @@ def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -
             Column(f"at {last} trials"),
             Column("rows", rank=3),
             Column("duplicates", rank=4),
-            Column("beyond seeds", rank=5),
             Column("ms a proposal", rank=2),
         ],
         title=f"{title}: hypervolume, mean of {count(_num_runs(benchmark), 'run')}; "
@@ -204,7 +203,6 @@ def hypervolume_table(benchmark: Benchmark, title: str, tables: Sequence[str]) -
             *(_interval(curve, trials) for trials in benchmark.checkpoints),
             f"{np.mean([len(np.unique(replay.rows)) for replay in replays]):.1f}",
             str(sum(replay.num_duplicates for replay in replays)),
-            f"{np.mean([replay.num_repeats for replay in replays]):.1f}",
             f"{1e3 * np.median(seconds):.1f} / {1e3 * np.mean(seconds):.1f}",
         )
     return table

@@ -31,10 +31,9 @@ class Replay:
         run: its number; runs with equal numbers have equal seeds, whatever the sampler.
         seed: of the search.
         rows: ``(trials,)``, the row of the table that each trial trained.
-        seeds: ``(trials,)``, the seed of each training.
+        seeds: ``(trials,)``, the replicate of each training.
         accuracies: ``(trials,)`` shares, as the search saw them.
         seconds: ``(trials,)`` wall time of the sampler itself.
-        num_repeats: number of trainings for which the table had no further seed.
         epochs: ``(trials,)``, the length of each training.
         full_epochs: length of a full training.
         budget: epochs that the search could spend, in full trainings.
@@ -49,7 +48,6 @@ class Replay:
     seeds: NDArray[np.int64]
     accuracies: NDArray[np.float64]
     seconds: NDArray[np.float64]
-    num_repeats: int
     epochs: NDArray[np.int64]
     full_epochs: int
     budget: int
@@ -62,7 +60,7 @@ class Replay:
 
     @property
     def num_duplicates(self) -> int:
-        """The number of trials whose row, seed and epochs an earlier trial had."""
+        """The number of trials whose row, replicate and epochs an earlier trial had."""
         trained = np.column_stack([self.rows, self.seeds, self.epochs])
         return len(self.rows) - len(np.unique(trained, axis=0))
 

@@ -205,37 +205,40 @@ class TableSpace:
 class TableTrainings:
     """Looks up the trainings of a table's rows, in place of training them.
 
-    Each seed of a search stands for one column of the table. The order of a row's columns is drawn
-    for each row and ``seed``, so that searches with other seeds see other trainings first. When
-    all of a row's trainings have been given, further seeds draw one of them again.
+    The columns of a table are its replicates: all rows' trainings of one column share a seed. The
+    replicates of a search are the columns in an order that is drawn, so that searches with other
+    seeds see other columns first.
 
     Args:
         space: the table.
-        first_seed: seed of a row's first training.
-        seed: of the draws.
-
-    Attributes:
-        num_repeats: number of trainings that had been given before, as the row has no more.
+        seed: of the draw.
     """
 
-    def __init__(self, space: TableSpace, first_seed: int, seed: int) -> None:
+    def __init__(self, space: TableSpace, seed: int) -> None:
         self.space = space
-        self.first_seed = first_seed
-        self.seed = seed
-        self.num_repeats = 0
+        rng = np.random.default_rng(derive_seed(seed, "table"))
+        self.columns = rng.permutation(space.accuracies.shape[1])
+        self._has = ~np.isnan(space.accuracies[:, self.columns])
+
+    @property
+    def num_replicates(self) -> int:
+        """How many replicates the table has."""
+        return len(self.columns)
+
+    def list_replicates(self, row: TableRow) -> list[int]:
+        """Return the replicates of which the table has a training of the row."""
+        found: list[int] = np.flatnonzero(self._has[self.space.index_of(row)]).tolist()
+        return found
+
+    def count_replicates(self, row: TableRow) -> int:
+        """Return of how many replicates the table has a training of the row."""
+        return int(self._has[self.space.index_of(row)].sum())
 
     def __call__(self, assignment: Assignment[TableRow]) -> Evaluation:
         """Return a training of the row; a full one where the table has none of these epochs."""
         index = self.space.index_of(assignment.candidate)
         table = self.space.shorter.get(assignment.epochs, self.space.accuracies)
-        order = self.order(index)
-        position = assignment.seed - self.first_seed
-        if position < len(order):
-            column = order[position]
-        else:
-            self.num_repeats += 1
-            column = self._rng(index, position).choice(order)
-        accuracy = float(table[index, column])
+        accuracy = float(table[index, self.columns[assignment.seed]])
         return Evaluation(
             accuracy=accuracy,
             loss=0.0,  # a table has no losses
@@ -243,14 +246,6 @@ class TableTrainings:
             correct=b"",
             seconds=0.0,
         )
-
-    def order(self, index: int) -> NDArray[np.intp]:
-        """Return the columns of a row's trainings, in the order in which seeds are given them."""
-        columns = np.flatnonzero(~np.isnan(self.space.accuracies[index]))
-        return self._rng(index).permutation(columns)
-
-    def _rng(self, *names: int) -> np.random.Generator:
-        return np.random.default_rng(derive_seed(self.seed, "table", *names))
 
 
 def _sort_levels(values: set[Choice]) -> tuple[Choice, ...]:

@@ -88,34 +88,41 @@ class SearchOptions:
     promotion: Annotated[
         str,
         typer.Option(
-            help="rungs of epochs x seeds that the best climb, as 1x1,2x1,4x1; off, or auto"
+            help="rungs of epochs x replicates that the best climb, as 1x1,2x1,4x1; off, or auto"
         ),
     ] = "off"
     eta: Annotated[
         int, typer.Option(help="one candidate in ETA is promoted to the next rung"), AtLeast(2)
     ] = 3
-    replicate: Annotated[
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            help="replicates among which trials take turns, each beginning with the plain "
+            "network; default: one for each 12 trials, but 2 to 8"
+        ),
+        AtLeast(1),
+    ] = None
+    repeat_candidates: Annotated[
         bool,
         typer.Option(
-            help="whether pareto trains candidates that it is undecided about with further seeds"
+            help="whether pareto trains candidates that it is undecided about in further "
+            "replicates, and grid all of them"
         ),
     ] = True
     stop_when_settled: Annotated[
         bool,
         typer.Option(
             "--stop-when-settled",
-            help="end when no further training is expected to raise the front by TOLERANCE",
+            help="end when no candidate can be better than the recommended one by TOLERANCE",
         ),
     ] = False
     tolerance: Annotated[
         float,
-        typer.Option(
-            help="points of accuracy, averaged over the front's costs, for --stop-when-settled"
-        ),
+        typer.Option(help="points of accuracy that do not matter: less counts as settled"),
         Positive(),
-    ] = 0.01
+    ] = 0.2
     seed: Annotated[
-        int, typer.Option(help="of the sampler, and of each candidate's first training"), AtLeast(0)
+        int, typer.Option(help="of the sampler and of the first replicate"), AtLeast(0)
     ] = 0
     workers: Workers = None
     threads: Threads = 1
@@ -138,9 +145,23 @@ class SearchOptions:
     name: Annotated[str | None, typer.Option(help="name of the run; default: the space's")] = None
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs")
 
+    @property
+    def num_replicates(self) -> int:
+        """How many replicates take turns."""
+        from se_search.search.rotation import count_replicates
+
+        if self.sampler == "grid":
+            return 1
+        return self.replicates or count_replicates(self.trials)
+
     def __post_init__(self) -> None:
-        """Check each number, and that somebody trains a frozen backbone."""
+        """Check each number, and that no two options contradict each other."""
         check_options(self)
+        if self.replicates is not None and self.sampler == "grid":
+            raise RunError(
+                f"sampler grid trains every candidate in one replicate before the next, so "
+                f"replicates {self.replicates} can't take turns; trials says how far it gets"
+            )
         if self.freeze_backbone and self.weights is None:
             raise RunError("a frozen backbone needs --weights: nobody would train it")
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.commands.options import SearchOptions
 from se_search.commands.settings import (
     absolute,
     code_folder,
+    describe_replicates,
     describe_settings,
     find_code,
     record_settings,
@@ -24,7 +26,7 @@ from se_search.execution.session import OpenSession, Session, SessionRequest, op
 from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe, read_recipe, recipe_names
-from se_search.record import Evaluation, Rung
+from se_search.record import Evaluation, Rung, TrialRecord
 from se_search.report.display import Display
 from se_search.report.run_report import Findings, write_report
 from se_search.report.spaces import describe_amount, describe_size
@@ -32,14 +34,18 @@ from se_search.run_config import RunConfig, parse_objectives
 from se_search.search.loop import Budget, Ending, refuse_all_failed, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation, list_replicates_without_control
 from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.designs import Designs, list_designs
+from se_search.space.everywhere import nearest_everywhere
 from se_search.space.schema import SearchSpace, read_space, space_names
 from se_search.store.files import write_bytes
+from se_search.store.front_cache import read_question
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
+from se_search.surrogate.fit_front import fit_front
 from se_search.training.array_cache import default_cache_dir
 from se_search.training.datasets import absolute_name, describe_data
 from se_search.training.image_listing import LAYOUT, printable
@@ -104,9 +110,10 @@ def search(
             f"{run.data['validation']:,} validate, of which a constant answer has "
             f"{100 * run.data['chance']:.2f} % right"
         )
-        if len(rungs) > 1 or rungs[0].seeds > 1:
+        display.note(describe_replicates(options, run.recipe.split.draw))
+        if len(rungs) > 1 or rungs[0].replicates > 1:
             names = ", ".join(map(str, rungs))
-            display.note(f"Rungs of epochs x seeds: {names}; 1 in {options.eta} is promoted")
+            display.note(f"Rungs of epochs x replicates: {names}; 1 in {options.eta} is promoted")
         session = open_session(
             make_request(run, options, folder, list_designs(bound)), display.note
         )
@@ -268,6 +275,7 @@ def make_config(
             "data": absolute_name(options.data),
             **settings,
             "trials": options.trials,
+            "tolerance": options.tolerance,
             "workers": len(session.devices),
             "threads": options.threads,
             "accelerator": session.devices[0].accelerator,
@@ -299,18 +307,21 @@ def _search(
     def keep(number: int, evaluation: Evaluation) -> None:
         write_bytes(folder.correct_file(number), evaluation.correct)
 
+    control = Candidate.plain(run.backbone)
+    everywhere = nearest_everywhere(allowed.space)
     sampler = SAMPLERS[options.sampler](
         Setup(
-            allowed.space,
-            allowed,
-            run.seed,
-            count_cost,
-            run.objectives,
-            run.epochs,
-            options.replicate,
+            *(allowed.space, allowed, run.seed, count_cost, run.objectives, run.epochs),
+            repeat_candidates=options.repeat_candidates,
+            control=control,
+            first=(everywhere,) if everywhere in allowed else (),
         )
     )
-    gain = None
+    question = read_question(folder)
+
+    def is_settled(records: Sequence[TrialRecord]) -> bool:
+        return fit_front(records, allowed.space, question).settled.is_settled
+
     store = TrialStore(folder.database, run.objectives, run.directions)
     try:
         with store.explaining_errors(), StopSignals(display.note) as stop:
@@ -321,21 +332,27 @@ def _search(
                 executor=session.executor(),
                 count_cost=count_cost,
                 objectives=run.objectives,
-                budget=Budget(options.trials, run.epochs, run.seed, options.max_failures, rungs),
+                budget=Budget(options.trials, run.epochs, options.max_failures, rungs),
+                rotation=Rotation(options.num_replicates, run.seed, control),
                 promotion=Promotion(options.eta),
-                tolerance=options.tolerance / 100 if options.stop_when_settled else None,
+                is_settled=is_settled if options.stop_when_settled else None,
                 stop=stop,
                 observe=display.update,
                 keep=keep,
             )
-        gain = sampler.expected_gain(store.optuna_study)
         if ending != Ending.STOPPED:
             refuse_all_failed(store.records)
     finally:
         store.close()
         display.close()
         findings = write_report(folder)
-    display.finish(folder, replace(findings, gain=gain, tolerance=options.tolerance / 100))
+    display.finish(folder, findings)
+    without = list_replicates_without_control(store.records)
+    if without:
+        display.note(
+            f"The plain network has no training in the replicates of seed "
+            f"{', '.join(map(str, without))}: it failed there. Gains in them rest on the others."
+        )
     if ending == Ending.EXHAUSTED:
         display.note(
             f"All {describe_amount(allowed.amount)} candidates within the limits have been trained "

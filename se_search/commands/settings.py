@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from se_search.commands.options import SearchOptions
 from se_search.models.own_source import look_in, read_own_source
@@ -43,12 +43,40 @@ def find_code(config: Mapping[str, Any], *, allow_code: bool, first: bool) -> No
 def describe_settings(options: SearchOptions, rungs: tuple[Rung, ...]) -> dict[str, Any]:
     """Return how candidates are chosen: what the options say, as far as it matters."""
     climbs = options.promotion != "off"
+    repeats = options.repeat_candidates if options.sampler in ("pareto", "grid") else None
     return {
         "sampler": options.sampler,
         "promotion": ",".join(map(str, rungs)) if climbs else "off",
         "eta": options.eta if climbs else None,
-        "replicate": options.replicate if options.sampler == "pareto" else None,
+        "replicates": None if options.sampler == "grid" else options.num_replicates,
+        "repeat_candidates": repeats,
     }
+
+
+def describe_replicates(options: SearchOptions, draw: Literal["replicate", "fixed"]) -> str:
+    """Say how the trials of a search are spread over replicates, and what these draw.
+
+    Args:
+        options: of the search.
+        draw: whether each replicate draws its images; see the recipe's ``split``.
+    """
+    images = "which images train and validate, " if draw == "replicate" else ""
+    drawn = f"draws {images}initial weights, the order of the images and their augmentation"
+    if options.sampler == "grid":
+        return (
+            "Every candidate is trained in one replicate before the next one begins. Each "
+            f"{drawn} and begins with the plain network."
+        )
+    number = options.num_replicates
+    if number == 1:
+        return (
+            f"All trials are of one replicate, which {drawn}. What another one does can't be "
+            "known: --replicates 3 or more tell"
+        )
+    return (
+        f"Trials take turns among {number} replicates. Each {drawn} and begins with the plain "
+        "network."
+    )
 
 
 def record_settings(

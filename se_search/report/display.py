@@ -30,6 +30,7 @@ BAR_WIDTH = 24  # columns of the terminal, as all that follow
 TIMES_WIDTH = 28  # of the time that has passed, the time left and the gaps
 WITH_BAR = 110  # a narrower terminal shows no bar: its facts tell more
 ENDED = (*ENDED_WELL, "FAIL")
+ROLES = {"control": "control", "promotion": "promoted"}  # that are told of a trial
 
 
 class Display(Protocol):
@@ -86,7 +87,6 @@ class JsonDisplay(QuietDisplay):
                 "event": "end",
                 "run": str(folder.path),
                 **front_fields(findings.credible),
-                "expected_gain": findings.gain,
                 **rungs,
             }
         )
@@ -234,20 +234,9 @@ def print_findings(console: Console, findings: Findings) -> None:
     if findings.rungs:
         console.print(rungs_table(findings.rungs))
         print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
-    if findings.gain is not None and findings.credible.is_modelled:
-        print_text(console, _describe_gain(findings.gain, findings.tolerance))
     if findings.rounds:
         print_result(console, findings.rounds, findings.num_trials)
     print_files(console, findings.files, findings.unwritten)
-
-
-def _describe_gain(gain: float, tolerance: float) -> str:
-    """Say what a further training is worth."""
-    settled = "The front has settled: knowing" if gain < tolerance else "Knowing"
-    return (
-        f"{settled} the most promising candidate exactly would raise the front by "
-        f"{100 * gain:.3f} points of accuracy in the mean over its costs, as the model expects."
-    )
 
 
 def _describe(record: TrialRecord) -> str:
@@ -255,8 +244,8 @@ def _describe(record: TrialRecord) -> str:
     facts = [f"seed {record.seed}"]
     if record.state == "PRUNED":
         facts.append("1 epoch" if record.epochs == 1 else f"{record.epochs} epochs")
-    if record.promoted:
-        facts.append("promoted")
+    if record.role in ROLES:
+        facts.append(ROLES[record.role])
     head = f"trial {record.number}: {record.placement} ({', '.join(facts)})"
     if record.accuracy is None or record.seconds is None:
         return f"{head} failed: {record.reason}"

@@ -34,7 +34,7 @@ CANDIDATE_FIELDS = (*FRONT_FIELDS, "on_front")
 
 VERDICTS = {True: "earns its place", False: "has not earned its place", None: "too few to judge"}
 RUNG_FIELDS = (
-    *("epochs", "seeds", "candidates", "compared", "tau", "tau_low", "tau_high", "ceiling"),
+    *("epochs", "replicates", "candidates", "compared", "tau", "tau_low", "tau_high", "ceiling"),
     *("tau_star", "earns_its_place", "wrong_signs"),
 )
 
@@ -50,10 +50,6 @@ class Findings:
         full_epochs: the epochs of a full training.
         files: the files that have been written.
         unwritten: the files that could not be, as in a folder that is read-only.
-        gain: by how much the front is expected to rise if the accuracy of the most promising
-            candidate became known: accuracy (0..1), averaged over the logarithm of the cost. None
-            if the sampler does not estimate it.
-        tolerance: the gain below which the front counts as settled.
         rounds: the confirmations of the run, the oldest first.
         num_trials: how many trials the run has.
         has_test: whether the data have test images, which a confirmation needs.
@@ -65,8 +61,6 @@ class Findings:
     rungs: Sequence[RungFinding]
     full_epochs: int
     files: Sequence[Path]
-    gain: float | None = None
-    tolerance: float = 0.0
     rounds: Sequence[Round] = ()
     unwritten: Sequence[UnwritableError] = ()
     num_trials: int = 0
@@ -204,7 +198,7 @@ def rungs_table(rungs: Sequence[RungFinding]) -> ResultTable:
     """Lay out how well each rung predicts the order of the candidates after full trainings."""
     table = ResultTable(
         [
-            Column("epochs x seeds", is_number=False),
+            Column("epochs x replicates", is_number=False),
             Column("candidates", rank=4),
             Column("also in full", rank=3),
             Column("tau-b (95 %)"),
@@ -294,7 +288,12 @@ def _describe(effect: Contrast) -> str:
 def rung_row(finding: RungFinding) -> list[object]:
     """Return a finding as a row of ``rungs.csv``."""
     return [
-        *(finding.rung.epochs, finding.rung.seeds, finding.num_candidates, finding.num_compared),
+        *(
+            finding.rung.epochs,
+            finding.rung.replicates,
+            finding.num_candidates,
+            finding.num_compared,
+        ),
         *(finding.tau, finding.low, finding.high, finding.ceiling, finding.tau_star),
         finding.has_earned_its_place,
         " ".join(wrong.slot.replace(" ", "_") for wrong in finding.wrong_signs),

@@ -88,6 +88,18 @@ class History:
         groups = (self.trainings.codes, self.running, self.failed)
         return {row.tobytes() for group in groups for row in group}
 
+    def count_replicates(self) -> tuple[Codes, NDArray[np.int64]]:
+        """Return the candidates that have finished or are running, and their replicates' number.
+
+        Returns:
+            ``(n, num_slots)`` and ``(n,)``; no candidate stands twice.
+        """
+        codes = np.concatenate([self.trainings.codes, self.running])
+        replicates = np.concatenate([self.trainings.replicates, self.running_replicates])
+        begun, which = np.unique(codes, axis=0, return_inverse=True)
+        pairs = np.unique(np.column_stack([which.ravel(), replicates]), axis=0)
+        return begun, np.bincount(pairs[:, 0], minlength=len(begun))
+
     def equals(self, other: History) -> bool:
         """Tell whether another history has equal trials."""
         return self.budgets == other.budgets and all(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from typing import Generic
+from typing import Generic, NamedTuple
 
 import optuna
 
@@ -27,13 +27,17 @@ from se_search.record import (
     Evaluation,
     Failure,
     Progress,
+    Role,
     Rung,
     Stop,
     TrialRecord,
 )
 from se_search.search.candidate_space import CandidateSpace
-from se_search.search.promotion import Ladder, Promotion
+from se_search.search.ladder import Ladder, Step, list_replicates
+from se_search.search.promotion import Promotion
+from se_search.search.rotation import Rotation
 from se_search.search.samplers import CandidateSampler
+from se_search.search.settling import Settling
 from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
 from se_search.store.trials import TrialStore
@@ -60,7 +64,6 @@ class Budget:
         num_trials: the run's total of trials, whatever their epochs; failed trials and those of
             earlier commands are included.
         epochs: of a full training.
-        first_seed: of each candidate's first training; its next training takes the next seed.
         max_failures: the search stops after this many failed trials in a row.
         rungs: what candidates are trained with in turn, up to full trainings; empty: one full
             training each.
@@ -68,7 +71,6 @@ class Budget:
 
     num_trials: int
     epochs: int
-    first_seed: int
     max_failures: int
     rungs: tuple[Rung, ...] = ()
 
@@ -78,8 +80,8 @@ class Budget:
 
     @property
     def ladder(self) -> Ladder:
-        """The rungs, with the seeds of their trainings."""
-        return Ladder(self.rungs or (Rung(self.epochs, 1),), self.first_seed)
+        """The rungs; a search without is of one training each."""
+        return Ladder(self.rungs or (Rung(self.epochs, 1),))
 
 
 def run_search(
@@ -91,8 +93,9 @@ def run_search(
     count_cost: Callable[[CandidateT], Cost],
     objectives: tuple[str, ...],
     budget: Budget,
+    rotation: Rotation[CandidateT],
     promotion: Promotion = Promotion(),  # noqa: B008  # frozen
-    tolerance: float | None = None,
+    is_settled: Callable[[Sequence[TrialRecord]], bool] | None = None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[Progress], None] = lambda _: None,
     keep: Callable[[int, Evaluation], None] = lambda *_: None,
@@ -107,10 +110,10 @@ def run_search(
         count_cost: returns what a candidate costs, exactly.
         objectives: names of the objectives, accuracy first.
         budget: how much to spend.
+        rotation: which replicate each training takes.
         promotion: how candidates are chosen for the next of the budget's rungs.
-        tolerance: the search ends when no candidate, were it known exactly, is expected to raise
-            the front by more than this accuracy (0..1), averaged over its costs; None: it spends
-            its budget.
+        is_settled: is handed trials that have all ended and tells whether the search may end; see
+            ``Settling``. None: the search spends its budget.
         stop: asked before each start, and at least every half second.
         observe: told of every change.
         keep: handed each finite evaluation with its trial's number, for what the store lacks.
@@ -120,15 +123,18 @@ def run_search(
     """
     store.optuna_study.sampler = sampler
     promotion = replace(promotion, score=promotion.score or sampler.score)
+    if sampler.fills_blocks:
+        rotation = replace(rotation, num_replicates=1)
     trials = _Trials(
-        space, store, sampler, count_cost, objectives, budget, promotion, tolerance, observe, keep
+        *(space, store, sampler, count_cost, objectives, budget, rotation, promotion),
+        *(None if is_settled is None else Settling(is_settled), observe, keep),
     )
     trials.report(None)
     if drive(trials, executor, max_failures=budget.max_failures, stop=stop) != Stop.NO:
         return Ending.STOPPED
     if not trials.has_budget():
         return Ending.FINISHED
-    return Ending.SETTLED if sampler.has_next(store.optuna_study) else Ending.EXHAUSTED
+    return Ending.SETTLED if trials.is_settled() else Ending.EXHAUSTED
 
 
 def refuse_all_failed(records: Sequence[TrialRecord]) -> None:
@@ -149,6 +155,13 @@ def refuse_all_failed(records: Sequence[TrialRecord]) -> None:
     )
 
 
+class _Plan(NamedTuple, Generic[CandidateT]):
+    """What the next trial trains, and why."""
+
+    assignment: Assignment[CandidateT]
+    role: Role
+
+
 @dataclass(frozen=True, slots=True)
 class _Trials(Generic[CandidateT]):
     """The trials of a search, as work for ``drive``; see ``run_search`` for its attributes.
@@ -163,14 +176,15 @@ class _Trials(Generic[CandidateT]):
     count_cost: Callable[[CandidateT], Cost]
     objectives: tuple[str, ...]
     budget: Budget
+    rotation: Rotation[CandidateT]
     promotion: Promotion
-    tolerance: float | None
+    settling: Settling | None
     observe: Callable[[Progress], None]
     keep: Callable[[int, Evaluation], None]
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
-        """Begin a trial that was broken off, else a promotion, else the sampler's proposal."""
-        if not self.has_budget() or self._is_settled() or self._is_exhausted():
+        """Begin a trial that was broken off, a control, a promotion, or the sampler's proposal."""
+        if not self.has_budget() or self.is_settled() or self._is_exhausted():
             return None
         record, assignment = self._ask()
         self.report(record)
@@ -214,14 +228,14 @@ class _Trials(Generic[CandidateT]):
             )
         )
 
-    def _is_settled(self) -> bool:
-        if self.tolerance is None or self.store.count("WAITING"):
-            return False
-        gain = self.sampler.expected_gain(self.store.optuna_study)
-        if gain is None or gain >= self.tolerance:
-            return False
-        # Candidates that are due for promotion are trained first.
-        return self._next_promotion() is None
+    def is_settled(self) -> bool:
+        """Tell whether the search may end, as nothing waits or is due for promotion."""
+        return (
+            self.settling is not None
+            and not self.store.count("WAITING")
+            and self.settling.holds(self.store.records)
+            and self._next_promotion() is None
+        )
 
     def _is_exhausted(self) -> bool:
         """Tell whether nothing waits, is due for promotion or can be proposed."""
@@ -231,32 +245,71 @@ class _Trials(Generic[CandidateT]):
             and self._next_promotion() is None
         )
 
-    def _next_promotion(self) -> tuple[str, tuple[int, int]] | None:
+    def _next_promotion(self) -> tuple[str, Step] | None:
         return self.budget.ladder.next_promotion(
             self.store.records, self.objectives[1:], self.promotion
         )
 
     def _ask(self) -> tuple[TrialRecord, Assignment[CandidateT]]:
         store, sampler = self.store, self.sampler
-        chosen = None if store.count("WAITING") else self._next_promotion()
-        sampler.planned = None if chosen is None else self.space.parse(chosen[0])
-        try:
-            trial = store.optuna_study.ask()
-            if "candidate" in trial.user_attrs:
-                record = store.restart(trial)
-                candidate = self.space.parse(record.candidate)
-                return record, Assignment(candidate, record.seed, record.epochs)
-            candidate = self.space.choose(partial(_suggest, trial))
-        finally:
-            sampler.planned = None
+        plan = None if store.count("WAITING") else self._plan_ahead()
+
+        def admit(proposal: CandidateT) -> CandidateT:
+            nonlocal plan
+            plan = self._plan(proposal, sampler.role)
+            return plan.assignment.candidate
+
+        sampler.planned = None if plan is None else plan.assignment.candidate
+        sampler.admit = admit
+        trial = store.optuna_study.ask()
+        if "candidate" in trial.user_attrs:
+            record = store.restart(trial)
+            candidate = self.space.parse(record.candidate)
+            return record, Assignment(candidate, record.seed, record.epochs)
+        _ = trial.relative_params  # has the sampler propose
+        assert plan is not None, "the sampler hands its proposal to admit"
+        assignment, role = plan
+        if assignment.candidate in self.space:
+            self.space.choose(partial(_suggest, trial))
+        cost = self.count_cost(assignment.candidate)
+        return store.assign(trial, assignment, cost, role), assignment
+
+    def _plan_ahead(self) -> _Plan[CandidateT] | None:
+        """Return what comes before a proposal: a control that is due, or a promotion."""
+        seed = self.rotation.due_control(self.store.records)
+        if seed is not None:
+            return self._plan_control(seed)
+        chosen = self._next_promotion()
         if chosen is None:
-            own = [record for record in store.records if record.key == candidate.key]
-            epochs, seed = self.budget.ladder.next_training(own)
+            return None
+        text, step = chosen
+        return self._plan(self.space.parse(text), "promotion", step)
+
+    def _plan(
+        self, candidate: CandidateT, role: Role, step: Step | None = None
+    ) -> _Plan[CandidateT]:
+        """Return a training of a candidate, or the control that its replicate lacks.
+
+        Args:
+            candidate: what is to be trained.
+            role: why.
+            step: which of its trainings; None: the next.
+        """
+        records = self.store.records
+        own = [record for record in records if record.key == candidate.key]
+        epochs, position = step or self.budget.ladder.next_training(own)
+        replicates = list_replicates(own)
+        if position < len(replicates):
+            seed = replicates[position]
         else:
-            epochs, seed = chosen[1]
-        assignment = Assignment(candidate, seed, epochs)
-        cost = self.count_cost(candidate)
-        return store.assign(trial, assignment, cost, promoted=chosen is not None), assignment
+            seed = self.rotation.next_replicate(candidate, replicates, records)
+        if self.rotation.lacks_control(seed, records):
+            return self._plan_control(seed)
+        return _Plan(Assignment(candidate, seed, epochs), role)
+
+    def _plan_control(self, seed: int) -> _Plan[CandidateT]:
+        assert self.rotation.control is not None
+        return _Plan(Assignment(self.rotation.control, seed, self.budget.epochs), "control")
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from se_search.record import ENDED_WELL, CandidateT, TrialRecord
-from se_search.search.candidate_set import CandidateSet
+from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.history import History, PastTrial, Status
 from se_search.search.pool import PoolSource
@@ -40,6 +40,7 @@ class ParetoSampler(CandidateSampler[CandidateT]):
             It need not be in the space.
         first: candidates that are proposed before all others.
         repeats: whether undecided candidates may be proposed again, for their next replicate.
+        most_replicates: returns how many replicates a candidate can have; None: any number.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         control: CandidateT | None = None,
         first: Sequence[CandidateT] = (),
         repeats: bool = True,
+        most_replicates: Callable[[CandidateT], int] | None = None,
     ) -> None:
-        super().__init__(space, allowed, seed)
+        super().__init__(space, allowed, seed, control=control, most_replicates=most_replicates)
         self.epochs = epochs
         self._factors = Factors(space.describe_levels())
         if control is not None:
@@ -69,11 +71,15 @@ class ParetoSampler(CandidateSampler[CandidateT]):
             repeats=repeats,
             first=[space.codes_of(candidate) for candidate in first],
             plain=None if control is None else self._factors.plain,
+            most_replicates=None if most_replicates is None else self._count_most,
         )
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the candidate whose training is expected to raise the front most."""
-        return self.space.with_codes(self.decide(study).codes)
+        decision = self.decide(study)
+        if decision.kind == "start":
+            self.role = "start"
+        return self.space.with_codes(decision.codes)
 
     def decide(self, study: Study) -> Decision:
         """Return what to train next given the trials of an Optuna study, and its expected gain.
@@ -128,6 +134,10 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         for record, accuracy, spread in zip(finished, mean, sd, strict=True):
             found[record.key] = Estimate(float(accuracy), float(spread))
         return found
+
+    def _count_most(self, codes: Codes) -> int:
+        assert self.most_replicates is not None
+        return self.most_replicates(self.space.with_codes(codes))
 
     def _history(self, trials: Iterable[tuple[str, str, int, int, float | None]]) -> History:
         """Return the history of trials: state, candidate, epochs, seed and accuracy of each."""

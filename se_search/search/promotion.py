@@ -1,11 +1,11 @@
 """Promotion: which candidates get longer trainings, or more of them, asynchronously (MO-ASHA).
 
-A rung is a number of epochs and a number of seeds. A candidate that finishes a rung is ranked among
-all candidates that have finished it, and the best share may climb to the next rung; no candidate
-waits for a rung to fill. Asynchronous successive halving is Li et al. 2020 (ASHA); Schmucker et al.
-2021 (arXiv 2106.12639) extend it to several objectives by non-dominated sorting. Here costs are
-exact and known before the first training, so that accuracy alone is uncertain, and only a
-difference beyond the noise of seeds counts.
+A rung is a number of epochs and a number of replicates. A candidate that finishes a rung is ranked
+among all candidates that have finished it, and the best share may climb to the next rung; no
+candidate waits for a rung to fill. Asynchronous successive halving is Li et al. 2020 (ASHA);
+Schmucker et al. 2021 (arXiv 2106.12639) extend it to several objectives by non-dominated sorting.
+Here costs are exact and known before the first training, so that accuracy alone is uncertain, and
+only a difference beyond noise counts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from se_search.analysis.statistics import pooled_variance
 from se_search.errors import RunError
 from se_search.record import ENDED_WELL, Rung, TrialRecord
-
-EpochsSeed = tuple[int, int]  # what a training of a candidate takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +82,10 @@ class Promotion:
 
 
 def parse_rungs(text: str, epochs: int) -> tuple[Rung, ...]:
-    """Read ``off``, ``auto`` or rungs of epochs x seeds, as ``1x1,2x1,4x1,4x3``.
+    """Read ``off``, ``auto`` or rungs of epochs x replicates, as ``1x1,2x1,4x1,4x3``.
 
-    ``off`` is one full training; ``auto`` is a quarter, half and all of the epochs, with one seed.
+    ``off`` is one full training; ``auto`` is a quarter, half and all of the epochs, in one
+    replicate.
 
     Raises:
         RunError: the text is neither of the words nor a list of rungs, the rungs do not ascend, or
@@ -101,13 +100,13 @@ def parse_rungs(text: str, epochs: int) -> tuple[Rung, ...]:
     for lower, upper in pairwise(rungs):
         if upper <= lower:
             raise RunError(
-                f"promotion {text!r}: {upper} after {lower}; epochs must ascend, and seeds where "
-                "the epochs are equal"
+                f"promotion {text!r}: {upper} after {lower}; epochs must ascend, and replicates "
+                "where the epochs are equal"
             )
     if rungs[-1].epochs != epochs:
         raise RunError(
             f"promotion {text!r}: the last rung must be the full training, {epochs} epochs, as "
-            f"{epochs}x{rungs[-1].seeds}"
+            f"{epochs}x{rungs[-1].replicates}"
         )
     return rungs
 
@@ -117,8 +116,8 @@ def _parse_rung(part: str, text: str) -> Rung:
         return Rung.parse(part)
     except ValueError as cause:
         raise RunError(
-            f"promotion {text!r}: {part!r} is not EPOCHSxSEEDS, as 2x1; it takes off, auto, or "
-            "rungs as 1x1,2x1,4x1"
+            f"promotion {text!r}: {part!r} is not EPOCHSxREPLICATES, as 2x1; it takes off, auto, "
+            "or rungs as 1x1,2x1,4x1"
         ) from cause
 
 
@@ -126,7 +125,7 @@ def promotable(contenders: Iterable[Contender], eta: int = 3, z: float = 1.0) ->
     """Return the keys of the contenders that may climb now and have not yet, best first.
 
     One contender beats another if it is no costlier in any cost and more accurate by more than
-    the noise band, ``z * sqrt(sd1^2 + sd2^2)``; with one seed sd and K seeds each that is
+    the noise band, ``z * sqrt(sd1^2 + sd2^2)``; with one noise sd and K replicates each that is
     ``z * sd * sqrt(2 / K)``. Without a band this is Pareto dominance. Non-dominated sorting (Deb
     et al. 2002, sec. III-A) peels fronts by this relation. Of n contenders the first
     ``ceil(n / eta)`` may climb: front by front; inside a front the members first that no other
@@ -255,139 +254,3 @@ def _accuracies(records: Iterable[TrialRecord]) -> dict[tuple[str, int], list[fl
         if record.accuracy is not None:
             groups[record.key, record.epochs].append(record.accuracy)
     return groups
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """The rungs of a search, and the trainings that each asks of a candidate.
-
-    Attributes:
-        rungs: ascending; the last one is of full trainings.
-        first_seed: seed of each candidate's first training.
-    """
-
-    rungs: tuple[Rung, ...]
-    first_seed: int
-
-    @property
-    def full_epochs(self) -> int:
-        """Epochs of a full training."""
-        return self.rungs[-1].epochs
-
-    @cached_property
-    def trainings(self) -> list[list[EpochsSeed]]:
-        """All trainings that each rung asks for."""
-        return [
-            [(rung.epochs, self.first_seed + index) for index in range(rung.seeds)]
-            for rung in self.rungs
-        ]
-
-    @cached_property
-    def new_trainings(self) -> list[list[EpochsSeed]]:
-        """The trainings that each rung asks for and no lower rung does."""
-        below: set[EpochsSeed] = set()
-        new = []
-        for asked in self.trainings:
-            new.append([training for training in asked if training not in below])
-            below.update(asked)
-        return new
-
-    def level(self, own: Iterable[TrialRecord]) -> int:
-        """Return the index of the highest rung that a candidate's trials finish; -1: none."""
-        ended = {(record.epochs, record.seed) for record in own if record.state in ENDED_WELL}
-        levels = range(len(self.rungs))
-        return max((k for k in levels if ended.issuperset(self.trainings[k])), default=-1)
-
-    def next_training(self, own: Sequence[TrialRecord]) -> EpochsSeed:
-        """Return the next training of a candidate that the sampler proposes (again).
-
-        It is the first training of the rungs above the candidate's own that has not begun; if there
-        is none, a full training with a further seed.
-
-        Args:
-            own: the candidate's trials so far.
-        """
-        taken = {(record.epochs, record.seed) for record in own}
-        for asked in self.trainings[self.level(own) + 1 :]:
-            for training in asked:
-                if training not in taken:
-                    return training
-        num_full = sum(record.epochs == self.full_epochs for record in own)
-        return self.full_epochs, self.first_seed + num_full
-
-    def next_promotion(
-        self, records: Sequence[TrialRecord], costs: Sequence[str], promotion: Promotion
-    ) -> tuple[str, EpochsSeed] | None:
-        """Return the text of the candidate that is promoted next, and its training; None: none is.
-
-        A rung that a candidate has begun comes first, until it is finished or one of its
-        trainings has failed; then the best contender of the highest rung that has one to promote.
-
-        Args:
-            records: all trials of the run; trainings that run or wait count as begun.
-            costs: the fields of the records that are minimised.
-            promotion: how to choose.
-        """
-        if self.rungs == (Rung(self.full_epochs, 1),):
-            return None
-        groups: dict[str, list[TrialRecord]] = defaultdict(list)
-        for record in records:
-            groups[record.key].append(record)
-        for own in groups.values():
-            training = self._begun(own)
-            if training is not None:
-                return own[0].candidate, training
-        for level in reversed(range(len(self.rungs) - 1)):
-            keys = self._choose(level, groups, records, costs, promotion)
-            if keys:
-                own = groups[keys[0]]
-                taken = {(record.epochs, record.seed) for record in own}
-                missing = (t for t in self.new_trainings[level + 1] if t not in taken)
-                return own[0].candidate, next(missing)
-        return None
-
-    def _begun(self, own: Sequence[TrialRecord]) -> EpochsSeed | None:
-        """Return the next training of a rung that a candidate has begun and not finished."""
-        level = self.level(own) + 1
-        if level == len(self.rungs):
-            return None
-        states = {(record.epochs, record.seed): record.state for record in own}
-        asked = self.new_trainings[level]
-        has_failed = any(states.get(training) == "FAIL" for training in self.trainings[level])
-        if has_failed or not any(training in states for training in asked):
-            return None
-        return next((training for training in asked if training not in states), None)
-
-    def _choose(
-        self,
-        level: int,
-        groups: Mapping[str, Sequence[TrialRecord]],
-        records: Sequence[TrialRecord],
-        costs: Sequence[str],
-        promotion: Promotion,
-    ) -> list[str]:
-        """Return the keys of the candidates that may climb from a rung, best first."""
-        beyond = {training for new in self.new_trainings[level + 1 :] for training in new}
-        finished = {
-            key: any((record.epochs, record.seed) in beyond for record in own)
-            for key, own in groups.items()
-            if self._has_finished(own, level)
-        }
-        if all(finished.values()):
-            return []
-        estimates = (promotion.score or score_at(self.rungs[level]))(records)
-        contenders = [
-            Contender(
-                key=key,
-                estimate=estimates[key],
-                costs=tuple(float(getattr(groups[key][0], name)) for name in costs),
-                is_promoted=is_promoted,
-            )
-            for key, is_promoted in finished.items()
-            if key in estimates
-        ]
-        return promotable(contenders, promotion.eta, promotion.z)
-
-    def _has_finished(self, own: Iterable[TrialRecord], level: int) -> bool:
-        ended = {(record.epochs, record.seed) for record in own if record.state in ENDED_WELL}
-        return ended.issuperset(self.trainings[level])

@@ -77,6 +77,7 @@ class Proposer:
         plain: ``(num_slots,)``: the network without SE, of which each replicate has a training;
             None: there is none.
         has_replicates: whether trainings share replicates.
+        most_replicates: returns how many replicates a candidate can have; None: any number.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Proposer:
         first: Sequence[Codes] = (),
         plain: Codes | None = None,
         has_replicates: bool = True,
+        most_replicates: Callable[[Codes], int] | None = None,
     ) -> None:
         self.factors = factors
         self.source = source
@@ -101,6 +103,7 @@ class Proposer:
         self.first = list(first)
         self.plain = plain
         self.has_replicates = has_replicates
+        self.most_replicates = most_replicates
         self._design: list[Codes] | None = None
         self._fitted: tuple[Any, Pool, Posterior] | None = None
         self._decided: tuple[History, Decision] | None = None
@@ -110,8 +113,8 @@ class Proposer:
 
         A candidate may be trained again unless limits leave few and ``repeats`` is off.
         """
-        has_begun = len(history.trainings) > 0 or len(history.running) > 0
-        if has_begun and (self.repeats or not self.source.is_few):
+        may_repeat = len(self.list_repeatable(history)) > 0
+        if may_repeat and (self.repeats or not self.source.is_few):
             return True
         return self.source.size > 0 and self._draw_untried(history) is not None
 
@@ -197,6 +200,14 @@ class Proposer:
         open_ones = (codes for codes in self._design if codes.tobytes() not in tried)
         return next(filter(self.is_open, open_ones), None)
 
+    def list_repeatable(self, history: History) -> Codes:
+        """Return the candidates that have begun and may be proposed again, ``(n, num_slots)``."""
+        codes, counts = history.count_replicates()
+        is_open = ~self.mark_plain(codes)  # the plain network has had every replicate
+        if self.most_replicates is not None:
+            is_open &= counts < np.array([self.most_replicates(row) for row in codes], np.int64)
+        return np.asarray(codes[is_open])
+
     def may_try(self, codes: Codes) -> bool:
         """Tell whether a candidate is within the limits and may still be proposed."""
         return self.is_open(codes) and self.is_allowed(codes)
@@ -210,9 +221,10 @@ class Proposer:
         codes = self._draw_untried(history)
         if codes is not None:
             return Decision(codes, "start", None)
-        if len(history.running):
-            running, counts = np.unique(history.running, axis=0, return_counts=True)
-            return Decision(running[np.argmin(counts)], "repeat", None)
+        again = self.list_repeatable(history)
+        if len(again):
+            counts = [(history.running == row).all(axis=1).sum() for row in again]
+            return Decision(again[np.argmin(counts)], "repeat", None)
         raise SpaceError("no candidate of the space is left that may be trained")
 
     def _draw_untried(self, history: History) -> Codes | None:
@@ -287,6 +299,7 @@ class _Valuation:
         self.is_taken[self.visited] = True
         failed = self.pool.find(history.failed)
         self.is_taken[failed[failed >= 0]] = True
+        self.repeatable = self.pool.find(proposer.list_repeatable(history))
 
     def decide(self) -> Decision:
         """Return the training that is expected to raise the front most."""
@@ -347,6 +360,7 @@ class _Valuation:
         trained = self.history.trainings.codes[self.history.trainings.budgets == full]
         running = self.pool.find(self.history.running)
         members = np.setdiff1d(self.pool.find(trained), np.append(running, -1))
+        members = np.intersect1d(members, self.repeatable)
         if len(members) < 2:
             return None
         values = [
@@ -364,8 +378,9 @@ class _Valuation:
         return members[(probability > low) & (probability < high)]
 
     def _most_uncertain(self) -> Codes:
-        """Return the visited candidate of the greatest posterior variance."""
-        return np.asarray(self.pool.codes[self.visited[np.argmax(self.variance[self.visited])]])
+        """Return the candidate of the greatest posterior variance of those to train again."""
+        among = np.intersect1d(self.visited, self.repeatable)
+        return np.asarray(self.pool.codes[among[np.argmax(self.variance[among])]])
 
 
 def _mark_repeats(trainings: Trainings) -> NDArray[np.bool_]:

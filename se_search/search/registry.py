@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
 
 from optuna.exceptions import ExperimentalWarning
@@ -34,7 +35,11 @@ class Setup(Generic[CandidateT]):
         count_cost: counts a candidate's costs exactly.
         objectives: of the search, accuracy first.
         epochs: length of a full training.
-        replicates: whether ``pareto`` may propose a candidate again, for its next seed.
+        repeat_candidates: whether ``pareto`` may propose a candidate again, for its next
+            replicate, and whether ``grid`` goes on with another block.
+        control: the plain network, which each replicate trains first; None: there is none.
+        first: candidates within the limits that every sampler but ``grid`` proposes first.
+        most_replicates: returns how many replicates a candidate can have; None: any number.
     """
 
     space: CandidateSpace[CandidateT]
@@ -43,7 +48,19 @@ class Setup(Generic[CandidateT]):
     count_cost: Callable[[CandidateT], Cost]
     objectives: tuple[str, ...]
     epochs: int
-    replicates: bool = True
+    repeat_candidates: bool = True
+    control: CandidateT | None = None
+    first: tuple[CandidateT, ...] = ()
+    most_replicates: Callable[[CandidateT], int] | None = None
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What samplers that learn nothing themselves are told of the trials to come."""
+        return {
+            "control": self.control,
+            "first": self.first,
+            "most_replicates": self.most_replicates,
+        }
 
     def price(self, candidate: CandidateT) -> Sequence[int]:
         """Return the costs that the search minimises, in the order of the objectives."""
@@ -58,8 +75,31 @@ def _make_pareto(setup: Setup[Any]) -> CandidateSampler[Any]:
         setup.seed,
         setup.price,
         setup.epochs,
-        repeats=setup.replicates,
+        control=setup.control,
+        first=setup.first,
+        repeats=setup.repeat_candidates,
+        most_replicates=setup.most_replicates,
     )
+
+
+def _make_random(setup: Setup[Any]) -> CandidateSampler[Any]:
+    return RandomSampler(setup.space, setup.allowed, setup.seed, **setup.limits)
+
+
+def _make_grid(setup: Setup[Any]) -> CandidateSampler[Any]:
+    return GridSampler(
+        setup.space,
+        setup.allowed,
+        setup.seed,
+        most_replicates=setup.most_replicates,
+        is_single=not setup.repeat_candidates,
+    )
+
+
+def _make_optuna(
+    make_inner: Callable[[int], BaseSampler], setup: Setup[Any]
+) -> CandidateSampler[Any]:
+    return OptunaSampler(setup.space, setup.allowed, setup.seed, make_inner, **setup.limits)
 
 
 def _make_tpe(seed: int) -> BaseSampler:
@@ -77,8 +117,8 @@ def _make_nsga2(seed: int) -> BaseSampler:
 
 SAMPLERS: dict[str, Callable[[Setup[Any]], CandidateSampler[Any]]] = {
     "pareto": _make_pareto,
-    "tpe": lambda s: OptunaSampler(s.space, s.allowed, s.seed, _make_tpe),
-    "nsga2": lambda s: OptunaSampler(s.space, s.allowed, s.seed, _make_nsga2),
-    "random": lambda s: RandomSampler(s.space, s.allowed, s.seed),
-    "grid": lambda s: GridSampler(s.space, s.allowed, s.seed),
+    "tpe": partial(_make_optuna, _make_tpe),
+    "nsga2": partial(_make_optuna, _make_nsga2),
+    "random": _make_random,
+    "grid": _make_grid,
 }

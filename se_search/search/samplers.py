@@ -9,8 +9,9 @@ earlier trials alone, so a continued search goes on as an undisturbed one would 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any, Generic
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -19,7 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from se_search.errors import SpaceError
-from se_search.record import CandidateT
+from se_search.record import CandidateT, Role
 from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.promotion import Scorer
@@ -37,20 +38,45 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         space: the candidates.
         allowed: those within the limits; others are never proposed.
         seed: all randomness derives from it.
+        control: the plain network, which the loop trains and the sampler need not propose; None:
+            there is none.
+        first: candidates within the limits that are proposed before all others.
+        most_replicates: returns how many replicates a candidate can have; None: any number.
 
     Attributes:
-        planned: a promoted candidate that the next trial is to train instead of a proposal; the
-            loop sets it. None: the sampler proposes.
+        planned: what the next trial is to train instead of a proposal; the loop sets it. None: the
+            sampler proposes.
+        admit: is handed each proposal and returns what the trial is to train, which is the
+            proposal or a control that must come before it; the loop sets it.
+        chosen: what the last trial that was asked for is to train.
+        role: why, if it was proposed.
     """
 
+    fills_blocks: ClassVar[bool] = False
+    """Whether every candidate is trained in one replicate before any is in the next."""
+
     def __init__(
-        self, space: CandidateSpace[CandidateT], allowed: CandidateSet[CandidateT], seed: int
+        self,
+        space: CandidateSpace[CandidateT],
+        allowed: CandidateSet[CandidateT],
+        seed: int,
+        *,
+        control: CandidateT | None = None,
+        first: Sequence[CandidateT] = (),
+        most_replicates: Callable[[CandidateT], int] | None = None,
     ) -> None:
         self.space = space
         self.allowed = allowed
         self.seed = seed
+        self.control = control
+        self.first = tuple(first)
+        self.most_replicates = most_replicates
         self._codes: dict[str, Codes] = {}
+        self._bytes: dict[str, bytes] = {}
         self.planned: CandidateT | None = None
+        self.admit: Callable[[CandidateT], CandidateT] = lambda proposal: proposal
+        self.chosen: CandidateT | None = None
+        self.role: Role = "proposal"
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
@@ -62,7 +88,10 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         Where limits leave few candidates, none is proposed twice, so at some time none is left.
         """
         few = self.allowed.few
-        return few is None or len(self._list_tried(study)) < len(few)
+        if few is not None:
+            tried = self.list_tried(study)
+            return any(row.tobytes() not in tried for row in few)
+        return next(self._list_open(study), None) is not None
 
     def expected_gain(self, study: Study) -> float | None:
         """Return by how much the front is expected to rise if one more candidate became known.
@@ -90,11 +119,16 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the parameters that spell the planned or the proposed candidate."""
+        """Return the parameters that spell what the trial is to train.
+
+        There are none for a control that is not in the space.
+        """
         if self.planned is None:
-            return self.space.encode(self.propose(study, trial))
-        self.pass_over(study, trial)
-        return self.space.encode(self.planned)
+            self.chosen = self.admit(self._propose(study, trial))
+        else:
+            self.pass_over(study, trial)
+            self.chosen = self.planned
+        return self.space.encode(self.chosen) if self.chosen in self.space else {}
 
     def sample_independent(
         self,
@@ -111,25 +145,43 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         raise SpaceError(f"parameter {param_name!r} is not one of the space")
 
     def draw_uniformly(self, study: Study, trial: FrozenTrial) -> CandidateT:
-        """Return a candidate drawn uniformly from those within the limits.
+        """Return a candidate drawn uniformly from those within the limits that may be proposed.
 
         Where these are few, it is one that no other trial has.
         """
         rng = self.rng(trial)
         few = self.allowed.few
-        if few is None:
-            return self.allowed.draw(rng)
-        tried = self._list_tried(study)
-        left = [row for row in few if row.tobytes() not in tried]
-        return self.space.with_codes(left[rng.integers(len(left))])
+        if few is not None:
+            tried = self.list_tried(study)
+            left = [row for row in few if row.tobytes() not in tried]
+            return self.space.with_codes(left[rng.integers(len(left))])
+        for _ in range(MAX_DRAWS):
+            candidate = self.allowed.draw(rng)
+            if self.may_propose(study, candidate):
+                return candidate
+        every = list(self._list_open(study))
+        return every[rng.integers(len(every))]
 
     def may_propose(self, study: Study, candidate: CandidateT) -> bool:
-        """Tell whether a candidate is within the limits and, where these leave few, untried."""
-        if candidate not in self.allowed:
+        """Tell whether a candidate is within the limits and may be trained (again).
+
+        The control may not. Where limits leave few candidates, it must be untried.
+        """
+        if candidate not in self.allowed or candidate == self.control:
             return False
-        return self.allowed.few is None or self.space.codes_of(
-            candidate
-        ).tobytes() not in self._list_tried(study)
+        if self.allowed.few is not None:
+            return self.space.codes_of(candidate).tobytes() not in self.list_tried(study)
+        if self.most_replicates is None:
+            return True
+        return count_replicates(study)[str(candidate)] < self.most_replicates(candidate)
+
+    def _list_open(self, study: Study) -> Iterator[CandidateT]:
+        """Yield the candidates within the limits that may be proposed, where these are many."""
+        replicates = Counter[str]() if self.most_replicates is None else count_replicates(study)
+        for candidate in self.allowed:
+            most = None if self.most_replicates is None else self.most_replicates(candidate)
+            if candidate != self.control and (most is None or replicates[str(candidate)] < most):
+                yield candidate
 
     def rng(self, trial: FrozenTrial) -> np.random.Generator:
         """Return the random generator of one trial."""
@@ -145,11 +197,34 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
             self._codes[text] = self.space.codes_of(self.space.parse(text))
         return self._codes[text]
 
-    def _list_tried(self, study: Study) -> set[bytes]:
-        """Return the codes, as bytes, of every candidate that a trial has."""
+    def list_tried(self, study: Study) -> set[bytes]:
+        """Return the codes, as bytes, of every candidate of the space that a trial has."""
         trials = study.get_trials(deepcopy=False)
         texts = {t.user_attrs["candidate"] for t in trials if "candidate" in t.user_attrs}
-        return {self.codes_of(text).tobytes() for text in texts}
+        return {self._bytes_of(text) for text in texts} - {b""}
+
+    def _bytes_of(self, text: str) -> bytes:
+        """Return the codes of a candidate's text form, as bytes; none if it is not in the space.
+
+        The control may be outside of the space.
+        """
+        if text not in self._bytes:
+            candidate = self.space.parse(text)
+            inside = candidate in self.space
+            self._bytes[text] = self.space.codes_of(candidate).tobytes() if inside else b""
+        return self._bytes[text]
+
+    def _propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
+        """Return the next of the first candidates, or else a proposal."""
+        self.role = "start"
+        if self.first:
+            tried = self.list_tried(study)
+            for candidate in self.first:
+                if self.space.codes_of(candidate).tobytes() not in tried:
+                    self.pass_over(study, trial)
+                    return candidate
+        self.role = "proposal"
+        return self.propose(study, trial)
 
 
 class RandomSampler(CandidateSampler[CandidateT]):
@@ -161,27 +236,58 @@ class RandomSampler(CandidateSampler[CandidateT]):
 
 
 class GridSampler(CandidateSampler[CandidateT]):
-    """Takes the candidates in the order of the space, and starts again after the last.
+    """Takes the candidates in the order of the space, block by block.
 
-    Where limits leave few candidates, it ends with the last.
+    A block is a replicate in which every candidate is trained once. With ``is_single`` the sampler
+    ends with the first block.
     """
 
+    fills_blocks = True
+
     def __init__(
-        self, space: CandidateSpace[CandidateT], allowed: CandidateSet[CandidateT], seed: int
+        self,
+        space: CandidateSpace[CandidateT],
+        allowed: CandidateSet[CandidateT],
+        seed: int,
+        *,
+        most_replicates: Callable[[CandidateT], int] | None = None,
+        is_single: bool = False,
     ) -> None:
-        super().__init__(space, allowed, seed)
-        self._seen: list[CandidateT] = []
+        super().__init__(space, allowed, seed, most_replicates=most_replicates)
+        self.is_single = is_single
+        self._seen: list[tuple[str, CandidateT]] = []
         self._rest: Iterator[CandidateT] = iter(allowed)
 
+    def has_next(self, study: Study) -> bool:
+        """Tell whether a candidate has not been trained, or another block may follow."""
+        return self._find_next(study) is not None
+
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
-        """Return the candidate whose turn it is."""
-        turn = _num_proposals(study, before=trial.number)
-        while len(self._seen) <= turn:
-            candidate = next(self._rest, None)
-            if candidate is None:
-                break
-            self._seen.append(candidate)
-        return self._seen[turn % len(self._seen)]
+        """Return the first candidate of the fewest replicates."""
+        found = self._find_next(study)
+        assert found is not None, "has_next tells whether there is a candidate"
+        return found
+
+    def _find_next(self, study: Study) -> CandidateT | None:
+        replicates = count_replicates(study)
+        fewest: tuple[int, CandidateT] | None = None
+        for text, candidate in self._list():
+            number = replicates[text]
+            if number == 0:
+                return candidate
+            is_open = not self.is_single and (
+                self.most_replicates is None or number < self.most_replicates(candidate)
+            )
+            if is_open and (fewest is None or number < fewest[0]):
+                fewest = number, candidate
+        return None if fewest is None else fewest[1]
+
+    def _list(self) -> Iterator[tuple[str, CandidateT]]:
+        """Yield the candidates within the limits, in the order of the space, with their texts."""
+        yield from self._seen
+        for candidate in self._rest:
+            self._seen.append((str(candidate), candidate))
+            yield self._seen[-1]
 
 
 class OptunaSampler(CandidateSampler[CandidateT]):
@@ -192,6 +298,7 @@ class OptunaSampler(CandidateSampler[CandidateT]):
         allowed: those within the limits.
         seed: all randomness derives from it.
         make_inner: makes Optuna's sampler for one trial, from a seed.
+        rest: as for every sampler.
     """
 
     def __init__(
@@ -200,8 +307,9 @@ class OptunaSampler(CandidateSampler[CandidateT]):
         allowed: CandidateSet[CandidateT],
         seed: int,
         make_inner: Callable[[int], BaseSampler],
+        **rest: Any,
     ) -> None:
-        super().__init__(space, allowed, seed)
+        super().__init__(space, allowed, seed, **rest)
         self.make_inner = make_inner
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
@@ -239,7 +347,8 @@ def _distribution(parameter: Parameter) -> CategoricalDistribution:
     return CategoricalDistribution(parameter.choices)
 
 
-def _num_proposals(study: Study, before: int) -> int:
-    """Count the earlier trials that were not promotions."""
+def count_replicates(study: Study) -> Counter[str]:
+    """Count the replicates that each candidate has had, by its text."""
     trials = study.get_trials(deepcopy=False)
-    return sum(t.number < before and not t.user_attrs.get("promoted") for t in trials)
+    assigned = [trial.user_attrs for trial in trials if "candidate" in trial.user_attrs]
+    return Counter(text for text, _ in {(one["candidate"], one["seed"]) for one in assigned})

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from se_search.cost import Cost
 from se_search.errors import RunError
-from se_search.record import Assignment, Configuration, Evaluation, TrialRecord
+from se_search.record import Assignment, Configuration, Evaluation, Role, TrialRecord
 from se_search.run_config import Direction
 from se_search.store.database import (
     BUSY_SECONDS,
@@ -124,7 +124,7 @@ class TrialStore:
         trial: optuna.Trial,
         assignment: Assignment[Configuration],
         cost: Cost,
-        promoted: bool = False,
+        role: Role,
     ) -> TrialRecord:
         """Note what a trial that has just been asked for will train."""
         candidate = assignment.candidate
@@ -138,7 +138,7 @@ class TrialStore:
             "added_params_pct": round(cost.added_params_pct, 4),
             "macs": cost.macs,
             "added_macs": cost.added_macs,
-            "promoted": promoted,
+            "role": role,
             "candidate": str(candidate),  # last: a trial that has it has been assigned
         }
         self._set_attributes(trial.number, attributes)
@@ -249,5 +249,5 @@ class TrialStore:
 
 def _make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) -> TrialRecord:
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
-    known |= {"number": number, "state": state.name, "promoted": bool(attributes.get("promoted"))}
+    known |= {"number": number, "state": state.name}
     return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types

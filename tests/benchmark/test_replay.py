@@ -55,14 +55,30 @@ def finished(path, tmp_path_factory):
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
-def test_a_replay_trains_rows_of_the_table_and_none_twice_with_one_seed(small, sampler, workers):
+def test_a_replay_trains_each_row_in_each_replicate_once_and_then_ends(small, sampler, workers):
     found = replay(Job(small, sampler, run=0, seed=5, trials=24, workers=workers))
     table = read_table(small)
-    assert found.rows.shape == found.seeds.shape == (24,)
-    assert found.num_duplicates == 0
+    pairs = set(zip(found.rows.tolist(), found.seeds.tolist(), strict=True))
+    assert len(found.rows) == len(pairs) == 9 * 2  # rows x columns
+    assert set(found.seeds.tolist()) == {0, 1}
     for row, accuracy in zip(found.rows, found.accuracies, strict=True):
         assert accuracy in table.accuracies[row]
-    assert found.num_repeats == sum(found.seeds >= 2)
+
+
+def test_the_trainings_of_a_replay_take_turns_among_the_columns(path):
+    found = replay(Job(path, "random", 0, 0, trials=60, workers=1))
+    assert (abs(np.bincount(found.seeds) - 20) <= 2).all()
+    found = replay(Job(path, "random", 0, 0, trials=60, workers=1, replicates=2))
+    assert (np.bincount(found.seeds)[:2] >= 29).all()
+
+
+def test_the_columns_that_a_row_lacks_are_passed_over(tmp_path):
+    lines = ["x_a,cost,accuracy_1,accuracy_2", *(f"{n},{n + 1},0.{n + 1},0.5" for n in range(4))]
+    lines += ["4,5,0.9,", "5,6,,0.2"]
+    path = write_table(tmp_path / "t.csv", *lines)
+    for sampler in sorted(SAMPLERS):
+        found = replay(Job(path, sampler, 0, 0, trials=20, workers=1))
+        assert np.bincount(found.rows).tolist() == [2, 2, 2, 2, 1, 1]
 
 
 @pytest.mark.parametrize("sampler", COMPARED)

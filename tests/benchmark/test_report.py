@@ -30,7 +30,6 @@ def replay(sampler, rows, run=0, table="t", **changes):
         "seeds": np.zeros(3, np.int64),
         "accuracies": TRUTH.accuracies[rows] + 0.01,
         "seconds": np.full(3, 0.002),
-        "num_repeats": 1,
         "epochs": np.ones(3, np.int64),
         "full_epochs": 1,
         "budget": 3,
@@ -70,7 +69,7 @@ def test_hypervolumes_stand_at_the_checkpoints_and_proposals_behind_them():
     assert row[0] == "late"
     assert row[1].startswith("0.000")
     assert row[2].startswith("1.000")
-    assert row[3:] == ["3.0", "0", "1.0", "2.0 / 2.0"]
+    assert row[3:] == ["3.0", "0", "2.0 / 2.0"]
 
 
 def test_a_sampler_is_not_compared_with_itself():

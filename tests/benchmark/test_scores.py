@@ -27,7 +27,6 @@ def make_replay(rows, accuracies, seeds=None, epochs=None, **fields):
         seeds=np.array(seeds or [0] * len(rows)),
         accuracies=np.array(accuracies),
         seconds=np.ones(len(rows)),
-        num_repeats=0,
         epochs=np.array(epochs or [1] * len(rows)),
     )
 

@@ -1,17 +1,15 @@
 """Tables of finished trainings: as spaces, and as what trainings come to."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from support.tables import write_made_up_table, write_table
 
-from se_search.benchmark.replay import make_sampler
 from se_search.benchmark.table import TableRow, TableTrainings
 from se_search.benchmark.table_file import read_table
 from se_search.errors import SpaceError
 from se_search.record import Assignment
-from se_search.search.registry import SAMPLERS
+from se_search.search.candidate_set import WholeSpace
+from se_search.search.registry import SAMPLERS, Setup
 
 HEADER = "x_kind,x_width,cost,accuracy_1,accuracy_2"
 ROWS = ("none,16,100,0.5,0.6", "se,8,120,0.7,0.8", "se,16,140,0.9,1.0", "eca,8,110,0.25,0.35")
@@ -109,45 +107,28 @@ def train(trainings, index, seeds, epochs=1):
     return [trainings(Assignment(row, seed, epochs)).accuracy for seed in seeds]
 
 
-def test_a_rows_first_seeds_are_its_columns_in_an_order_of_its_own(sparse):
-    trainings = TableTrainings(sparse, first_seed=7, seed=1)
-    orders = Counter()
-    for index in range(sparse.size):
-        found = train(trainings, index, [7, 8, 9])
-        assert sorted(found) == sorted(sparse.accuracies[index])
-        orders[tuple(np.argsort(found).tolist())] += 1
-    assert len(orders) > 2
-    assert trainings.num_repeats == 0
+def test_a_replicate_is_one_column_for_all_rows(sparse):
+    trainings = TableTrainings(sparse, seed=1)
+    assert sorted(trainings.columns) == [0, 1, 2]
+    for replicate, column in enumerate(trainings.columns):
+        for index in range(sparse.size):
+            assert train(trainings, index, [replicate]) == [sparse.accuracies[index, column]]
 
 
-def test_a_seed_gives_the_same_training_whenever_it_is_asked_for(sparse):
-    first, second = (TableTrainings(sparse, 0, seed=4) for _ in range(2))
-    forwards = [train(first, index, range(5)) for index in range(sparse.size)]
-    backwards = [train(second, index, [4, 3, 2, 1, 0])[::-1] for index in range(sparse.size)]
-    assert forwards == backwards
-
-
-def test_another_run_sees_another_seed_first(sparse):
-    firsts = {
-        seed: [train(TableTrainings(sparse, 0, seed), index, [0]) for index in range(sparse.size)]
-        for seed in range(2)
-    }
-    assert firsts[0] != firsts[1]
-
-
-def test_seeds_beyond_the_tables_draw_among_its_columns_and_are_counted(table):
-    trainings = TableTrainings(table, first_seed=0, seed=0)
-    found = train(trainings, 1, range(40))
-    assert set(found[:2]) == set(found[2:]) == {0.7, 0.8}
-    assert trainings.num_repeats == 38
+def test_another_run_sees_the_columns_in_another_order(sparse):
+    orders = {tuple(TableTrainings(sparse, seed).columns.tolist()) for seed in range(20)}
+    assert len(orders) == 6
+    assert len({tuple(TableTrainings(sparse, 3).columns.tolist()) for _ in range(2)}) == 1
 
 
 def test_fields_that_are_empty_are_no_trainings(tmp_path):
     lines = ("x_a,cost,accuracy_1,accuracy_2,accuracy_3", "1,1,0.1,,0.3", "2,1,0.4,0.5,0.6")
     table = read_table(write_table(tmp_path / "t.csv", *lines))
-    trainings = TableTrainings(table, first_seed=0, seed=0)
-    assert sorted(train(trainings, 0, [0, 1])) == [0.1, 0.3]
-    assert trainings.num_repeats == 0
+    trainings = TableTrainings(table, seed=0)
+    replicates = trainings.list_replicates(table.candidate_at(0))
+    assert sorted(train(trainings, 0, replicates)) == [0.1, 0.3]
+    assert trainings.count_replicates(table.candidate_at(0)) == 2
+    assert trainings.list_replicates(table.candidate_at(1)) == [0, 1, 2]
     assert table.mean_accuracies.tolist() == pytest.approx([0.2, 0.5])
 
 
@@ -158,7 +139,7 @@ def test_a_seed_has_the_same_column_after_any_number_of_epochs(tmp_path):
         "2,1,0.41,,0.61,",
     )
     table = read_table(write_table(tmp_path / "t.csv", *lines))
-    trainings = TableTrainings(table, first_seed=0, seed=3)
+    trainings = TableTrainings(table, seed=3)
     (full, short) = (
         [trainings(Assignment(table.candidate_at(0), seed, epochs)).accuracy for seed in (0, 1)]
         for epochs in (100, 20)
@@ -171,7 +152,12 @@ def test_a_seed_has_the_same_column_after_any_number_of_epochs(tmp_path):
 def test_samplers_propose_rows_that_are_in_the_table(sparse, name):
     import optuna
 
-    sampler = make_sampler(name, sparse, 0)
+    sampler = SAMPLERS[name](
+        Setup(
+            *(sparse, WholeSpace(sparse), 0, sparse.count_cost, ("accuracy", "params"), 1),
+            most_replicates=TableTrainings(sparse, 0).count_replicates,
+        )
+    )
     study = optuna.create_study(sampler=sampler, directions=["maximize", "minimize"])
     for _ in range(25):
         trial = study.ask()

@@ -31,7 +31,8 @@ def read_history():
             "candidate": candidate,
             "epochs": epochs,
             "accuracy": accuracy,
-            "promoted": promoted,
+            "seed": 0,
+            "role": "promotion" if promoted else "proposal",
         }
         values = [accuracy, 0.0] if state == "COMPLETE" else None
         trial = create_trial(state=TrialState[state], values=values, user_attrs=attributes)

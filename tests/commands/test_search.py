@@ -8,7 +8,11 @@ from support.sessions import MadeUpSessions
 
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.search import search
-from se_search.commands.settings import describe_settings, record_settings
+from se_search.commands.settings import (
+    describe_replicates,
+    describe_settings,
+    record_settings,
+)
 from se_search.cost import count_cost
 from se_search.errors import AllFailedError, DataError, DivergedError, RunChangedError, RunError
 from se_search.record import Evaluation, Rung
@@ -69,9 +73,12 @@ def tight(tmp_path):
 def test_few_allowed_candidates_are_found_none_is_trained_twice_and_the_end_is_said(
     run_search, tight, sampler
 ):
-    _, sessions, notes = run_search(space=tight, sampler=sampler, trials=20, replicate=False)
+    _, sessions, notes = run_search(
+        space=tight, sampler=sampler, trials=20, repeat_candidates=False
+    )
     trained = [assignment.candidate for assignment in sessions.trained]
-    assert len(trained) == len(set(trained)) == 7
+    # The plain network is the control of two replicates.
+    assert (len(trained), len(set(trained))) == (8, 7)
     assert max(count_cost(candidate).added_params_pct for candidate in trained) <= 0.03
     assert any("4,084,223 candidates (7 within the limits)" in note for note in notes)
     assert notes[-1] == (
@@ -86,11 +93,11 @@ def test_that_all_trials_failed_ends_in_exit_code_5_with_the_most_frequent_reaso
     def fail(assignment):
         raise DivergedError("the loss is nan" if any(assignment.candidate.blocks) else "rare")
 
-    with pytest.raises(AllFailedError, match=r"all 3 .*: the loss is nan$") as caught:
+    with pytest.raises(AllFailedError, match=r"all 3 .*: rare$") as caught:
         run_search(fail, space=tight, trials=3)
     assert caught.value.exit_code == 5
-    with pytest.raises(AllFailedError, match=r"all 7 .*\(6 of 7\): the loss is nan$"):
-        run_search(fail, space=tight, trials=50, max_failures=9)
+    with pytest.raises(AllFailedError, match=r"all 10 .*\(6 of 10\): the loss is nan$"):
+        run_search(fail, space=tight, trials=20, max_failures=99)
 
 
 def test_what_the_user_asks_for_reaches_the_session(run_search, tmp_path):
@@ -167,6 +174,30 @@ def test_a_frozen_backbone_without_weights_is_refused():
         SearchOptions(freeze_backbone=True)
 
 
+def test_replicates_of_a_grid_are_refused():
+    with pytest.raises(RunError, match=r"^sampler grid trains every candidate in one replicate"):
+        SearchOptions(sampler="grid", replicates=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "Trials take turns among 2 replicates"),
+        ({"replicates": 5}, "Trials take turns among 5 replicates"),
+        ({"replicates": 1}, "All trials are of one replicate"),
+        ({"sampler": "grid"}, "Every candidate is trained in one replicate before the next"),
+    ],
+)
+def test_how_trials_are_spread_over_replicates_is_said(run_search, options, words):
+    _, _, notes = run_search(**options)
+    assert any(note.startswith(words) for note in notes)
+
+
+def test_what_a_replicate_draws_is_said():
+    assert "which images train and validate" in describe_replicates(SearchOptions(), "replicate")
+    assert "which images" not in describe_replicates(SearchOptions(), "fixed")
+
+
 @pytest.mark.parametrize("name", ["seeds", "workers", "threads", "timeout"])
 def test_a_confirmation_of_zero_is_refused(name):
     assert name in {field.name for field in fields(ConfirmOptions)}
@@ -190,10 +221,13 @@ def test_a_run_that_goes_on_with_another_sampler_says_so_and_records_it(run_sear
     ("options", "ending"),
     [
         ({}, None),
-        ({"replicate": False}, ": replicate on -> off"),
+        ({"repeat_candidates": False}, ": repeat_candidates on -> off"),
+        ({"trials": 60}, ": replicates 8 -> 5"),
+        ({"replicates": 3}, ": replicates 8 -> 3"),
+        ({"replicates": 8}, None),
         ({"promotion": "1x1,2x1", "epochs": 2}, ": promotion off -> 1x1,2x1"),
         ({"eta": 4}, None),  # there are no rungs
-        ({"sampler": "tpe", "replicate": False}, ": sampler pareto -> tpe"),
+        ({"sampler": "tpe", "repeat_candidates": False}, ": sampler pareto -> tpe"),
     ],
 )
 def test_only_settings_that_matter_are_said_to_have_changed(options, ending):

@@ -59,7 +59,7 @@ def test_a_short_training_says_its_epochs_and_a_promoted_one_that_it_was(show):
     short = make_record("a", 0.5, state="PRUNED", epochs=1)
     assert "(seed 0, 1 epoch)" in show(progress(short, shorter=2))
     assert "3 of 9 trials (2 short)" in show(progress(short, shorter=2))
-    assert "(seed 0, promoted)" in show(progress(replace(make_record("a", 0.5), promoted=True)))
+    assert "(seed 0, promoted)" in show(progress(replace(make_record("a", 0.5), role="promotion")))
 
 
 def test_the_time_left_is_told_once_a_trial_has_ended_since_the_start(show):

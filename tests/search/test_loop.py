@@ -10,6 +10,7 @@ from support.searching import evaluate, evaluation, make_space, open_store, sear
 from support.spaces import choose_from
 
 from se_search.analysis.pareto import summarize
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import AllFailedError, DivergedError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor
@@ -38,20 +39,18 @@ def test_a_study_ends_with_exactly_the_trials_asked_for(database, sampler, worke
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
-def test_no_training_is_made_twice_and_a_candidate_met_again_takes_its_next_seed(database, sampler):
+def test_no_training_is_made_twice_and_a_candidate_met_again_takes_another_replicate(
+    database, sampler
+):
     space = make_space({"choices": {"reduction": [4]}})  # 8 candidates for 40 trials
     records, _ = search(database, 40, space=space, sampler=sampler, workers=2, seed=7)
-    seeds = defaultdict(list)
+    replicates = defaultdict(list)
     for record in records:
-        seeds[record.key].append(record.seed)
-    assert all(found == list(range(7, 7 + len(found))) for found in seeds.values())
-
-
-def test_a_grid_trains_every_candidate_once_before_it_trains_one_twice(database):
-    space = make_space()
-    records, _ = search(database, 2 * space.size + 1, space=space, sampler="grid")
-    assert [r.candidate for r in records[: space.size]] == [str(c) for c in space]
-    assert Counter(r.seed for r in records) == {0: space.size, 1: space.size, 2: 1}
+        replicates[record.key].append(record.seed)
+    assert max(map(len, replicates.values())) > 1
+    for found in replicates.values():
+        assert len(set(found)) == len(found)
+        assert set(found[:3]) <= {7, 8, 9}  # of 40 trials 3 replicates take turns
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
@@ -225,10 +224,11 @@ def test_of_few_allowed_candidates_none_is_trained_twice_and_the_search_ends(dat
     space = make_space()
     allowed = {str(candidate) for candidate in space if is_allowed(candidate)}
     records, ending = search(
-        database, 25, space=space, sampler=sampler, is_allowed=is_allowed, replicates=False
+        database, 25, space=space, sampler=sampler, is_allowed=is_allowed, repeat_candidates=False
     )
     assert ending == Ending.EXHAUSTED
-    assert sorted(record.candidate for record in records) == sorted(allowed)
+    trained = Counter(r.candidate for r in records if r.role != "control")
+    assert trained == Counter(allowed - {str(Candidate.plain(space.backbone))})
     assert 1 < len(allowed) < space.size
 
 
@@ -240,18 +240,18 @@ def test_a_search_of_nothing_ends_at_once(database, sampler):
     )
 
 
-def failing(database, num_trials, sampler):
+def failing(database, num_trials, sampler, **options):
     """Search three candidates that all fail, those without SE for another reason."""
 
     def fail(assignment):
         raise DivergedError("loss nan" if assignment.candidate.blocks[0] else "rare")
 
     space = make_space({"granularity": "network", "choices": {"reduction": [4, 8]}})
-    return search(database, num_trials, space=space, sampler=sampler, evaluate=fail, max_failures=9)
+    return search(database, num_trials, space=space, sampler=sampler, evaluate=fail, **options)
 
 
 def test_that_all_trials_failed_is_an_error_with_the_most_frequent_reason(database):
-    records, _ = failing(database, 3, "grid")
+    records, _ = failing(database, 3, "grid", control=False)
     with pytest.raises(AllFailedError, match=r"all 3 trials.*\(2 of 3\): loss nan") as caught:
         refuse_all_failed(records)
     assert caught.value.exit_code == 5
@@ -262,8 +262,10 @@ def test_that_all_trials_failed_is_an_error_with_the_most_frequent_reason(databa
 
 
 def test_a_search_whose_every_candidate_failed_ends(database):
-    records, ending = failing(database, 50, "pareto")
-    assert (len(records), ending) == (3, Ending.EXHAUSTED)
+    records, ending = failing(database, 10, "pareto", max_failures=9)
+    assert ending == Ending.EXHAUSTED
+    # The control is tried twice in each of two replicates, the others once.
+    assert sorted(Counter(r.key for r in records).values()) == [1, 1, 4]
 
 
 def test_every_change_is_reported_with_counts_that_add_up(database):
@@ -323,25 +325,45 @@ def test_failures_from_an_executor_are_recorded_word_for_word(database):
     assert trial.user_attrs["reason"] == "the training process was killed by SIGKILL"
 
 
-def test_a_search_ends_when_nothing_is_expected_to_change_and_stays_ended(tmp_path):
+def is_settled_at(num_trials):
+    """Return an answer that is yes from some number of trials on, and the questions it was asked.
+
+    A question is the number of trials it is about.
+    """
+    asked = []
+
+    def is_settled(records):
+        assert {record.state for record in records} == {"COMPLETE"}
+        asked.append(len(records))
+        return len(records) >= num_trials
+
+    return is_settled, asked
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_search_that_has_settled_ends_and_stays_ended(tmp_path, workers):
     path = tmp_path / "trials.db"
-    records, ending = search(path, 60, sampler="pareto", tolerance=0.005)
+    is_settled, _ = is_settled_at(20)
+    options = {"sampler": "random", "workers": workers, "is_settled": is_settled}
+    records, ending = search(path, 60, **options)
     assert ending == Ending.SETTLED
-    # The start design comes before any expectation.
-    assert 8 < len(records) < 60
-    assert search(path, 60, sampler="pareto", tolerance=0.005) == (records, Ending.SETTLED)
-    more, ending = search(path, len(records) + 2, sampler="pareto", tolerance=1e-9)
+    assert 20 <= len(records) < 20 + workers
+    assert {record.state for record in records} == {"COMPLETE"}
+    assert search(path, 60, **options) == (records, Ending.SETTLED)
+    more, ending = search(path, len(records) + 2, sampler="random", workers=workers)
     assert (len(more), ending) == (len(records) + 2, Ending.FINISHED)
 
 
-def test_a_sampler_without_expectations_spends_its_budget(tmp_path):
-    records, ending = search(tmp_path / "trials.db", 12, sampler="random", tolerance=1.0)
-    assert (len(records), ending) == (12, Ending.FINISHED)
+def test_whether_a_search_has_settled_is_asked_when_a_twentieth_has_been_added(tmp_path):
+    is_settled, asked = is_settled_at(1_000)
+    records, ending = search(tmp_path / "a.db", 130, sampler="random", is_settled=is_settled)
+    assert (len(records), ending) == (130, Ending.FINISHED)
+    assert asked == [*range(5, 101, 5), 105, 111, 117, 123, 130][: len(asked)]
+    assert len(asked) >= 24
 
 
-def test_what_runs_is_awaited_before_a_search_counts_as_settled(tmp_path):
-    records, ending = search(
-        tmp_path / "trials.db", 60, sampler="pareto", tolerance=0.005, workers=3
-    )
-    assert ending == Ending.SETTLED
-    assert {record.state for record in records} == {"COMPLETE"}
+def test_a_continued_search_asks_what_an_undisturbed_one_asks(tmp_path):
+    is_settled, asked = is_settled_at(1_000)
+    for total in (7, 8, 19, 20, 33):
+        search(tmp_path / "a.db", total, sampler="random", is_settled=is_settled)
+    assert sorted(set(asked)) == [5, 10, 15, 20, 25, 30]

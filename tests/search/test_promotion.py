@@ -16,12 +16,13 @@ from support.searching import OBJECTIVES, evaluate, evaluation, make_space, sear
 from support.spaces import choose_from
 
 from se_search.analysis.pareto import summarize
+from se_search.candidate import Candidate
 from se_search.errors import DivergedError, RunError
 from se_search.record import Rung, Stop
+from se_search.search.ladder import Ladder, list_replicates
 from se_search.search.promotion import (
     Contender,
     Estimate,
-    Ladder,
     Promotion,
     parse_rungs,
     promotable,
@@ -31,6 +32,7 @@ from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import RandomSampler
 from se_search.store.trials import read_records
 
+PLAIN = Candidate.plain(make_space().backbone).key
 EPOCHS = parse_rungs("1x1,2x1,4x1", 4)
 SEEDS = parse_rungs("1x2,4x1,4x3", 4)
 
@@ -203,9 +205,9 @@ def test_rungs_are_read(text, epochs, expected):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1x1,2", "'2' is not EPOCHSxSEEDS"),
-        ("1x0,4x1", "'1x0' is not EPOCHSxSEEDS"),
-        ("", "'' is not EPOCHSxSEEDS"),
+        ("1x1,2", "'2' is not EPOCHSxREPLICATES"),
+        ("1x0,4x1", "'1x0' is not EPOCHSxREPLICATES"),
+        ("", "'' is not EPOCHSxREPLICATES"),
         ("2x1,1x1,4x1", "1x1 after 2x1; epochs must ascend"),
         ("2x2,2x2,4x1", "2x2 after 2x2"),
         ("1x1,2x1", "the last rung must be the full training, 4 epochs, as 4x1"),
@@ -264,7 +266,7 @@ def make_trials(*trainings, key="a"):
     ],
 )
 def test_a_proposed_candidate_takes_the_next_training_that_it_has_not_begun(trainings, expected):
-    assert Ladder(SEEDS, first_seed=0).next_training(make_trials(*trainings)) == expected
+    assert Ladder(SEEDS).next_training(make_trials(*trainings)) == expected
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,7 @@ def test_a_proposed_candidate_takes_the_next_training_that_it_has_not_begun(trai
     ],
 )
 def test_a_promoted_candidate_trains_all_of_a_rung_and_nothing_for_ever(trainings, expected):
-    ladder = Ladder(SEEDS, first_seed=0)
+    ladder = Ladder(SEEDS)
     found = ladder.next_promotion(make_trials(*trainings), ["params"], Promotion())
     assert found == (expected and ("tiny/a", expected))
 
@@ -296,7 +298,7 @@ def test_the_highest_rung_promotes_first():
     records = [
         replace(r, accuracy=0.9 if r.key == "b" else 0.1, number=n) for n, r in enumerate(records)
     ]
-    ladder = Ladder(EPOCHS, first_seed=0)
+    ladder = Ladder(EPOCHS)
     assert ladder.next_promotion(records, ["params"], Promotion()) == ("tiny/a", (4, 0))
 
 
@@ -306,7 +308,7 @@ def test_a_scorer_that_is_handed_in_decides_and_whom_it_leaves_out_stays():
         for key, accuracy in (("a", 0.9), ("b", 0.5), ("c", 0.7))
         for r in make_trials((1, 0, "PRUNED"), key=key)
     ]
-    ladder = Ladder(EPOCHS, first_seed=0)
+    ladder = Ladder(EPOCHS)
     plain = ladder.next_promotion(records, ["params"], Promotion())
     assert plain == ("tiny/a", (2, 0))
 
@@ -329,26 +331,55 @@ def database(tmp_path):
 
 
 def trainings_by_candidate(records):
-    found = defaultdict(list)
+    """Return the epochs of each training, and the position of its replicate, by candidate."""
+    own = defaultdict(list)
     for record in records:
-        found[record.key].append((record.epochs, record.seed))
-    return found
+        own[record.key].append(record)
+    return {
+        key: [(r.epochs, list_replicates(found).index(r.seed)) for r in found]
+        for key, found in own.items()
+    }
 
 
 @pytest.mark.parametrize("rungs", [EPOCHS, SEEDS], ids=["epochs", "seeds"])
-@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
-def test_every_sampler_climbs_and_trains_nothing_twice(database, sampler, workers, rungs):
-    records, _ = search(database, 40, sampler=sampler, workers=workers, rungs=rungs)
-    assert [r.number for r in records] == list(range(40))
+def test_every_sampler_climbs_and_trains_nothing_twice(database, sampler, rungs):
+    records, _ = search(database, 36, sampler=sampler, workers=3, rungs=rungs)
+    assert [r.number for r in records] == list(range(36))
     assert {r.state for r in records} == {"COMPLETE", "PRUNED"}
     assert {r.epochs for r in records if r.state == "COMPLETE"} == {4}
     assert max(r.epochs for r in records if r.state == "PRUNED") < 4
-    order = [training for asked in Ladder(rungs, 0).new_trainings for training in asked]
-    for trainings in trainings_by_candidate(records).values():
-        further = [(4, seed) for seed in range(rungs[-1].seeds, 40)]
+    order = [training for asked in Ladder(rungs).new_trainings for training in asked]
+    proposed = [r for r in records if r.key != PLAIN]
+    for trainings in trainings_by_candidate(proposed).values():
+        further = [(4, position) for position in range(rungs[-1].replicates, 36)]
         assert trainings == (order + further)[: len(trainings)]
-    assert any(r.promoted for r in records)
+    assert any(r.role == "promotion" for r in records)
+
+
+def test_longer_trainings_take_the_replicates_of_shorter_ones_and_then_the_emptiest(database):
+    records, _ = search(database, 60, rungs=SEEDS, replicates=4)
+    climbed = {r.key for r in records if r.role == "promotion" and r.epochs == 4}
+    assert climbed
+    for key in climbed - {PLAIN}:
+        short, full = ([r.seed for r in records if (r.key, r.epochs) == (key, e)] for e in (1, 4))
+        assert full[: len(short)] == short[: len(full)]
+        assert set(full) <= {0, 1, 2, 3}
+        assert len(set(full)) == len(full)
+
+
+def test_controls_are_full_trainings_and_climb_no_rung(database):
+    records, _ = search(database, 40, rungs=EPOCHS, sampler="grid")
+    plain = [r for r in records if r.key == PLAIN]
+    assert {(r.role, r.epochs) for r in plain} == {("control", 4)}
+
+
+def test_a_candidate_that_was_the_control_alone_is_no_contender():
+    controls = [replace(r, role="control") for r in make_trials((4, 0, "COMPLETE"))]
+    ladder = Ladder(parse_rungs("4x1,4x3", 4))
+    assert ladder.next_promotion(controls, ["params"], Promotion()) is None
+    proposed = [*controls, *make_trials((4, 1, "COMPLETE"))]
+    assert ladder.next_promotion(proposed, ["params"], Promotion()) == ("tiny/a", (4, 2))
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
@@ -393,15 +424,16 @@ def test_about_a_third_climbs_from_each_rung(database):
 def test_promotions_do_not_make_a_grid_skip_candidates(database):
     space = make_space()
     records, _ = search(database, 30, space=space, sampler="grid", rungs=EPOCHS)
-    proposed = [r.candidate for r in records if not r.promoted]
-    assert len(proposed) < 30
-    assert proposed == [str(space.candidate_at(i)) for i in range(len(proposed))]
+    proposed = [r.candidate for r in records if r.role == "proposal"]
+    assert len(proposed) < 25
+    # Candidate 0 is the plain network, which the control has trained.
+    assert proposed == [str(space.candidate_at(i)) for i in range(1, len(proposed) + 1)]
 
 
 def test_promoted_trials_have_optunas_parameters_of_their_candidate(database):
     space = make_space()
     records, _ = search(database, 30, space=space, sampler="tpe", rungs=EPOCHS)
-    assert any(r.promoted for r in records)
+    assert any(r.role == "promotion" for r in records)
     for record, trial in zip(records, load_optuna_study(database).trials, strict=True):
         assert str(choose_from(space, trial.params)) == record.candidate
 
@@ -437,7 +469,9 @@ def test_nsga2_breeds_from_promoted_trials(database):
     records, _ = search(database, 90, sampler="nsga2", rungs=EPOCHS)
     study = load_optuna_study(database)
     generations = {
-        t.system_attrs["NSGAIISampler:generation"] for t in study.trials if t.user_attrs["promoted"]
+        t.system_attrs["NSGAIISampler:generation"]
+        for t in study.trials
+        if t.user_attrs["role"] == "promotion"
     }
     assert len(generations) > 1
     assert len(records) == 90
@@ -445,7 +479,7 @@ def test_nsga2_breeds_from_promoted_trials(database):
 
 def test_a_candidate_whose_training_failed_stays_where_it_is_and_the_others_climb(database):
     space = make_space()
-    cursed = str(space.candidate_at(0))
+    cursed = str(space.candidate_at(1))
 
     def fail_one(assignment):
         if str(assignment.candidate) == cursed:
@@ -494,6 +528,6 @@ def test_the_samplers_own_estimates_decide_who_climbs(database, monkeypatch):
         path = database.with_name(f"{sampler}.db")
         records, _ = search(path, 30, sampler=sampler, rungs=EPOCHS)
         short = {r.key: r.accuracy for r in records if r.epochs == 1}
-        climbed = {r.key for r in records if r.promoted}
+        climbed = {r.key for r in records if r.role == "promotion"}
         by_sampler[sampler] = mean(short[key] for key in climbed) - mean(short.values())
     assert by_sampler["favouring"] < 0 < by_sampler["random"]

@@ -3,6 +3,7 @@
 import numpy as np
 from support.networks import make_backbone
 
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation
@@ -10,6 +11,7 @@ from se_search.run_config import DIRECTIONS
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
 from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation, count_replicates
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
 from se_search.store.trials import TrialStore
@@ -77,27 +79,38 @@ def search(
     seed=0,
     objectives=OBJECTIVES,
     is_allowed=None,
-    replicates=True,
+    repeat_candidates=True,
+    replicates=None,
+    control=True,
+    first=(),
     max_failures=5,
     rungs=(),
     **options,
 ):
-    """Run the loop on the study at ``path``; return its records and how it ended."""
+    """Run the loop on the study at ``path``; return its records and how it ended.
+
+    The plain network is the control, unless ``control`` is false.
+    """
     space = space or make_space()
     store = open_store(path, objectives)
+    plain = Candidate.plain(space.backbone) if control else None
     try:
         ending = run_search(
             space=space,
             store=store,
             sampler=SAMPLERS[sampler](
-                Setup(space, Only(space, is_allowed), seed, count_cost, objectives, 4, replicates)
+                Setup(
+                    *(space, Only(space, is_allowed), seed, count_cost, objectives, 4),
+                    repeat_candidates=repeat_candidates,
+                    control=plain,
+                    first=first,
+                )
             ),
             executor=options.pop("executor", None) or SerialExecutor(evaluate, workers),
             count_cost=count_cost,
             objectives=objectives,
-            budget=Budget(
-                num_trials, epochs=4, first_seed=seed, max_failures=max_failures, rungs=rungs
-            ),
+            budget=Budget(num_trials, epochs=4, max_failures=max_failures, rungs=rungs),
+            rotation=Rotation(replicates or count_replicates(num_trials), seed, plain),
             **options,
         )
         return store.records, ending
