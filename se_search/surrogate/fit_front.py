@@ -27,6 +27,7 @@ from se_search.surrogate.decision import (
     choose,
     decide,
     judge_settled,
+    mark_better,
 )
 from se_search.surrogate.features import Factors
 from se_search.surrogate.posterior_front import (
@@ -145,7 +146,9 @@ def _front_of_model(
     if decision.kind == "leave":
         recommended = _find_plain(summaries, space, recommended)
     return PosteriorFront(
-        candidates=_describe_candidates(summaries, draws, costs, recommended, space),
+        candidates=_describe_candidates(
+            summaries, draws, costs, recommended, space, may_star=unproven is None
+        ),
         reason=None,
         unproven=unproven,
         noise=model.measure_noise(accuracies[:, 1:]),
@@ -222,12 +225,15 @@ def _describe_candidates(
     costs: Array,
     recommended: int,
     space: BoundSpace,
+    *,
+    may_star: bool,
 ) -> tuple[PosteriorCandidate, ...]:
     gains = draws.mean(axis=0)
     on_front = is_non_dominated(np.column_stack([-gains, costs]))
     probabilities = front_probability(costs, draws)
     _, low, high = median_and_interval(draws)
     better = (draws > 0).mean(axis=0)
+    is_better = mark_better(draws) & may_star
     plain = str(Candidate.plain(space.backbone))
     return tuple(
         PosteriorCandidate(
@@ -237,6 +243,7 @@ def _describe_candidates(
             float(low[row]),
             float(high[row]),
             None if summary.candidate == plain else float(better[row]),
+            bool(is_better[row]),
             float(probabilities[row]),
             bool(on_front[row]),
             bool(row == recommended or (on_front[row] and probabilities[row] >= LISTED)),
@@ -273,7 +280,7 @@ def _front_of_means(
             PosteriorCandidate(
                 summary,
                 float(np.mean(own)),
-                *(None, None, None, None, None),
+                *(None, None, None, None, False, None),
                 summary.on_front,
                 summary.on_front,
                 summary.candidate == plain,

@@ -68,6 +68,8 @@ class PosteriorCandidate:
         low: lower end of the gain's 95 % interval; None: not known.
         high: upper end of the gain's 95 % interval; None: not known.
         probability_better: that the gain is above 0; None: not known, or the plain network.
+        is_better: whether it is surely better than the plain network: the lower limits of all
+            gains that hold together with a probability of 95 % say so. Such candidates are starred.
         probability_on_front: that no other candidate with a full training is better at no higher
             cost; None: not known.
         on_front: whether no other candidate has a larger expected gain at no higher cost.
@@ -82,6 +84,7 @@ class PosteriorCandidate:
     low: float | None
     high: float | None
     probability_better: float | None
+    is_better: bool
     probability_on_front: float | None
     on_front: bool
     is_listed: bool
