@@ -75,6 +75,10 @@ RunArgument = Annotated[
     typer.Argument(help="folder of the run, or its name in runs/", autocompletion=complete_run),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
+FrontOption = Annotated[
+    bool,
+    typer.Option("--front", help="print the table of the front, too; docs/results.md reads it"),
+]
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -164,12 +168,13 @@ def run(
         int | None,
         typer.Option(min=1, help="at the end, train the front again with this many fresh seeds"),
     ] = None,
+    front: FrontOption = False,
     quiet: QuietOption = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="print a JSON object a line: each trial, then the front")
+        bool, typer.Option("--json", help="print a JSON object a line: each trial, then the answer")
     ] = False,
 ) -> None:
-    """Search a space, or continue a search that was stopped, and write the Pareto front.
+    """Search a space, or continue a search that was stopped, and say where SE belongs.
 
     Exit codes: 0 the search has ended; 2 something that was asked for is not there; 3 the run is
     busy; 4 the run is of another space, backbone, recipe or objective; 5 too many failures in a
@@ -178,7 +183,7 @@ def run(
     from se_search.commands.search import search
     from se_search.report.display import make_display
 
-    display = make_display(quiet=quiet, as_json=as_json)
+    display = make_display(quiet=quiet, as_json=as_json, with_front=front)
     outcome = search(options, display, is_confirmed=confirm is not None)
     _exit_if_stopped(outcome.signal)
     if confirm is not None:
@@ -217,9 +222,10 @@ def confirm(
 @app.command()
 def report(
     run: RunArgument,
+    front: FrontOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
-    """Make a run's tables and figures (PNG and PDF) anew, and print the front.
+    """Make a run's tables and figures (PNG and PDF) anew, and print what to do.
 
     A folder that is read-only is reported, too; the files that could not be written are named.
     """
@@ -235,7 +241,7 @@ def report(
 
             say(to_json(report_event(folder, findings), indent=1))
         else:
-            print_findings(make_console(), findings)
+            print_findings(make_console(), findings, with_front=front)
 
 
 @app.command()

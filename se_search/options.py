@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -109,6 +109,43 @@ _WORDS = {
     Path: "a path",
     NoneType: "None",
 }
+
+
+def spell_options(
+    options: DataclassInstance, *, always: Collection[str] = (), never: Collection[str] = ()
+) -> list[str]:
+    """Return the words of a command line that give these options, without those at their defaults.
+
+    Args:
+        options: the dataclass of a command's options.
+        always: names of fields that are spelled at their defaults, too.
+        never: names of fields that are left out.
+    """
+    hints = get_type_hints(type(options), include_extras=True)
+    words = []
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name in never or (value == field.default and field.name not in always):
+            continue
+        name = _name_option(field.name, getattr(hints[field.name], "__metadata__", ()))
+        if isinstance(value, bool):
+            words.append(name if value else name.replace("--", "--no-", 1))
+            continue
+        for each in map(str, value if isinstance(value, tuple) else [value]):
+            # A value that starts with a hyphen would be read as an option.
+            words += [f"{name}={each}"] if each.startswith("-") else [name, each]
+    return words
+
+
+def _name_option(field: str, metadata: Iterable[Any]) -> str:
+    """Return an option's name: the declared one, or the field's."""
+    for each in metadata:
+        # In an annotation the first declared name stands where a default stands elsewhere.
+        first, others = getattr(each, "default", None), getattr(each, "param_decls", None)
+        for name in (first, *(others or ())):
+            if isinstance(name, str) and name.startswith("--"):
+                return name
+    return f"--{field.replace('_', '-')}"
 
 
 def takes_options(

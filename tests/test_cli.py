@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -98,10 +99,11 @@ def test_the_config_tells_versions_hardware_and_the_real_split(finished):
     assert config["identity"]["objectives"] == ["accuracy", "params", "macs"]
 
 
-def test_a_run_prints_a_line_a_trial_and_the_front(finished):
+def test_a_run_prints_a_line_a_trial_and_its_answer(finished):
     lines = finished[0].stdout.splitlines()
     assert sum(line.startswith("trial ") for line in lines) == 5
-    assert any("Pareto front" in line for line in lines)
+    assert "Nothing can be said: fewer than 8 trainings have ended." in lines
+    assert not any("P(front)" in line for line in lines)
     assert "5 of 5 trials" in finished[0].stdout
 
 
@@ -169,15 +171,34 @@ def test_a_report_makes_the_same_files_again(finished, call):
     for name in ("trials.csv", "pareto.csv", "pareto.png", "pareto.pdf"):
         (folder / name).unlink()
     outcome = call("report", folder)
-    assert "Pareto front" in outcome.stdout
+    assert "Nothing can be said: " in outcome.stdout
     assert {name: (folder / name).read_bytes() for name in before} == before
     assert (folder / "pareto.png").is_file()
     assert (folder / "pareto.pdf").is_file()
-    assert f"{folder}/pareto.png, {folder}/pareto.pdf, {folder}/pareto.csv" in outcome.stdout
+    assert f"Written to {folder}: pareto.png, pareto.pdf, pareto.csv, " in outcome.stdout
 
 
 def test_a_report_takes_a_runs_name(finished, call):
-    assert "Pareto front" in call("report", "five").stdout
+    assert "Nothing can be said: " in call("report", "five").stdout
+
+
+def test_a_report_prints_its_front_if_asked_for(finished, call):
+    text = call("report", "five", "--front").stdout
+    front = pd.read_csv(finished[1] / "pareto.csv")
+    for _, row in front[front.is_listed].iterrows():
+        (line,) = [line for line in text.splitlines() if f" {row.params:,} " in line]
+        assert line.strip("│ ").startswith(row.placement)
+
+
+def test_the_next_command_of_a_run_goes_on_with_it(finished, call, home):
+    """It is given as it stands: the run has more trials then, and is no other run."""
+    command = call("report", "five", "--json").stdout
+    step = json.loads(command)["answer"]["next_step"]["command"]
+    words = shlex.split(step.replace("--trials 36", "--trials 6"))
+    assert words[:2] == ["se-search", "run"]
+    runs = sorted(path.name for path in (home / "runs").iterdir())
+    call(*words[1:])
+    assert sorted(path.name for path in (home / "runs").iterdir()) == runs
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Options declared once: as a dataclass for Python, and as parameters of a command."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +9,14 @@ import typer
 from typer.testing import CliRunner
 
 from se_search.errors import RunError
-from se_search.options import AtLeast, OneOf, Positive, check_options, takes_options
+from se_search.options import (
+    AtLeast,
+    OneOf,
+    Positive,
+    check_options,
+    spell_options,
+    takes_options,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +93,34 @@ def test_a_value_beyond_its_limit_is_refused_with_what_is_allowed(field, value, 
 
 def test_an_option_that_was_not_given_is_within_any_limit():
     assert Options(names=(), ratio=None).ratio is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"count": 4, "ratio": 0.5, "kind": "small"},
+        {"folders": (Path("a b"), Path("-x")), "is_loud": True},
+    ],
+)
+def test_options_that_are_spelled_are_read_as_they_were(run, given):
+    options = Options(names=("who",), **given)
+    outcome, calls = run("who", *spell_options(options, never=["names"]))
+    assert outcome.exit_code == 0
+    assert calls == [(options, False)]
+
+
+def test_options_at_their_defaults_are_not_spelled_unless_asked_for():
+    options = Options(names=("who",))
+    assert spell_options(options, never=["names"]) == []
+    assert spell_options(options, never=["names"], always=["kind"]) == ["--kind", "big"]
+
+
+def test_a_switch_that_is_on_by_default_is_spelled_with_its_no():
+    from se_search.commands.options import SearchOptions
+
+    name, default = next(
+        (field.name, field.default) for field in fields(SearchOptions) if field.default is True
+    )
+    off = SearchOptions(**{name: not default})
+    assert spell_options(off) == [f"--no-{name.replace('_', '-')}"]

@@ -25,6 +25,7 @@ from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
+from se_search.options import spell_options
 from se_search.recipe import Recipe, read_recipe, recipe_names
 from se_search.record import Evaluation, Rung, TrialRecord
 from se_search.report.display import Display
@@ -287,6 +288,10 @@ def make_config(
             "recipe_hash": run.recipe.hash,
             "max_failures": options.max_failures,
             "timeout": options.timeout,
+            # What a command that goes on with the run must say again.
+            "arguments": spell_options(
+                options, always=["space"], never=["trials", "name", "runs_dir"]
+            ),
         },
         "versions": read_versions(),
         "hardware": describe_hardware(session.hardware),
@@ -341,12 +346,12 @@ def _search(
                 keep=keep,
             )
         if ending != Ending.STOPPED:
+            _record_ending(folder, ending)
             refuse_all_failed(store.records)
     finally:
         store.close()
         display.close()
         findings = write_report(folder)
-    display.finish(folder, findings)
     without = list_replicates_without_control(store.records)
     if without:
         display.note(
@@ -358,4 +363,12 @@ def _search(
             f"All {describe_amount(allowed.amount)} candidates within the limits have been trained "
             f"or have failed, so the search ends before its {options.trials} trials."
         )
+    display.finish(folder, findings)
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
+
+
+def _record_ending(folder: RunFolder, ending: Ending) -> None:
+    """Write how the search has ended, for reports; a search that was stopped has not."""
+    config = folder.read_config()
+    config["search"]["ending"] = ending.name.lower()
+    folder.write_config(config)

@@ -8,6 +8,7 @@ that the run has not recorded says so, and is left to the run's authors.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,8 @@ def list_items(
             Item(
                 "Weight sharing.", "None: each training starts anew" + _describe_weights(identity)
             ),
-            Item("Seeds.", _describe_seeds(identity, records, rounds)),
+            Item("Replicates.", _describe_replicates(identity, records, rounds)),
+            _list_controls(identity, records),
             Item("Repeats.", _describe_repeats(identity["epochs"], records, rounds)),
             _list_baselines(identity, records, rounds),
             Item(
@@ -240,33 +242,52 @@ def _describe_weights(identity: Mapping[str, Any]) -> str:
     return f". The backbone starts from weights with the digest `{backbone['weights']}`{frozen}"
 
 
-def _describe_seeds(
+def _describe_replicates(
     identity: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
 ) -> str:
     seeds = sorted({record.seed for record in records})
-    text = f"Sampler {identity['seed']}; trainings of the search {_span(seeds)}"
+    text = (
+        f"Sampler {identity['seed']}. The search took turns among "
+        f"{count(len(seeds), 'replicate')}, named by their seeds, {_span(seeds)}"
+    )
     if not rounds:
-        return f"{text}; no confirmation with fresh seeds so far"
+        return f"{text}; no confirmation in fresh replicates so far"
     fresh = sorted({seed for each in rounds for seed in each.seeds})
-    return f"{text}; trainings of the confirmation, with seeds that no trial has, {_span(fresh)}"
+    return f"{text}; the confirmation is of replicates that no trial has, {_span(fresh)}"
+
+
+def _list_controls(identity: Mapping[str, Any], records: Sequence[TrialRecord]) -> Item:
+    full = _list_full(identity["epochs"], records)
+    seeds = {record.seed for record in full}
+    plain = {r.seed for r in full if r.candidate == identity["backbone"]["name"]}
+    return Item(
+        "Controls.",
+        f"The plain network was trained in {len(plain)} of {count(len(seeds), 'replicate')}, and "
+        "gains are over it"
+        if plain
+        else None,
+        "No full training of the plain network has ended: gains are over what the model expects "
+        "of it",
+    )
+
+
+def _list_full(epochs: int, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.state == "COMPLETE" and record.epochs == epochs]
 
 
 def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
-    counts: dict[str, int] = {}
-    for record in records:
-        if record.state == "COMPLETE" and record.epochs == epochs:
-            counts[record.key] = counts.get(record.key, 0) + 1
+    counts = Counter(record.key for record in _list_full(epochs, records))
     several = sum(trainings > 1 for trainings in counts.values())
     text = (
         f"{count(len(counts), 'candidate')} with {count(sum(counts.values()), 'full training')}, "
-        f"{count(several, 'candidate')} with two seeds or more"
+        f"{count(several, 'candidate')} in two replicates or more"
     )
     if not rounds:
-        return f"{text}. Not confirmed so far: `se-search confirm` trains the front again"
+        return f"{text}. Not confirmed so far: `se-search confirm` trains what is listed again"
     last = rounds[-1]
     return (
-        f"{text}. Confirmed: {count(len(last.chosen), 'candidate')} with "
-        f"{count(len(last.seeds), 'fresh seed')} each"
+        f"{text}. Confirmed: {count(len(last.chosen), 'candidate')} in "
+        f"{count(len(last.seeds), 'fresh replicate')} each"
     )
 
 
@@ -280,7 +301,7 @@ def _list_baselines(
     trained = (c for each in rounds if each.result for c in each.result.candidates)
     roles = {role for c in trained if c.num_replicates for role in c.roles}
     words = {PLAIN: "the plain backbone", EVERYWHERE: "SE everywhere (r = 16)"}
-    found += [f"{text}, with fresh seeds" for role, text in words.items() if role in roles]
+    found += [f"{text}, in fresh replicates" for role, text in words.items() if role in roles]
     return Item(
         "Baselines.",
         "Trained: " + "; ".join(found) if found else None,
@@ -295,7 +316,7 @@ def _describe_test(identity: Mapping[str, Any], rounds: Sequence[Round]) -> str:
         return f"{images} have not been read"
     times = ", ".join(
         f"{each.started} ({count(len(each.chosen), 'candidate')} x "
-        f"{count(len(each.seeds), 'seed')})"
+        f"{count(len(each.seeds), 'replicate')})"
         for each in readings
     )
     return (
@@ -360,4 +381,4 @@ def _span(seeds: Sequence[int]) -> str:
         return "none"
     if len(seeds) == 1:
         return f"{seeds[0]}"
-    return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} different seeds)"
+    return f"{seeds[0]} to {seeds[-1]} ({len(seeds)} in all)"

@@ -73,5 +73,17 @@ def print_files(
         print_line(console, f"Not written ({reason}): {_list_names(paths)}")
 
 
+def print_folder(
+    console: Console,
+    folder: Path,
+    files: Iterable[Path],
+    unwritten: Iterable[UnwritableError] = (),
+) -> None:
+    """Print which files of a folder have been written, by their names, and which could not be."""
+    if names := ", ".join(one_line(path.name) for path in files):
+        print_line(console, f"Written to {one_line(str(folder))}: {names}")
+    print_files(console, (), unwritten)
+
+
 def _list_names(paths: Iterable[Path]) -> str:
     return ", ".join(one_line(str(path)) for path in paths)

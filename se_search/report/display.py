@@ -12,17 +12,19 @@ from rich import progress as bars
 from rich.console import Console
 
 from se_search.record import ENDED_WELL, Progress, TrialRecord
-from se_search.report.confirmation import print_result
-from se_search.report.console import make_console, print_files, print_line, print_text
-from se_search.report.event import front_fields
-from se_search.report.json_text import to_json
-from se_search.report.run_report import (
-    Findings,
-    front_caution,
-    front_table,
-    rungs_caution,
-    rungs_table,
+from se_search.report.confirmed import describe_confirmation
+from se_search.report.console import (
+    make_console,
+    print_folder,
+    print_line,
+    print_text,
 )
+from se_search.report.event import front_fields
+from se_search.report.front_table import front_table
+from se_search.report.json_text import to_json
+from se_search.report.print_answer import print_answer
+from se_search.report.run_report import Findings
+from se_search.report.rungs import rung_warnings, rungs_table
 from se_search.store.run_folder import RunFolder
 from se_search.terminal import say
 
@@ -86,6 +88,7 @@ class JsonDisplay(QuietDisplay):
             {
                 "event": "end",
                 "run": str(folder.path),
+                "answer": findings.answer.to_json(),
                 **front_fields(findings.credible),
                 **rungs,
             }
@@ -96,10 +99,16 @@ class JsonDisplay(QuietDisplay):
 
 
 class PlainDisplay(QuietDisplay):
-    """Prints a line for each trial that ends: for logs and pipes."""
+    """Prints a line for each trial that ends: for logs and pipes.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: what is printed on.
+        with_front: whether the table of the front is printed behind the answer.
+    """
+
+    def __init__(self, console: Console, *, with_front: bool = False) -> None:
         self._console = console
+        self._with_front = with_front
         self._clock = _Clock()
         self._scan = ScanLines()
 
@@ -119,15 +128,15 @@ class PlainDisplay(QuietDisplay):
             self.note(f"{_describe(record)} | {_summarize(progress)}{self._clock.time_left()}")
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
-        """Print the front as a table, and where everything lies."""
-        print_findings(self._console, findings)
+        """Print the answer, and where everything lies."""
+        print_findings(self._console, findings, with_front=self._with_front)
 
 
 class LiveDisplay(PlainDisplay):
     """Keeps one line at the foot of a terminal up to date, and prints failures above it."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, *, with_front: bool = False) -> None:
+        super().__init__(console, with_front=with_front)
         self._bar = bars.Progress(
             bars.TextColumn("{task.description}", markup=False),
             *([bars.BarColumn(bar_width=BAR_WIDTH)] if console.width >= WITH_BAR else []),
@@ -164,8 +173,10 @@ class LiveDisplay(PlainDisplay):
         return width - TIMES_WIDTH - (BAR_WIDTH + 1 if width >= WITH_BAR else 0)
 
 
-def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
-    """Return the display for the options ``--quiet`` and ``--json``, and for where output goes."""
+def make_display(
+    *, quiet: bool = False, as_json: bool = False, with_front: bool = False
+) -> Display:
+    """Return the display for ``--quiet``, ``--json`` and ``--front``, and for where output goes."""
     if as_json:
         return JsonDisplay()
     if quiet:
@@ -173,7 +184,8 @@ def make_display(*, quiet: bool = False, as_json: bool = False) -> Display:
     console = make_console()
     # A terminal that can't go back to the start of a line ("dumb") takes lines, as a file does.
     is_live = console.file.isatty() and not console.is_dumb_terminal
-    return LiveDisplay(console) if is_live else PlainDisplay(console)
+    kind = LiveDisplay if is_live else PlainDisplay
+    return kind(console, with_front=with_front)
 
 
 class ScanLines:
@@ -224,19 +236,25 @@ class _Clock:
         return f", {minutes} min {seconds:02d} s left"
 
 
-def print_findings(console: Console, findings: Findings) -> None:
-    """Print the front as a table, what it and the rungs rest on, and where everything lies."""
-    if findings.credible.candidates:
+def print_findings(console: Console, findings: Findings, *, with_front: bool = False) -> None:
+    """Print the answer of a run, what a confirmation has found, and where its files lie.
+
+    Args:
+        console: what is printed on.
+        findings: of the run.
+        with_front: whether the table of the front is printed, too, and that of the rungs.
+    """
+    print_answer(console, findings.answer)
+    for line in (
+        *rung_warnings(findings.rungs, findings.full_epochs),
+        *describe_confirmation(findings.rounds, findings.credible),
+    ):
+        print_text(console, line)
+    if with_front:
         console.print(front_table(findings.credible))
-        print_text(console, front_caution(findings))
-    else:
-        print_text(console, "No full training has ended yet, so there is no front.")
-    if findings.rungs:
-        console.print(rungs_table(findings.rungs))
-        print_text(console, rungs_caution(findings.rungs, findings.full_epochs))
-    if findings.rounds:
-        print_result(console, findings.rounds, findings.num_trials)
-    print_files(console, findings.files, findings.unwritten)
+        if findings.rungs:
+            console.print(rungs_table(findings.rungs))
+    print_folder(console, findings.run, findings.files, findings.unwritten)
 
 
 def _describe(record: TrialRecord) -> str:

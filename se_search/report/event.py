@@ -9,13 +9,12 @@ from typing import Any
 
 from se_search.report.confirmation import confirmation_event
 from se_search.report.effects import effect_rows
+from se_search.report.front_table import list_front
 from se_search.report.run_report import (
     FRONT_FIELDS,
-    RUNG_FIELDS,
     Findings,
-    front_caution,
-    rung_row,
 )
+from se_search.report.rungs import RUNG_FIELDS, rung_row
 from se_search.store.files import describe_unwritten
 from se_search.store.run_folder import RunFolder
 from se_search.store.trials import read_records
@@ -23,8 +22,9 @@ from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFro
 
 # The structure that docs/commands.md promises.
 KEYS = (
-    *("event", "run", "settings", "trials", "front", "credible_set", "hypervolume"),
-    *("plain_accuracy", "without_model", "answer", "effects", "without_effects", "rungs"),
+    *("event", "run", "settings", "trials", "answer", "front", "credible_set", "decision"),
+    *("settled", "recommended", "better_untrained", "replicates", "noise", "hypervolume"),
+    *("plain_accuracy", "without_model", "unproven", "effects", "without_effects", "rungs"),
     *("confirmation", "files", "unwritten"),
 )
 
@@ -36,7 +36,6 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
     ``effects.csv`` and ``rungs.csv``.
     """
     records = read_records(folder.database)
-    has_front = bool(findings.credible.candidates)
     effects = findings.credible.effects
     return {
         "event": "report",
@@ -44,7 +43,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
         "settings": _list_settings(folder.read_config()),
         "trials": dict(Counter(record.state for record in records)),
         **front_fields(findings.credible),
-        "answer": front_caution(findings).splitlines() if has_front else [],
+        "answer": findings.answer.to_json(),
         "effects": None if effects is None else effect_rows(effects),
         "without_effects": findings.credible.reason,
         "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],
@@ -56,13 +55,20 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
 
 def front_fields(credible: PosteriorFront) -> dict[str, Any]:
     """Return the front as plain data, and what is known of it."""
-    area = credible.hypervolume
+    area, noise, better = credible.hypervolume, credible.noise, credible.better_untrained
     return {
-        "front": [_list_columns(candidate) for candidate in credible.front],
+        "front": [_list_columns(candidate) for candidate in list_front(credible)],
         "credible_set": [candidate.summary.key for candidate in credible.credible_set],
+        "decision": asdict(credible.decision),
+        "settled": {**asdict(credible.settled), "is_settled": credible.settled.is_settled},
+        "recommended": credible.recommended_key,
+        "better_untrained": None if better is None else asdict(better),
+        "replicates": credible.num_replicates,
+        "noise": None if noise is None else asdict(noise),
         "hypervolume": None if area is None else asdict(area),
         "plain_accuracy": credible.plain_accuracy,
         "without_model": credible.reason,
+        "unproven": credible.unproven,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from decimal import ROUND_CEILING, Decimal
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
 
@@ -40,6 +41,62 @@ def percent_interval(share: float, low: float, high: float) -> str:
 def points(difference: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:
     """Format a difference of shares in points: ``+0.31`` or ``+0.31 ± 0.12``."""
     return unknown if difference is None else f"{100 * difference:+.2f}{_spread(error)}"
+
+
+def gain(value: float, low: float | None, high: float | None, unit: str = "") -> str:
+    """Format a gain (a share) in points with its 95 % interval: ``+0.62 (0.31 to 0.93)``.
+
+    Half of the interval's width has two significant digits. Both ends bear a sign where the
+    interval holds 0.
+
+    Args:
+        value: the gain.
+        low: lower end of its interval; None: not known.
+        high: upper end of its interval; None: not known.
+        unit: stands behind the gain, before the interval.
+    """
+    unit = unit and f" {unit}"
+    if low is None or high is None:
+        return f"{100 * value:+z.2f}{unit}"
+    decimals = count_decimals(50 * (high - low))
+    sign = "+" if low < 0 < high else ""
+    ends = interval(100 * low, 100 * high, f"{sign}z.{decimals}f")
+    return f"{100 * value:+z.{decimals}f}{unit} ({ends})"
+
+
+def count_decimals(value: float, digits: int = 2) -> int:
+    """Return after how many decimals a positive number has as many significant digits.
+
+    A number that is 0 gets two decimals.
+    """
+    if value <= 0:
+        return 2
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number
+    return max(0, digits - 1 - exponent)
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Format a number of at least 0 by its first digits: ``0.084``, ``0.2``, ``128``."""
+    text = f"{value:,.{count_decimals(value, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def round_up(value: float, digits: int = 2) -> float:
+    """Return the least number with as few significant digits that is not below ``value``."""
+    if value <= 0:
+        return 0.0
+    exact = Decimal(f"{value:.9g}")  # 100 * 0.0031 is a little more than 0.31
+    step = Decimal(1).scaleb(exact.adjusted() + 1 - digits)
+    return float(exact.quantize(step, ROUND_CEILING))
+
+
+def duration(seconds: float) -> str:
+    """Format a time that is known roughly: ``40 s``, ``5 min``, ``3.5 h``, ``12 days``."""
+    for limit, unit, noun in ((100, 1, "s"), (100 * 60, 60, "min")):
+        if seconds < limit:
+            return f"{max(1, round(seconds / unit))} {noun}"
+    hours = seconds / 3600
+    return f"{hours:.1f} h".replace(".0 h", " h") if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def interval(low: float, high: float, form: str = "+.2f") -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from se_search.errors import RunError
 from se_search.recipe import Recipe
 from se_search.record import TrialRecord
+from se_search.report.front_table import list_front
 from se_search.report.run_report import FRONT_FIELDS
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
@@ -75,11 +76,11 @@ class Run:
 
     @property
     def front(self) -> pd.DataFrame:
-        """A row for each candidate on the front, cheapest first, as in ``pareto.csv``."""
+        """A row for each candidate on the front or listed, cheapest first, as ``pareto.csv``."""
         import pandas as pd
 
         credible = read_posterior_front(self.folder, self.records, read_space(self.folder))
-        rows = [candidate.flat() for candidate in credible.front]
+        rows = [candidate.flat() for candidate in list_front(credible)]
         return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
 
     def correct(self, number: int) -> NDArray[np.bool_]:

@@ -21,7 +21,9 @@ FORMAT = 4  # of a run's folder; another number wherever an older folder can't b
 # What a report can't do without; `se-search run` writes all of it.
 REQUIRED = (
     *("identity.objectives", "identity.epochs", "identity.space.choices", "identity.space.block"),
-    *("identity.backbone.name", "identity.data.name", "identity.data.validation", "search.space"),
+    *("identity.backbone.name", "identity.data.name", "identity.data.validation"),
+    *("identity.data.test", "identity.data.pool_share", "identity.recipe.split.draw"),
+    *("search.space", "search.trials", "search.workers", "search.arguments", "working_directory"),
 )
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -39,7 +41,7 @@ class RunFolder:
         Raises:
             RunError: the name has characters that a folder's name should not have.
         """
-        if not re.fullmatch(NAME_PATTERN, name):
+        if not is_run_name(name):
             raise RunError(
                 f"run name {name!r}: it takes up to 64 letters, digits, '.', '_' and '-', "
                 "and starts with a letter or a digit"
@@ -251,6 +253,11 @@ class RunFolder:
         return RunError(
             f"{self.path} holds {found}; this version of se-search reads format {FORMAT}"
         )
+
+
+def is_run_name(name: str) -> bool:
+    """Tell whether a run can have this name."""
+    return re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def list_runs(runs_dir: Path) -> list[str]:

@@ -111,15 +111,24 @@ def test_a_search_runs_and_goes_on_in_a_folder_that_has_all_odd_signs(tmp_path):
 
 
 def test_the_command_that_is_suggested_can_be_pasted(template, tmp_path):
-    folder = Path(shutil.copytree(template, tmp_path / "it's\na run"))
+    folder = Path(shutil.copytree(template, tmp_path / "it's\na folder" / "copy"))
     (line,) = [
         line
         for line in invoke("report", folder).stdout.splitlines()
-        if "train the front with fresh seeds" in line
+        if line.startswith("  ") and "se-search run" in line
     ]
-    command = line.partition("seeds: se-search ")[2]
+    command = line.partition("se-search run ")[2]
     found = subprocess.check_output(["bash", "-c", f"printf '%s\\0' {command}"], text=True)
-    assert found.split("\0") == ["confirm", str(folder), ""]
+    words = found.split("\0")
+    assert words[words.index("--runs-dir") + 1] == str(folder.parent)
+    assert words[words.index("--name") + 1] == "copy"
+
+
+def test_a_folder_that_no_run_can_have_is_to_be_renamed_before_it_goes_on(template, tmp_path):
+    folder = Path(shutil.copytree(template, tmp_path / "it's a run"))
+    text = invoke("report", folder).stdout
+    assert "se-search run" not in text
+    assert "the folder needs another name first" in text
 
 
 # Folders and files that can't be written
@@ -179,7 +188,7 @@ def test_a_read_only_run_is_reported_and_the_files_not_written_are_named_once(
     before = {path: path.stat().st_mtime_ns for path in read_only.rglob("*")}
     outcome = call_without_rights("report", "FOLDER/run")
     assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert "Pareto front" in outcome.stdout
+    assert "Nothing can be said: " in outcome.stdout
     (line,) = [line for line in outcome.stdout.splitlines() if "ritten" in line]
     assert line.startswith(f"Not written (Permission denied): {read_only}/pareto.png, ")
     assert {path: path.stat().st_mtime_ns for path in read_only.rglob("*")} == before
@@ -271,7 +280,7 @@ def test_a_busy_run_names_the_process(run):
 
 def test_a_report_of_a_busy_run_is_made(run):
     with RunFolder(run).lock():
-        assert "Pareto front" in invoke("report", run).stdout
+        assert "This rests on " in invoke("report", run).stdout
 
 
 SEARCH_AND_DIE = """
@@ -420,7 +429,7 @@ def test_effects_that_can_not_be_told_are_null_with_the_reason(template):
 )
 def test_markup_in_names_is_printed_as_it_stands(template, tmp_path, name):
     folder = Path(shutil.copytree(template, tmp_path / name.replace("/", "-") / "run"))
-    assert f"{folder}/pareto.csv" in invoke("report", folder).stdout
+    assert f"Written to {folder}: " in invoke("report", folder).stdout
     space = tmp_path / "space.yaml"
     write_yaml(space, {"description": name, "choices": {"reduction": [16]}})
     assert name in invoke("spaces", "show", space).stdout

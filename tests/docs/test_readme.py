@@ -22,12 +22,26 @@ def test_no_line_of_the_readme_is_longer_than_140_characters():
     assert [line for line in README.splitlines() if len(line) > 140] == []
 
 
-def test_the_sample_has_the_columns_that_a_run_prints(report):
-    sample = re.search(r"<!-- sample: .*?-->(.*)<!-- end of the sample -->", README, re.DOTALL)
-    assert sample
-    heading = next(line for line in sample[1].splitlines() if "P(front)" in line)
-    printed = next(line for line in report.splitlines() if "P(front)" in line)
+@pytest.fixture(scope="module")
+def sample():
+    found = re.search(r"<!-- sample: .*?-->\n```text\n(.*)```\n<!-- end of", README, re.DOTALL)
+    assert found
+    return found[1].splitlines()
+
+
+def test_the_sample_has_the_columns_that_a_run_prints(sample, report):
+    heading = next(line for line in sample if "gain over none" in line)
+    printed = next(line for line in report.splitlines() if "gain over none" in line)
     assert columns(heading) == columns(printed)
+
+
+def test_the_sample_begins_and_ends_as_an_answer_does(sample, report):
+    beginnings = ("Put ", "Leave SE out: ", "Nothing can be said: ")
+    assert sample[0].startswith(beginnings)
+    assert any(line.startswith(beginnings) for line in report.splitlines())
+    for start in ("This rests on ", "Next: "):
+        for lines in (sample, report.splitlines()):
+            assert any(line.startswith(start) for line in lines) or "Nothing more" in lines[-1]
 
 
 def columns(line):

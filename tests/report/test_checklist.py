@@ -1,6 +1,7 @@
 """The checklist: filled in from the run, or plainly not known."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from support.records import make_record
@@ -131,13 +132,22 @@ def test_what_the_run_recorded_is_in_its_item(question, words):
 
 def test_repeats_are_counted_over_full_trainings():
     """Two seeds of a and one of b; the short one of c and the failed one of d are none."""
-    assert "2 candidates with 3 full trainings, 1 candidate with two" in items()["Repeats."].answer
+    assert "2 candidates with 3 full trainings, 1 candidate in two" in items()["Repeats."].answer
 
 
-def test_seeds_of_search_and_confirmation_stand_apart():
-    answer = items(rounds=(ROUND,))["Seeds."].answer
-    assert "trainings of the search 3 to 4 (2 different seeds)" in answer
-    assert "1000003 to 1000004 (2 different seeds)" in answer
+def test_replicates_of_search_and_confirmation_stand_apart():
+    answer = items(rounds=(ROUND,))["Replicates."].answer
+    assert "took turns among 2 replicates, named by their seeds, 3 to 4 (2 in all)" in answer
+    assert "1000003 to 1000004 (2 in all)" in answer
+
+
+def test_controls_are_full_trainings_of_the_plain_network_a_replicate():
+    assert items()["Controls."].answer is None
+    control = replace(make_record("plain", 0.8, seed=4), candidate="tiny")
+    answer = items(records=[*RECORDS, control])["Controls."].answer
+    assert answer.startswith("The plain network was trained in 1 of 2 replicates")
+    short = replace(control, state="PRUNED", epochs=1)
+    assert items(records=[*RECORDS, short])["Controls."].answer is None
 
 
 def test_the_epochs_of_short_trainings_count_and_those_of_failed_ones_do_not():
@@ -148,12 +158,10 @@ def test_the_test_split_is_unread_until_a_confirmation_reads_it():
     assert "have not been read" in items()["Test split."].answer
     read = items(rounds=(ROUND,))["Test split."].answer
     assert "read by 1 confirmation" in read
-    assert "2026-01-02T03:04:05+00:00 (2 candidates x 2 seeds)" in read
+    assert "2026-01-02T03:04:05+00:00 (2 candidates x 2 replicates)" in read
 
 
 def test_a_confirmation_that_trained_nothing_has_not_read_the_test_split():
-    from dataclasses import replace
-
     unread = replace(ROUND, reads_test=False)
     assert "have not been read" in items(rounds=(unread,))["Test split."].answer
 

@@ -1,144 +1,180 @@
-"""The closing words and files of a run: what they say of how sure the front is."""
+"""The front as a table, as CSV files and as plain data, and what is printed behind an answer."""
 
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
-from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, record_of, records_of
+from support.made_up_fronts import (
+    DEAR,
+    GOOD,
+    LEAVE,
+    NOTHING,
+    PLAIN,
+    PUT,
+    UNSETTLED,
+    make_candidate,
+    make_effect,
+    make_effects,
+    make_facts,
+    make_front,
+)
 
-from se_search.analysis.pareto import summarize
+from se_search.report.answer import make_answer
 from se_search.report.display import JsonDisplay, print_findings
-from se_search.report.run_report import Findings, front_caution, front_table
+from se_search.report.event import front_fields
+from se_search.report.front_table import find_starred, front_table, list_front
+from se_search.report.run_report import FRONT_FIELDS, Findings, write_candidates
 from se_search.store.run_folder import RunFolder
-from se_search.surrogate.posterior_front import fit_front, plain_front
+
+RUN = Path("runs/width")
 
 
-@pytest.fixture(scope="module")
-def records():
-    return records_of(*make_trainings(0, 40)[::2])
+def findings_of(front, **known):
+    return Findings(RUN, front, make_answer(front, make_facts(RUN)), [], 4, [], **known)
 
 
-@pytest.fixture(scope="module")
-def credible(records):
-    return fit_front(records, SPACE, OBJECTIVES, 4)
-
-
-def text_of(thing):
-    console = Console(width=160)
+def shown(thing, width=160):
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(thing)
     return capture.get()
 
 
-def test_the_table_has_a_row_a_member_with_estimate_mean_and_probability(credible):
-    text = text_of(front_table(credible))
-    for member in credible.front:
-        (line,) = [line for line in text.splitlines() if f" {member.summary.params} " in line]
-        assert f"{100 * member.estimate:.2f} ± " in line
-        assert f"{100 * member.summary.accuracy:.2f} ({member.summary.num_replicates})" in line
-        assert f" {member.probability_on_front:.2f} " in line
-    assert f"{len(credible.front)} of {len(credible.candidates)} candidates" in text
-
-
-def test_the_table_of_usual_placements_fits_into_120_columns(credible):
-    front = [
-        replace(c, summary=replace(c.summary, placement="s2:16 s3:16 s4:16 s5:64", macs=2_000_000))
-        for c in credible.candidates
-    ]
-    text = text_of(front_table(replace(credible, candidates=tuple(front))))
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
-
-
-def test_the_caution_counts_what_is_not_listed_and_names_the_command(credible, tmp_path):
-    text = front_caution(Findings(tmp_path, credible, [], 4, []))
-    count = len(credible.unlisted)
-    assert count > 1
-    assert f"{count} more candidates have a P(front) of 0.05 or more" in text
-    assert f"se-search confirm {tmp_path}" in text
-    assert f"{100 * credible.seed_sd:.2f} points" in text
-    area = credible.hypervolume
-    for value in (area.median, area.low, area.high, credible.plain_hypervolume):
-        assert f"{100 * (credible.reference + value):.2f}" in text
-
-
-def test_the_caution_says_why_there_is_no_model(tmp_path):
-    records = [record_of(i, 0.5 + 0.1 * i, params=100 + i) for i in range(4)]
-    text = front_caution(Findings(tmp_path, fit_front(records, SPACE, OBJECTIVES, 4), [], 4, []))
-    assert "plain means on validation images, as fewer than 8 trainings have ended" in text
-    assert "All 4 members rest on one seed each" in text
-    assert "not known yet: no candidate has two" in text
-    assert "P(front)" not in text
-
-
-def test_the_advice_is_a_command_that_works(credible, tmp_path):
-    findings = Findings(tmp_path, credible, [], 4, [])
-    assert findings.advice.endswith(f": se-search confirm {tmp_path}")
-    own = replace(findings, has_code=True)
-    assert own.advice.endswith(f": se-search confirm {tmp_path} --allow-code")
-    without = front_caution(replace(findings, has_test=False))
-    assert "can't be confirmed without test images" in without
-    assert "se-search confirm" not in without
-
-
-def test_that_no_member_rests_on_one_seed_is_said_without_a_zero(credible, tmp_path):
-    twice = tuple(
-        replace(c, summary=replace(c.summary, num_replicates=2)) for c in credible.candidates
-    )
-    text = front_caution(Findings(tmp_path, replace(credible, candidates=twice), [], 4, []))
-    assert "Each member rests on two seeds or more, and seeds alone" in text
-
-
-def test_of_a_single_member_it_is_not_said_how_many_members_are_on_the_front(credible, tmp_path):
-    one = credible.front[:1]
-    text = front_caution(Findings(tmp_path, replace(credible, candidates=one), [], 4, []))
-    assert "The only member rests on" in text
-    assert "By these probabilities" not in text
-
-
-def test_a_volume_is_told_with_its_interval_and_what_it_counts_from(records, tmp_path):
-    credible = fit_front(records, SPACE, ("accuracy", "params", "macs"), 4)
-    text = front_caution(Findings(tmp_path, credible, [], 4, []))
-    area = credible.hypervolume
-    assert f"accuracy above {100 * credible.reference:.2f} %" in text
-    assert f"{100 * area.low:.3f} to {100 * area.high:.3f}" in text
-
-
-def test_json_has_the_front_with_its_posterior(credible, tmp_path, capsys):
-    JsonDisplay().finish(RunFolder(tmp_path), Findings(tmp_path, credible, [], 4, []))
-    event = json.loads(capsys.readouterr().out)
-    assert [row["key"] for row in event["front"]] == [c.summary.key for c in credible.front]
-    for row, member in zip(event["front"], credible.front, strict=True):
-        assert row["estimate"] == member.estimate
-        assert (row["low"], row["high"]) == (member.low, member.high)
-        assert row["probability_on_front"] == member.probability_on_front
-        assert row["on_plain_front"] == member.summary.on_front
-        assert row["accuracy"] == member.summary.accuracy
-    assert event["hypervolume"]["low"] == credible.hypervolume.low
-    assert event["credible_set"] == [c.summary.key for c in credible.credible_set]
-    assert event["without_model"] is None
-
-
-def test_without_candidates_there_is_no_table(tmp_path):
-    console = Console(width=120)
-    nothing = plain_front(summarize([], OBJECTIVES), "fewer than 8 trainings have ended")
+def printed(findings, **options):
+    console = Console(width=160)
     with console.capture() as capture:
-        print_findings(console, Findings(tmp_path, nothing, [], 4, []))
-    assert "there is no front" in capture.get()
+        print_findings(console, findings, **options)
+    return capture.get()
 
 
-def test_csv_files_have_a_row_a_candidate_and_a_row_a_member(records, credible, tmp_path):
-    from se_search.report.run_report import CANDIDATE_FIELDS, FRONT_FIELDS, write_candidates
-
-    path = tmp_path / "candidates.csv"
-    write_candidates(path, CANDIDATE_FIELDS, credible.candidates)
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["key"] for row in rows] == [c.summary.key for c in credible.candidates]
-    assert [float(row["estimate"]) for row in rows] == [c.estimate for c in credible.candidates]
-    assert [row["on_front"] == "True" for row in rows] == [c.on_front for c in credible.candidates]
-    assert [row["on_plain_front"] == "True" for row in rows] == [
-        c.summary.on_front for c in credible.candidates
+def test_the_table_has_a_row_for_each_listed_candidate_with_gain_replicates_and_costs():
+    text = shown(front_table(make_front()))
+    (line,) = [line for line in text.splitlines() if " s2:4 " in line]
+    cells = [cell.strip() for cell in line.strip("│ ").split("│")]
+    assert cells == [
+        *("s2:4 *", "+0.62 (0.31 to 0.93)", "1", "0.60", "100,200", "0.20", "1,000,400"),
     ]
-    assert set(FRONT_FIELDS) < set(rows[0])
+    assert "s2:8 s4:16" not in text  # it is not listed
+    assert "Front: 2 of 3 candidates trained" in text
+
+
+def test_the_plain_network_gains_nothing_and_needs_no_interval():
+    (line,) = [line for line in shown(front_table(make_front())).splitlines() if "no SE" in line]
+    assert line.split("│")[2].strip() == "0"
+
+
+def test_candidates_that_may_be_on_the_front_and_are_not_listed_are_counted():
+    assert "1 more candidate may be on the front" in shown(front_table(make_front()))
+    sure = make_front(candidates=(PLAIN, GOOD))
+    assert "may be on the front" not in shown(front_table(sure))
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"decision": PUT}, GOOD),
+        ({"decision": LEAVE}, PLAIN),
+        ({"decision": NOTHING}, None),
+        ({"decision": NOTHING, "unproven": "all trainings are of one replicate"}, None),
+    ],
+)
+def test_only_the_candidate_of_an_answer_is_starred(known, expected):
+    front = make_front(**known)
+    assert find_starred(front) == expected
+    text = shown(front_table(front))
+    assert (" * " in text) == (expected is not None)
+
+
+def test_the_table_of_usual_placements_fits_into_120_columns():
+    long = make_candidate("s2:16 s3:16 s4:16", 0.0062, 0.0031, added=200, num_replicates=12)
+    summary = replace(long.summary, placement="s2:16 s3:16 s4:16 s5:64", macs=2_000_000)
+    front = make_front(candidates=(PLAIN, replace(long, summary=summary)))
+    assert max(len(line.rstrip()) for line in shown(front_table(front)).splitlines()) <= 120
+
+
+def test_what_is_listed_is_a_row_of_the_front_even_if_something_free_dominates_it():
+    free = make_candidate("s2:ge", 0.001)
+    plain = replace(PLAIN, on_front=False)
+    front = make_front(LEAVE, candidates=(plain, free, DEAR))
+    assert list_front(front) == [plain, free, DEAR]
+
+
+# --- what is printed ------------------------------------------------------------------------
+
+
+def test_an_answer_is_printed_in_its_order_and_the_front_only_if_asked_for():
+    findings = findings_of(
+        make_front(settled=UNSETTLED, effects=make_effects(make_effect("stage2", 0.6, 0.3)))
+    )
+    text = printed(findings)
+    answer = findings.answer
+    parts = [answer.what, "stage 2", answer.how_sure[:40], answer.next_step.text]
+    places = [text.index(part) for part in [*parts, answer.next_step.command]]
+    assert places == sorted(places)
+    assert "P(front)" not in text
+    assert "P(front)" in printed(findings, with_front=True)
+
+
+def test_a_command_is_a_line_of_its_own_that_is_never_broken():
+    findings = findings_of(make_front(settled=UNSETTLED))
+    command = "se-search run --space width " + "--data folder:" + "x" * 90
+    step = replace(findings.answer.next_step, command=command)
+    findings = replace(findings, answer=replace(findings.answer, next_step=step))
+    console = Console(width=60)
+    with console.capture() as capture:
+        print_findings(console, findings)
+    assert f"  {command}" in capture.get().splitlines()
+
+
+def test_without_candidates_there_is_an_answer_all_the_same():
+    nothing = replace(NOTHING, reason="no full training has ended yet")
+    text = printed(findings_of(make_front(nothing, UNSETTLED, ())), with_front=True)
+    assert "Nothing can be said: no full training has ended yet." in text
+    assert "0 of 0 candidates" in text
+
+
+def test_files_are_told_by_their_names_behind_their_folder():
+    findings = replace(findings_of(make_front()), files=[RUN / "pareto.png", RUN / "trials.csv"])
+    assert "Written to runs/width: pareto.png, trials.csv\n" in printed(findings)
+
+
+# --- files and plain data -------------------------------------------------------------------
+
+
+def test_the_end_of_a_search_as_json_has_its_answer_and_its_front(capsys):
+    findings = findings_of(make_front())
+    JsonDisplay().finish(RunFolder(RUN), findings)
+    event = json.loads(capsys.readouterr().out)
+    assert event["answer"] == json.loads(json.dumps(findings.answer.to_json()))
+    assert event["recommended"] == GOOD.summary.key
+    assert event["settled"]["is_settled"] is True
+    assert event["noise"]["level_sd"] == findings.credible.noise.level_sd
+
+
+def test_rows_of_the_front_say_what_is_known_of_each_gain():
+    rows = front_fields(make_front())["front"]
+    assert [row["placement"] for row in rows] == ["no SE", "s2:4", "s2:8 s4:16"]
+    for row, member in zip(rows, (PLAIN, GOOD, DEAR), strict=True):
+        assert row["gain"] == member.gain
+        assert (row["low"], row["high"]) == (member.low, member.high)
+        assert row["probability_better"] == member.probability_better
+        assert row["probability_on_front"] == member.probability_on_front
+        assert row["is_listed"] == member.is_listed
+        assert row["accuracy"] == member.summary.accuracy
+
+
+def test_csv_files_have_a_row_a_candidate_with_every_mark(tmp_path):
+    candidates = (GOOD, PLAIN, DEAR)
+    write_candidates(tmp_path / "candidates.csv", FRONT_FIELDS, candidates)
+    with (tmp_path / "candidates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["key"] for row in rows] == [c.summary.key for c in candidates]
+    assert [float(row["gain"]) for row in rows] == [c.gain for c in candidates]
+    for name in ("is_listed", "on_front", "is_plain"):
+        assert [row[name] == "True" for row in rows] == [getattr(c, name) for c in candidates]
+    assert [row["on_plain_front"] == "True" for row in rows] == [
+        c.summary.on_front for c in candidates
+    ]

@@ -57,9 +57,11 @@ COMPLETE = {
         "epochs": 4,
         "space": {"choices": {}, "block": {}},
         "backbone": {"name": "tiny"},
-        "data": {"name": "digits", "validation": 10},
+        "data": {"name": "digits", "validation": 10, "test": 10, "pool_share": 0.2},
+        "recipe": {"split": {"draw": "replicate"}},
     },
-    "search": {"space": "stages"},
+    "search": {"space": "stages", "trials": 9, "workers": 1, "arguments": []},
+    "working_directory": "/",
 }
 
 
@@ -212,7 +214,7 @@ def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, me
     ("content", "found"),
     [
         ("format: 1\nidentity: {}", "a run of format 1"),
-        ("format: 2\nidentity: {}", "a run of format 2"),
+        ("format: 3\nidentity: {}", "a run of format 3"),
         ("format: two\nidentity: {}", "a run of format 'two'"),
         ("study: {epochs: 4}", "a run of format 1"),
         ("identity: {epochs: 4}", "a run that states no format"),

@@ -26,10 +26,17 @@ def begin_run(path, space, **identity):
         "objectives": ["accuracy", "params"],
         "epochs": 4,
         "backbone": {"name": space.backbone.name},
-        "data": {"name": "digits", "validation": 10},
+        "data": {"name": "digits", "validation": 10, "test": 10, "pool_share": 0.2},
+        "recipe": {"split": {"draw": "replicate"}},
     }
-    config = {"identity": {"space": recorded, **usual, **identity}, "search": {"space": "stages"}}
-    folder.write_config(config)
+    search = {"space": "stages", "trials": 1, "workers": 1, "arguments": ["--space", "stages"]}
+    folder.write_config(
+        {
+            "identity": {"space": recorded, **usual, **identity},
+            "search": search,
+            "working_directory": str(path),
+        }
+    )
     write_backbone(folder, space.backbone)
     return folder
 

@@ -18,8 +18,8 @@ from se_search.report.figures.style import (
     write,
 )
 
-NAME_WIDTH = 1.72  # inches, of the names where there are two columns
-NUMBERS, ESTIMATES, CHANCES = 0.24, 0.95, 0.55  # inches
+NAME_WIDTH = 1.12  # inches, of the names where there are two columns
+NUMBERS, GAINS, CHANCES = 0.24, 1.35, 0.55  # inches
 GAP = 0.25
 
 
@@ -28,13 +28,13 @@ class KeyRow:
     """What the key says of one member.
 
     Attributes:
-        estimate: with its interval, in per cent.
+        gain: with its interval, in points.
         chance: probability of being on the front.
     """
 
     number: str
     name: str
-    estimate: str
+    gain: str
     chance: str
 
 
@@ -49,7 +49,7 @@ class Key:
         longest = max((text_width(row.name) for row in rows), default=0.0)
         self._columns = 2 if longest <= NAME_WIDTH and len(rows) > 3 else 1
         room = (TWO_COLUMNS - 2 * MARGIN - GAP * (self._columns - 1)) / self._columns
-        self._name_width = room - NUMBERS - ESTIMATES - CHANCES
+        self._name_width = room - NUMBERS - GAINS - CHANCES
         if self._columns == 1:
             self._name_width = min(self._name_width, max(longest, NAME_WIDTH))
         self._height = -(-len(rows) // self._columns)
@@ -66,7 +66,7 @@ class Key:
 
     @property
     def _width(self) -> float:
-        return NUMBERS + self._name_width + ESTIMATES + CHANCES
+        return NUMBERS + self._name_width + GAINS + CHANCES
 
     def _write(
         self, figure: Figure, left: float, y: float, row: KeyRow, color: str | None = None
@@ -75,11 +75,11 @@ class Key:
         for x, text, align in (
             (left + NUMBERS - 0.07, row.number, "right"),
             (left + NUMBERS, shorten(row.name, self._name_width), "left"),
-            (right - CHANCES, row.estimate, "right"),
+            (right - CHANCES, row.gain, "right"),
             (right, row.chance, "right"),
         ):
             if text:
                 write(figure, x, y, text, color=color or INK, align=align)
 
 
-HEADINGS = KeyRow("", "SE (stage:width)", "estimate, %", "P(front)")
+HEADINGS = KeyRow("", "SE (stage:width)", "gain, points (95 %)", "P(front)")

@@ -1,4 +1,4 @@
-"""The figure of the front with its uncertainty: estimated accuracy against each cost."""
+"""The figure of the front with its uncertainty: gain over the plain network against each cost."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from se_search.report.figures.front_key import Key, KeyRow
 from se_search.report.figures.point_numbers import number_points
 from se_search.report.figures.style import (
     BLUE,
+    GREY,
     INK,
     MARGIN,
     PALE,
@@ -32,6 +33,7 @@ from se_search.report.figures.style import (
     write_axis_name,
 )
 from se_search.report.figures.ticks import choose_ticks, log_ticks, round_ticks
+from se_search.report.front_table import describe_gain, find_starred, list_front
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 MAX_NAMED = 10
@@ -41,43 +43,50 @@ ABOVE, BELOW = 0.36, 0.40  # for the ticks and names of the two x axes
 AXIS_NAMES = {"params": "parameters", "macs": "MACs for one image"}
 ADDED_NAMES = {"params": "added parameters (%)", "macs": "added MACs (%)"}
 UNITS = {1e9: "billions", 1e6: "millions", 1e3: "thousands"}
-NUMBER_ROOM = 0.05  # of the accuracy axis, for the members' numbers at its top
+NUMBER_ROOM = 0.05  # of the gain axis, for the candidates' numbers at its top
+ZERO_NAME = "plain network"
 LOG_FROM = 10.0  # the ratio of greatest to least cost from which the axis is logarithmic
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of the front; accuracies are in per cent.
+    """A listed candidate; gains are in points.
 
     Attributes:
         number: its row in ``pareto.csv``, from 1.
-        low: lower end of the 95 % interval; None: not known.
-        high: upper end of the 95 % interval; None: not known.
+        gain: over the plain network.
+        low: lower end of the gain's 95 % interval; None: not known.
+        high: upper end of the gain's 95 % interval; None: not known.
+        text: the gain with its interval, as tables have it.
         probability: of being on the true front; None: not known.
         is_named: whether the key below the plot has its name.
+        is_starred: whether it is the one to take.
     """
 
     number: int
     name: str
-    estimate: float
+    gain: float
     low: float | None
     high: float | None
+    text: str
     probability: float | None
     is_named: bool
+    is_starred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One cost: what lies where. Points are (cost / ``unit``, accuracy in per cent).
+    """One cost: what lies where. Points are (cost / ``unit``, gain in points).
 
     Attributes:
         cost: ``params`` or ``macs``.
         unit: what costs are divided by: 1, a thousand, a million or a billion.
         plain: cost of the plain network / ``unit``; None: it has none.
-        others: candidates that are neither on the front nor credible.
-        credible: not on the front, and with a fair chance to be on the true one.
-        members: of the front, in the order of ``FrontFigure.members``.
-        band: (cost / ``unit``, lower end, upper end) of the best accuracy at a cost or less.
+        others: candidates that are neither listed nor credible.
+        credible: not listed, and with a fair chance to be on the true front.
+        members: the listed candidates, in the order of ``FrontFigure.members``.
+        front: all candidates on the front of expected gains, cheapest first.
+        band: (cost / ``unit``, lower end, upper end) of the best gain at a cost or less.
     """
 
     cost: str
@@ -86,6 +95,7 @@ class Panel:
     others: tuple[tuple[float, float], ...]
     credible: tuple[tuple[float, float], ...]
     members: tuple[tuple[float, float], ...]
+    front: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float, float], ...]
 
     @property
@@ -114,11 +124,12 @@ class FrontFigure:
     """What the figure of the front shows.
 
     Attributes:
-        members: the front, cheapest first.
+        members: the listed candidates, cheapest first.
         panels: a cost each; without a finished candidate there is nothing in ``members``.
-        y_range: of accuracy, in per cent.
-        num_below: candidates that are less accurate than ``y_range``.
-        is_modelled: whether accuracies are the model's estimates, and not plain means.
+        y_range: of gain, in points.
+        num_below: candidates whose gain is below ``y_range``.
+        is_modelled: whether gains are the model's, and not differences of plain means.
+        unproven: why the figure proves nothing; None: it may.
     """
 
     title: str
@@ -127,18 +138,21 @@ class FrontFigure:
     y_range: tuple[float, float]
     num_below: int
     is_modelled: bool
+    unproven: str | None = None
 
     @property
     def note(self) -> str:
         """What a reader of the figure must know and the legend does not say."""
         parts = []
         if self.members:
-            what = "the model's estimates" if self.is_modelled else "means over seeds"
-            has_bars = any(member.low is not None for member in self.members)
-            parts.append(f"Accuracies are {what}{'; bars are 95 % intervals' * has_bars}.")
+            parts.append(
+                "Bars are 95 % intervals for fresh replicates."
+                if self.is_modelled
+                else "Gains are differences of plain means."
+            )
             named = sum(member.is_named for member in self.members)
             parts.append(
-                f"Numbers are rows of pareto.csv; {named} of the {len(self.members)} members "
+                f"Numbers are rows of pareto.csv; {named} of the {len(self.members)} listed "
                 f"{'is' if named == 1 else 'are'} named below."
                 if named < len(self.members)
                 else "Numbers are rows of pareto.csv."
@@ -146,6 +160,8 @@ class FrontFigure:
         if self.num_below:
             verb = "candidate lies" if self.num_below == 1 else "candidates lie"
             parts.append(f"{self.num_below} {verb} below the axis.")
+        if self.unproven is not None:
+            parts.append(f"Nothing is proven: {self.unproven}.")
         return " ".join(parts)
 
 
@@ -157,24 +173,27 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         costs: ``params`` and/or ``macs``: a panel each.
         title: stands above.
     """
-    front = credible.front
-    if not front:
-        panels = tuple(Panel(cost, 1.0, None, (), (), (), ()) for cost in costs)
-        return FrontFigure(title, (), panels, (0.0, 100.0), 0, credible.is_modelled)
-    named = _choose_named(front)
+    if not credible.candidates:
+        panels = tuple(Panel(cost, 1.0, None, (), (), (), (), ()) for cost in costs)
+        return FrontFigure(title, (), panels, (-1.0, 1.0), 0, credible.is_modelled)
+    numbers = {each.summary.key: row for row, each in enumerate(list_front(credible), start=1)}
+    starred = find_starred(credible)
+    named = _choose_named(credible.listed)
     members = tuple(
         Member(
-            number,
+            numbers[candidate.summary.key],
             candidate.summary.placement,
             100 * candidate.gain,
             None if candidate.low is None else 100 * candidate.low,
             None if candidate.high is None else 100 * candidate.high,
+            describe_gain(candidate),
             candidate.probability_on_front,
-            number in named,
+            candidate.summary.key in named,
+            candidate is starred,
         )
-        for number, candidate in enumerate(front, start=1)
+        for candidate in credible.listed
     )
-    low, high = _accuracy_range(credible, costs)
+    low, high = _gain_range(credible, costs)
     return FrontFigure(
         title,
         members,
@@ -182,6 +201,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         (low, high),
         sum(100 * candidate.gain < low for candidate in credible.candidates),
         credible.is_modelled,
+        credible.unproven,
     )
 
 
@@ -199,16 +219,16 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
         cost_of(candidate) - getattr(candidate.summary, f"added_{cost}")
         for candidate in credible.candidates
     }
-    unlisted = {c.summary.key for c in credible.credible_set if not c.on_front}
+    unlisted = [c for c in credible.credible_set if not c.is_listed]
+    shown = {c.summary.key for c in (*unlisted, *credible.listed)}
     return Panel(
         cost=cost,
         unit=unit,
         plain=plain.pop() / unit if len(plain) == 1 and min(plain) > 0 else None,
-        others=points(
-            c for c in credible.candidates if not c.on_front and c.summary.key not in unlisted
-        ),
-        credible=points(c for c in credible.credible_set if not c.on_front),
-        members=points(credible.front),
+        others=points(c for c in credible.candidates if c.summary.key not in shown),
+        credible=points(unlisted),
+        members=points(credible.listed),
+        front=points(credible.front),
         band=tuple(
             (step.cost / unit, 100 * step.low, 100 * step.high)
             for step in credible.attainment.get(cost, ())
@@ -221,30 +241,31 @@ def _vary(costs: Sequence[float]) -> bool:
     return min(costs) > 0 and max(costs) >= LOG_FROM * min(costs)
 
 
-def _choose_named(front: Sequence[PosteriorCandidate]) -> set[int]:
-    """Return the numbers of the members that are named: the likeliest, or some of each cost."""
-    numbers = range(1, len(front) + 1)
-    if len(front) <= MAX_NAMED:
-        return set(numbers)
-    if any(candidate.probability_on_front is None for candidate in front):
-        return set(np.linspace(1, len(front), MAX_NAMED).round().astype(int).tolist())
-    likeliest = sorted(numbers, key=lambda n: -(front[n - 1].probability_on_front or 0.0))
-    return set(likeliest[:MAX_NAMED])
+def _choose_named(listed: Sequence[PosteriorCandidate]) -> set[str]:
+    """Return the keys of the candidates that are named: the likeliest, or some of each cost."""
+    keys = [candidate.summary.key for candidate in listed]
+    if len(listed) <= MAX_NAMED:
+        return set(keys)
+    if any(candidate.probability_on_front is None for candidate in listed):
+        places = np.linspace(0, len(listed) - 1, MAX_NAMED).round().astype(int)
+        return {keys[place] for place in places}
+    likeliest = sorted(listed, key=lambda candidate: -(candidate.probability_on_front or 0.0))
+    return {candidate.summary.key for candidate in likeliest[:MAX_NAMED]}
 
 
-def _accuracy_range(credible: PosteriorFront, costs: Sequence[str]) -> tuple[float, float]:
-    """Return a range in per cent: the front, its intervals, the band, 19 of 20 candidates."""
+def _gain_range(credible: PosteriorFront, costs: Sequence[str]) -> tuple[float, float]:
+    """Return a range in points: 0, what is listed, intervals, band, 19 of 20 candidates."""
     ranked = sorted(100 * candidate.gain for candidate in credible.candidates)
-    front = credible.front
-    lows = [100 * (c.gain if c.low is None else c.low) for c in front]
-    highs = [100 * (c.gain if c.high is None else c.high) for c in front]
+    shown = {c.summary.key: c for c in (*credible.listed, *credible.front)}.values()
+    lows = [100 * (c.gain if c.low is None else c.low) for c in shown]
+    highs = [100 * (c.gain if c.high is None else c.high) for c in shown]
     highs += [100 * step.high for cost in costs for step in credible.attainment.get(cost, ())]
-    low, high = padded(min(ranked[len(ranked) // 20], *lows), max(highs))
+    low, high = padded(min(0.0, ranked[len(ranked) // 20], *lows), max(0.0, *highs))
     return low, high + NUMBER_ROOM * (high - low)
 
 
 def draw_front(prepared: FrontFigure) -> Figure:
-    """Draw estimated accuracy against each cost, and below a key to the members' numbers."""
+    """Draw gain against each cost, and below a key to the numbers of the listed candidates."""
     with figure_style():
         header = Header(TWO_COLUMNS, prepared.title, prepared.note, _legend(prepared))
         key = Key([_key_row(member) for member in prepared.members if member.is_named])
@@ -263,25 +284,27 @@ def draw_front(prepared: FrontFigure) -> Figure:
             if number:
                 axes.tick_params(labelleft=False)
             else:
-                write_axis_name(axes, "validation accuracy (%)", left - 0.1)
+                write_axis_name(axes, "gain over the plain network (points)", left - 0.1)
         key.draw(figure, top + PLOT_HEIGHT + BELOW)
         return figure
 
 
 def _key_row(member: Member) -> KeyRow:
-    estimate = f"{member.estimate:.2f}"
-    if member.low is not None and member.high is not None:
-        estimate += f" ± {(member.high - member.low) / 2:.2f}"
     chance = "–" if member.probability is None else f"{member.probability:.2f}"
-    return KeyRow(str(member.number), member.name, estimate, chance)
+    return KeyRow(str(member.number), member.name, member.text, chance)
 
 
 def _legend(prepared: FrontFigure) -> list[Artist]:
     if not prepared.members:
         return []
-    handles: list[Artist] = [Line2D([], [], lw=1.2, **_FRONT, label="front")]
+    handles: list[Artist] = [
+        Line2D([], [], lw=1.2, **_FRONT, label="front, listed"),
+        Line2D([], [], **_ZERO, label=ZERO_NAME),
+    ]
+    if any(member.is_starred for member in prepared.members):
+        handles.insert(1, Line2D([], [], **_STARRED, label="recommended"))
     if any(panel.band for panel in prepared.panels):
-        handles.append(Patch(color=VERMILION, alpha=0.15, lw=0, label="best at a cost, 95 %"))
+        handles.append(Patch(color=VERMILION, alpha=0.15, lw=0, label="best gain at a cost, 95 %"))
     if any(panel.credible for panel in prepared.panels):
         handles.append(Line2D([], [], **_CREDIBLE, label="may be on it (P ≥ 0.05)"))
     if any(panel.others for panel in prepared.panels):
@@ -290,6 +313,14 @@ def _legend(prepared: FrontFigure) -> list[Artist]:
 
 
 _FRONT: dict[str, Any] = {"color": VERMILION, "marker": "o", "ms": 5.0, "mec": "white", "mew": 0.6}
+_STARRED: dict[str, Any] = {
+    "ls": "",
+    "marker": "*",
+    "ms": 10.0,
+    "mfc": VERMILION,
+    "mec": "white",
+    "mew": 0.6,
+}
 _CREDIBLE: dict[str, Any] = {
     "ls": "",
     "marker": "D",
@@ -298,6 +329,7 @@ _CREDIBLE: dict[str, Any] = {
     "mec": BLUE,
     "mew": 0.8,
 }
+_ZERO: dict[str, Any] = {"color": GREY, "lw": 0.9, "ls": (0, (4, 2))}
 _OTHER: dict[str, Any] = {
     "ls": "",
     "marker": "o",
@@ -319,6 +351,7 @@ def _draw_panel(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
     axes.set_xlim(panel.x_range)
     _set_ticks(axes, panel)
     right = axes.get_xlim()[1]
+    axes.axhline(0.0, **_ZERO, zorder=1.5, label="zero")
     if panel.band:
         costs, lows, highs = zip(*panel.band, strict=True)
         axes.fill_between(
@@ -342,6 +375,7 @@ def _draw_panel(axes: Axes, panel: Panel, members: Sequence[Member]) -> None:
     number_points(
         axes,
         panel.members,
+        [str(member.number) for member in members],
         feet=[(x, y if m.low is None else m.low) for (x, y), m in placed],
         ends=[(x, y if m.high is None else m.high) for (x, y), m in placed],
     )
@@ -373,8 +407,8 @@ def _set_ticks(axes: Axes, panel: Panel) -> None:
 
 def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: float) -> None:
     # With a second cost a member may lie below the staircase of this one.
-    steps = sorted(panel.members, key=lambda point: (point[0], -point[1]))
-    best = np.maximum.accumulate([accuracy for _, accuracy in steps])
+    steps = sorted(panel.front or panel.members, key=lambda point: (point[0], -point[1]))
+    best = np.maximum.accumulate([gain for _, gain in steps])
     costs = [x for x, _ in steps]
     axes.step(
         [*costs, right],
@@ -394,3 +428,6 @@ def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: floa
         axes.errorbar(xs, ys, reach, fmt="none", ecolor=INK, elinewidth=0.6, capsize=1.6)
     xs, ys = zip(*panel.members, strict=True)
     axes.plot(xs, ys, ls="", **_FRONT, zorder=4, label="front")
+    for (x, y), member in zip(panel.members, members, strict=True):
+        if member.is_starred:
+            axes.plot([x], [y], **_STARRED, zorder=4.2, label="starred")

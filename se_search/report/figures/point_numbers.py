@@ -18,8 +18,10 @@ DOT, CAP, BAR = 0.04, 0.03, 0.01  # half the width of a marker and of a bar, inc
 BESIDE = 0.03  # inches from which on a line leads to a number
 
 
-def number_points(axes: Axes, points: Points, feet: Points, ends: Points) -> None:
-    """Number points from 1, as near above the ends of their bars as there is room.
+def number_points(
+    axes: Axes, points: Points, numbers: Sequence[str], feet: Points, ends: Points
+) -> None:
+    """Write a number to each point, as near above the ends of their bars as there is room.
 
     No number lies on another, on a point or on a bar. A thin grey line leads to those that stand
     beside their bar.
@@ -27,6 +29,7 @@ def number_points(axes: Axes, points: Points, feet: Points, ends: Points) -> Non
     Args:
         axes: with its limits and its scale.
         points: (x, y).
+        numbers: of the points.
         feet: lower ends of the points' bars; a point that has none is its own.
         ends: upper ends of the points' bars; a point that has none is its own.
     """
@@ -40,13 +43,13 @@ def number_points(axes: Axes, points: Points, feet: Points, ends: Points) -> Non
         *np.column_stack([highs - np.array([CAP, 0.01]), highs + np.array([CAP, 0.005])]),
     ]
     height = line_height(SMALL_SIZE)
-    for number, end in enumerate(highs, start=1):
-        half = np.array([text_width(str(number), SMALL_SIZE) + 0.03, height]) / 2
+    for number, end in zip(numbers, highs, strict=True):
+        half = np.array([text_width(number, SMALL_SIZE) + 0.03, height]) / 2
         middle = _find_room(end, half, placed, inside)
         placed.append(np.concatenate([middle - half, middle + half]))
         corners = axes.transData.inverted().transform([middle * RESOLUTION, end * RESOLUTION])
         (x, y), (end_x, end_y) = corners
-        axes.text(x, y, str(number), ha="center", va="center", size=SMALL_SIZE, zorder=5)
+        axes.text(x, y, number, ha="center", va="center", size=SMALL_SIZE, zorder=5)
         if abs(middle[0] - end[0]) > BESIDE:
             axes.plot([x, end_x], [y, end_y], color=GREY, lw=0.3, zorder=3.5, label="leader")
 

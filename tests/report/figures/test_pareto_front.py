@@ -8,19 +8,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.figures import check_texts, lines_of, points_of, shown_texts, words_of
+from support.made_up_fronts import DEAR, GOOD, LEAVE, NOTHING, PLAIN, PUT, make_front
 from support.records import make_record
 
 from se_search.analysis.pareto import summarize
 from se_search.report.figures.pareto_front import MAX_NAMED, draw_front, prepare_front
 from se_search.report.figures.style import TWO_COLUMNS, text_width
-from se_search.surrogate.posterior_front import Step, plain_front
+from se_search.surrogate.posterior_front import PosteriorCandidate, Step
 
 COSTS = ("params", "macs")
 
 
 def means_of(records, costs=("params",)):
-    """Return the front of plain means."""
-    return plain_front(summarize(records, ("accuracy", *costs)), "there is no model")
+    """Return a front without a model, on which an accuracy is told as the gain."""
+    candidates = [
+        PosteriorCandidate(
+            summary,
+            gain=summary.accuracy,
+            **dict.fromkeys(("gain_sd", "low", "high", "probability_better")),
+            probability_on_front=None,
+            on_front=summary.on_front,
+            is_listed=summary.on_front,
+            is_plain=False,
+        )
+        for summary in summarize(records, ("accuracy", *costs))
+    ]
+    return make_front(
+        NOTHING, candidates=candidates, reason="there is no model", recommended_key=None
+    )
 
 
 def front_of(accuracies, name="s2:16", step=1):
@@ -43,8 +58,8 @@ def modelled(credible):
     candidates = tuple(
         replace(
             each,
-            low=each.estimate - 0.01,
-            high=each.estimate + 0.02,
+            low=each.gain - 0.01,
+            high=each.gain + 0.02,
             probability_on_front=0.9 if each.on_front else 0.1 * (index % 2),
         )
         for index, each in enumerate(credible.candidates)
@@ -52,6 +67,10 @@ def modelled(credible):
     costs = sorted({each.summary.params for each in candidates})
     band = tuple(Step(float(c), 0.9, 0.88 + n / 1e4, 0.95 + n / 1e4) for n, c in enumerate(costs))
     return replace(credible, candidates=candidates, reason=None, attainment={"params": band})
+
+
+def unlisted(credible):
+    return [each for each in credible.credible_set if not each.is_listed]
 
 
 def prepare(records, costs=("params",), title="a title"):
@@ -73,7 +92,7 @@ def test_there_is_a_panel_for_each_cost_with_its_name_and_unit(costs, number):
     assert len(plots_of(figure)) == len(costs)
     for axes, cost in zip(plots_of(figure), costs, strict=True):
         assert axes.get_xlabel().startswith(names[cost])
-    assert plots_of(figure)[0].get_ylabel() == "validation accuracy (%)"
+    assert plots_of(figure)[0].get_ylabel() == "gain over the plain network (points)"
 
 
 def test_without_trials_the_figure_says_so():
@@ -86,8 +105,8 @@ def test_candidates_are_split_into_front_credible_and_others():
     credible = modelled(means_of(scattered(40)))
     prepared = prepare_front(credible, ("params",), "")
     (panel,) = prepared.panels
-    assert panel.members == tuple((c.summary.params, 100 * c.estimate) for c in credible.front)
-    assert set(panel.credible) == {(c.summary.params, 100 * c.estimate) for c in credible.unlisted}
+    assert panel.members == tuple((c.summary.params, 100 * c.gain) for c in credible.front)
+    assert set(panel.credible) == {(c.summary.params, 100 * c.gain) for c in unlisted(credible)}
     assert len(panel.others) == 40 - len(panel.members) - len(panel.credible)
     (axes,) = plots_of(draw_front(prepared))
     assert tuple(points_of(axes, "front")) == panel.members
@@ -205,7 +224,7 @@ def test_at_most_ten_members_are_named_and_the_note_says_where_the_others_are(nu
     assert len(named) == min(number, MAX_NAMED)
     assert set(named) <= set(words)
     assert "rows of pareto.csv" in prepared.note
-    assert (f"{MAX_NAMED} of the {number} members are named" in prepared.note) == (
+    assert (f"{MAX_NAMED} of the {number} listed are named" in prepared.note) == (
         number > MAX_NAMED
     )
 
@@ -268,35 +287,74 @@ def test_the_upper_axis_says_what_se_adds_to_the_plain_network():
 
 
 def test_a_few_bad_candidates_do_not_squash_the_picture_and_are_counted():
-    good = [make_record(f"good{i}", 0.86 + 0.0002 * i, params=100 + i) for i in range(95)]
-    bad = [make_record(f"bad{i}", 0.1, params=500) for i in range(4)]
+    good = [make_record(f"good{i}", 0.02 + 0.0002 * i, params=100 + i) for i in range(95)]
+    bad = [make_record(f"bad{i}", -0.5, params=500) for i in range(4)]
     prepared = prepare(good + bad)
-    assert 85 < prepared.y_range[0] < 86
-    assert 87.8 < prepared.y_range[1] < 89
+    assert -1 < prepared.y_range[0] < 0
+    assert 3.8 < prepared.y_range[1] < 5
     assert prepared.num_below == 4
     assert "4 candidates lie below the axis" in prepared.note
 
 
 def test_a_bad_candidate_on_the_front_is_in_the_picture():
-    good = [make_record(f"good{i}", 0.86, params=100 + i) for i in range(99)]
-    assert prepare([*good, make_record("cheap", 0.1, params=60)]).y_range[0] < 10
+    good = [make_record(f"good{i}", 0.02, params=100 + i) for i in range(99)]
+    assert prepare([*good, make_record("cheap", -0.3, params=60)]).y_range[0] < -30
+
+
+@pytest.mark.parametrize("gains", [[-0.02, -0.01], [0.01, 0.02]])
+def test_the_plain_network_is_a_line_at_zero_that_is_in_the_picture(gains):
+    prepared = prepare(front_of(gains))
+    low, high = prepared.y_range
+    assert low < 0 < high
+    figure = draw_front(prepared)
+    (axes,) = plots_of(figure)
+    assert {y for _, y in points_of(axes, "zero")} == {0.0}
+    assert "plain network" in words_of(figure)
+
+
+@pytest.mark.parametrize(("decision", "starred"), [(PUT, GOOD), (LEAVE, PLAIN), (NOTHING, None)])
+def test_the_candidate_of_an_answer_is_a_star(decision, starred):
+    (axes,) = plots_of(draw_front(prepare_front(make_front(decision), ("params",), "")))
+    points = [] if starred is None else [(starred.summary.params / 1e3, 100 * starred.gain)]
+    assert points_of(axes, "starred") == points
+
+
+def test_numbers_are_rows_of_the_front_also_where_some_are_not_listed():
+    hidden = replace(GOOD, is_listed=False)
+    front = make_front(NOTHING, candidates=(PLAIN, hidden, replace(DEAR, is_listed=True)))
+    prepared = prepare_front(front, ("params",), "")
+    assert [(member.number, member.name) for member in prepared.members] == [
+        (1, "no SE"),
+        (3, "s2:8 s4:16"),
+    ]
+    (axes,) = plots_of(draw_front(prepared))
+    assert [text.get_text() for text in axes.texts] == ["1", "3"]
+    assert len(lines_of(axes, "staircase")[0]) == 4  # the whole front, and the edge
+
+
+def test_that_nothing_is_proven_stands_in_the_note():
+    front = make_front(NOTHING, unproven="all trainings are of one replicate")
+    note = prepare_front(front, ("params",), "").note
+    assert "Nothing is proven: all trainings are of one replicate." in note
 
 
 @settings(max_examples=40)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-def test_the_range_holds_the_whole_front_and_all_but_a_twentieth(accuracies):
-    records = [make_record(str(i), a, params=100 + i % 7) for i, a in enumerate(accuracies)]
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
+def test_the_range_holds_the_whole_front_and_all_but_a_twentieth(gains):
+    records = [make_record(str(i), a, params=100 + i % 7) for i, a in enumerate(gains)]
     prepared = prepare(records)
     low, high = prepared.y_range
-    assert all(low < member.estimate < high for member in prepared.members)
-    assert prepared.num_below == sum(100 * accuracy < low for accuracy in accuracies)
-    assert prepared.num_below <= len(accuracies) / 20
+    assert all(low < member.gain < high for member in prepared.members)
+    assert prepared.num_below == sum(100 * gain < low for gain in gains)
+    assert prepared.num_below <= len(gains) / 20
 
 
 def test_the_key_gives_estimate_interval_and_probability_of_each_named_member():
     prepared = prepare_front(modelled(means_of(front_of([0.5, 0.7]))), ("params",), "")
     words = words_of(draw_front(prepared))
-    assert {"s2:16 0", "s2:16 1", "50.00 ± 1.50", "70.00 ± 1.50", "0.90"} <= set(words)
+    assert {"s2:16 0", "s2:16 1", "+50.0 (49.0 to 52.0)", "+70.0 (69.0 to 72.0)", "0.90"} <= set(
+        words
+    )
 
 
 def test_numbers_lie_above_the_dots_not_on_them():

@@ -17,7 +17,8 @@ def number(points, feet=None, ends=None):
         axes = add_axes(new_figure(6, 3.5), 0.5, 0.5, 5, 2.5)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        number_points(axes, points, feet or points, ends or points)
+        numbers = [str(n) for n, _ in enumerate(points, start=1)]
+        number_points(axes, points, numbers, feet or points, ends or points)
     return axes
 
 

@@ -1,0 +1,244 @@
+"""The answer of a run in three sentences: what to do, how sure that is, and what to do next.
+
+Between the first and the second stands a table of five rows: where SE surely helps or harms.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from se_search.analysis.effect_contrasts import MEAN_SLOT, NO_SE
+from se_search.analysis.effects import Effect
+from se_search.analysis.slot_levels import ANY_SE
+from se_search.candidate import Candidate
+from se_search.report.format import count, gain, round_up, significant
+from se_search.report.next_step import NextStep, choose_next_step
+from se_search.report.placement_words import describe_placement, join_list
+from se_search.report.run_facts import RunFacts
+from se_search.surrogate.decision import Kind
+from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
+
+Verdict = Literal["helps", "harms", "no effect known"]
+
+NUM_PLACES = 5
+COST_NAMES = {"params": "parameters", "macs": "MACs"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGain:
+    """What SE in one place gains over none there.
+
+    Attributes:
+        place: as ``stage 3`` or ``stage 3, width 8``.
+        gain: in points, averaged over what candidates carry elsewhere.
+        low: lower end of its 95 % interval, in points; all of a run's intervals hold together.
+        high: upper end of its 95 % interval, in points.
+        cost_pct: what it adds to the cost on average, in per cent of the plain network's.
+        verdict: by the interval.
+    """
+
+    place: str
+    gain: float
+    low: float
+    high: float
+    cost_pct: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The three sentences that end a run, with the table behind the first.
+
+    Attributes:
+        kind: ``put``: SE in; ``leave``: SE out; ``nothing``: neither is known.
+        what: what to do.
+        candidate: text form of the network to take; None: nothing can be said.
+        places: where SE helps or harms, surest first, five at most.
+        places_cost: the cost that they add to: ``params`` or ``macs``.
+        without_places: why there are no places; None: there are.
+        how_sure: what the answer rests on, and whether it is settled.
+        next_step: what to do next.
+    """
+
+    kind: Kind
+    what: str
+    candidate: str | None
+    places: tuple[PlaceGain, ...]
+    places_cost: str
+    without_places: str | None
+    how_sure: str
+    next_step: NextStep
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the fields, in which ``next_step`` has its own."""
+        return asdict(self)
+
+
+def make_answer(front: PosteriorFront, facts: RunFacts) -> Answer:
+    """Return the answer of a run.
+
+    Args:
+        front: what the run's trials say of each candidate and place.
+        facts: what else the answer says of the run.
+    """
+    places: tuple[PlaceGain, ...] = ()
+    cost, without = facts.costs[0], front.reason
+    if front.effects is not None:
+        places, cost = choose_places(front.effects.main), front.effects.cost
+        without = None if places else "no place has been trained both with SE and without"
+    taken = front.recommended if front.decision.kind != "nothing" else None
+    return Answer(
+        kind=front.decision.kind,
+        what=_describe_decision(front, facts),
+        candidate=None if taken is None else taken.summary.candidate,
+        places=places,
+        places_cost=cost,
+        without_places=without,
+        how_sure=_describe_evidence(front, facts),
+        next_step=choose_next_step(front, facts),
+    )
+
+
+def choose_places(effects: Sequence[Effect]) -> tuple[PlaceGain, ...]:
+    """Return the five places of which most is known: sure effects first, then large ones.
+
+    Any SE in a slot stands for the slot. One of its levels is added where more is known of it: it
+    surely helps or harms, and any SE there does not do so, too.
+
+    Args:
+        effects: of any SE, positions, widths and variants.
+    """
+    known = [
+        each
+        for each in effects
+        if each.gain is not None
+        and each.low is not None
+        and each.high is not None
+        and each.slot != MEAN_SLOT
+        and each.reference == NO_SE
+    ]
+    slots = {each.slot: _to_place(each) for each in known if each.level == ANY_SE}
+    rows = list(slots.values())
+    for effect in known:
+        if effect.level != ANY_SE:
+            place, slot = _to_place(effect), slots.get(effect.slot)
+            told = slot.verdict if slot else "no effect known"
+            if slot is None or place.verdict not in ("no effect known", told):
+                rows.append(place)
+    rows.sort(key=lambda row: (row.verdict == "no effect known", -abs(row.gain)))
+    return tuple(rows[:NUM_PLACES])
+
+
+def _to_place(effect: Effect) -> PlaceGain:
+    assert effect.gain is not None
+    assert effect.low is not None
+    assert effect.high is not None
+    verdict: Verdict = "no effect known"
+    if effect.holds:
+        verdict = "helps" if effect.gain > 0 else "harms"
+    slot = re.sub(r"stage(\d)", r"stage \1", effect.slot).replace(".block", ", block ")
+    place = slot if effect.level == ANY_SE else f"{slot}, {effect.level}"
+    return PlaceGain(place, effect.gain, effect.low, effect.high, effect.cost_pct, verdict)
+
+
+def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:
+    """Return the first sentence: what to do."""
+    decision, taken = front.decision, front.recommended
+    if decision.kind == "nothing":
+        return f"Nothing can be said: {decision.reason}."
+    if decision.kind == "leave":
+        assert decision.gain_limit is not None
+        limit = significant(round_up(100 * decision.gain_limit))
+        trained = sum(not candidate.is_plain for candidate in front.candidates)
+        what = (
+            "the one placement trained is not"
+            if trained == 1
+            else (f"none of the {trained:,} placements trained is")
+        )
+        return (
+            f"Leave SE out: {what} better than the plain network by more than {limit} points"
+            f"{_for_these_images(facts)}."
+        )
+    assert taken is not None
+    placement = describe_placement(
+        Candidate.parse(taken.summary.candidate, facts.space.backbone), facts.space.space
+    )
+    return (
+        f"Put {placement}: {gain(taken.gain, taken.low, taken.high, 'points')} for "
+        f"{describe_cost(taken, facts.costs)}{_for_these_images(facts)}."
+    )
+
+
+def describe_cost(candidate: PosteriorCandidate, costs: Sequence[str]) -> str:
+    """Return what a candidate adds: ``0.2 % more parameters``.
+
+    Args:
+        candidate: what is described.
+        costs: ``params`` and/or ``macs``: what the run minimises.
+    """
+    summary = candidate.summary
+    shares = {
+        "params": summary.added_params_pct,
+        "macs": 100 * summary.added_macs / max(1, summary.macs - summary.added_macs),
+    }
+    parts = [
+        f"{significant(shares[name])} % more {COST_NAMES[name]}"
+        if shares[name] > 0
+        else f"no more {COST_NAMES[name]}"
+        for name in costs
+    ]
+    return join_list(parts)
+
+
+def _for_these_images(facts: RunFacts) -> str:
+    return "" if facts.holds_for_others else ", for these images"
+
+
+def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
+    """Return the second sentence: what the answer rests on, and whether it is settled."""
+    if not front.candidates:
+        return "No full training has ended yet."
+    counts = (
+        f"This rests on {count(facts.num_trainings, 'training')} of "
+        f"{count(len(front.candidates), 'candidate')} in "
+        f"{count(front.num_replicates, 'replicate')}"
+    )
+    if front.noise is None:
+        return f"{counts}. Gains are plain means, without intervals, and nothing is settled."
+    rest = math.hypot(front.noise.interaction_sd, front.noise.training_sd)
+    noise = (
+        "a replicate's seed moves all networks together by "
+        f"{significant(100 * front.noise.level_sd)} points and one training by another "
+        f"{significant(100 * rest)} (standard deviations)"
+    )
+    parts = [counts, noise, _describe_images(front, facts)]
+    return f"{'; '.join(filter(None, parts))}. {_describe_settled(front)}"
+
+
+def _describe_images(front: PosteriorFront, facts: RunFacts) -> str:
+    images = f"{facts.num_validation:,} validation images"
+    if front.num_replicates < 2:
+        return ""
+    if facts.holds_for_others:
+        return f"intervals hold for fresh replicates, each with {images} of its own"
+    why = (
+        f"replicates share most of their images ({images} each)"
+        if facts.draws_images
+        else f"all replicates have the same {images}"
+    )
+    return f"intervals hold for fresh replicates, but other images may say otherwise: {why}"
+
+
+def _describe_settled(front: PosteriorFront) -> str:
+    settled = front.settled
+    if settled.is_settled and settled.gap is not None:
+        return (
+            "It is settled: at no cost is another candidate trained better than the one found "
+            f"best there by more than {significant(round_up(100 * settled.gap))} points."
+        )
+    missing = [text for text in settled.missing if text != front.decision.reason]
+    return f"It is not settled: {'; '.join(missing)}." if missing else "Nothing is settled."

@@ -1,0 +1,78 @@
+"""The front as a table: the candidates that are listed, with gains, probabilities and costs."""
+
+from __future__ import annotations
+
+from se_search.report.format import count, gain, number
+from se_search.report.table import Column, ResultTable
+from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
+
+STAR = " *"  # behind the recommended candidate
+
+
+def front_table(front: PosteriorFront) -> ResultTable:
+    """Lay out the listed candidates for a terminal, cheapest first, the starred one marked."""
+    starred = find_starred(front)
+    table = ResultTable(
+        [
+            Column("SE placement (stage:squeeze width)", is_number=False),
+            Column("gain, points (95 %)"),
+            Column("replicates", rank=3),
+            Column("P(front)", rank=1),
+            Column("params"),
+            Column("added %", rank=4),
+            Column("MACs", rank=2),
+        ],
+        title=f"Front: {len(front.listed)} of {count(len(front.candidates), 'candidate')} trained",
+        caption=_describe_unlisted(front),
+    )
+    for candidate in front.listed:
+        summary = candidate.summary
+        table.add_row(
+            f"{summary.placement}{STAR if candidate is starred else ''}",
+            describe_gain(candidate),
+            str(summary.num_replicates),
+            number(candidate.probability_on_front),
+            f"{summary.params:,}",
+            f"{summary.added_params_pct:.2f}",
+            f"{summary.macs:,}",
+        )
+    return table
+
+
+def find_starred(front: PosteriorFront) -> PosteriorCandidate | None:
+    """Return the candidate that tables and figures mark: the one of the answer; None: no answer."""
+    if front.unproven is not None or front.decision.kind == "nothing":
+        return None
+    return front.recommended
+
+
+def list_front(front: PosteriorFront) -> list[PosteriorCandidate]:
+    """Return the rows of ``pareto.csv``: the front of expected gains and all that is listed."""
+    rows = [each for each in front.candidates if each.on_front or each.is_listed]
+    return sorted(rows, key=lambda each: (each.summary.params, each.summary.macs))
+
+
+def describe_gain(candidate: PosteriorCandidate) -> str:
+    """Write a candidate's gain in points with its interval; the plain network's is 0."""
+    if candidate.is_plain:
+        return "0"
+    return gain(candidate.gain, candidate.low, candidate.high)
+
+
+def _describe_unlisted(front: PosteriorFront) -> str:
+    starred = "" if find_starred(front) is None else "* recommended. "
+    num_others = sum(not candidate.is_listed for candidate in front.credible_set)
+    others = (
+        f"{count(num_others, 'more candidate')} may be on the front (P of 0.05 or more): "
+        "candidates.csv has them. "
+        if num_others
+        else ""
+    )
+    area = front.hypervolume
+    rise = (
+        ""
+        if area is None
+        else "The best gain at a cost or less, averaged over the logarithm of the cost "
+        f"(hypervolume): {gain(area.median, area.low, area.high, 'points')}."
+    )
+    return f"{starred}{others}{rise}".strip()

@@ -1,0 +1,113 @@
+"""The one next command after a search, with the time that it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from se_search.analysis.sequential import LOOKS
+from se_search.report.format import count, duration
+from se_search.report.run_facts import RunFacts
+from se_search.surrogate.decision import MIN_REPLICATES
+from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
+
+FEWEST_TRIALS = 36  # a search of so many opens three replicates, of which settling takes as many
+GREATEST_FACTOR = 2.0  # trials are at most doubled before somebody looks again
+LEAST_FACTOR = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do next.
+
+    Attributes:
+        text: a sentence; with a command it ends in a colon.
+        command: to paste into a shell; None: nothing more is to be done.
+        seconds: wall time that the command will take; None: not known.
+    """
+
+    text: str
+    command: str | None = None
+    seconds: float | None = None
+
+
+def choose_next_step(front: PosteriorFront, facts: RunFacts) -> NextStep:
+    """Return the next step after a search.
+
+    A search that has been stopped goes on; one that is not settled gets more trials, or a
+    confirmation if no candidate is left; what is settled is confirmed if SE goes in, and left at
+    that if it stays out.
+    """
+    left = facts.num_wanted - facts.num_trials
+    if left > 0 and not facts.has_ended:
+        return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
+    if front.is_modelled and front.unproven is not None and front.num_replicates > 1:
+        return _train_longer(facts)  # of what proves nothing, only chance level is left
+    if front.settled.is_settled and front.decision.kind == "put":
+        return _confirm(front.listed, facts, "confirm it in replicates that did not choose it")
+    if front.settled.is_settled and front.decision.kind == "leave":
+        return NextStep("Nothing more is to be done.")
+    if facts.is_exhausted:
+        what = "all candidates have been trained, and only fresh replicates can tell more"
+        return _confirm(front.credible_set, facts, what, "--candidates", "all-credible")
+    wanted = count_trials(front, facts.num_trials)
+    return _go_on(front, facts, wanted, f"{wanted - facts.num_trials:,} more trials")
+
+
+def count_trials(front: PosteriorFront, num_trials: int) -> int:
+    """Return how many trials in all may settle a search: twice as many as now at most.
+
+    The width of an interval falls with the square root of the number of trainings.
+    """
+    settled, factor = front.settled, GREATEST_FACTOR
+    if settled.gap is not None:
+        factor = min(GREATEST_FACTOR, max(LEAST_FACTOR, (settled.gap / settled.tolerance) ** 2))
+    return max(FEWEST_TRIALS, -(-round(factor * num_trials) // 10) * 10)
+
+
+def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> NextStep:
+    seconds = facts.time(wanted - facts.num_trials, facts.trial_seconds)
+    has_few = front.num_replicates < MIN_REPLICATES and "--replicates" in facts.arguments
+    more = ["--replicates", str(MIN_REPLICATES)] if has_few else []
+    better, promising = front.better_untrained, ""
+    # Half of the tolerance is what the choice of a candidate takes as no difference.
+    if better is not None and better.expected_rise >= front.settled.tolerance / 2:
+        promising = (
+            f"; {better.placement}, not trained so far, is expected to gain "
+            f"{100 * better.expected_rise:.2f} points more than what has been at its cost"
+        )
+    text = f"Next: {what}{_describe_time(seconds)}{promising}"
+    command = facts.continue_command(wanted, *more)
+    if command is None:
+        return NextStep(f"{text}; the folder needs another name first, which --name takes.")
+    return NextStep(f"{text}:", command, seconds)
+
+
+def _train_longer(facts: RunFacts) -> NextStep:
+    epochs = 2 * facts.epochs
+    seconds = facts.time(2 * facts.num_wanted, facts.trial_seconds)
+    return NextStep(
+        f"Next: a run of its own that trains longer{_describe_time(seconds)}:",
+        facts.anew_command(f"{epochs}-epochs", facts.num_wanted, "--epochs", str(epochs)),
+        seconds,
+    )
+
+
+def _confirm(
+    candidates: Sequence[PosteriorCandidate], facts: RunFacts, what: str, *more: str
+) -> NextStep:
+    if not facts.has_test:
+        return NextStep(
+            "Nothing more can be done with these data: they have no test images (a part val or "
+            "test), on which a confirmation judges."
+        )
+    # SE everywhere is trained beside them, and the plain network if it is not one of them.
+    num_candidates = len(candidates) + 2 - any(each.is_plain for each in candidates)
+    seconds = facts.time(LOOKS[0] * num_candidates, facts.full_seconds)
+    return NextStep(
+        f"Next: {what}{_describe_time(seconds)}:", facts.confirm_command(*more), seconds
+    )
+
+
+def _describe_time(seconds: float | None) -> str:
+    return "" if seconds is None else f" (about {duration(seconds)})"

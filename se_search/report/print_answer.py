@@ -1,0 +1,43 @@
+"""Prints an answer: its three sentences, and the table behind the first."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from se_search.report.answer import COST_NAMES, Answer
+from se_search.report.console import print_line, print_text
+from se_search.report.format import gain, number
+from se_search.report.table import Column, ResultTable
+
+
+def print_answer(console: Console, answer: Answer) -> None:
+    """Print what to do, where SE helps and harms, how sure that is, and the next command."""
+    print_text(console, answer.what)
+    if answer.places:
+        console.print(places_table(answer))
+    elif answer.without_places is not None:
+        print_text(console, f"Where SE helps or harms is not known: {answer.without_places}.")
+    print_text(console, answer.how_sure)
+    print_text(console, answer.next_step.text)
+    if answer.next_step.command is not None:
+        print_line(console, f"  {answer.next_step.command}")
+
+
+def places_table(answer: Answer) -> ResultTable:
+    """Lay out where SE helps or harms."""
+    table = ResultTable(
+        [
+            Column("SE in", is_number=False),
+            Column("gain over none there, points (95 %)"),
+            Column(f"added {COST_NAMES[answer.places_cost]}", rank=1),
+            Column("SE there", is_number=False),
+        ]
+    )
+    for row in answer.places:
+        table.add_row(
+            row.place,
+            gain(row.gain / 100, row.low / 100, row.high / 100),
+            number(row.cost_pct, "+.2f") + (" %" if row.cost_pct is not None else ""),
+            row.verdict,
+        )
+    return table
