@@ -1,43 +1,31 @@
-"""Measures whether the statistics mean what they say: intervals, probabilities and verdicts.
+"""Measures whether the statistics mean what they say: intervals, probabilities, answers, verdicts.
 
-    python benchmarks/make_nas_bench_201.py tables
-    python benchmarks/calibration/measure.py --table tables/cifar10.csv --table tables/cifar100.csv
+    python benchmarks/calibration/measure.py --processes 2
 
-Searches are made on simulated spaces, whose true accuracies are known, and on tables of finished
-trainings, of which some seeds are held back from the search (NAS-Bench-SE is always one of the
-tables). After 50 and 100 trainings the model's posterior of the trained candidates
-(``compute_posterior``) is judged by the truth or by the held-back seeds. Claims are judged where
-the true difference lies on their margin. Each printed line is a measured number with its
-Monte-Carlo standard error, its target, and whether the target is met. OUTPUT gets the numbers as
-measurements.csv, the judged candidates as candidates.csv, and the reliability of the predicted
-probabilities as reliability.csv, .png and .pdf.
+The product's own searches (rotation over replicates, a control in each, the default sampler, the
+fitted posterior, its front and its answer) are made in simulated worlds, where the truth is known:
+the default space, true accuracies that differ by 0.2 points, and trainings that scatter as those
+of the default job do, half and twice as much. Claims whose true difference lies on their margin are
+read by the plan of looks. Tables of finished trainings (NAS-Bench-SE always, others by --table)
+are searched with a training of each candidate held back. Each printed line is a figure with its
+standard error, in which a search counts as one draw, its target, and whether the target is met.
 
-What is measured:
-
-coverage: the share of 95 % intervals that hold the judging accuracy. On tables that is a noisy mean
-    of held-back seeds, so the interval is widened by the standard deviation of this mean, from the
-    table's rows of similar accuracy; with "model's noise", from the model's own estimate.
-reliability: the predicted probability of being on the front of the trained candidates against how
-    often that is so, as Brier score and as expected calibration error over ten bins. Where the
-    truth is simulated, the front is the true one. On tables it is the front of the means over all
-    seeds, those of the search among them; or, "held back", of the held-back seeds alone. That one
-    is shuffled by noise, so the prediction is made by draws of the model with this noise added.
-sure members: of the candidates with a predicted probability of at least 0.9, the share on the
-    front.
-optimism: reported minus judging accuracy, mean over a front's members: of the front of plain means,
-    of the model's front, and of the model's members that are also on the front of their confirmed
-    means (5 fresh seeds where simulated, one on tables with three seeds).
-false verdicts: the share of claims that are supported though the difference lies on the margin.
+OUTPUT/searches.jsonl gets a line for each search as it ends, so that a measurement that is broken
+off goes on, and one with more searches adds to it; searches of another version of the accuracy
+model are made anew. OUTPUT also gets the figures (figures.csv), the judged candidates
+(candidates.csv) and the reliability of P(front) (reliability.csv, .png and .pdf).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,168 +33,146 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 
-from benchmarks.calibration.claims import NUM_PAIRS, made_up_noises, measure_claims, table_noise
-from benchmarks.calibration.judging import judge_search
-from benchmarks.calibration.measures import FRONTS, Measurement, measure, reliability_bins
-from benchmarks.calibration.searches import search
-from benchmarks.calibration.worlds import (
-    SEED_SDS,
-    SHAPES,
-    World,
-    read_nas_bench_se,
-    restrict,
-    simulate,
-)
-from se_search.benchmark.table import TableSpace
-from se_search.benchmark.table_file import read_table
+from benchmarks.calibration.arms import ARMS, Arm, Line, carry_out, list_jobs, read_lines
+from benchmarks.calibration.figures import list_candidates, measure_arm
+from benchmarks.calibration.measures import Measurement, reliability_bins
+from benchmarks.calibration.plans import measure_plans
+from benchmarks.calibration.tables import measure_tables, write_nas_bench_se
 from se_search.report.figures.reliability import draw_reliability, prepare_reliability
 from se_search.report.figures.style import save
 from se_search.store.files import write_table
 
-COLUMNS = ("group", "name", "value", "error", "low", "high", "count", "verdict")
+COLUMNS = ("group", "name", "value", "error", "count", "target", "verdict")
+PARTS = ("searches", "claims", "tables")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The searches and simulated studies that are made.
+    """What is measured.
 
     Attributes:
-        runs: number of searches of each kind.
-        trainings: numbers of trainings after which a search is judged.
-        claims: number of simulated studies of each claim.
-        shapes: the simulated truths, each one of ``SHAPES``.
-        seed_sds: standard deviations of a seed in the simulated spaces, in points.
-        pairs: numbers of paired trainings of the simulated studies.
+        parts: which of ``PARTS``.
+        arms: the searches of simulated worlds.
+        claims: number of simulated claims of each kind.
+        looked_at: number of simulated claims that are read look by look.
+        tables: files of tables.
+        table_searches: searches of each table.
+        processes: simulated worlds that are searched at a time.
+        minutes: no search of a simulated world starts later than this.
     """
 
-    runs: int = 10
-    trainings: Sequence[int] = (50, 100)
+    parts: Sequence[str] = PARTS
+    arms: Sequence[Arm] = ARMS
     claims: int = 2_000
-    shapes: Sequence[str] = field(default_factory=lambda: tuple(SHAPES))
-    seed_sds: Sequence[float] = SEED_SDS
-    pairs: Sequence[int] = NUM_PAIRS
-
-
-def measure_all(tables: Sequence[TableSpace], effort: Effort, output: Path) -> list[Measurement]:
-    """Measure all numbers, print each as it is known, and write the files of a folder.
-
-    Args:
-        tables: of finished trainings.
-        effort: the searches and simulated studies.
-        output: a folder; it is made.
-    """
-    output.mkdir(parents=True, exist_ok=True)
-    noises = made_up_noises()
-    for table in tables:
-        noise = table_noise(table)
-        noises[table.name] = noise, noise
-    measurements = measure_claims(noises, effort.claims, effort.pairs)
-    print(*measurements, sep="\n", flush=True)
-    frame = judge_searches(tables, effort, output / "candidates.csv")
-    of_searches = measure_searches(frame)
-    print(*of_searches, sep="\n")
-    measurements += of_searches
-    write_table(
-        output / "measurements.csv",
-        COLUMNS,
-        [[getattr(one, name) for name in COLUMNS] for one in measurements],
-    )
-    bins = bin_searches(frame)
-    bins.to_csv(output / "reliability.csv", index=False)
-    prepared = prepare_reliability(
-        list_bins(bins),
-        "Candidates on the front: how often, against how likely",
-        "The true front where it is simulated, else that of the means over all seeds; bars are "
-        "95 % intervals.",
-    )
-    save(draw_reliability(prepared), output / "reliability.png")
-    return measurements
-
-
-def list_searches(
-    tables: Sequence[TableSpace], effort: Effort
-) -> Iterator[tuple[str, World, str, int]]:
-    """Yield the group that a search counts to, its world, its sampler and its run."""
-    worlds = [
-        (f"tables, {num_seen} seed{'s' * (num_seen > 1)}", restrict(space, num_seen))
-        for space in tables
-        for num_seen in range(1, min(3, space.accuracies.shape[1]))
-    ]
-    for run in range(effort.runs):
-        for shape, seed_sd in product(effort.shapes, effort.seed_sds):
-            world = simulate(shape, seed_sd, run)
-            for sampler in ("random", "pareto"):
-                yield f"simulated, {sampler}", world, sampler, run
-        for group, world in worlds:
-            yield group, world, "pareto", run
-
-
-def judge_searches(tables: Sequence[TableSpace], effort: Effort, path: Path) -> pd.DataFrame:
-    """Make all searches and return their judged candidates; progress goes to stderr.
-
-    Each search's rows are added to the file at ``path`` as it ends.
-    """
-    frames: list[pd.DataFrame] = []
-    started = time.monotonic()
-    path.unlink(missing_ok=True)
-    for number, (group, world, sampler, run) in enumerate(list_searches(tables, effort), start=1):
-        made = search(world, sampler, run, min(max(effort.trainings), world.space.size))
-        for count in effort.trainings:
-            frame = judge_search(made.first(count))
-            frame.insert(0, "search", f"{world.name}, {sampler}, {run}")
-            frame.insert(0, "trainings", count)
-            frame.insert(0, "world", world.name)
-            frame.insert(0, "group", group)
-            frame.to_csv(path, mode="a", header=not frames, index=False)
-            frames.append(frame)
-        seconds = time.monotonic() - started
-        print(f"{number}: {group}: {world.name}, run {run}, {seconds:.0f} s", file=sys.stderr)
-    return pd.concat(frames, ignore_index=True)
-
-
-def measure_searches(frame: pd.DataFrame) -> list[Measurement]:
-    """Return the measurements of each group of searches after each number of trainings."""
-    return [
-        measurement
-        for (group, trainings), own in frame.groupby(["group", "trainings"], sort=False)
-        for measurement in measure(f"{group}, {trainings} trainings", own)
-    ]
-
-
-def bin_searches(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the reliability of each group after each number of trainings, a row a bin."""
-    rows = []
-    for (group, trainings), own in frame.groupby(["group", "trainings"], sort=False):
-        for front, column in FRONTS.items():
-            found = reliability_bins(own[column].to_numpy(), own[front].to_numpy(np.float64))
-            rows += [(group, trainings, front, *one) for one in found.tolist()]
-    columns = ["group", "trainings", "front", "predicted", "seen", "count"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def list_bins(bins: pd.DataFrame) -> Mapping[str, Mapping[int, list[tuple[float, float, int]]]]:
-    """Return the bins of the true front by group and number of trainings."""
-    panels: dict[str, dict[int, list[tuple[float, float, int]]]] = {}
-    own = bins[bins["front"] == "true_front"]
-    for row in own.to_dict("records"):
-        found = panels.setdefault(row["group"], {}).setdefault(row["trainings"], [])
-        found.append((row["predicted"], row["seen"], int(row["count"])))
-    return panels
+    looked_at: int = 300
+    tables: Sequence[Path] = ()
+    table_searches: int = 10
+    processes: int = 1
+    minutes: float = math.inf
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure everything that the command line asks for."""
-    effort = Effort()
+    usual = Effort()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--part", action="append", choices=PARTS, help="default: all")
+    names = [arm.name for arm in ARMS]
+    parser.add_argument("--arm", action="append", choices=names, help="searches; default: all")
+    parser.add_argument("--searches", type=int, help="at most so many searches of each arm")
+    parser.add_argument("--claims", type=int, default=usual.claims, help="of each kind (2000)")
     parser.add_argument("--table", type=Path, action="append", default=[], help="a CSV file")
-    parser.add_argument("--runs", type=int, default=effort.runs, help="searches of each kind (10)")
-    parser.add_argument("--trainings", type=int, nargs="+", default=effort.trainings)
-    parser.add_argument("--claims", type=int, default=effort.claims, help="of each kind (2000)")
+    parser.add_argument("--processes", type=int, default=1, help="searches at a time (1)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no search starts later")
     parser.add_argument("--output", type=Path, default=Path("calibration"), help="a folder")
     options = parser.parse_args(arguments)
-    own = read_nas_bench_se()
-    tables = [*map(read_table, options.table), *([own] if own else [])]
-    measure_all(tables, Effort(options.runs, options.trainings, options.claims), options.output)
+    arms = [arm for arm in ARMS if arm.name in (options.arm or names)]
+    if options.searches is not None:
+        arms = [replace(arm, num_searches=min(arm.num_searches, options.searches)) for arm in arms]
+    effort = Effort(
+        parts=options.part or PARTS,
+        arms=arms,
+        claims=options.claims,
+        tables=options.table,
+        processes=options.processes,
+        minutes=options.minutes,
+    )
+    measure_all(effort, options.output)
+
+
+def measure_all(effort: Effort, output: Path) -> list[Measurement]:
+    """Print all figures, and write the files of a folder; it is made."""
+    output.mkdir(parents=True, exist_ok=True)
+    figures: list[Measurement] = []
+    if "claims" in effort.parts:
+        figures += _print(measure_plans(effort.claims, effort.looked_at))
+    if "tables" in effort.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            own = write_nas_bench_se(Path(folder) / "NAS-Bench-SE.csv")
+            tables = [*effort.tables, *([own] if own else [])]
+            figures += _print(measure_tables(tables, effort.table_searches))
+    if "searches" in effort.parts:
+        figures += _print(_measure_searches(effort, output))
+    rows = [[getattr(figure, name) for name in COLUMNS] for figure in figures]
+    write_table(output / "figures.csv", COLUMNS, rows)
+    return figures
+
+
+def _print(figures: list[Measurement]) -> list[Measurement]:
+    print(*figures, sep="\n", flush=True)
+    return figures
+
+
+def _measure_searches(effort: Effort, output: Path) -> list[Measurement]:
+    path, count = output / "searches.jsonl", itertools.count(1)
+    started = time.monotonic()
+
+    def tell(line: Line) -> None:
+        print(
+            f"{next(count)}: {line['arm']}, search {line['run']}, "
+            f"{line['search_seconds'] + line['fit_seconds']:.1f} s of CPU, "
+            f"{(time.monotonic() - started) / 60:.0f} min",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    carry_out(list_jobs(effort.arms), path, effort.processes, effort.minutes, tell)
+    lines = read_lines(path)
+    if lines:
+        _write_candidates(lines, output)
+    return [figure for arm in effort.arms for figure in measure_arm(arm, lines)]
+
+
+def _write_candidates(lines: Sequence[Line], output: Path) -> None:
+    candidates = list_candidates(lines)
+    candidates.to_csv(output / "candidates.csv", index=False)
+    bins = bin_probabilities(candidates[candidates["shape"] != "null"])
+    bins.to_csv(output / "reliability.csv", index=False)
+    prepared = prepare_reliability(
+        list_bins(bins),
+        "Candidates on the front: how often, against how likely",
+        "The true front of the trained candidates; bars are 95 % intervals.",
+    )
+    save(draw_reliability(prepared), output / "reliability.png")
+
+
+def bin_probabilities(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the reliability of P(front) in each arm, a row a bin."""
+    rows = []
+    for arm, own in candidates.groupby("arm", sort=False):
+        seen = own["on_true_front"].to_numpy(np.float64)
+        found = reliability_bins(own["probability"].to_numpy(), seen)
+        rows += [(arm, *one) for one in found.tolist()]
+    return pd.DataFrame(rows, columns=["arm", "predicted", "seen", "count"])
+
+
+def list_bins(bins: pd.DataFrame) -> Mapping[str, Mapping[int, list[tuple[float, float, int]]]]:
+    """Return the bins by arm and number of trainings."""
+    panels: dict[str, dict[int, list[tuple[float, float, int]]]] = {}
+    trainings = {arm.name: arm.num_trials for arm in ARMS}
+    for row in bins.to_dict("records"):
+        found = panels.setdefault(row["arm"], {}).setdefault(trainings[row["arm"]], [])
+        found.append((row["predicted"], row["seen"], int(row["count"])))
+    return panels
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measured numbers with their errors and targets: coverage, reliability, optimism."""
+"""Measured numbers with their standard errors, targets and verdicts."""
 
 from __future__ import annotations
 
@@ -8,155 +8,95 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.calibration.worlds import Array
 
-SURE = 0.9
 NUM_BINS = 10
 NUM_RESAMPLES = 200
 
-# The column of the predicted probability of being on each front.
-FRONTS = {"true_front": "probability", "held_front": "held_probability"}
+# The largest standard errors with which a target counts as met.
+MEAN_ERROR = 0.01  # coverage, and points of accuracy
+RATE_ERROR = 0.02
 
-# Targets: the least and the greatest value that meet them.
-ANY = (-math.inf, math.inf)
-COVERAGE = (0.93, 0.97)
-SHARE = (0.9, math.inf)
-CALIBRATED = (-math.inf, 0.05)
-UNBIASED = (-math.inf, 0.03)
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The values that a quantity should have.
+
+    Attributes:
+        low: the least value that meets the target; minus infinity: there is no lower bound.
+        high: the greatest value that meets the target; infinity: there is no upper bound.
+        error: the largest standard error with which the target counts as met.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    error: float = RATE_ERROR
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a bound."""
+        return math.isfinite(self.low) or math.isfinite(self.high)
+
+    def __str__(self) -> str:
+        ends = [f">= {self.low:g}"] * math.isfinite(self.low)
+        ends += [f"<= {self.high:g}"] * math.isfinite(self.high)
+        return " and ".join(ends)
+
+
+NO_TARGET = Target()
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A measured number with its Monte-Carlo standard error and its target.
+    """A measured number.
 
     Attributes:
-        group: the searches or noise that it was measured on.
+        group: the searches or simulated studies that it was measured on.
         name: name of the quantity.
-        low: the least value that meets the target; minus infinity: there is no lower bound.
-        high: the greatest value that meets the target; infinity: there is no upper bound.
-        count: number of candidates or claims that it was measured on.
+        value: NaN where there are no data.
+        error: its standard error, with a search as one draw.
+        count: number of searches or simulated studies.
+        target: the values that it should have.
     """
 
     group: str
     name: str
     value: float
     error: float
-    low: float = -math.inf
-    high: float = math.inf
-    count: int = 0
+    count: int
+    target: Target = NO_TARGET
 
     @property
     def verdict(self) -> str:
-        """``met``; ``open``, where the target is within two standard errors; or ``not met``."""
-        if not math.isfinite(self.low) and not math.isfinite(self.high):
+        """Whether the target is met.
+
+        ``met``: the value is inside and its error small enough; ``open``: the value is inside but
+        its error too large, or outside by at most two errors; ``not met``; empty: no target.
+        """
+        target = self.target
+        if not target.is_set:
             return ""
         if not math.isfinite(self.value):
             return "no data"
-        beyond = max(self.low - self.value, self.value - self.high)
-        return "met" if beyond <= 0 else "open" if beyond <= 2 * self.error else "not met"
-
-    @property
-    def target(self) -> str:
-        """The target as text."""
-        ends = [f">= {self.low:g}"] * math.isfinite(self.low)
-        ends += [f"<= {self.high:g}"] * math.isfinite(self.high)
-        return " and ".join(ends)
+        beyond = max(target.low - self.value, self.value - target.high)
+        if beyond > 0:
+            return "open" if beyond <= 2 * self.error else "not met"
+        return "met" if self.error <= target.error else "open"
 
     def __str__(self) -> str:
         """All of it in one line."""
-        line = f"{self.group:34} {self.name:54} {self.value:7.3f} ± {self.error:.3f}"
-        return f"{line}  n = {self.count:<6} {self.target:20} {self.verdict}".rstrip()
-
-
-def measure(group: str, frame: pd.DataFrame) -> list[Measurement]:
-    """Return the measurements of pooled searches; their errors treat a search as one draw."""
-    is_true = bool((frame["reach_low"] == frame["low"]).all())
-    members = frame[frame["front"]]
-    figures = [
-        _share(group, "coverage, all candidates", _covered(frame), frame, COVERAGE),
-        _share(group, "coverage, front members", _covered(members), members, COVERAGE),
-    ]
-    if not is_true:
-        figures += [
-            _share(group, "coverage, all, model's noise", _covered(frame, "model"), frame, ANY),
-            _share(
-                group, "coverage, front, model's noise", _covered(members, "model"), members, ANY
-            ),
-        ]
-    fronts = {"true_front": " (all seeds)", "held_front": " (held back)"}
-    if is_true:
-        fronts = {"true_front": ""}
-    for front, where in fronts.items():
-        figures += _reliability(group, where, frame, front, FRONTS[front])
-    sure = frame[frame["probability"] >= SURE]
-    for front, where in fronts.items():
-        figures.append(_share(group, f"sure members on the front{where}", sure[front], sure, SHARE))
-    for name, front, judged, target in (
-        ("plain means", "plain_front", "mean", ANY),
-        ("model", "front", "estimate", UNBIASED),
-    ):
-        own = frame[frame[front]]
-        figures.append(
-            _share(
-                group, f"optimism of the front, {name}", own[judged] - own["judged"], own, target
-            )
-        )
-    confirmed = frame[frame["confirmed"].notna()]
-    if len(confirmed):
-        best = confirmed[confirmed["confirmed_front"]]
-        for name, own in (("confirmed", confirmed), ("confirmed, selected anew", best)):
-            luck = own["confirmed"] - own["last"]
-            figures.append(_share(group, f"optimism of the front, {name}", luck, own, UNBIASED))
-    return figures
-
-
-def _covered(frame: pd.DataFrame, ends: str = "reach") -> pd.Series[bool]:
-    return frame["judged"].between(frame[f"{ends}_low"], frame[f"{ends}_high"])
-
-
-def _share(
-    group: str, name: str, values: pd.Series[Any], frame: pd.DataFrame, target: tuple[float, float]
-) -> Measurement:
-    """Return the mean of values over candidates, with its error over searches."""
-    numbers = values.to_numpy(np.float64)
-    value, error = mean_by_search(numbers, frame["search"].to_numpy())
-    return Measurement(group, name, value, error, *target, len(numbers))
-
-
-def _reliability(
-    group: str, where: str, frame: pd.DataFrame, front: str, column: str
-) -> list[Measurement]:
-    predicted, seen = frame[column].to_numpy(), frame[front].to_numpy(np.float64)
-    searches = frame["search"].to_numpy()
-    brier, error = mean_by_search((predicted - seen) ** 2, searches)
-    ece = calibration_error(predicted, seen)
-    resampled = [
-        calibration_error(predicted[some], seen[some])
-        for some in resample_searches(searches, NUM_RESAMPLES)
-    ]
-    plain = float(np.mean((frame["plain_front"].to_numpy(np.float64) - seen) ** 2))
-    count = len(frame)
-    return [
-        Measurement(group, f"Brier score{where}", brier, error, -math.inf, plain, count),
-        Measurement(
-            group,
-            f"calibration error{where}",
-            ece,
-            float(np.std(resampled)),
-            *CALIBRATED,
-            count,
-        ),
-    ]
+        line = f"{self.group:42} {self.name:60} {self.value:7.3f} ± {self.error:.3f}"
+        return f"{line}  n = {self.count:<5} {self.target!s:18} {self.verdict}".rstrip()
 
 
 def mean_by_search(values: Array, searches: NDArray[Any]) -> tuple[float, float]:
     """Return the mean of all values and its standard error.
 
     Searches are independent, the values of one search are not: it is the linearised error of a
-    ratio of sums (Cochran 1977, eq. 6.9). NaN where there are too few values.
+    ratio of sums (Cochran 1977, eq. 6.9). NaN where there are too few values. Where all values are
+    marks that are set, or none is, it is 1 / n for n searches: not 0, which would be too sure.
     """
     if not len(values):
         return math.nan, math.nan
@@ -164,9 +104,29 @@ def mean_by_search(values: Array, searches: NDArray[Any]) -> tuple[float, float]
     _, group = np.unique(searches, return_inverse=True)
     sums = np.bincount(group, weights=values - mean)
     number = len(sums)
+    if values.min() == values.max() and mean in (0.0, 1.0):
+        return mean, 1 / number
     if number < 2:
         return mean, math.nan
     return mean, float(np.sqrt(number / (number - 1) * (sums**2).sum()) / len(values))
+
+
+def share_of(marks: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the share of independent marks that are set, and its standard error."""
+    return mean_by_search(marks.astype(np.float64), np.arange(len(marks)))
+
+
+def calibration_with_error(
+    predicted: Array, seen: Array, searches: NDArray[Any]
+) -> tuple[float, float]:
+    """Return the calibration error and its standard error over searches drawn with replacement."""
+    if not len(predicted):
+        return math.nan, math.nan
+    resampled = [
+        calibration_error(predicted[some], seen[some])
+        for some in resample_searches(searches, NUM_RESAMPLES)
+    ]
+    return calibration_error(predicted, seen), float(np.std(resampled))
 
 
 def resample_searches(searches: NDArray[Any], count: int) -> Iterator[NDArray[np.intp]]:

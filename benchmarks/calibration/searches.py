@@ -1,100 +1,159 @@
-"""Searches of a world: what they train, and the seeds that they may not see."""
+"""Trainings in simulated worlds: of the product's own searches, of older ones, and of no search."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import optuna
 
-from benchmarks.calibration.worlds import Array, World
-from se_search.search.history import History
+from benchmarks.calibration.worlds import World
+from se_search.candidate import Candidate
+from se_search.cost import count_cost
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Assignment, Evaluation, TrialRecord
+from se_search.run_config import DIRECTIONS
+from se_search.search.candidate_set import WholeSpace
+from se_search.search.history import History, PastTrial
+from se_search.search.loop import Budget, run_search
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation, count_replicates
 from se_search.seeds import derive_seed
+from se_search.space.everywhere import nearest_everywhere
+from se_search.store.trials import TrialStore
 from se_search.surrogate.features import Factors
-from se_search.surrogate.trainings import Trainings
+
+OBJECTIVES = ("accuracy", "params")
+EPOCHS = 1  # of a full training; a simulated one takes none
 
 
-@dataclass(frozen=True)
-class Search:
-    """The trainings of one search, in order.
+class MemoryStore(TrialStore):
+    """Trials of a search that is read once and forgotten: in memory, ten times faster."""
 
-    Attributes:
-        sampler: ``pareto`` or ``random``.
-        run: the seed of the search.
-        rows: ``(trials,)``, the row of each trained candidate.
-        accuracies: ``(trials,)`` shares, as the search saw them.
-        held_back: ``(size, h)`` shares of the seeds that the search may not see.
+    def __init__(self) -> None:
+        self._objectives = OBJECTIVES
+        self._storage = optuna.storages.InMemoryStorage()
+        self._open_study([DIRECTIONS[name] for name in OBJECTIVES])
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+def search(
+    world: World,
+    sampler: str,
+    seed: int,
+    num_trials: int,
+    make_store: Callable[[], TrialStore] = MemoryStore,
+) -> list[TrialRecord]:
+    """Search a world as ``se-search run --sampler SAMPLER --trials NUM_TRIALS`` does.
+
+    Args:
+        world: where trainings are looked up.
+        sampler: name of a sampler.
+        seed: of the sampler.
+        num_trials: how many trainings.
+        make_store: opens what holds the trials.
     """
-
-    world: World
-    sampler: str
-    run: int
-    rows: NDArray[np.int64]
-    accuracies: Array
-    held_back: Array
-
-    def first(self, count: int) -> Search:
-        """Return the search as it was after ``count`` trainings."""
-        return Search(
-            self.world,
-            self.sampler,
-            self.run,
-            self.rows[:count],
-            self.accuracies[:count],
-            self.held_back,
+    space, plain = world.space, Candidate.plain(world.space.backbone)
+    setup = Setup(
+        space,
+        WholeSpace(space),
+        seed,
+        count_cost,
+        OBJECTIVES,
+        EPOCHS,
+        control=plain,
+        first=(nearest_everywhere(space),),
+    )
+    with make_store() as store:
+        run_search(
+            space=space,
+            store=store,
+            sampler=SAMPLERS[sampler](setup),
+            executor=SerialExecutor(trainer(world)),
+            count_cost=count_cost,
+            objectives=OBJECTIVES,
+            budget=Budget(num_trials, EPOCHS, max_failures=1),
+            rotation=Rotation(count_replicates(num_trials), first_seed=0, control=plain),
         )
+        return store.records
 
 
-def search(world: World, sampler: str, run: int, num_trials: int) -> Search:
-    """Search a world with ``pareto``, the default sampler, or ``random``, which never repeats.
+def search_one_seed(world: World, seed: int, num_trials: int) -> list[TrialRecord]:
+    """Search a world as se-search did before it knew replicates.
 
-    Where ``pareto`` proposes another seed of a candidate whose seeds have all been seen, the best
-    new candidate is trained instead.
+    All first trainings share a seed, a candidate's next training takes the next seed, there is no
+    control, and the model takes the trainings for independent: each record names a replicate of
+    its own, whatever it was trained in.
     """
-    order = world.order_seeds(run)
-    values = np.take_along_axis(world.space.accuracies, order, axis=1)
-    seen, held_back = values[:, : world.num_seen], values[:, world.num_seen :]
-    propose = _random(world, run) if sampler == "random" else _pareto(world, run)
-    rows: list[int] = []
-    accuracies: list[float] = []
-    counts = np.zeros(world.space.size, np.int64)
-    for _ in range(num_trials):
-        row = propose(rows, accuracies, counts)
-        rows.append(row)
-        accuracies.append(float(seen[row, counts[row]]))
-        counts[row] += 1
-    return Search(world, sampler, run, np.array(rows), np.array(accuracies), held_back)
-
-
-Propose = Callable[[list[int], list[float], NDArray[np.int64]], int]
-
-
-def _random(world: World, run: int) -> Propose:
-    rng = np.random.default_rng(derive_seed("random", world.name, run))
-    order = rng.permutation(world.space.size)
-    return lambda rows, accuracies, counts: int(order[len(rows)])
-
-
-def _pareto(world: World, run: int) -> Propose:
     space = world.space
     factors = Factors(space.describe_levels())
-    source = PoolSource(space, lambda row: (space.count_cost(row).params,), run)
-    wishing, exploring = (
-        Proposer(factors, source, lambda codes: True, run, replicates=replicates)
-        for replicates in (world.num_seen > 1, False)
+    source = PoolSource(space, lambda candidate: (count_cost(candidate).params,), seed)
+    proposer = Proposer(factors, source, lambda codes: True, seed, has_replicates=False)
+    records: list[TrialRecord] = []
+    past: list[PastTrial] = []
+    counts: Counter[str] = Counter()
+    train = trainer(world)
+    for number in range(num_trials):
+        codes = proposer.decide(History.of(past, EPOCHS, factors.num_slots)).codes
+        candidate = space.with_codes(codes)
+        accuracy = train(Assignment(candidate, counts[candidate.key], EPOCHS)).accuracy
+        counts[candidate.key] += 1
+        past.append(PastTrial(np.asarray(codes), "finished", EPOCHS, number, accuracy))
+        records.append(make_record(number, candidate, number, accuracy))
+    return records
+
+
+def draw_design(world: World, seed: int, num_trials: int) -> list[TrialRecord]:
+    """Return trainings of candidates drawn at random, blocked as those of a search.
+
+    The replicates take turns, and each begins with the plain network.
+    """
+    num_replicates = count_replicates(num_trials)
+    drawn = np.random.default_rng(derive_seed("design", seed)).integers(
+        world.space.size, size=num_trials - num_replicates
     )
-    codes = space.codes()
+    train = trainer(world)
+    records = []
+    for number, row in enumerate([*[0] * num_replicates, *drawn.tolist()]):
+        candidate, replicate = world.space.candidate_at(row), number % num_replicates
+        accuracy = train(Assignment(candidate, replicate, EPOCHS)).accuracy
+        records.append(make_record(number, candidate, replicate, accuracy))
+    return records
 
-    def propose(rows: list[int], accuracies: list[float], counts: NDArray[np.int64]) -> int:
-        none = codes[:0]
-        trainings = Trainings(codes[rows], np.zeros(len(rows), np.int64), np.array(accuracies))
-        history = History(trainings, (1,), none, np.zeros(0, np.int64), none)
-        row = space.index_of(space.with_codes(wishing.decide(history).codes))
-        if counts[row] < world.num_seen:
-            return row
-        return space.index_of(space.with_codes(exploring.decide(history).codes))
 
-    return propose
+def trainer(world: World) -> Callable[[Assignment[Candidate]], Evaluation]:
+    """Return what looks up a training of a world, in place of training."""
+
+    def train(assignment: Assignment[Candidate]) -> Evaluation:
+        accuracy = world.accuracy(world.row_of(assignment.candidate.key), assignment.seed)
+        return Evaluation(accuracy, loss=0.0, history=(), correct=b"", seconds=0.0)
+
+    return train
+
+
+def make_record(number: int, candidate: Candidate, seed: int, accuracy: float) -> TrialRecord:
+    """Return the record of a full training."""
+    cost = count_cost(candidate)
+    return TrialRecord(
+        number=number,
+        state="COMPLETE",
+        candidate=str(candidate),
+        key=candidate.key,
+        placement=candidate.placement,
+        seed=seed,
+        epochs=EPOCHS,
+        accuracy=accuracy,
+        loss=0.0,
+        params=cost.params,
+        added_params=cost.added_params,
+        added_params_pct=cost.added_params_pct,
+        macs=cost.macs,
+        added_macs=cost.added_macs,
+        seconds=0.0,
+        reason=None,
+    )

@@ -1,0 +1,196 @@
+"""The searches that calibration rests on: made once, in any order, on as many cores as are free."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.calibration.judging import judge
+from benchmarks.calibration.searches import draw_design, search, search_one_seed
+from benchmarks.calibration.worlds import (
+    AS_DESIGNED,
+    AS_MEASURED,
+    Spread,
+    World,
+    simulate,
+)
+from se_search.surrogate.posterior_front import MODEL_VERSION
+
+Line = dict[str, Any]
+
+# The shapes of an arm's worlds in turn. Additive gains, pairs of slots and rough ones are as they
+# come: about half of them have a gain of 0.5 points.
+SHAPES_IN_TURN = (
+    *("additive", "null", "pairs", "gain", "harm"),
+    *("additive", "gain", "null", "pairs", "rough"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Searches of one kind.
+
+    Attributes:
+        name: unique.
+        sampler: name of a sampler; ``one seed``: the default one as it was before replicates;
+            ``design``: no search, candidates at random.
+        spread: how far candidates and trainings lie apart.
+        num_trials: trainings of a search.
+        num_searches: how many searches are wanted.
+        has_targets: whether the issue states what should come out.
+        shapes: of its worlds, in turn.
+    """
+
+    name: str
+    sampler: str
+    spread: Spread
+    num_trials: int
+    num_searches: int
+    has_targets: bool = True
+    shapes: tuple[str, ...] = SHAPES_IN_TURN
+
+
+HALF, TWICE = AS_MEASURED.with_noise_times(0.5), AS_MEASURED.with_noise_times(2.0)
+
+ARMS = (
+    Arm("as measured", "pareto", AS_MEASURED, 200, 200),
+    Arm("half the noise", "pareto", HALF, 200, 60),
+    Arm("twice the noise", "pareto", TWICE, 200, 60),
+    Arm("as designed for", "pareto", AS_DESIGNED, 200, 60),
+    Arm("50 trainings", "pareto", AS_MEASURED, 50, 60),
+    Arm("100 trainings", "pareto", AS_MEASURED, 100, 60),
+    Arm("random candidates", "random", AS_MEASURED, 200, 60, has_targets=False),
+    Arm("before replicates", "one seed", AS_MEASURED, 200, 60, has_targets=False),
+    *(
+        Arm(f"no effects, {count} trainings", "design", AS_MEASURED, count, 600, shapes=("null",))
+        for count in (12, 50, 200)
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One search of an arm.
+
+    Attributes:
+        arm: its kind.
+        run: its number in the arm; the world and the sampler take their seeds from it.
+    """
+
+    arm: Arm
+    run: int
+
+    @property
+    def world(self) -> World:
+        """The world that is searched; arms of one spread share worlds."""
+        shape = self.arm.shapes[self.run % len(self.arm.shapes)]
+        return simulate(shape, self.arm.spread, self.run)
+
+    def carry_out(self) -> Line:
+        """Search the world, and return what was reported beside the truth, as plain data.
+
+        The trials are in it by number of the candidate and of the replicate, so that another model
+        can be fitted to them without another search.
+        """
+        arm, world = self.arm, self.world
+        started = time.process_time()
+        if arm.sampler == "one seed":
+            records = search_one_seed(world, self.run, arm.num_trials)
+        elif arm.sampler == "design":
+            records = draw_design(world, self.run, arm.num_trials)
+        else:
+            records = search(world, arm.sampler, self.run, arm.num_trials)
+        searched = time.process_time()
+        judged = judge(world, records)
+        return {
+            "arm": arm.name,
+            "run": self.run,
+            "shape": world.shape,
+            "model": MODEL_VERSION,
+            "search_seconds": searched - started,
+            "fit_seconds": time.process_time() - searched,
+            "trials": [[world.row_of(record.key), record.seed] for record in records],
+            **judged,
+        }
+
+
+def list_jobs(arms: Sequence[Arm]) -> list[Job]:
+    """Return all searches of some arms, so that each arm is as far as the others at any time."""
+    jobs = [Job(arm, run) for arm in arms for run in range(arm.num_searches)]
+    return sorted(jobs, key=lambda job: (job.run + 0.5) / job.arm.num_searches)
+
+
+def carry_out(
+    jobs: Iterable[Job],
+    path: Path,
+    num_processes: int = 1,
+    minutes: float = float("inf"),
+    tell: Callable[[Line], None] = lambda _: None,
+) -> None:
+    """Make the searches that a file lacks, and add a line of JSON to it as each ends.
+
+    Args:
+        jobs: the searches that are wanted, most wanted first.
+        path: the file.
+        num_processes: how many searches are made at a time.
+        minutes: none starts later than this.
+        tell: handed each line.
+    """
+    known = {(line["arm"], line["run"]) for line in read_lines(path)}
+    missing = [job for job in jobs if (job.arm.name, job.run) not in known]
+    deadline = time.monotonic() + 60 * minutes
+    _cut_torn_line(path)
+    with path.open("a") as file:
+        for line in _start(missing, num_processes, deadline):
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            tell(line)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Return the searches of a file that the present accuracy model made.
+
+    A last line that was broken off is left out.
+    """
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    lines = [json.loads(text) for text in whole.splitlines()]
+    return [line for line in lines if line["model"] == MODEL_VERSION]
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove a last line that was broken off, so that the next one stands alone."""
+    if path.exists():
+        text = path.read_text()
+        os.truncate(path, len(text.encode()) - len(text.rpartition("\n")[2].encode()))
+
+
+def _start(jobs: Sequence[Job], num_processes: int, deadline: float) -> Iterator[Line]:
+    if num_processes == 1:
+        for job in jobs:
+            if time.monotonic() > deadline:
+                return
+            yield job.carry_out()
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by numpy's libraries as the children import them
+    left, running = iter(jobs), set[Future[Line]]()
+    with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
+        while True:
+            while len(running) < num_processes and time.monotonic() <= deadline:
+                job = next(left, None)
+                if job is None:
+                    break
+                running.add(pool.submit(job.carry_out))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
