@@ -192,13 +192,17 @@ def test_what_is_not_in_the_space_is_refused_but_for_the_plain_network():
 # What may be starred and settled.
 
 
-def test_with_all_trainings_in_one_replicate_nothing_is_proven_or_settled(case):
-    records = [replace(record, seed=7) for record in case[2]]
-    front = fit(records)
+def test_with_all_trainings_in_one_replicate_nothing_is_proven_or_settled():
+    """However far SE in each stage takes accuracies up."""
+    trainings, _, costs = make_trainings(0, 60)
+    accuracies = trainings.accuracies + 0.02 * (trainings.codes > 0).sum(axis=1)
+    records = records_of(replace(trainings, accuracies=accuracies), costs)
+    front = fit([replace(record, seed=7) for record in records])
     assert "one replicate (seed 7)" in front.unproven
     assert (front.decision.kind, front.decision.reason) == ("nothing", front.unproven)
     assert not front.settled.is_settled
     assert front.settled.missing[0] == front.unproven
+    assert not any(candidate.is_better for candidate in front.candidates)
 
 
 def test_at_chance_level_nothing_is_proven_or_settled(case):
@@ -230,6 +234,7 @@ def test_what_se_surely_does_everywhere_is_decided(gain):
     if gain > 0:
         assert front.recommended.low < 0.03 < front.recommended.high
         assert front.recommended.low > 0.02
+        assert front.recommended.is_better
     else:
         assert front.decision.gain_limit < 0.001
 
