@@ -35,10 +35,11 @@ class PlaceGain:
     Attributes:
         place: as ``stage 3`` or ``stage 3, width 8``.
         gain: in points, averaged over what candidates carry elsewhere.
-        low: lower end of its 95 % interval, in points; all of a run's intervals hold together.
+        low: lower end of its 95 % interval, in points.
         high: upper end of its 95 % interval, in points.
         cost_pct: what it adds to the cost on average, in per cent of the plain network's.
-        verdict: by the interval.
+        verdict: sure only with all of a run's effects allowed for, of which some differ from 0 by
+            chance.
     """
 
     place: str

@@ -6,21 +6,20 @@ from se_search.report.format import count, gain, number
 from se_search.report.table import Column, ResultTable
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
-STAR = " *"  # behind the recommended candidate
-
 
 def front_table(front: PosteriorFront) -> ResultTable:
-    """Lay out the listed candidates for a terminal, cheapest first, the starred one marked."""
-    starred = find_starred(front)
+    """Lay out the listed candidates for a terminal, cheapest first, with what is sure of each."""
+    taken = find_taken(front)
     table = ResultTable(
         [
-            Column("SE placement (stage:squeeze width)", is_number=False),
+            Column("SE (stage:squeeze width)", is_number=False),
             Column("gain, points (95 %)"),
             Column("replicates", rank=3),
             Column("P(front)", rank=1),
             Column("params"),
             Column("added %", rank=4),
             Column("MACs", rank=2),
+            Column("", is_number=False),
         ],
         title=f"Front: {len(front.listed)} of {count(len(front.candidates), 'candidate')} trained",
         caption=_describe_unlisted(front),
@@ -28,19 +27,20 @@ def front_table(front: PosteriorFront) -> ResultTable:
     for candidate in front.listed:
         summary = candidate.summary
         table.add_row(
-            f"{summary.placement}{STAR if candidate is starred else ''}",
+            summary.placement,
             describe_gain(candidate),
             str(summary.num_replicates),
             number(candidate.probability_on_front),
             f"{summary.params:,}",
             f"{summary.added_params_pct:.2f}",
             f"{summary.macs:,}",
+            "take it" if candidate is taken else "better" if candidate.is_better else "",
         )
     return table
 
 
-def find_starred(front: PosteriorFront) -> PosteriorCandidate | None:
-    """Return the candidate that tables and figures mark: the one of the answer; None: no answer."""
+def find_taken(front: PosteriorFront) -> PosteriorCandidate | None:
+    """Return the candidate that the answer takes; None: it takes none."""
     if front.unproven is not None or front.decision.kind == "nothing":
         return None
     return front.recommended
@@ -60,7 +60,6 @@ def describe_gain(candidate: PosteriorCandidate) -> str:
 
 
 def _describe_unlisted(front: PosteriorFront) -> str:
-    starred = "" if find_starred(front) is None else "* recommended. "
     num_others = sum(not candidate.is_listed for candidate in front.credible_set)
     others = (
         f"{count(num_others, 'more candidate')} may be on the front (P of 0.05 or more): "
@@ -75,4 +74,4 @@ def _describe_unlisted(front: PosteriorFront) -> str:
         else "The best gain at a cost or less, averaged over the logarithm of the cost "
         f"(hypervolume): {gain(area.median, area.low, area.high, 'points')}."
     )
-    return f"{starred}{others}{rise}".strip()
+    return f"{others}{rise}".strip()

@@ -29,7 +29,7 @@ from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFro
 FRONT_FIELDS = (
     *(field.name for field in fields(CandidateSummary) if field.name != "on_front"),
     *("gain", "gain_sd", "low", "high", "probability_better", "probability_on_front"),
-    *("is_listed", "on_front", "is_plain", "on_plain_front"),
+    *("is_better", "is_listed", "on_front", "is_plain", "on_plain_front"),
 )
 
 

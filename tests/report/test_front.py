@@ -25,7 +25,7 @@ from support.made_up_fronts import (
 from se_search.report.answer import make_answer
 from se_search.report.display import JsonDisplay, print_findings
 from se_search.report.event import front_fields
-from se_search.report.front_table import find_starred, front_table, list_front
+from se_search.report.front_table import find_taken, front_table, list_front
 from se_search.report.run_report import FRONT_FIELDS, Findings, write_candidates
 from se_search.store.run_folder import RunFolder
 
@@ -55,7 +55,7 @@ def test_the_table_has_a_row_for_each_listed_candidate_with_gain_replicates_and_
     (line,) = [line for line in text.splitlines() if " s2:4 " in line]
     cells = [cell.strip() for cell in line.strip("│ ").split("│")]
     assert cells == [
-        *("s2:4 *", "+0.62 (0.31 to 0.93)", "1", "0.60", "100,200", "0.20", "1,000,400"),
+        *("s2:4", "+0.62 (0.31 to 0.93)", "1", "0.60", "100,200", "0.20", "1,000,400", "take it"),
     ]
     assert "s2:8 s4:16" not in text  # it is not listed
     assert "Front: 2 of 3 candidates trained" in text
@@ -81,11 +81,18 @@ def test_candidates_that_may_be_on_the_front_and_are_not_listed_are_counted():
         ({"decision": NOTHING, "unproven": "all trainings are of one replicate"}, None),
     ],
 )
-def test_only_the_candidate_of_an_answer_is_starred(known, expected):
+def test_only_the_candidate_of_an_answer_is_to_be_taken(known, expected):
     front = make_front(**known)
-    assert find_starred(front) == expected
-    text = shown(front_table(front))
-    assert (" * " in text) == (expected is not None)
+    assert find_taken(front) == expected
+    lines = [line for line in shown(front_table(front)).splitlines() if "take it" in line]
+    assert len(lines) == (expected is not None)
+    assert all(expected.summary.placement in line for line in lines)
+
+
+def test_others_that_are_surely_better_are_marked_so():
+    front = make_front(candidates=(PLAIN, GOOD, replace(DEAR, is_listed=True)))
+    (line,) = [line for line in shown(front_table(front)).splitlines() if "s2:8 s4:16" in line]
+    assert line.strip("│ ").endswith("better")
 
 
 def test_the_table_of_usual_placements_fits_into_120_columns():
@@ -173,7 +180,7 @@ def test_csv_files_have_a_row_a_candidate_with_every_mark(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == [c.summary.key for c in candidates]
     assert [float(row["gain"]) for row in rows] == [c.gain for c in candidates]
-    for name in ("is_listed", "on_front", "is_plain"):
+    for name in ("is_better", "is_listed", "on_front", "is_plain"):
         assert [row[name] == "True" for row in rows] == [getattr(c, name) for c in candidates]
     assert [row["on_plain_front"] == "True" for row in rows] == [
         c.summary.on_front for c in candidates

@@ -51,6 +51,7 @@ def make_candidate(placement="no SE", gain=0.0, half=0.003, added=0, **known):
         "on_front": True,
         "is_listed": True,
         "is_plain": is_plain,
+        "is_better": gain - half > 0,
     }
     return PosteriorCandidate(summary, gain, **usual | known)
 

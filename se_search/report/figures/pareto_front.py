@@ -33,7 +33,7 @@ from se_search.report.figures.style import (
     write_axis_name,
 )
 from se_search.report.figures.ticks import choose_ticks, log_ticks, round_ticks
-from se_search.report.front_table import describe_gain, find_starred, list_front
+from se_search.report.front_table import describe_gain, find_taken, list_front
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 MAX_NAMED = 10
@@ -60,7 +60,7 @@ class Member:
         text: the gain with its interval, as tables have it.
         probability: of being on the true front; None: not known.
         is_named: whether the key below the plot has its name.
-        is_starred: whether it is the one to take.
+        is_taken: whether it is the one to take.
     """
 
     number: int
@@ -71,7 +71,7 @@ class Member:
     text: str
     probability: float | None
     is_named: bool
-    is_starred: bool = False
+    is_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         panels = tuple(Panel(cost, 1.0, None, (), (), (), (), ()) for cost in costs)
         return FrontFigure(title, (), panels, (-1.0, 1.0), 0, credible.is_modelled)
     numbers = {each.summary.key: row for row, each in enumerate(list_front(credible), start=1)}
-    starred = find_starred(credible)
+    taken = find_taken(credible)
     named = _choose_named(credible.listed)
     members = tuple(
         Member(
@@ -189,7 +189,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
             describe_gain(candidate),
             candidate.probability_on_front,
             candidate.summary.key in named,
-            candidate is starred,
+            candidate is taken,
         )
         for candidate in credible.listed
     )
@@ -301,8 +301,8 @@ def _legend(prepared: FrontFigure) -> list[Artist]:
         Line2D([], [], lw=1.2, **_FRONT, label="front, listed"),
         Line2D([], [], **_ZERO, label=ZERO_NAME),
     ]
-    if any(member.is_starred for member in prepared.members):
-        handles.insert(1, Line2D([], [], **_STARRED, label="recommended"))
+    if any(member.is_taken for member in prepared.members):
+        handles.insert(1, Line2D([], [], **_TAKEN, label="recommended"))
     if any(panel.band for panel in prepared.panels):
         handles.append(Patch(color=VERMILION, alpha=0.15, lw=0, label="best gain at a cost, 95 %"))
     if any(panel.credible for panel in prepared.panels):
@@ -313,7 +313,7 @@ def _legend(prepared: FrontFigure) -> list[Artist]:
 
 
 _FRONT: dict[str, Any] = {"color": VERMILION, "marker": "o", "ms": 5.0, "mec": "white", "mew": 0.6}
-_STARRED: dict[str, Any] = {
+_TAKEN: dict[str, Any] = {
     "ls": "",
     "marker": "*",
     "ms": 10.0,
@@ -429,5 +429,5 @@ def _draw_front(axes: Axes, panel: Panel, members: Sequence[Member], right: floa
     xs, ys = zip(*panel.members, strict=True)
     axes.plot(xs, ys, ls="", **_FRONT, zorder=4, label="front")
     for (x, y), member in zip(panel.members, members, strict=True):
-        if member.is_starred:
-            axes.plot([x], [y], **_STARRED, zorder=4.2, label="starred")
+        if member.is_taken:
+            axes.plot([x], [y], **_TAKEN, zorder=4.2, label="taken")

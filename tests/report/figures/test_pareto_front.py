@@ -30,6 +30,7 @@ def means_of(records, costs=("params",)):
             on_front=summary.on_front,
             is_listed=summary.on_front,
             is_plain=False,
+            is_better=False,
         )
         for summary in summarize(records, ("accuracy", *costs))
     ]
@@ -316,7 +317,7 @@ def test_the_plain_network_is_a_line_at_zero_that_is_in_the_picture(gains):
 def test_the_candidate_of_an_answer_is_a_star(decision, starred):
     (axes,) = plots_of(draw_front(prepare_front(make_front(decision), ("params",), "")))
     points = [] if starred is None else [(starred.summary.params / 1e3, 100 * starred.gain)]
-    assert points_of(axes, "starred") == points
+    assert points_of(axes, "taken") == points
 
 
 def test_numbers_are_rows_of_the_front_also_where_some_are_not_listed():
