@@ -165,13 +165,42 @@ def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:
             f"{_for_these_images(facts)}."
         )
     assert taken is not None
-    placement = describe_placement(
-        Candidate.parse(taken.summary.candidate, facts.space.backbone), facts.space.space
+    cheaper = find_cheaper(front, facts.costs[0])
+    cheap = (
+        ""
+        if cheaper is None
+        else f"; {_describe_placement(cheaper, facts)} gains "
+        f"{gain(cheaper.gain, cheaper.low, cheaper.high)} for {describe_cost(cheaper, facts.costs)}"
     )
     return (
-        f"Put {placement}: {gain(taken.gain, taken.low, taken.high, 'points')} for "
-        f"{describe_cost(taken, facts.costs)}{_for_these_images(facts)}."
+        f"Put {_describe_placement(taken, facts)}: "
+        f"{gain(taken.gain, taken.low, taken.high, 'points')} for "
+        f"{describe_cost(taken, facts.costs)}{cheap}{_for_these_images(facts)}."
     )
+
+
+def find_cheaper(front: PosteriorFront, cost: str) -> PosteriorCandidate | None:
+    """Return the cheapest candidate that surely gains, too, at half of the added cost or less.
+
+    None: there is none, or nothing is recommended.
+    """
+    taken = front.recommended
+    added = f"added_{cost}"
+    if taken is None:
+        return None
+    better = [
+        each
+        for each in front.front
+        if each.is_better
+        and 2 * getattr(each.summary, added) <= getattr(taken.summary, added)
+        and each is not taken
+    ]
+    return min(better, key=lambda each: float(getattr(each.summary, cost)), default=None)
+
+
+def _describe_placement(candidate: PosteriorCandidate, facts: RunFacts) -> str:
+    parsed = Candidate.parse(candidate.summary.candidate, facts.space.backbone)
+    return describe_placement(parsed, facts.space.space)
 
 
 def describe_cost(candidate: PosteriorCandidate, costs: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from decimal import ROUND_CEILING, Decimal
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
@@ -43,7 +43,9 @@ def points(difference: float | None, error: float | None = None, unknown: str = 
     return unknown if difference is None else f"{100 * difference:+.2f}{_spread(error)}"
 
 
-def gain(value: float, low: float | None, high: float | None, unit: str = "") -> str:
+def gain(
+    value: float, low: float | None, high: float | None, unit: str = "", decimals: int | None = None
+) -> str:
     """Format a gain (a share) in points with its 95 % interval: ``+0.62 (0.31 to 0.93)``.
 
     Half of the interval's width has two significant digits. Both ends bear a sign where the
@@ -54,14 +56,26 @@ def gain(value: float, low: float | None, high: float | None, unit: str = "") ->
         low: lower end of its interval; None: not known.
         high: upper end of its interval; None: not known.
         unit: stands behind the gain, before the interval.
+        decimals: how many there are, as in the other rows of a table; None: by the interval.
     """
     unit = unit and f" {unit}"
     if low is None or high is None:
-        return f"{100 * value:+z.2f}{unit}"
-    decimals = count_decimals(50 * (high - low))
+        return f"{100 * value:+z.{2 if decimals is None else decimals}f}{unit}"
+    if decimals is None:
+        decimals = count_decimals(50 * (high - low))
     sign = "+" if low < 0 < high else ""
     ends = interval(100 * low, 100 * high, f"{sign}z.{decimals}f")
     return f"{100 * value:+z.{decimals}f}{unit} ({ends})"
+
+
+def common_decimals(ends: Iterable[tuple[float | None, float | None]]) -> int:
+    """Return how many decimals the gains of a table have: those of the widest interval.
+
+    Args:
+        ends: of the gains' intervals, in shares; None: not known.
+    """
+    halves = [50 * (high - low) for low, high in ends if low is not None and high is not None]
+    return count_decimals(max(halves, default=0.0))
 
 
 def count_decimals(value: float, digits: int = 2) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from se_search.report.format import count, gain, number
+from se_search.report.format import common_decimals, count, gain, number
 from se_search.report.table import Column, ResultTable
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -24,11 +24,12 @@ def front_table(front: PosteriorFront) -> ResultTable:
         title=f"Front: {len(front.listed)} of {count(len(front.candidates), 'candidate')} trained",
         caption=_describe_unlisted(front),
     )
+    decimals = find_decimals(front)
     for candidate in front.listed:
         summary = candidate.summary
         table.add_row(
             summary.placement,
-            describe_gain(candidate),
+            describe_gain(candidate, decimals),
             str(summary.num_replicates),
             number(candidate.probability_on_front),
             f"{summary.params:,}",
@@ -52,11 +53,16 @@ def list_front(front: PosteriorFront) -> list[PosteriorCandidate]:
     return sorted(rows, key=lambda each: (each.summary.params, each.summary.macs))
 
 
-def describe_gain(candidate: PosteriorCandidate) -> str:
+def find_decimals(front: PosteriorFront) -> int:
+    """Return how many decimals the gains of all that is listed have."""
+    return common_decimals((c.low, c.high) for c in front.listed if not c.is_plain)
+
+
+def describe_gain(candidate: PosteriorCandidate, decimals: int) -> str:
     """Write a candidate's gain in points with its interval; the plain network's is 0."""
     if candidate.is_plain:
         return "0"
-    return gain(candidate.gain, candidate.low, candidate.high)
+    return gain(candidate.gain, candidate.low, candidate.high, decimals=decimals)
 
 
 def _describe_unlisted(front: PosteriorFront) -> str:

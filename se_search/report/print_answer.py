@@ -6,7 +6,7 @@ from rich.console import Console
 
 from se_search.report.answer import COST_NAMES, Answer
 from se_search.report.console import print_line, print_text
-from se_search.report.format import gain, number
+from se_search.report.format import common_decimals, gain, number
 from se_search.report.table import Column, ResultTable
 
 
@@ -33,10 +33,11 @@ def places_table(answer: Answer) -> ResultTable:
             Column("SE there", is_number=False),
         ]
     )
+    decimals = common_decimals((row.low / 100, row.high / 100) for row in answer.places)
     for row in answer.places:
         table.add_row(
             row.place,
-            gain(row.gain / 100, row.low / 100, row.high / 100),
+            gain(row.gain / 100, row.low / 100, row.high / 100, decimals=decimals),
             number(row.cost_pct, "+.2f") + (" %" if row.cost_pct is not None else ""),
             row.verdict,
         )

@@ -49,6 +49,19 @@ def test_the_cost_is_that_of_the_run(costs, expected):
     assert what(make_front(PUT), make_facts(costs=costs)).endswith(expected)
 
 
+def test_a_candidate_that_surely_gains_for_much_less_is_named_beside_the_dear_one():
+    dear = replace(DEAR, is_listed=True)
+    front = make_front(PUT, candidates=(PLAIN, GOOD, dear), recommended_key=dear.summary.key)
+    assert what(front) == (
+        "Put SE of width 8 in stage 2 and of width 16 in stage 4: +0.70 points (0.30 to 1.10) for "
+        "4 % more parameters; SE of width 4 in stage 2 gains +0.62 (0.31 to 0.93) for 0.2 % more "
+        "parameters."
+    )
+    unsure = replace(GOOD, is_better=False)
+    front = replace(front, candidates=(PLAIN, unsure, dear))
+    assert "; SE" not in what(front)
+
+
 def test_what_costs_nothing_is_said_to_cost_no_more():
     free = make_candidate("s2:ge", 0.0062, 0.0031)
     front = make_front(PUT, candidates=(PLAIN, free), recommended_key=free.summary.key)

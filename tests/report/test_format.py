@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
 from se_search.report.format import (
+    common_decimals,
     count,
     count_decimals,
     duration,
@@ -53,6 +54,9 @@ from se_search.report.format import (
         (gain(0.0, 0.0, 0.0), "+0.00 (0.00 to 0.00)"),
         (gain(-0.00001, -0.01, 0.01), "+0.0 (-1.0 to +1.0)"),
         (gain(0.0312, None, None, "points"), "+3.12 points"),
+        (gain(0.0062, 0.0031, 0.0093, decimals=1), "+0.6 (0.3 to 0.9)"),
+        (str(common_decimals([(0.0, 0.001), (-0.01, 0.01), (None, None)])), "1"),
+        (str(common_decimals([])), "2"),
         (significant(0.0842), "0.084"),
         (significant(0.2), "0.2"),
         (significant(4.04), "4"),

@@ -33,7 +33,7 @@ from se_search.report.figures.style import (
     write_axis_name,
 )
 from se_search.report.figures.ticks import choose_ticks, log_ticks, round_ticks
-from se_search.report.front_table import describe_gain, find_taken, list_front
+from se_search.report.front_table import describe_gain, find_decimals, find_taken, list_front
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 MAX_NAMED = 10
@@ -177,7 +177,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
         panels = tuple(Panel(cost, 1.0, None, (), (), (), (), ()) for cost in costs)
         return FrontFigure(title, (), panels, (-1.0, 1.0), 0, credible.is_modelled)
     numbers = {each.summary.key: row for row, each in enumerate(list_front(credible), start=1)}
-    taken = find_taken(credible)
+    taken, decimals = find_taken(credible), find_decimals(credible)
     named = _choose_named(credible.listed)
     members = tuple(
         Member(
@@ -186,7 +186,7 @@ def prepare_front(credible: PosteriorFront, costs: Sequence[str], title: str) ->
             100 * candidate.gain,
             None if candidate.low is None else 100 * candidate.low,
             None if candidate.high is None else 100 * candidate.high,
-            describe_gain(candidate),
+            describe_gain(candidate, decimals),
             candidate.probability_on_front,
             candidate.summary.key in named,
             candidate is taken,
