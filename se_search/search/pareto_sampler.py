@@ -20,8 +20,9 @@ from se_search.search.candidate_space import CandidateSpace
 from se_search.search.history import History, PastTrial, Status
 from se_search.search.pool import PoolSource
 from se_search.search.promotion import Estimate, Scorer
-from se_search.search.proposer import Decision, Proposer
+from se_search.search.proposer import Proposer
 from se_search.search.samplers import CandidateSampler
+from se_search.search.valuation import Decision
 from se_search.surrogate.features import Factors
 
 UNDER_WAY = ("RUNNING", "WAITING")
