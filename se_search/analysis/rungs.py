@@ -1,4 +1,8 @@
-"""Whether a rung earns its place: does a shorter training foretell the order of full ones?"""
+"""Whether a rung earns its place: does a shorter training foretell the order of full ones?
+
+Accuracies are less the levels of their replicates, budget by budget: a candidate's short and full
+trainings share replicates, whose levels would agree with themselves.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.analysis.least_squares import Contrast, Floats, Means, fit, rank
+from se_search.analysis.levels import subtract_levels
 from se_search.analysis.places import Place, read_places
 from se_search.analysis.slot_levels import ANY_SE
 from se_search.analysis.statistics import CONFIDENCE, pooled_variance
@@ -46,13 +51,13 @@ class RungFinding:
         num_candidates: candidates that have finished the rung.
         num_compared: candidates that have finished the rung and have a full training; all other
             numbers are about these.
-        tau: Kendall's tau-b between the mean over the rung's seeds and the mean over all full
-            trainings (for a rung of full epochs: those beyond its own seeds); None: fewer than
-            two candidates, or all equal.
+        tau: Kendall's tau-b between the mean over the rung's replicates and the mean over all full
+            trainings (for a rung of full epochs: those beyond its own replicates); None: fewer
+            than two candidates, or all equal.
         low: lower end of the 95 % bootstrap interval over candidates; None: too few candidates.
         high: upper end of that interval.
         ceiling: the tau to be expected of two numbers as noisy as these if the true orders were
-            one; None: not known, as no candidate has two seeds at the rung, or none has in full.
+            one; None: not known, as no candidate has two replicates at the rung, or in full.
         wrong_signs: slots that would mislead the search.
     """
 
@@ -126,20 +131,26 @@ def noise_ceiling(reliability: float, other: float) -> float:
 
 @dataclass(frozen=True)
 class _Trained:
-    """The accuracies of one candidate: by number of epochs, in the order of their seeds."""
+    """The accuracies of one candidate: by number of epochs, in the order of its trials."""
 
     text: str
     accuracies: Mapping[int, list[float]]
 
 
 def _group(records: Iterable[TrialRecord]) -> list[_Trained]:
-    groups: dict[str, dict[int, list[float]]] = {}
+    groups: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     texts = {}
-    for record in sorted(records, key=lambda record: record.seed):
-        if record.state in ENDED_WELL and record.accuracy is not None:
+    ended = [r for r in records if r.state in ENDED_WELL and r.accuracy is not None]
+    for epochs in {record.epochs for record in ended}:
+        own = sorted((r for r in ended if r.epochs == epochs), key=lambda r: r.number)
+        levelled = subtract_levels(
+            [record.accuracy for record in own if record.accuracy is not None],
+            [record.key for record in own],
+            [record.seed for record in own],
+        )
+        for record, accuracy in zip(own, levelled.tolist(), strict=True):
             texts[record.key] = record.candidate
-            by_epochs = groups.setdefault(record.key, defaultdict(list))
-            by_epochs[record.epochs].append(record.accuracy)
+            groups[record.key][epochs].append(accuracy)
     return [_Trained(texts[key], groups[key]) for key in sorted(groups)]
 
 

@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.analysis.levels import subtract_levels
 from se_search.analysis.statistics import pooled_variance
 from se_search.errors import RunError
 from se_search.record import ENDED_WELL, Rung, TrialRecord
@@ -229,28 +230,35 @@ def crowding(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
 def score_at(rung: Rung) -> Scorer:
     """Return a scorer: the mean accuracy of each candidate after a rung's epochs.
 
-    Standard errors come from the standard deviation over seeds, pooled over the candidates at the
-    rung's epochs; if no candidate has two seeds there, pooled over all epochs; else they are 0.
+    Accuracies are less the levels of their replicates after as many epochs. Standard errors come
+    from the standard deviation over replicates, pooled over the candidates at the rung's epochs;
+    if no candidate has two replicates there, pooled over all epochs; else they are 0.
     """
 
     def score(records: Sequence[TrialRecord]) -> Mapping[str, Estimate]:
-        ended = [r for r in records if r.accuracy is not None and r.state in ENDED_WELL]
-        groups = _accuracies(r for r in ended if r.epochs == rung.epochs)
-        variance = pooled_variance(groups.values())
+        ended = [r for r in records if r.state in ENDED_WELL]
+        own = _accuracies(ended, rung.epochs)
+        variance = pooled_variance(own.values())
         if variance is None:
-            variance = pooled_variance(_accuracies(ended).values()) or 0.0
+            groups = [_accuracies(ended, epochs) for epochs in {r.epochs for r in ended}]
+            variance = pooled_variance(v for group in groups for v in group.values()) or 0.0
         return {
             key: Estimate(statistics.fmean(values), (variance / len(values)) ** 0.5)
-            for (key, _), values in groups.items()
+            for key, values in own.items()
         }
 
     return score
 
 
-def _accuracies(records: Iterable[TrialRecord]) -> dict[tuple[str, int], list[float]]:
-    """Return the accuracies over seeds, by candidate and epochs."""
-    groups: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for record in records:
-        if record.accuracy is not None:
-            groups[record.key, record.epochs].append(record.accuracy)
+def _accuracies(records: Iterable[TrialRecord], epochs: int) -> dict[str, list[float]]:
+    """Return each candidate's accuracies after some epochs, less the levels of replicates."""
+    known = [(r, r.accuracy) for r in records if r.epochs == epochs and r.accuracy is not None]
+    levelled = subtract_levels(
+        [accuracy for _, accuracy in known],
+        [record.key for record, _ in known],
+        [record.seed for record, _ in known],
+    )
+    groups: dict[str, list[float]] = defaultdict(list)
+    for (record, _), accuracy in zip(known, levelled.tolist(), strict=True):
+        groups[record.key].append(accuracy)
     return groups

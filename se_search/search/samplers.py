@@ -19,10 +19,12 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from se_search.analysis.levels import subtract_levels
 from se_search.errors import SpaceError
 from se_search.record import CandidateT, Role
 from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.search.candidate_space import CandidateSpace
+from se_search.search.levelled_study import LevelledStudy, SubtractLevels
 from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
 from se_search.space.parameters import Parameter
@@ -293,11 +295,14 @@ class GridSampler(CandidateSampler[CandidateT]):
 class OptunaSampler(CandidateSampler[CandidateT]):
     """Lets one of Optuna's samplers draw until the candidate is within the limits.
 
+    That sampler sees the trials as ``LevelledStudy`` shows them.
+
     Args:
         space: the candidates.
         allowed: those within the limits.
         seed: all randomness derives from it.
         make_inner: makes Optuna's sampler for one trial, from a seed.
+        subtract: takes levels of replicates off accuracies.
         rest: as for every sampler.
     """
 
@@ -307,17 +312,21 @@ class OptunaSampler(CandidateSampler[CandidateT]):
         allowed: CandidateSet[CandidateT],
         seed: int,
         make_inner: Callable[[int], BaseSampler],
+        *,
+        subtract: SubtractLevels = subtract_levels,
         **rest: Any,
     ) -> None:
         super().__init__(space, allowed, seed, **rest)
         self.make_inner = make_inner
+        self.subtract = subtract
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:
         """Return the inner sampler's candidate; after 20 that may not be, a uniform draw."""
         inner = self.make_inner(self.trial_seed(trial))
-        inner_space = inner.infer_relative_search_space(study, trial)
+        seen: Any = LevelledStudy(study, self.subtract)
+        inner_space = inner.infer_relative_search_space(seen, trial)
         for _ in range(MAX_DRAWS):
-            relative = inner.sample_relative(study, trial, inner_space)
+            relative = inner.sample_relative(seen, trial, inner_space)
 
             def draw(parameter: Parameter, relative: dict[str, Any] = relative) -> Choice:
                 if parameter.name in relative:
@@ -325,7 +334,7 @@ class OptunaSampler(CandidateSampler[CandidateT]):
                     return value
                 distribution = _distribution(parameter)
                 independent: Choice = inner.sample_independent(
-                    study, trial, parameter.name, distribution
+                    seen, trial, parameter.name, distribution
                 )
                 return independent
 
@@ -340,7 +349,8 @@ class OptunaSampler(CandidateSampler[CandidateT]):
         NSGA-II notes a trial's generation when it draws, and breeds only from trials with a note.
         """
         inner = self.make_inner(self.trial_seed(trial))
-        inner.sample_relative(study, trial, inner.infer_relative_search_space(study, trial))
+        seen: Any = LevelledStudy(study, self.subtract)
+        inner.sample_relative(seen, trial, inner.infer_relative_search_space(seen, trial))
 
 
 def _distribution(parameter: Parameter) -> CategoricalDistribution:

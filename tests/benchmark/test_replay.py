@@ -69,7 +69,7 @@ def test_the_trainings_of_a_replay_take_turns_among_the_columns(path):
     found = replay(Job(path, "random", 0, 0, trials=60, workers=1))
     assert (abs(np.bincount(found.seeds) - 20) <= 2).all()
     found = replay(Job(path, "random", 0, 0, trials=60, workers=1, replicates=2))
-    assert (np.bincount(found.seeds)[:2] >= 29).all()
+    assert (np.bincount(found.seeds)[:2] >= 27).all()
 
 
 def test_the_columns_that_a_row_lacks_are_passed_over(tmp_path):

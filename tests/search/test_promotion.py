@@ -225,26 +225,47 @@ def test_everybody_is_not_a_share():
         Promotion(eta=1)
 
 
+def balanced(*offsets, mean, key, epochs=4):
+    """Return a candidate's trainings in replicates 0, 1, ..., given by their hundredths."""
+    return [
+        make_record(key, mean + offset / 100, seed=seed, epochs=epochs)
+        for seed, offset in enumerate(offsets)
+    ]
+
+
 def test_a_rungs_noise_is_pooled_over_its_candidates():
-    """Squares about the means: 2 and 8 over 1 + 2 degrees of freedom."""
+    """Replicates have equal means. Squares about the candidates' means: 8 and 8 over 2 + 2."""
     records = [
-        *(make_record("a", 0.5 + x / 100, seed=x) for x in (-1, 1)),
-        *(make_record("b", 0.6 + x / 100, seed=x) for x in (-2, 0, 2)),
-        make_record("c", 0.7),
-        make_record("d", 0.7, state="FAIL"),
+        *balanced(2, -2, 0, mean=0.5, key="a"),
+        *balanced(-2, 2, 0, mean=0.6, key="b"),
+        *(make_record(key, 0.7, seed=seed) for seed, key in enumerate("cde")),
+        make_record("f", 0.7, state="FAIL"),
     ]
     found = score_at(Rung(4, 1))(records)
-    sd = (10 / 3) ** 0.5 / 100
-    assert set(found) == {"a", "b", "c"}
+    assert set(found) == set("abcde")
     assert found["b"].accuracy == pytest.approx(0.6)
-    assert [found[key].sd for key in "abc"] == pytest.approx([sd / 2**0.5, sd / 3**0.5, sd])
+    assert [found[key].sd for key in "abc"] == pytest.approx([0.02 / 3**0.5, 0.02 / 3**0.5, 0.02])
 
 
 def test_a_rung_without_repeats_borrows_the_noise_of_others_and_knows_none_at_first():
     short = make_record("a", 0.5, epochs=1)
     assert score_at(Rung(1, 1))([short])["a"] == Estimate(0.5, 0.0)
-    full = [make_record("a", 0.5 + x / 100, seed=x, epochs=4) for x in (-1, 1)]
-    assert score_at(Rung(1, 1))([short, *full])["a"].sd == pytest.approx(0.02 / 2**0.5)
+    full = [*balanced(1, -1, mean=0.5, key="a"), *balanced(-1, 1, mean=0.6, key="b")]
+    assert score_at(Rung(1, 1))([short, *full])["a"].sd == pytest.approx(0.01 * 2**0.5)
+
+
+def test_accuracies_are_compared_less_the_levels_of_their_replicates_and_epochs():
+    """Replicate 1 adds 10 points after 4 epochs and takes 10 off after 1."""
+    records = [
+        make_record(key, mean + 0.1 * seed * (1 if epochs == 4 else -1), seed=seed, epochs=epochs)
+        for epochs in (1, 4)
+        for key, mean, seeds in (("a", 0.5, (0, 1)), ("b", 0.55, (0, 1)), ("c", 0.6, (0,)))
+        for seed in seeds
+    ]
+    for epochs in (1, 4):
+        found = score_at(Rung(epochs, 1))(records)
+        differences = [found[key].accuracy - found["a"].accuracy for key in "bc"]
+        assert differences == pytest.approx([0.05, 0.1], abs=2e-4)
 
 
 def make_trials(*trainings, key="a"):
@@ -384,9 +405,10 @@ def test_a_candidate_that_was_the_control_alone_is_no_contender():
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_a_continued_study_decides_as_an_undisturbed_one(tmp_path, sampler):
-    undisturbed, _ = search(tmp_path / "a.db", 40, sampler=sampler, rungs=EPOCHS)
-    for total in (11, 12, 29, 40):
-        continued, _ = search(tmp_path / "b.db", total, sampler=sampler, rungs=EPOCHS)
+    options = {"sampler": sampler, "rungs": EPOCHS, "replicates": 3}
+    undisturbed, _ = search(tmp_path / "a.db", 32, **options)
+    for total in (11, 12, 27, 32):
+        continued, _ = search(tmp_path / "b.db", total, **options)
     assert continued == undisturbed
 
 

@@ -58,6 +58,6 @@ def test_the_price_has_the_costs_in_the_order_of_the_objectives(objectives):
 
 @pytest.mark.parametrize("replicates", [True, False])
 def test_pareto_repeats_candidates_only_where_it_may(replicates):
-    sampler = SAMPLERS["pareto"](setup(replicates=replicates))
+    sampler = SAMPLERS["pareto"](setup(repeat_candidates=replicates))
     assert sampler.proposer.replicates is replicates
     assert sampler.epochs == 4

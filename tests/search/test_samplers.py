@@ -20,14 +20,18 @@ SPELLINGS = {"choices": {"reduction": [2, 4, 8, 16]}}
 
 
 def propose(sampler, num_trials):
+    """Return proposals; each candidate is trained in replicates 0, 1, ..., as the store notes."""
     study = optuna.create_study(sampler=sampler)
     found = []
     for _ in range(num_trials):
         trial = study.ask()
-        found.append(
-            sampler.space.choose(lambda p, t=trial: t.suggest_categorical(p.name, p.choices))
+        candidate = sampler.space.choose(
+            lambda p, t=trial: t.suggest_categorical(p.name, p.choices)
         )
+        trial.set_user_attr("candidate", str(candidate))
+        trial.set_user_attr("seed", found.count(candidate))
         study.tell(trial, 0.0)
+        found.append(candidate)
     return found
 
 

@@ -89,7 +89,8 @@ def search(
 ):
     """Run the loop on the study at ``path``; return its records and how it ended.
 
-    The plain network is the control, unless ``control`` is false.
+    The sampler is a name, or a function that makes one from a ``Setup``. The plain network is the
+    control, unless ``control`` is false.
     """
     space = space or make_space()
     store = open_store(path, objectives)
@@ -98,7 +99,7 @@ def search(
         ending = run_search(
             space=space,
             store=store,
-            sampler=SAMPLERS[sampler](
+            sampler=SAMPLERS.get(sampler, sampler)(
                 Setup(
                     *(space, Only(space, is_allowed), seed, count_cost, objectives, 4),
                     repeat_candidates=repeat_candidates,
