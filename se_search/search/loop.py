@@ -295,8 +295,8 @@ class _Trials(Generic[CandidateT]):
             role: why.
             step: which of its trainings; None: the next.
         """
-        records = self.store.records
-        own = [record for record in records if record.key == candidate.key]
+        records, key = self.store.records, candidate.key
+        own = [record for record in records if record.key == key]
         epochs, position = step or self.budget.ladder.next_training(own)
         replicates = list_replicates(own)
         if position < len(replicates):
