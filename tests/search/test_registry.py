@@ -56,8 +56,8 @@ def test_the_price_has_the_costs_in_the_order_of_the_objectives(objectives):
     assert setup(objectives).price(candidate) == expected
 
 
-@pytest.mark.parametrize("replicates", [True, False])
-def test_pareto_repeats_candidates_only_where_it_may(replicates):
-    sampler = SAMPLERS["pareto"](setup(repeat_candidates=replicates))
-    assert sampler.proposer.replicates is replicates
+@pytest.mark.parametrize("repeats", [True, False])
+def test_pareto_repeats_candidates_only_where_it_may(repeats):
+    sampler = SAMPLERS["pareto"](setup(repeat_candidates=repeats))
+    assert sampler.proposer.repeats is repeats
     assert sampler.epochs == 4
