@@ -166,7 +166,7 @@ def run(
     options: SearchOptions,
     confirm: Annotated[
         int | None,
-        typer.Option(min=1, help="at the end, train the front again with this many fresh seeds"),
+        typer.Option(min=2, help="at the end, confirm the front in up to so many fresh replicates"),
     ] = None,
     front: FrontOption = False,
     quiet: QuietOption = False,
@@ -188,7 +188,8 @@ def run(
     _exit_if_stopped(outcome.signal)
     if confirm is not None:
         confirmation = ConfirmOptions(
-            seeds=confirm,
+            replicates=confirm,
+            until_decided=True,
             workers=options.workers,
             threads=options.threads,
             timeout=options.timeout,
@@ -209,10 +210,11 @@ def confirm(
         typer.Option("--json", help="print a JSON object a line: each training, then the result"),
     ] = False,
 ) -> None:
-    """Train a run's front again with fresh seeds, and evaluate it on the test images, once.
+    """Train a run's front again in fresh replicates, and judge it on the test images.
 
-    The plain backbone and SE everywhere (r = 16) are trained beside it. The command continues a
-    confirmation that was stopped. Exit codes as for run.
+    The plain network and SE everywhere (r = 16) are trained beside it. Each call goes to the next
+    look (8, 12, 16, 20 replicates) for what is undecided, and continues one that was stopped. Exit
+    codes as for run.
     """
     from se_search.store.run_folder import RunFolder
 

@@ -1,4 +1,4 @@
-"""Trains what a search has found again, with fresh seeds, and reads the test images for it."""
+"""Trains what a search has found again, in fresh replicates, and reads the test images for it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from se_search.analysis.power import fewest_replicates
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.commands.confirm_candidates import choose_candidates, usual_position
-from se_search.commands.confirm_round import begin_round, close_round, plan_round, read_trainings
+from se_search.commands.confirm_round import (
+    begin_round,
+    close_round,
+    list_new,
+    list_next_look,
+    plan_round,
+    read_trainings,
+)
 from se_search.commands.options import ConfirmOptions
 from se_search.commands.recorded_run import (
     describe_recorded_run,
@@ -20,7 +28,7 @@ from se_search.commands.recorded_run import (
 from se_search.commands.search import complete, make_request, refuse_without_test
 from se_search.commands.settings import find_code
 from se_search.execution.environment import read_versions
-from se_search.execution.missing import EndedTraining, id_of, list_assignments, train_missing
+from se_search.execution.missing import EndedTraining, id_of, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
 from se_search.record import Assignment
@@ -29,7 +37,7 @@ from se_search.report.confirmation import write_confirmation
 from se_search.report.format import count
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
-from se_search.space.designs import collect_designs
+from se_search.space.designs import Designs, collect_designs
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
@@ -60,10 +68,11 @@ def confirm(
     observe: Observe = lambda _: None,
     open_session: OpenSession = open_session,
 ) -> ConfirmOutcome:
-    """Train a run's candidates, the plain backbone and SE everywhere with seeds it never had.
+    """Train a run's candidates, the plain network and SE everywhere in replicates it never had.
 
-    Trainings of earlier confirmations are not made again. Validation and test images are evaluated
-    after the last epoch only.
+    A confirmation goes to the next look of its plan, or until each of its claims is decided or
+    given up. Trainings of earlier confirmations are not made again. Validation and test images are
+    evaluated after the last epoch only.
 
     Args:
         folder: of the run.
@@ -85,76 +94,118 @@ def confirm(
         posterior = write_report(folder).credible
         records = read_records(folder.database)
         chosen = choose_candidates(options.candidates, run.backbone, posterior)
-        planned = plan_round(run, chosen, records, options)
-        candidates = [Candidate.parse(c.candidate, run.backbone) for c in planned.chosen]
-        assignments = list_assignments(candidates, planned.seeds, run.epochs)
-        before = read_trainings(folder).keys()
-        rounds = begin_round(read_rounds(folder), planned)
+        earlier = read_rounds(folder)
+        tolerance = posterior.settled.tolerance
+        planned = plan_round(run, chosen, records, options, earlier, tolerance)
+        rounds = begin_round(earlier, planned)
+        before = read_trainings(folder)
+        look = list_next_look(rounds[-1], run.backbone, before)
         session = None
-        if any(id_of(assignment) not in before for assignment in assignments):
+        if any(id_of(assignment) not in before for assignment in look):
             # What can't be done is refused before any work is announced.
             refuse_other_backbone(folder, run, recorded)
-            _note_choice(planned, run.backbone, note)
-            request = make_request(run, recorded, folder, collect_designs(candidates))
+            _note_choice(rounds, run.backbone, note)
+            request = make_request(run, recorded, folder, _collect_designs(rounds[-1], run))
             session = open_session(request, note)
             run = complete(run, session)
             refuse_differences(folder, config["identity"], run)
             _note_versions(config, note)
             _note_readings(rounds, note)
             # It stands there before the first test image is read, whatever comes after.
-            write_rounds(folder, [*rounds[:-1], replace(rounds[-1], reads_test=True)])
+            rounds[-1] = replace(rounds[-1], reads_test=True)
+            write_rounds(folder, rounds)
         failures: list[str] = []
 
         def watch(ended: EndedTraining) -> None:
             if ended.reason is not None:
-                failures.append(f"{ended.placement}, seed {ended.seed}: {ended.reason}")
+                failures.append(f"{ended.placement}, replicate {ended.seed}: {ended.reason}")
             observe(ended)
 
         signal = None
         try:
             if session is not None:
-                signal = _train(folder, run, session, assignments, note, watch)
+                last = rounds[-1]
+                signal = _take_looks(folder, run, session, last, options, note, watch)
         finally:
             trainings = read_trainings(folder)
-            rounds[-1] = close_round(rounds[-1], trainings, run.objectives[1:], failures, before)
+            rounds[-1] = close_round(
+                rounds[-1], trainings, run.objectives[1:], failures, before.keys()
+            )
             write_rounds(folder, rounds)
             write_confirmation(folder, rounds)
             write_checklist(folder.checklist, config, records, rounds)
         return ConfirmOutcome(folder, rounds, signal)
 
 
-def _train(
+def _take_looks(
     folder: RunFolder,
     run: RunConfig,
     session: Session,
-    assignments: Sequence[Assignment[Candidate]],
+    last: Round,
+    options: ConfirmOptions,
     note: Note,
     observe: Observe,
 ) -> int | None:
-    """Train what is missing; return the signal that stopped it, if any."""
-    # One evaluation, after the last epoch: the test images are read once a training, and no
-    # number of the training depends on how often it is validated.
-    executor = session.executor(with_test=True, validate_every=0)
+    """Train what one look needs, or all looks; return the signal that stopped it, if any."""
     # Networks are trained alike whatever the space; the log says which training ran where.
     identity = {"run": {key: v for key, v in run.identity.items() if key != "space"}}
     log = TrainingLog(folder.confirmation_log, identity, session.environment, mix=True)
     with log, StopSignals(note) as stop:
-        train_missing(assignments, log, executor, stop=stop, observe=observe)
+        while True:
+            before = read_trainings(folder)
+            look = list_next_look(last, run.backbone, before)
+            missing = sum(id_of(assignment) not in before for assignment in look)
+            if not missing:
+                break
+            _note_look(last, look, missing, note)
+            # One evaluation, after the last epoch: the test images are read once a training, and
+            # no number of the training depends on how often it is validated.
+            executor = session.executor(with_test=True, validate_every=0)
+            train_missing(look, log, executor, stop=stop, observe=observe)
+            has_progressed = len(read_trainings(folder)) > len(before)
+            if stop.number is not None or not options.until_decided or not has_progressed:
+                break
     return stop.number
 
 
-def _note_choice(planned: Round, backbone: Backbone, note: Note) -> None:
+def _collect_designs(last: Round, run: RunConfig) -> Designs:
+    return collect_designs([Candidate.parse(c.candidate, run.backbone) for c in last.chosen])
+
+
+def _note_look(
+    last: Round, look: Sequence[Assignment[Candidate]], missing: int, note: Note
+) -> None:
+    number = last.stated.plan.looks.index(len({assignment.seed for assignment in look})) + 1
+    note(
+        f"Look {number} of {len(last.stated.plan.looks)}: "
+        f"{count(len({a.candidate for a in look}), 'candidate')} in "
+        f"{count(last.stated.plan.looks[number - 1], 'replicate')}, "
+        f"{count(missing, 'training')} missing"
+    )
+
+
+def _note_choice(rounds: Sequence[Round], backbone: Backbone, note: Note) -> None:
+    last = rounds[-1]
     positions = dict.fromkeys(usual_position(backbone, i) for i in range(len(backbone.sites)))
     if set(positions) != {"standard"}:
         note(
             f"{backbone.name} has no standard position at some sites; SE everywhere is "
             f"{', '.join(positions)} there."
         )
-    seeds = planned.seeds
+    plan, fewest = last.stated.plan, fewest_replicates()
     note(
-        f"Confirming {count(len(planned.chosen), 'candidate')} with {len(seeds)} fresh "
-        + (f"seed, {seeds[0]:,}" if len(seeds) == 1 else f"seeds, {seeds[0]:,} to {seeds[-1]:,}")
+        f"Confirming {count(len(last.chosen), 'candidate')} in fresh replicates (from "
+        f"{last.seeds[0]:,}): {plan}"
     )
+    if plan.looks[-1] < fewest:
+        note(
+            f"{plan.looks[-1]} replicates can't decide any claim; {fewest} are the fewest that can"
+        )
+    if new := list_new(rounds):
+        note(
+            f"The front has moved since the last confirmation: {', '.join(new)} "
+            f"{'is' if len(new) == 1 else 'are'} confirmed now; the others keep their trainings."
+        )
 
 
 def _note_readings(rounds: Sequence[Round], note: Note) -> None:

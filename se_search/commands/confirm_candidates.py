@@ -1,11 +1,19 @@
-"""Chooses the candidates and the seeds that a confirmation trains."""
+"""Chooses the candidates and the replicates that a confirmation trains."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import count, islice
 
-from se_search.analysis.confirmation import CREDIBLE, EVERYWHERE, FRONT, NAMED, PLAIN, Chosen
+from se_search.analysis.confirmation import (
+    CREDIBLE,
+    EVERYWHERE,
+    FRONT,
+    NAMED,
+    PLAIN,
+    RECOMMENDED,
+    Chosen,
+)
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
@@ -23,8 +31,9 @@ def choose_candidates(
     """Return each candidate to be trained once, cheapest first, with the reasons for it.
 
     Args:
-        wanted: ``front``, ``all-credible`` (candidates whose probability of being on the front is
-            at least 0.05) or texts of candidates.
+        wanted: ``front`` (the candidates of the front that tables list), ``all-credible``
+            (candidates whose probability of being on the front is at least 0.05) or texts of
+            candidates.
         backbone: the backbone of the candidates.
         posterior: the result of the search.
 
@@ -32,7 +41,7 @@ def choose_candidates(
         CandidateError: a text is no candidate of the backbone.
         RunError: there is no front, or no credible set.
     """
-    members = [c.summary.candidate for c in posterior.front]
+    members = [c.summary.candidate for c in posterior.listed]
     if ALL_FRONT in wanted and not members:
         raise RunError("no full training has ended yet, so there is no front to confirm")
     if ALL_CREDIBLE in wanted and not posterior.credible_set:
@@ -49,12 +58,14 @@ def choose_candidates(
     for role, texts in lists.items():
         for text in texts:
             roles.setdefault(Candidate.parse(text, backbone), []).append(role)
-    # A member of the front has the role FRONT, however it was asked for.
-    for candidate in roles.keys() & {Candidate.parse(text, backbone) for text in members}:
-        roles[candidate] = list(dict.fromkeys([FRONT, *roles[candidate]]))
+    # A listed or recommended candidate is said to be one, however it was asked for.
+    recommended = [posterior.recommended.summary.candidate] if posterior.recommended else []
+    for role, texts in ((RECOMMENDED, recommended), (FRONT, members)):
+        for candidate in roles.keys() & {Candidate.parse(text, backbone) for text in texts}:
+            roles[candidate] = list(dict.fromkeys([role, *roles[candidate]]))
     found = {c.summary.key: c for c in posterior.candidates}
     chosen = [
-        _describe(candidate, tuple(why), found.get(candidate.key), posterior.is_modelled)
+        _describe(candidate, tuple(why), found.get(candidate.key))
         for candidate, why in roles.items()
     ]
     return sorted(chosen, key=lambda c: (c.params, c.macs, c.key))
@@ -76,7 +87,7 @@ def usual_position(backbone: Backbone, index: int) -> str:
 
 
 def fresh_seeds(run_seed: int, used: Collection[int], number: int) -> tuple[int, ...]:
-    """Return the first seeds from 1,000,000 plus the run's seed on that no trial has had."""
+    """Return the first seeds from 1,000,000 plus the run's seed on that are not in use."""
     free = (seed for seed in count(FIRST_SEED + run_seed) if seed not in used)
     return tuple(islice(free, number))
 
@@ -85,7 +96,6 @@ def _describe(
     candidate: Candidate,
     roles: tuple[str, ...],
     found: PosteriorCandidate | None,
-    is_modelled: bool,
 ) -> Chosen:
     cost = count_cost(candidate)
     return Chosen(
@@ -100,5 +110,7 @@ def _describe(
         added_macs=cost.added_macs,
         search_accuracy=None if found is None else found.summary.accuracy,
         search_replicates=0 if found is None else found.summary.num_replicates,
-        search_estimate=found.gain if found and is_modelled else None,
+        search_gain=None if found is None else found.gain,
+        search_low=None if found is None else found.low,
+        search_high=None if found is None else found.high,
     )

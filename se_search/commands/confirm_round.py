@@ -1,4 +1,4 @@
-"""Plans a round of confirmation, and closes it with the result of its trainings."""
+"""Plans a round of confirmation, finds what its next look needs, and judges its trainings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from se_search.analysis.confirmation import Chosen, judge_candidates
+from se_search.analysis.confirmation import Chosen
+from se_search.analysis.confirming import Trained, count_wanted, judge_candidates, state_claims
+from se_search.analysis.sequential import LookPlan
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
 from se_search.commands.confirm_candidates import fresh_seeds
 from se_search.commands.options import ConfirmOptions
-from se_search.record import TrialRecord
+from se_search.record import Assignment, TrialRecord
 from se_search.run_config import RunConfig
 from se_search.store.confirmations import Round
-from se_search.store.replicates import replicates_by_key
+from se_search.store.replicates import Measure, replicates_by_key
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import Training, TrainingId, read_log
+
+Trainings = Mapping[TrainingId, Training]
 
 
 def plan_round(
@@ -23,13 +29,37 @@ def plan_round(
     chosen: Sequence[Chosen],
     records: Sequence[TrialRecord],
     options: ConfirmOptions,
+    rounds: Sequence[Round],
+    tolerance: float,
 ) -> Round:
-    """Return the round that trains the chosen candidates with seeds that no trial has had."""
+    """Return the round that trains the chosen candidates in replicates that no trial has had.
+
+    Rounds under one plan share their replicates, so that a candidate of two of them is trained
+    once. Another plan has replicates that no earlier one has looked at.
+
+    Args:
+        run: the run.
+        chosen: the candidates, the plain network among them.
+        records: the run's trials.
+        options: what is asked for; without a number of replicates the last round's plan holds.
+        rounds: the earlier confirmations, the oldest first.
+        tolerance: a difference in accuracy that does not matter, a share.
+    """
+    plan = LookPlan.until(options.replicates)
+    if options.replicates is None and rounds:
+        plan = rounds[-1].stated.plan
+    alike = [each for each in rounds if each.stated.plan == plan and each.epochs == run.epochs]
+    if alike:
+        seeds = alike[-1].seeds
+    else:
+        used = {record.seed for record in records} | {s for each in rounds for s in each.seeds}
+        seeds = fresh_seeds(run.seed, used, plan.looks[-1])
     return Round(
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         asked_for=options.candidates,
         chosen=tuple(chosen),
-        seeds=fresh_seeds(run.seed, {record.seed for record in records}, options.seeds),
+        stated=state_claims(chosen, run.objectives[1:], tolerance, plan),
+        seeds=seeds,
         epochs=run.epochs,
         num_trials=len(records),
         num_images=(run.data["validation"], run.data["test"]),
@@ -44,9 +74,34 @@ def begin_round(rounds: Sequence[Round], planned: Round) -> list[Round]:
     return list(rounds) if is_continued else [*rounds, planned]
 
 
+def list_new(rounds: Sequence[Round]) -> list[str]:
+    """Return the placements that the last round trains and the one before did not; none at first.
+
+    Only what was asked for in the same words counts: other words ask for other candidates.
+    """
+    if len(rounds) < 2 or rounds[-1].asked_for != rounds[-2].asked_for:
+        return []
+    before = {candidate.key for candidate in rounds[-2].chosen}
+    return [c.placement for c in rounds[-1].chosen if c.key not in before]
+
+
+def list_next_look(
+    last: Round, backbone: Backbone, trainings: Trainings
+) -> list[Assignment[Candidate]]:
+    """Return the trainings that a round's next look needs, finished ones too, by replicates."""
+    wanted = count_wanted(last.stated, _pack(last, trainings, "test_accuracy"))
+    candidates = {c.key: Candidate.parse(c.candidate, backbone) for c in last.chosen}
+    return [
+        Assignment(candidates[key], seed, last.epochs)
+        for number, seed in enumerate(last.seeds)
+        for key in candidates
+        if number < wanted.get(key, 0)
+    ]
+
+
 def close_round(
     last: Round,
-    trainings: Mapping[TrainingId, Training],
+    trainings: Trainings,
     costs: Sequence[str],
     failures: Sequence[str],
     before: Collection[TrainingId],
@@ -60,29 +115,39 @@ def close_round(
         failures: why trainings of this round failed.
         before: the trainings that the run had when the round began.
     """
-    keys = {c.key for c in last.chosen}
-    own = {
-        id_: training
-        for id_, training in trainings.items()
-        if training.key in keys and training.epochs == last.epochs and training.seed in last.seeds
-    }
+    own = _list_own(last, trainings)
     result = judge_candidates(
         last.chosen,
-        replicates_by_key(own.values(), "accuracy", last.num_images[0]),
-        replicates_by_key(own.values(), "test_accuracy", last.num_images[1]),
+        _pack(last, trainings, "accuracy"),
+        _pack(last, trainings, "test_accuracy"),
         costs,
+        last.stated,
     )
     return replace(
         last,
-        reads_test=last.reads_test or any(id_ not in before for id_ in own),
+        reads_test=last.reads_test or any(training.id not in before for training in own),
         failures=tuple(failures),
-        seconds=round(sum(training.seconds for training in own.values()), 1),
+        seconds=round(sum(training.seconds for training in own), 1),
         result=result,
     )
 
 
 def read_trainings(folder: RunFolder) -> dict[TrainingId, Training]:
-    """Return all trainings with fresh seeds that a run has had; empty if there are none."""
+    """Return all trainings in fresh replicates that a run has had; empty if there are none."""
     path = folder.confirmation_log
     contents = read_log(path) if path.is_file() else None
     return {training.id: training for training in contents.trainings} if contents else {}
+
+
+def _list_own(last: Round, trainings: Trainings) -> list[Training]:
+    keys, seeds = {c.key for c in last.chosen}, set(last.seeds)
+    return [
+        training
+        for training in trainings.values()
+        if training.key in keys and training.epochs == last.epochs and training.seed in seeds
+    ]
+
+
+def _pack(last: Round, trainings: Trainings, measure: Measure) -> Trained:
+    num_images = last.num_images[measure == "test_accuracy"]
+    return replicates_by_key(_list_own(last, trainings), measure, num_images)

@@ -189,11 +189,17 @@ class ConfirmOptions:
         RunError: a number is below its limit.
     """
 
-    seeds: Annotated[
-        int,
-        typer.Option(help="trainings of each candidate, with seeds that no trial had"),
-        AtLeast(1),
-    ] = 5
+    replicates: Annotated[
+        int | None,
+        typer.Option(help="replicates at the last look, up to 20, which no trial had; default: 20"),
+        AtLeast(2),
+    ] = None
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided", help="take all looks that open claims need, not the next one alone"
+        ),
+    ] = False
     candidates: Annotated[
         tuple[str, ...],
         typer.Option(

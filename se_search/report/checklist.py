@@ -252,7 +252,7 @@ def _describe_replicates(
     )
     if not rounds:
         return f"{text}; no confirmation in fresh replicates so far"
-    fresh = sorted({seed for each in rounds for seed in each.seeds})
+    fresh = sorted({seed for each in rounds for seed in each.seeds[: each.num_replicates]})
     return f"{text}; the confirmation is of replicates that no trial has, {_span(fresh)}"
 
 
@@ -287,7 +287,7 @@ def _describe_repeats(epochs: int, records: Sequence[TrialRecord], rounds: Seque
     last = rounds[-1]
     return (
         f"{text}. Confirmed: {count(len(last.chosen), 'candidate')} in "
-        f"{count(len(last.seeds), 'fresh replicate')} each"
+        f"{count(last.num_replicates, 'fresh replicate')} at most"
     )
 
 
@@ -316,7 +316,7 @@ def _describe_test(identity: Mapping[str, Any], rounds: Sequence[Round]) -> str:
         return f"{images} have not been read"
     times = ", ".join(
         f"{each.started} ({count(len(each.chosen), 'candidate')} x "
-        f"{count(len(each.seeds), 'replicate')})"
+        f"{count(each.num_replicates, 'replicate')})"
         for each in readings
     )
     return (

@@ -25,9 +25,9 @@ def describe_confirmation(rounds: Sequence[Round], front: PosteriorFront) -> lis
     members = last.result.members
     there = sum(member.on_front for member in members)
     lines = [
-        f"Confirmed {last.started[:10]} with {count(len(last.seeds), 'fresh replicate')}: {there} "
-        f"of {count(len(members), 'listed candidate')} "
-        f"{'is' if there == 1 else 'are'} on the front of the fresh means (confirmation.csv)."
+        f"Confirmed {last.started[:10]} with {count(last.num_replicates, 'fresh replicate')}: "
+        f"{there} of {count(len(members), 'listed candidate')} "
+        f"{'is' if there == 1 else 'are'} on the front of the fresh gains (confirmation.csv)."
     ]
     if missed := list_unconfirmed(last, front):
         named = [candidate.summary.placement for candidate in missed[:MAX_NAMED]]

@@ -1,4 +1,4 @@
-"""The confirmations of a run: its candidates trained again with fresh seeds, and the results."""
+"""The confirmations of a run: candidates trained again in fresh replicates, plans and results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from se_search.analysis.claims import Claim
 from se_search.analysis.confirmation import (
     Chosen,
+    ClaimResult,
     Confirmation,
     Confirmed,
     Gain,
 )
+from se_search.analysis.confirming import Stated
+from se_search.analysis.sequential import LookPlan
+from se_search.analysis.winner import Winner
 from se_search.errors import RunError
 from se_search.store.files import read_yaml, write_yaml
 from se_search.store.run_folder import RunFolder
@@ -26,7 +31,9 @@ class Round:
         started: date and time of the start (ISO 8601).
         asked_for: the candidates in the user's words: ``front``, ``all-credible`` or text forms.
         chosen: the candidates that were asked for, the plain network, and SE everywhere.
-        seeds: the seeds of the trainings, which no trial of the search has.
+        stated: looks and claims, written down before the first training.
+        seeds: the seeds of the whole plan's replicates, in their order; no trial of the search has
+            any of them.
         epochs: the epochs of each training.
         num_trials: how many trials the search had when the confirmation started.
         num_images: how many images the validation part and the test part have.
@@ -40,6 +47,7 @@ class Round:
     started: str
     asked_for: tuple[str, ...]
     chosen: tuple[Chosen, ...]
+    stated: Stated
     seeds: tuple[int, ...]
     epochs: int
     num_trials: int
@@ -51,9 +59,15 @@ class Round:
     command: tuple[str, ...] = ()
 
     @property
-    def subject(self) -> tuple[frozenset[str], tuple[int, ...], int]:
-        """Candidates, seeds and epochs: a round with an equal subject continues an earlier one."""
-        return frozenset(c.key for c in self.chosen), self.seeds, self.epochs
+    def subject(self) -> tuple[frozenset[str], Stated, tuple[int, ...], int]:
+        """What makes a confirmation: a round with an equal subject continues an earlier one."""
+        return frozenset(c.key for c in self.chosen), self.stated, self.seeds, self.epochs
+
+    @property
+    def num_replicates(self) -> int:
+        """The number of fresh replicates of the candidate that has been trained in most."""
+        numbers = [c.num_replicates for c in self.result.candidates] if self.result else []
+        return max(numbers, default=0)
 
 
 def read_rounds(folder: RunFolder) -> list[Round]:
@@ -77,7 +91,7 @@ def write_rounds(folder: RunFolder, rounds: Sequence[Round]) -> None:
     Raises:
         RunError: the file can't be written.
     """
-    plain = json.loads(json.dumps({"confirmations": [asdict(each) for each in rounds]}))
+    plain = json.loads(json.dumps({"confirmations": [to_plain(each) for each in rounds]}))
     write_yaml(folder.confirmation_file, plain)
 
 
@@ -86,12 +100,25 @@ def count_readings(rounds: Iterable[Round]) -> int:
     return sum(each.reads_test for each in rounds)
 
 
+def to_plain(each: Round) -> dict[str, Any]:
+    """Return a confirmation as plain data; claims are texts."""
+    stated = each.stated
+    return asdict(each) | {
+        "stated": {
+            "plan": stated.plan.to_json(),
+            "beats_plain": list(map(str, stated.beats_plain)),
+            "not_worse": list(map(str, stated.not_worse)),
+        }
+    }
+
+
 def _from_plain(row: Mapping[str, Any]) -> Round:
     result = row["result"]
     return Round(
         **dict(row)
         | {
             "chosen": tuple(Chosen(**_with_roles(each)) for each in row["chosen"]),
+            "stated": _read_stated(row["stated"]),
             "result": None if result is None else _read_result(result),
             **{name: tuple(row[name]) for name in ("asked_for", "seeds", "num_images")},
             **{name: tuple(row[name]) for name in ("failures", "command")},
@@ -102,12 +129,27 @@ def _from_plain(row: Mapping[str, Any]) -> Round:
 def _read_result(result: Mapping[str, Any]) -> Confirmation:
     candidates = []
     for each in result["candidates"]:
-        gains = {
-            name: None if each[name] is None else Gain(**each[name])
-            for name in ("gain", "test_gain")
+        kinds = {"gain": Gain, "test_gain": Gain, "claim": ClaimResult}
+        parts = {
+            name: None if each[name] is None else make(**each[name]) for name, make in kinds.items()
         }
-        candidates.append(Confirmed(**_with_roles(each) | gains))
-    return Confirmation(**dict(result) | {"candidates": tuple(candidates)})
+        candidates.append(Confirmed(**_with_roles(each) | parts))
+    return Confirmation(
+        **dict(result)
+        | {
+            "candidates": tuple(candidates),
+            "not_worse": tuple(ClaimResult(**each) for each in result["not_worse"]),
+            "winner": None if result["winner"] is None else Winner(**result["winner"]),
+        }
+    )
+
+
+def _read_stated(row: Mapping[str, Any]) -> Stated:
+    return Stated(
+        LookPlan.from_json(row["plan"]),
+        tuple(map(Claim.parse, row["beats_plain"])),
+        tuple(map(Claim.parse, row["not_worse"])),
+    )
 
 
 def _with_roles(row: Mapping[str, Any]) -> dict[str, Any]:

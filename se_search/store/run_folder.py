@@ -128,7 +128,7 @@ class RunFolder:
 
     @property
     def confirmation_log(self) -> Path:
-        """The trainings with fresh seeds, as they finish."""
+        """The trainings in fresh replicates, as they finish."""
         return self.path / "confirmation.jsonl"
 
     @property
@@ -138,12 +138,12 @@ class RunFolder:
 
     @property
     def confirmation_csv(self) -> Path:
-        """A row for each candidate that was trained again with fresh seeds."""
+        """A row for each candidate that was trained again in fresh replicates."""
         return self.path / "confirmation.csv"
 
     @property
     def confirmation_png(self) -> Path:
-        """The figure of differences to the plain network, in the search and with fresh seeds."""
+        """The figure of gains over the plain network, in the search and in fresh replicates."""
         return self.path / "confirmation.png"
 
     @property

@@ -1,4 +1,4 @@
-"""Confirmation: fresh seeds, nothing twice, the test images once, and honest numbers."""
+"""Confirmation: fresh replicates, nothing twice, looks by plan, and honest numbers."""
 
 import io
 import json
@@ -38,11 +38,8 @@ from se_search.errors import (
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.record import Evaluation
-from se_search.report.confirmation import (
-    confirmation_sentences,
-    print_confirmation,
-    print_result,
-)
+from se_search.report.confirmation import print_confirmation
+from se_search.report.confirmation_words import confirmation_sentences, say_next
 from se_search.report.display import QuietDisplay
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
@@ -50,9 +47,10 @@ from se_search.store.run_space import digest_backbone
 from se_search.store.run_space import read_space as read_run_space
 from se_search.store.training_log import read_log
 from se_search.store.trials import read_records
-from se_search.surrogate.posterior_front import fit_front, plain_front
+from se_search.surrogate.fit_front import Question, fit_front
 
 NUM_VALIDATION, NUM_TEST = 287, 360
+QUESTION = Question(("accuracy", "params"), 1)
 
 
 def accuracy_of(assignment):
@@ -127,23 +125,23 @@ def test_seeds_are_a_block_of_their_own_without_those_that_a_trial_had():
     assert fresh_seeds(7, {1_000_008}, 2) == (1_000_007, 1_000_009)
 
 
-def test_the_front_the_plain_backbone_and_se_everywhere_are_trained_once_with_each_seed(
+def test_the_front_the_plain_backbone_and_se_everywhere_are_trained_once_in_each_replicate(
     folder, train
 ):
-    trained = train(seeds=3).trained
+    trained = train(replicates=3).trained
     front = {row["placement"] for row in read_rows(folder.pareto_csv)}
     wanted = front | {"no SE", "s2:2 s3:4 s4:8 s5:16"}
     assert sorted(trained) == sorted((p, 1_000_000 + s) for p in wanted for s in range(3))
 
 
-def test_all_candidates_are_trained_with_a_seed_before_the_next_seed(train):
-    seeds = [seed for _, seed in train(seeds=2).trained]
+def test_all_candidates_are_trained_in_a_replicate_before_the_next(train):
+    seeds = [seed for _, seed in train(replicates=2).trained]
     assert seeds == sorted(seeds)
 
 
 def test_named_candidates_are_trained_instead_of_the_front(train):
     text = "resnet20_bottleneck/stage4=standard:r4"
-    placements = {placement for placement, _ in train(seeds=1, candidates=(text,)).trained}
+    placements = {placement for placement, _ in train(replicates=2, candidates=(text,)).trained}
     assert placements == {"s4:32", "no SE", "s2:2 s3:4 s4:8 s5:16"}
 
 
@@ -151,12 +149,15 @@ def test_the_credible_set_is_what_the_model_does_not_rule_out(tmp_path):
     run = search_into(tmp_path / "run", 12)
     records = read_records(run.database)
     space = read_run_space(run)
-    believed = fit_front(records, space, ("accuracy", "params"), 1)
+    believed = fit_front(records, space, QUESTION)
     chosen = choose_candidates(("all-credible",), space.backbone, believed)
     wanted = {c.summary.key for c in believed.candidates if c.probability_on_front >= 0.05}
     assert {c.key for c in chosen if "credible" in c.roles} == wanted
-    estimates = {c.summary.key: c.estimate for c in believed.candidates}
-    assert all(c.search_estimate == estimates.get(c.key) for c in chosen)
+    gains = {c.summary.key: (c.gain, c.low, c.high) for c in believed.candidates}
+    assert all(
+        (c.search_gain, c.search_low, c.search_high) == gains.get(c.key, (None, None, None))
+        for c in chosen
+    )
 
 
 def test_a_candidate_of_another_backbone_is_refused(train):
@@ -176,10 +177,11 @@ def test_se_everywhere_is_in_the_first_position_where_there_is_no_standard_one()
     assert str(se_everywhere(backbone)).endswith("stage2=standard:2/stage3=post:4")
 
 
-def test_a_run_without_a_full_training_has_nothing_to_confirm():
-    nothing = plain_front([], "fewer than 8 trainings have ended")
+def test_a_run_without_a_full_training_has_nothing_to_confirm(folder):
+    space = read_run_space(folder)
+    nothing = fit_front([], space, QUESTION)
     with pytest.raises(RunError, match="no front to confirm"):
-        choose_candidates(("front",), make_backbone([32]), nothing)
+        choose_candidates(("front",), space.backbone, nothing)
 
 
 # --- what a run has recorded ----------------------------------------------------------------------
@@ -235,9 +237,9 @@ def test_a_network_that_has_changed_since_the_search_is_not_trained(folder, trai
 
 
 def test_where_nothing_is_missing_the_network_is_known_from_the_folder_alone(folder, train):
-    before = train(seeds=1).outcome.rounds[-1].result
+    before = train(replicates=2).outcome.rounds[-1].result
     change_backbone(folder)
-    again = train(seeds=1)
+    again = train(replicates=2)
     assert again.trained == []
     assert again.outcome.rounds[-1].result == before
 
@@ -246,7 +248,7 @@ def test_where_nothing_is_missing_the_network_is_known_from_the_folder_alone(fol
 
 
 def test_each_training_evaluates_once_after_its_last_epoch(train):
-    (task,) = train(seeds=1).tasks
+    (task,) = train(replicates=2).tasks
     assert task.with_test
     assert task.recipe.validate_every == 0
 
@@ -258,13 +260,13 @@ def test_it_is_on_disk_that_the_test_images_are_read_before_they_are(folder, tra
         found.append(count_readings(read_rounds(folder)))
         return evaluate_made_up(assignment)
 
-    train(evaluate, seeds=1)
+    train(evaluate, replicates=2)
     assert set(found) == {1}
 
 
 def test_another_confirmation_says_that_the_test_images_have_been_read_before(folder, train):
-    assert not any("read before" in note for note in train(seeds=1).notes)
-    second = train(seeds=1, candidates=("resnet20_bottleneck/stage4=standard:r4",))
+    assert not any("read before" in note for note in train(replicates=2).notes)
+    second = train(replicates=2, candidates=("resnet20_bottleneck/stage4=standard:r4",))
     assert any("read before" in note and "once" in note for note in second.notes)
     rounds = read_rounds(folder)
     assert count_readings(rounds) == 2
@@ -272,12 +274,16 @@ def test_another_confirmation_says_that_the_test_images_have_been_read_before(fo
 
 
 def test_what_has_been_trained_needs_no_further_reading(folder, train):
-    train(seeds=2)
-    again = train(seeds=1)
+    everywhere = next(
+        c.candidate
+        for c in train(replicates=2).outcome.rounds[-1].chosen
+        if "SE everywhere" in c.roles
+    )
+    again = train(replicates=2, candidates=(everywhere,))
     assert again.trained == []
     rounds = read_rounds(folder)
     assert [each.reads_test for each in rounds] == [True, False]
-    assert {c.num_replicates for c in rounds[-1].result.candidates} == {1}
+    assert len(rounds[-1].result.candidates) == 2
 
 
 def test_a_session_that_can_not_be_opened_leaves_no_trace_of_a_reading(folder, train):
@@ -287,15 +293,15 @@ def test_a_session_that_can_not_be_opened_leaves_no_trace_of_a_reading(folder, t
     with pytest.raises(DataError):
         confirm(folder, ConfirmOptions(), open_session=find_nothing)
     assert read_rounds(folder) == []
-    assert not any("read before" in note for note in train(seeds=1).notes)
+    assert not any("read before" in note for note in train(replicates=2).notes)
 
 
 # --- going on -------------------------------------------------------------------------------------
 
 
 def test_the_same_confirmation_again_trains_nothing_and_says_the_same(folder, train):
-    first = train(seeds=2)
-    again = train(seeds=2)
+    first = train(replicates=2)
+    again = train(replicates=2)
     assert again.trained == []
     assert again.outcome.rounds == first.outcome.rounds
     assert len(read_rounds(folder)) == 1
@@ -307,10 +313,10 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(folder, trai
             os.kill(os.getpid(), signal.SIGINT)
         return evaluate_made_up(assignment)
 
-    stopped = train(interrupt_second, seeds=2)
+    stopped = train(interrupt_second, replicates=2)
     assert stopped.outcome.signal == signal.SIGINT
     assert len(stopped.trained) == 2
-    rest = train(seeds=2)
+    rest = train(replicates=2)
     assert not set(rest.trained) & set(stopped.trained)
     (only,) = read_rounds(folder)
     assert only.result.num_trainings == 2 * len(only.chosen)
@@ -322,23 +328,23 @@ def test_a_failed_training_is_counted_named_and_made_again(folder, train):
             raise DivergedError("the loss is nan")
         return evaluate_made_up(assignment)
 
-    failed = train(fail_plain, seeds=1)
+    failed = train(fail_plain, replicates=2)
     (last,) = read_rounds(folder)
-    assert last.failures == ("no SE, seed 1000000: the loss is nan",)
-    assert [e.reason for e in failed.ended if e.reason] == ["the loss is nan"]
+    assert last.failures[0] == "no SE, replicate 1000000: the loss is nan"
+    assert {e.reason for e in failed.ended if e.reason} == {"the loss is nan"}
     text = " ".join(confirmation_sentences([last]))
-    assert "1 training failed: no SE" in text
-    assert [placement for placement, _ in train(seeds=1).trained] == ["no SE"]
+    assert "2 trainings failed: no SE" in text
+    assert [placement for placement, _ in train(replicates=2).trained] == ["no SE"] * 2
 
 
 def test_an_accuracy_that_is_not_finite_is_a_failure(folder, train):
     with pytest.raises(TooManyFailuresError, match="in a row failed"):
-        train(lambda a: replace(evaluate_made_up(a), loss=math.inf), seeds=1)
+        train(lambda a: replace(evaluate_made_up(a), loss=math.inf), replicates=2)
     assert "not finite" in read_rounds(folder)[-1].failures[0]
 
 
 def test_rounds_read_back_as_they_were_written(folder, train):
-    rounds = train(seeds=2).outcome.rounds
+    rounds = train(replicates=2).outcome.rounds
     write_rounds(folder, rounds)
     assert read_rounds(folder) == rounds
 
@@ -353,7 +359,7 @@ def test_a_broken_file_of_rounds_is_named(folder):
 
 
 def test_the_csv_file_has_the_means_of_the_logged_trainings(folder, train):
-    train(seeds=3)
+    train(replicates=3)
     contents = read_log(folder.confirmation_log)
     for row in read_rows(folder.confirmation_csv):
         own = [t.history[-1] for t in contents.trainings if t.key == row["key"]]
@@ -364,7 +370,7 @@ def test_the_csv_file_has_the_means_of_the_logged_trainings(folder, train):
 
 
 def test_the_searchs_means_are_of_the_searchs_trials_alone(folder, train):
-    train(seeds=2)
+    train(replicates=2)
     trials = read_rows(folder.trials_csv)
     for row in read_rows(folder.confirmation_csv):
         own = [float(t["accuracy"]) for t in trials if t["key"] == row["key"]]
@@ -375,46 +381,155 @@ def test_the_searchs_means_are_of_the_searchs_trials_alone(folder, train):
 
 
 def test_a_table_and_sentences_are_printed(folder, train):
-    outcome = train(seeds=2).outcome
+    outcome = train(replicates=2).outcome
     console = Console(width=130, file=io.StringIO())
     print_confirmation(console, folder, outcome.rounds)
     text = " ".join(console.file.getvalue().split())
-    assert "2 fresh seeds (from 1,000,000)" in text
-    assert re.search(r"of the search's front (is|are) on the front of the fresh means", text)
-    assert "never below 0.5" in text
+    assert "one look, at 2 replicates (from 1,000,000)" in text
+    assert re.search(r"of the search's list (is|are) on the front of the fresh gains", text)
+    assert "Nothing more is to be confirmed." in text
     assert folder.confirmation_png.is_file()
     assert folder.confirmation_pdf.is_file()
 
 
-def test_trials_since_the_confirmation_are_told(folder, train):
-    outcome = train(seeds=2).outcome
-    console = Console(width=130, file=io.StringIO())
-    num_trials = outcome.rounds[-1].num_trials
-    print_result(console, outcome.rounds, num_trials)
-    assert "has gone on since" not in console.file.getvalue()
-    print_result(console, outcome.rounds, num_trials + 5)
-    assert "The search has gone on since, by 5 trials" in console.file.getvalue()
+# --- looks ----------------------------------------------------------------------------------------
+
+
+# Gains in 20 replicates which the first eight of them leave open.
+OPEN = 5 * np.random.default_rng(2).normal(0.003, 0.004, 20)
+
+
+def gaining(clear):
+    """Return made-up trainings: SE everywhere gains ``clear`` more than what is left open."""
+
+    def evaluate(assignment):
+        blocks = assignment.candidate.blocks
+        gain = OPEN[assignment.seed - 1_000_000] if any(blocks) else 0.0
+        share = 0.7 + gain + (clear if all(blocks) else 0.0)
+        parts = [np.arange(n) < round(share * n) for n in (NUM_VALIDATION, NUM_TEST)]
+        row = {
+            "epoch": 1,
+            "accuracy": float(parts[0].mean()),
+            "loss": 1 - share,
+            "test_accuracy": float(parts[1].mean()),
+            "test_loss": 1.0,
+        }
+        bits = [np.packbits(part).tobytes() for part in parts]
+        return Evaluation(float(parts[0].mean()), 1 - share, (row,), bits[0], 2.0, bits[1])
+
+    return evaluate
+
+
+def test_a_confirmation_goes_to_the_first_look_and_names_the_next_command(folder, train):
+    first = train(gaining(0.1))
+    assert {seed for _, seed in first.trained} == set(range(1_000_000, 1_000_008))
+    last = first.outcome.rounds[-1]
+    assert {claim.look for claim in last.result.claims} == {1}
+    assert {claim.ending for claim in last.result.claims} == {"open", "decided"}
+    line = say_next(last, "se-search confirm run")
+    assert "to 12 replicates" in line
+    assert line.endswith("se-search confirm run")
+
+
+def test_the_next_call_trains_only_candidates_of_open_claims(folder, train):
+    train(gaining(0.1))
+    second = train(gaining(0.1))
+    placements = {placement for placement, _ in second.trained}
+    assert "no SE" in placements
+    assert "s2:2 s3:4 s4:8 s5:16" not in placements
+    assert {seed for _, seed in second.trained} == set(range(1_000_008, 1_000_012))
+    assert len(read_rounds(folder)) == 1
+
+
+def test_until_decided_goes_on_until_no_claim_is_open(folder, train):
+    outcome = train(gaining(0.1), until_decided=True).outcome
+    result = outcome.rounds[-1].result
+    assert result.open_claims == []
+    assert {claim.ending for claim in result.claims} <= {"decided", "futile", "spent"}
+    whole = 20 * len(result.candidates)
+    assert result.num_trainings + result.num_saved == whole
+    assert say_next(outcome.rounds[-1], "x") == "Nothing more is to be confirmed."
+    assert train(gaining(0.1)).trained == []
+
+
+def test_what_is_supported_is_said_first(folder, train):
+    outcome = train(gaining(0.1), until_decided=True).outcome
+    (everywhere,) = (c for c in outcome.rounds[-1].result.candidates if "SE everywhere" in c.roles)
+    assert (everywhere.claim.outcome, everywhere.claim.look) == ("supported", 1)
+    first = confirmation_sentences(outcome.rounds)[0]
+    assert first.startswith("Put SE in:")
+
+
+def test_plan_and_claims_are_on_disk_before_the_first_training(folder, train):
+    found = []
+
+    def evaluate(assignment):
+        found.append(read_rounds(folder)[-1].stated)
+        return evaluate_made_up(assignment)
+
+    last = train(evaluate).outcome.rounds[-1]
+    assert set(found) == {last.stated}
+    assert last.stated.plan.looks == (8, 12, 16, 20)
+    others = {c.key for c in last.chosen if "plain backbone" not in c.roles}
+    assert {claim.a for claim in last.stated.beats_plain} == others
+
+
+def test_another_plan_takes_replicates_that_no_plan_has_looked_at(folder, train):
+    train(replicates=2)
+    again = train(replicates=3)
+    assert {seed for _, seed in again.trained} == {1_000_002, 1_000_003, 1_000_004}
+    assert count_readings(read_rounds(folder)) == 2
+
+
+def test_without_a_number_the_last_plan_goes_on(folder, train):
+    train(replicates=2)
+    assert train().trained == []
+
+
+def test_a_front_that_has_moved_has_just_its_new_members_confirmed(folder, train):
+    before = train(replicates=2)
+    rounds = read_rounds(folder)
+    # As if the last confirmation had been of a front without its dearest member.
+    dropped = next(c for c in reversed(rounds[-1].chosen) if c.roles == ("front",))
+    kept = tuple(c for c in rounds[-1].chosen if c != dropped)
+    claims = tuple(c for c in rounds[-1].stated.beats_plain if c.a != dropped.key)
+    stated = replace(rounds[-1].stated, beats_plain=claims, not_worse=())
+    write_rounds(folder, [replace(rounds[-1], chosen=kept, stated=stated)])
+    lines = folder.confirmation_log.read_text().splitlines(keepends=True)
+    folder.confirmation_log.write_text("".join(x for x in lines if dropped.key not in x))
+    again = train()
+    assert {placement for placement, _ in again.trained} == {dropped.placement}
+    assert len(again.trained) == 2
+    assert any(
+        f"front has moved since the last confirmation: {dropped.placement} is" in note
+        for note in again.notes
+    )
+    assert len(again.outcome.rounds) == 2
+    assert before.outcome.rounds[-1].result.candidates == again.outcome.rounds[-1].result.candidates
+
+
+def test_too_few_replicates_to_decide_anything_are_warned_of(train):
+    notes = train(replicates=2).notes
+    assert "2 replicates can't decide any claim; 6 are the fewest that can" in notes
 
 
 def test_a_run_is_confirmed_on_the_command_line(call, home):
     """A real run and real trainings: the test accuracy is that of the test images' bits."""
-    call(*RUN, "--trials", 2, "--name", "confirmed", "--workers", 2, "--confirm", 1)
+    call(*RUN, "--trials", 2, "--name", "confirmed", "--workers", 2, "--confirm", 2)
     folder = RunFolder(home / "runs" / "confirmed")
     before = read_log(folder.confirmation_log).trainings
-    outcome = call("confirm", "confirmed", "--seeds", 2, "--workers", 2, "--json")
+    assert len(before) == 2 * len(read_rows(folder.confirmation_csv))
+    another = "resnet20_bottleneck/stage2=pre:2/stage5=post:2"
+    outcome = call("confirm", "confirmed", "--candidates", another, "--workers", 2, "--json")
     events = [json.loads(line) for line in outcome.stdout.splitlines()]
     contents = read_log(folder.confirmation_log)
-    num_candidates = len(read_rows(folder.confirmation_csv))
     assert contents.trainings[: len(before)] == before
-    assert len(before) == num_candidates
-    assert len(contents.trainings) == 2 * num_candidates
-    assert [e["event"] for e in events] == ["training"] * num_candidates + ["confirmation"]
+    assert [e["event"] for e in events] == ["training"] * 2 + ["confirmation"]
     assert events[-1]["test_readings"] == 2
+    assert events[-1]["stated"]["plan"]["looks"] == [2]
     for training in contents.trainings:
         bits = np.unpackbits(np.frombuffer(training.test_correct, np.uint8), count=NUM_TEST)
         assert bits.mean() == pytest.approx(training.history[-1]["test_accuracy"])
         assert len(training.history) == 1
-    assert yaml.safe_load(folder.confirmation_file.read_text())["confirmations"][1]["seeds"] == [
-        1_000_000,
-        1_000_001,
-    ]
+    rounds = yaml.safe_load(folder.confirmation_file.read_text())["confirmations"]
+    assert [each["seeds"] for each in rounds] == [[1_000_000, 1_000_001]] * 2

@@ -7,6 +7,8 @@ import pytest
 from support.records import make_record
 
 from se_search.analysis.confirmation import Chosen, Confirmation, Confirmed
+from se_search.analysis.confirming import Stated
+from se_search.analysis.sequential import LookPlan
 from se_search.report.checklist import list_items, write_checklist
 from se_search.store.confirmations import Round
 
@@ -76,6 +78,7 @@ ROUND = Round(
     started="2026-01-02T03:04:05+00:00",
     asked_for=("front",),
     chosen=(PLAIN, FAILED),
+    stated=Stated(LookPlan((2,)), (), ()),
     seeds=(1_000_003, 1_000_004),
     epochs=4,
     num_trials=5,
@@ -89,9 +92,12 @@ ROUND = Round(
                       accuracy=0.8, test_accuracy=0.79),
             Confirmed("tiny/e", "e", "all", ("SE everywhere",), *COSTS, None, 0),
         ),
+        (),
+        None,
         0.01,
         0.01,
         2,
+        0,
     ),
 )  # fmt: skip
 
