@@ -6,9 +6,10 @@ The product's own searches (rotation over replicates, a control in each, the def
 fitted posterior, its front and its answer) are made in simulated worlds, where the truth is known:
 the default space, true accuracies that differ by 0.2 points, and trainings that scatter as those
 of the default job do, half and twice as much. Claims whose true difference lies on their margin are
-read by the plan of looks. Tables of finished trainings (NAS-Bench-SE always, others by --table)
-are searched with a training of each candidate held back. Each printed line is a figure with its
-standard error, in which a search counts as one draw, its target, and whether the target is met.
+read by the plan of looks; effects are judged after trainings at random. Tables of finished
+trainings (NAS-Bench-SE always, others by --table) are searched with a training of each candidate
+held back. Each printed line is a figure with its standard error, in which a search counts as one
+draw, its target, and whether the target is met.
 
 OUTPUT/searches.jsonl gets a line for each search as it ends, so that a measurement that is broken
 off goes on, and one with more searches adds to it; searches of another version of the accuracy
@@ -34,6 +35,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 
 from benchmarks.calibration.arms import ARMS, Arm, Line, carry_out, list_jobs, read_lines
+from benchmarks.calibration.effects import measure_effects
 from benchmarks.calibration.figures import list_candidates, measure_arm
 from benchmarks.calibration.measures import Measurement, reliability_bins
 from benchmarks.calibration.plans import measure_plans
@@ -43,7 +45,7 @@ from se_search.report.figures.style import save
 from se_search.store.files import write_table
 
 COLUMNS = ("group", "name", "value", "error", "count", "target", "verdict")
-PARTS = ("searches", "claims", "tables")
+PARTS = ("searches", "claims", "effects", "tables")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Effort:
         parts: which of ``PARTS``.
         arms: the searches of simulated worlds.
         claims: number of simulated claims of each kind.
+        effect_worlds: number of worlds of each kind and size in which effects are judged.
         looked_at: number of simulated claims that are read look by look.
         tables: files of tables.
         table_searches: searches of each table.
@@ -64,6 +67,7 @@ class Effort:
     parts: Sequence[str] = PARTS
     arms: Sequence[Arm] = ARMS
     claims: int = 2_000
+    effect_worlds: int = 100
     looked_at: int = 300
     tables: Sequence[Path] = ()
     table_searches: int = 10
@@ -80,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", action="append", choices=names, help="searches; default: all")
     parser.add_argument("--searches", type=int, help="at most so many searches of each arm")
     parser.add_argument("--claims", type=int, default=usual.claims, help="of each kind (2000)")
+    parser.add_argument(
+        "--effect-worlds", type=int, default=usual.effect_worlds, help="of each kind and size (100)"
+    )
     parser.add_argument("--table", type=Path, action="append", default=[], help="a CSV file")
     parser.add_argument("--processes", type=int, default=1, help="searches at a time (1)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="no search starts later")
@@ -92,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts=options.part or PARTS,
         arms=arms,
         claims=options.claims,
+        effect_worlds=options.effect_worlds,
         tables=options.table,
         processes=options.processes,
         minutes=options.minutes,
@@ -105,6 +113,8 @@ def measure_all(effort: Effort, output: Path) -> list[Measurement]:
     figures: list[Measurement] = []
     if "claims" in effort.parts:
         figures += _print(measure_plans(effort.claims, effort.looked_at))
+    if "effects" in effort.parts:
+        figures += _print(measure_effects(effort.effect_worlds))
     if "tables" in effort.parts:
         with tempfile.TemporaryDirectory() as folder:
             own = write_nas_bench_se(Path(folder) / "NAS-Bench-SE.csv")
