@@ -35,6 +35,7 @@ FUTILE = 0.1  # conditional power below which a claim is given up
 NUM_PATHS = 2_000  # of a conditional power: its standard error at 0.1 is 0.007
 FINE_STEPS = 40  # levels alpha / 1 to alpha / 40 are exact: families of so many claims
 COARSE_STEP = 1.25  # ratio of neighbouring levels beyond them: p-values are rounded up to a level
+CLOSE_STEP = 1.1  # ratio of levels between alpha and alpha / 10, where p-values are looked at
 
 Outcome = Literal["supported", "refuted", "undecided"]
 
@@ -262,9 +263,10 @@ def _first_t(differences: Floats, plan: LookPlan, last: int, level: float) -> in
 
 
 def _levels_below(half: float, lowest: float) -> Iterator[float]:
-    """Yield levels in descending order: exact ones for families, then a coarser grid."""
-    for step in range(2, FINE_STEPS + 1):
-        yield half / step
+    """Yield levels in descending order: exact ones for families, close ones, a coarser grid."""
+    exact = [half / step for step in range(2, FINE_STEPS + 1)]
+    close = [half / CLOSE_STEP**step for step in range(1, 25)]
+    yield from sorted({*exact, *close}, reverse=True)
     level = half / FINE_STEPS / COARSE_STEP
     while level > lowest / COARSE_STEP:
         yield level

@@ -23,6 +23,7 @@ class EndedTraining:
         total: how many trainings the list has.
         candidate: its text form.
         placement: where it carries SE, for people.
+        seed: of the replicate.
         accuracy: share of the validation images that are right, 0..1.
         seconds: wall time.
         reason: why it failed.
@@ -39,7 +40,7 @@ class EndedTraining:
     reason: str | None = None
 
     def __str__(self) -> str:
-        head = f"{self.done} of {self.total}: {self.placement} (seed {self.seed:,})"
+        head = f"{self.done} of {self.total}: {self.placement} (replicate {self.seed:,})"
         if self.accuracy is None or self.seconds is None:
             return f"{head} failed: {self.reason}"
         return f"{head} {100 * self.accuracy:.2f} % in {self.seconds:.1f} s"
@@ -48,7 +49,7 @@ class EndedTraining:
 def list_assignments(
     candidates: Sequence[Candidate], seeds: Sequence[int], epochs: int
 ) -> list[Assignment[Candidate]]:
-    """Return the assignments in order: all candidates with one seed, then with the next."""
+    """Return the assignments in order: all candidates in one replicate, then in the next."""
     return [Assignment(candidate, seed, epochs) for seed in seeds for candidate in candidates]
 
 

@@ -71,7 +71,7 @@ def test_a_failed_training_is_told_of_and_made_by_the_next_call(train):
     _, log = train(fail_second, observe=ended.append)
     assert len(log.trainings) == 5
     assert [each.reason for each in ended if each.reason] == ["the loss is nan"]
-    assert str(ended[1]) == "1 of 6: s2:4 (seed 0) failed: the loss is nan"
+    assert str(ended[1]) == "1 of 6: s2:4 (replicate 0) failed: the loss is nan"
     assert train()[0] == [id_of(ASSIGNMENTS[1])]
 
 
@@ -80,7 +80,7 @@ def test_the_observer_is_told_how_many_of_the_whole_list_are_done(train):
     ended = []
     train(observe=ended.append)
     assert [(each.done, each.total) for each in ended] == [(3, 6), (4, 6), (5, 6), (6, 6)]
-    assert str(ended[0]) == "3 of 6: no SE (seed 1) 25.00 % in 2.0 s"
+    assert str(ended[0]) == "3 of 6: no SE (replicate 1) 25.00 % in 2.0 s"
 
 
 def test_a_gentle_stop_keeps_the_running_trainings(train):
