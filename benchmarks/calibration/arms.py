@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration.judging import judge
-from benchmarks.calibration.searches import draw_design, search, search_one_seed
+from benchmarks.calibration.searches import search, search_one_seed
 from benchmarks.calibration.worlds import (
     AS_DESIGNED,
     AS_MEASURED,
@@ -39,13 +39,11 @@ class Arm:
 
     Attributes:
         name: unique.
-        sampler: name of a sampler; ``one seed``: the default one as it was before replicates;
-            ``design``: no search, candidates at random.
+        sampler: name of a sampler; ``one seed``: the default one as it was before replicates.
         spread: how far candidates and trainings lie apart.
         num_trials: trainings of a search.
         num_searches: how many searches are wanted.
         has_targets: whether the issue states what should come out.
-        shapes: of its worlds, in turn.
     """
 
     name: str
@@ -54,7 +52,6 @@ class Arm:
     num_trials: int
     num_searches: int
     has_targets: bool = True
-    shapes: tuple[str, ...] = SHAPES_IN_TURN
 
 
 HALF, TWICE = AS_MEASURED.with_noise_times(0.5), AS_MEASURED.with_noise_times(2.0)
@@ -68,10 +65,6 @@ ARMS = (
     Arm("100 trainings", "pareto", AS_MEASURED, 100, 60),
     Arm("random candidates", "random", AS_MEASURED, 200, 60, has_targets=False),
     Arm("before replicates", "one seed", AS_MEASURED, 200, 60, has_targets=False),
-    *(
-        Arm(f"no effects, {count} trainings", "design", AS_MEASURED, count, 600, shapes=("null",))
-        for count in (12, 50, 200)
-    ),
 )
 
 
@@ -90,7 +83,7 @@ class Job:
     @property
     def world(self) -> World:
         """The world that is searched; arms of one spread share worlds."""
-        shape = self.arm.shapes[self.run % len(self.arm.shapes)]
+        shape = SHAPES_IN_TURN[self.run % len(SHAPES_IN_TURN)]
         return simulate(shape, self.arm.spread, self.run)
 
     def carry_out(self) -> Line:
@@ -103,8 +96,6 @@ class Job:
         started = time.process_time()
         if arm.sampler == "one seed":
             records = search_one_seed(world, self.run, arm.num_trials)
-        elif arm.sampler == "design":
-            records = draw_design(world, self.run, arm.num_trials)
         else:
             records = search(world, arm.sampler, self.run, arm.num_trials)
         searched = time.process_time()

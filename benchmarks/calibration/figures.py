@@ -43,8 +43,6 @@ def measure_arm(arm: Arm, lines: Sequence[Line]) -> list[Measurement]:
     found = [line for line in lines if line["arm"] == arm.name]
     if not found:
         return []
-    if arm.sampler == "design":
-        return _measure_effects(arm.name, found)
     candidates = list_candidates(found)
     figures = [
         *_measure_intervals(arm.name, candidates),
@@ -207,7 +205,6 @@ def _measure_effects(group: str, lines: Sequence[Line]) -> list[Measurement]:
             group,
             f"families of effects with a false one: {family}",
             [line[family] > 0 for line in found],
-            WRONG_ANSWERS,
         )
         for family in FAMILIES
     ]

@@ -1,4 +1,4 @@
-"""Trainings in simulated worlds: of the product's own searches, of older ones, and of no search."""
+"""Trainings in simulated worlds: of the product's own searches, and of those before replicates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, count_replicates
-from se_search.seeds import derive_seed
 from se_search.space.everywhere import nearest_everywhere
 from se_search.store.trials import TrialStore
 from se_search.surrogate.features import Factors
@@ -105,24 +104,6 @@ def search_one_seed(world: World, seed: int, num_trials: int) -> list[TrialRecor
         counts[candidate.key] += 1
         past.append(PastTrial(np.asarray(codes), "finished", EPOCHS, number, accuracy))
         records.append(make_record(number, candidate, number, accuracy))
-    return records
-
-
-def draw_design(world: World, seed: int, num_trials: int) -> list[TrialRecord]:
-    """Return trainings of candidates drawn at random, blocked as those of a search.
-
-    The replicates take turns, and each begins with the plain network.
-    """
-    num_replicates = count_replicates(num_trials)
-    drawn = np.random.default_rng(derive_seed("design", seed)).integers(
-        world.space.size, size=num_trials - num_replicates
-    )
-    train = trainer(world)
-    records = []
-    for number, row in enumerate([*[0] * num_replicates, *drawn.tolist()]):
-        candidate, replicate = world.space.candidate_at(row), number % num_replicates
-        accuracy = train(Assignment(candidate, replicate, EPOCHS)).accuracy
-        records.append(make_record(number, candidate, replicate, accuracy))
     return records
 
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.calibration.arms import Arm, Job, carry_out, list_jobs, read_lines
 from benchmarks.calibration.judging import find_gap, judge, mark_front
 from benchmarks.calibration.measure import Effort, measure_all
-from benchmarks.calibration.searches import EPOCHS, OBJECTIVES, draw_design, search, search_one_seed
+from benchmarks.calibration.searches import EPOCHS, OBJECTIVES, search, search_one_seed
 from benchmarks.calibration.worlds import AS_DESIGNED, AS_MEASURED, SHAPES, Spread, simulate
 from se_search.cost import count_cost
 from se_search.run_config import DIRECTIONS
@@ -127,17 +127,6 @@ def test_before_replicates_all_first_trainings_shared_a_seed_which_the_model_did
     assert len({record.seed for record in records}) == 50
 
 
-def test_a_design_without_search_is_blocked_and_blind():
-    world = simulate("null", AS_MEASURED, seed=0)
-    records = draw_design(world, 0, 50)
-    assert [record.added_params for record in records[:4]] == [0] * 4
-    assert [record.seed for record in records] == [number % 4 for number in range(50)]
-    for record in records:
-        assert record.accuracy == world.accuracy(world.row_of(record.key), record.seed)
-    others = [record.key for record in draw_design(simulate("gain", AS_MEASURED, 0), 0, 50)]
-    assert [record.key for record in records] == others
-
-
 # --- judging --------------------------------------------------------------------------------------
 
 
@@ -173,8 +162,8 @@ def test_fronts_are_those_of_pairwise_comparison(judged):
 
 def test_effects_are_false_where_no_candidate_differs_from_another(judged):
     assert judged[2]["false_effects"] is None
-    world = simulate("null", replace(AS_MEASURED, training=0.001, interaction=0.0), seed=0)
-    records = draw_design(world, 0, 60)
+    world = simulate("null", Spread(0.2, level=0.36, interaction=0.0, training=0.001), seed=0)
+    records = search(world, "random", 0, 60)
     assert judge(world, records)["false_effects"]["main"] == 0
     gaining = [replace(r, accuracy=r.accuracy + 0.01 * ("stage3" in r.candidate)) for r in records]
     assert judge(world, gaining)["false_effects"]["main"] > 0
