@@ -34,7 +34,7 @@ EQUAL_COST = 1.25  # greatest ratio of added parameters that counts as equal cos
 
 
 @dataclass(frozen=True)
-class Question:
+class EffectContrast:
     """An effect to be estimated: a sum of mean accuracies, each with a weight.
 
     Attributes:
@@ -114,13 +114,13 @@ class Ground:
         return codes[np.sort(first)]
 
 
-def ask_main(ground: Ground) -> list[Question]:
+def ask_main(ground: Ground) -> list[EffectContrast]:
     """Ask what each group of levels adds to each slot, then the means over slots with that group.
 
     A gain is over no SE in the slot; in a slot that always carries SE, over the mean of its levels.
     """
-    found: list[Question] = []
-    shared: dict[tuple[str, str], list[Question]] = defaultdict(list)
+    found: list[EffectContrast] = []
+    shared: dict[tuple[str, str], list[EffectContrast]] = defaultdict(list)
     num_levels = sum(len(own) for own in ground.params)
     for number, slot in enumerate(ground.slots):
         levels = _Levels(ground, number, max(1, MAX_POINTS // num_levels))
@@ -135,7 +135,7 @@ def ask_main(ground: Ground) -> list[Question]:
     return found + [_ask_mean(own) for _, own in in_order if len(own) > 1]
 
 
-def ask_interactions(ground: Ground) -> list[Question]:
+def ask_interactions(ground: Ground) -> list[EffectContrast]:
     """Ask, for each two slots, what SE in both gains beyond the sum of the two gains."""
     found = []
     pairs = list(combinations(ground.optional, 2))
@@ -146,7 +146,7 @@ def ask_interactions(ground: Ground) -> list[Question]:
             continue
         members = ground.carries[:, one] & ground.carries[:, other]
         found.append(
-            Question(
+            EffectContrast(
                 "interaction",
                 f"{ground.slots[one].name} x {ground.slots[other].name}",
                 "SE in both",
@@ -164,7 +164,7 @@ def ask_interactions(ground: Ground) -> list[Question]:
     return found
 
 
-def ask_places(ground: Ground) -> list[Question]:
+def ask_places(ground: Ground) -> list[EffectContrast]:
     """Ask what SE gains in one slot instead of another, at equal cost and in an equal position."""
     found = []
     pairs = list(combinations(ground.optional, 2))
@@ -192,7 +192,7 @@ def ask_places(ground: Ground) -> list[Question]:
     return found
 
 
-def ask_positions(ground: Ground) -> list[Question]:
+def ask_positions(ground: Ground) -> list[EffectContrast]:
     """Ask what a position gains instead of another, in all slots at equal cost."""
     found = []
     named = {name for slot in ground.slots for name in slot.names["position"] if name}
@@ -210,7 +210,7 @@ def ask_positions(ground: Ground) -> list[Question]:
     return found
 
 
-def assemble(questions: Sequence[Question], num_slots: int) -> tuple[Codes, Floats]:
+def assemble(questions: Sequence[EffectContrast], num_slots: int) -> tuple[Codes, Floats]:
     """Return the candidates of some questions, each once, and their weights.
 
     Returns:
@@ -262,7 +262,7 @@ class _Levels:
         trained = [code for code in allowed if (self._own == code).any()]
         return {code: 1 / len(trained or allowed) for code in trained or allowed}
 
-    def ask(self, group: LevelGroup) -> Question:
+    def ask(self, group: LevelGroup) -> EffectContrast:
         """Ask what a group of levels, at least one of them allowed, gains."""
         ground, slot, number = self._ground, self._slot, self._number
         shares = self.shares(group)
@@ -274,23 +274,23 @@ class _Levels:
             parts += [(self._rows[code], -s) for code, s in self.shares(everything).items()]
             if has.all():
                 reason = "every trained candidate has it"
-            return Question(
+            return EffectContrast(
                 group.kind, slot.name, group.name, "mean", tuple(parts), has, None, reason
             )
         parts += [(ground.empty(rows, number), -share) for rows, share in parts]
         if ground.carries[:, number].all():
             reason = "every trained candidate has SE there"
         cost = sum(share * ground.cost_pct[number][code] for code, share in shares.items())
-        return Question(
+        return EffectContrast(
             group.kind, slot.name, group.name, NO_SE, tuple(parts), has, float(cost), reason
         )
 
 
-def _ask_mean(questions: Sequence[Question]) -> Question:
+def _ask_mean(questions: Sequence[EffectContrast]) -> EffectContrast:
     """Ask for the mean of what some slots gain."""
     count = len(questions)
     costs = [question.cost_pct for question in questions if question.cost_pct is not None]
-    return Question(
+    return EffectContrast(
         questions[0].kind,
         MEAN_SLOT,
         questions[0].level,
@@ -306,14 +306,14 @@ def _ask_matched(
     compared: Sequence[tuple[Codes, Codes]],
     sides: tuple[Mask, Mask],
     unmatched: str,
-) -> Question:
+) -> EffectContrast:
     parts: list[Part] = []
     for left, right in compared:
         parts += [(left, 1 / len(compared)), (right, -1 / len(compared))]
     reason = "" if parts else unmatched
     if not (sides[0].any() and sides[1].any()):
         reason = "no trained candidates to compare"
-    return Question(*names, tuple(parts), sides[0] | sides[1], None, reason)
+    return EffectContrast(*names, tuple(parts), sides[0] | sides[1], None, reason)
 
 
 def _match_levels(ground: Ground, one: int, other: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.analysis.effect_contrasts import Question
+from se_search.analysis.effect_contrasts import EffectContrast
 from se_search.analysis.max_t import Floats, max_t_p_values
 from se_search.analysis.statistics import median_and_interval
 
@@ -109,8 +109,8 @@ class Effects:
         return cls(**rest | families | {"notes": tuple(data["notes"])})
 
 
-def answer_questions(
-    questions: Sequence[Question],
+def estimate_effects(
+    questions: Sequence[EffectContrast],
     draws: Floats,
     unshrunken: Floats,
     counts: NDArray[np.int64],

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from se_search.analysis.effect_contrasts import (
     MAX_PAIRS,
     Codes,
+    EffectContrast,
     Ground,
     Mask,
-    Question,
     ask_interactions,
     ask_main,
     ask_places,
     ask_positions,
     assemble,
 )
-from se_search.analysis.effects import Effect, Effects, answer_questions
+from se_search.analysis.effects import Effect, Effects, estimate_effects
 from se_search.analysis.slot_levels import read_slot_levels
 from se_search.candidate import Candidate
 from se_search.cost import count_cost, find_allowed
@@ -87,7 +87,7 @@ def compute_effects(
     cost = next((name for name in objectives if name in ("params", "macs")), "params")
     ground = _survey(space, cost, trained)
     notes = []
-    families: list[list[Question]] = [ask_main(ground), [], []]
+    families: list[list[EffectContrast]] = [ask_main(ground), [], []]
     num_pairs = len(ground.optional) * (len(ground.optional) - 1) // 2
     if num_pairs > MAX_PAIRS:
         notes.append(
@@ -101,14 +101,14 @@ def compute_effects(
 
     free = model.unshrunken()
 
-    def answer(questions: Sequence[Question]) -> tuple[Effect, ...]:
+    def answer(questions: Sequence[EffectContrast]) -> tuple[Effect, ...]:
         asked = [question for question in questions if not question.reason]
         draws = free_draws = np.zeros((1, 0))
         if asked:
             codes, weights = assemble(asked, len(space.slots))
             draws = 100 * model.draw_contrasts(codes, weights)
             free_draws = 100 * free.draw_contrasts(codes, weights)
-        return answer_questions(questions, draws, free_draws, counts, may_hold=unproven is None)
+        return estimate_effects(questions, draws, free_draws, counts, may_hold=unproven is None)
 
     main, interactions, matched = (answer(questions) for questions in families)
     return Effects(
