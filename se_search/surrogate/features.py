@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,12 @@ class Factors:
         if not all(any(marks) for marks in empty):
             return None
         return np.array([marks.index(True) for marks in empty], np.int16)
+
+    def mark_plain(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Mark the rows, ``(n, num_levels)`` one-hot, that are the network without SE."""
+        if self.plain is None:
+            return np.zeros(len(rows), bool)
+        return np.asarray(rows[:, self.plain + self.offsets].sum(axis=1) == self.num_slots)
 
     def with_empty_levels(self) -> Factors:
         """Return these factors with an empty level, the last one, in slots that have none.

@@ -267,12 +267,13 @@ def _front_of_means(
         for record in full
         if record.candidate == plain and record.accuracy is not None
     }
-    mean = float(np.mean(list(controls.values()))) if controls else None
-    base = mean or 0.0
+    mean = float(np.mean(list(controls.values()))) if controls else math.nan
     candidates = []
+    if not controls:  # there is nothing to compare with
+        summaries = []
     for summary in summaries:
         own = [
-            record.accuracy - (controls.get(record.seed) or base)
+            record.accuracy - controls.get(record.seed, mean)
             for record in full
             if record.key == summary.key and record.accuracy is not None
         ]
@@ -293,7 +294,7 @@ def _front_of_means(
         unproven=reason,
         noise=None,
         num_replicates=len({record.seed for record in full}),
-        plain_accuracy=mean,
+        plain_accuracy=mean if controls else None,
         decision=Decision("nothing", None, reason),
         settled=Settled(None, None, question.tolerance, (missing,)),
         recommended_key=None,

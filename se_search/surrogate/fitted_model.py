@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 NUM_DRAWS = 4_000
 NUM_STARTS = 20
-NUM_KERNELS = 20
+NUM_KERNELS = 40
 # The search compresses the poorest quarter of its accuracies, which can't matter to the front.
 # Noise below the floor is compressed as well, so that the model finds too little of it and
 # intervals are too narrow: after 100 trainings 90 % of the 95 % intervals held the truth, with this

@@ -2,11 +2,13 @@
 
 The accuracy of a training is what its candidate is worth, what its replicate does to it, and noise.
 
-A candidate's worth after the full budget is a constant plus three independent terms: what each
+A candidate's worth after the full budget is a constant plus four independent terms: what each
 slot's level adds by itself (``main``), what a level adds wherever it stands (``shared``, so that a
-handful of trainings already tells whether narrow blocks do well), and what is left, a product over
-the slots (``product``: all interactions). A shorter training differs from a full one by terms of
-that kind: a budget may favour some levels over others, not only be noisier.
+handful of trainings already tells whether narrow blocks do well), what sets the network without SE
+apart from all others (``plain``: the first block, wherever it stands, may do most of what SE does),
+and what is left, a product over the slots (``product``: all interactions). A shorter training
+differs from a full one by terms of that kind: a budget may favour some levels over others, not only
+be noisier.
 
 A replicate moves all of its trainings of one budget alike (``level``), and favours some levels of
 slots over others (``interaction``: the covariance of ``main`` and ``shared``, drawn independently
@@ -46,6 +48,7 @@ class Priors:
         main: of what each slot's level adds by itself.
         shared: of what a level adds wherever it stands.
         product: of all interactions of slots.
+        plain: of what sets the network without SE apart from all others.
         level: of what a replicate does to all candidates alike.
         interaction: of what a replicate does to one candidate and not to another.
         noise: of a training about all that.
@@ -54,6 +57,7 @@ class Priors:
     main: tuple[float, float]
     shared: tuple[float, float]
     product: tuple[float, float]
+    plain: tuple[float, float] = (0.2, 1.2)
     level: tuple[float, float] = (0.4, 1.0)
     interaction: tuple[float, float] = (0.1, 0.6)
     noise: tuple[float, float] = (0.6, 1.0)
@@ -114,6 +118,7 @@ class Kernel:
             ("variance_main", *priors.main),
             ("variance_shared", *priors.shared),
             ("variance_product", *priors.product),
+            ("plain", *priors.plain),
         ]
         rows += [(f"contrast_{name}", 2.0, 1.0) for name in self.factors.attributes]
         rows += [(f"weight_{name}", 1.0, 0.7) for name in self.factors.attributes]
@@ -225,12 +230,16 @@ class Kernel:
         product *= variance
         additive += product
         additive += right.dtype.type(CONSTANT)
+        ends = np.ix_(self.factors.mark_plain(left), self.factors.mark_plain(right))
+        additive[ends] += right.dtype.type(self.exp("plain")[0])
         return np.asarray(additive)
 
     def variance(self, rows: Array) -> Array:
         """Return the prior variance of full-budget accuracies, ``(n,)``."""
         additive = np.einsum("ij,ij->i", rows @ self.additive.astype(rows.dtype), rows)
-        return np.asarray(additive, np.float64) + float(self.exp("variance_")[2]) + CONSTANT
+        apart = float(self.exp("plain")[0]) * self.factors.mark_plain(rows)
+        rest = float(self.exp("variance_")[2]) + CONSTANT
+        return np.asarray(additive, np.float64) + apart + rest
 
     def noise_beyond_levels(self, rows: Array) -> Array:
         """Return the variance of a full training about its candidate and its level, ``(n,)``.

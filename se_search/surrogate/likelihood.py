@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
@@ -135,6 +136,8 @@ class Likelihood:
             level = (slope * design.is_one_replicate_and_budget).sum(axis=1)
             put("level_", kernel.levels * self._by_budget(level))
         put("variance_", found)
+        apart = np.ix_(self._is_plain, self._is_plain)
+        put("plain", kernel.exp("plain") * slope[apart].sum())
         contrasts = kernel.exp("contrast_")
         distances = kernel.factors.distances
         put("contrast_", -contrasts * np.tensordot(distances, additive, axes=2))
@@ -160,6 +163,10 @@ class Likelihood:
         if len(self.kernel.fidelity_gaps) == 1:
             return None
         return self.kernel.shared_gap(self.seen.design.budgets)
+
+    @cached_property
+    def _is_plain(self) -> NDArray[np.bool_]:
+        return self.kernel.factors.mark_plain(self.seen.design.rows)
 
     @cached_property
     def _parts(self) -> Array:

@@ -31,6 +31,8 @@ class AccuracyScale:
             are compressed; below 0.
         width: the distance, in accuracy, at which compression sets in.
         centre: mean of the full budget's medians.
+        deepest: how far, in widths after compression, the poorest full training lies below the
+            floor; 0: none does. Beyond it nothing is known, and distances are not stretched.
         mean: of the compressed accuracies.
         sd: standard deviation of the compressed accuracies within replicates.
     """
@@ -38,6 +40,7 @@ class AccuracyScale:
     floors: Array
     width: float
     centre: float
+    deepest: float
     mean: float
     sd: float
 
@@ -70,10 +73,12 @@ class AccuracyScale:
         compressed = centres + compress_tail(seen, floors[trainings.budgets], width)
         full = trainings.budgets == num_budgets - 1
         chosen = full if full.any() else np.ones(len(full), bool)
+        below = np.maximum(0.0, floors[-1] - seen[full]) if full.any() else np.zeros(1)
         return cls(
             floors,
             width,
             float(centres[chosen].mean()),
+            float(np.log1p(below.max() / width)),
             float(compressed[chosen].mean()),
             max(_sd_within(compressed, trainings), 1e-9),
         )
@@ -102,14 +107,16 @@ class AccuracyScale:
     def invert(self, values: Array) -> Array:
         """Return the full budget's accuracies of values, stretched again below the floor.
 
-        They are what an average replicate would show, before any clipping to 0..1.
+        They are what an average replicate would show, before any clipping to 0..1. What is poorer
+        than every training is not stretched further: a draw that no training is like would be
+        moved by any amount.
         """
         accuracies = self.undo(values)
         floor = float(self.floors[-1]) + self.centre
         if np.isfinite(floor):
-            # An accuracy of 50 widths below the floor is below 0 by far, and must not overflow.
-            depth = np.clip((floor - accuracies) / self.width, 0.0, 50.0)
-            stretched = floor - self.width * np.expm1(depth)
+            depth = np.maximum((floor - accuracies) / self.width, 0.0)
+            known = np.minimum(depth, self.deepest)
+            stretched = floor - self.width * (np.expm1(known) + depth - known)
             accuracies = np.where(depth > 0, stretched, accuracies)
         return np.asarray(accuracies)
 

@@ -99,7 +99,8 @@ def covariance_by_hand(kernel, one, other):
     )
     of_main, of_shared = value["variance_main"], value["variance_shared"]
     additive = of_main * main + of_shared * shared
-    full = CONSTANT + additive + value["variance_product"] * product
+    apart = value["plain"] * (not any(one) and not any(other))  # code 0 is no SE
+    full = CONSTANT + additive + value["variance_product"] * product + apart
     drift = value.get("drift_main", 0) * main + value.get("drift_shared", 0) * shared
     # What a replicate does is shaped as the additive terms are, with a variance of its own.
     liking = value.get("interaction", 0) * additive / (of_main + of_shared)

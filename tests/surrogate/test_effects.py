@@ -61,7 +61,7 @@ def set_kernel(**variances):
 
 
 ADDITIVE = set_kernel(
-    variance_main=0.6, variance_shared=0.3, variance_product=1e-9,
+    variance_main=0.6, variance_shared=0.3, variance_product=1e-9, plain=1e-9,
     level_0=0.7, interaction=0.2, noise_0=0.4,
 )  # fmt: skip
 
@@ -146,8 +146,8 @@ def test_freed_of_the_prior_any_se_gains_what_least_squares_says():
     accuracies = 0.8 + 0.004 * (codes[:, 0] > 0) + rng.normal(0, 0.01, 128)
     trainings = Trainings(codes, np.zeros(128, np.int64), replicates, accuracies)
     kernel = set_kernel(
-        variance_main=0.01, variance_shared=1e-6, variance_product=1e-9, interaction=1e-9,
-        noise_0=1.0,
+        variance_main=0.01, variance_shared=1e-6, variance_product=1e-9, plain=1e-9,
+        interaction=1e-9, noise_0=1.0,
     )  # fmt: skip
     model = FittedModel.of(FACTORS, trainings, [EPOCHS], [kernel.values])
     weights = np.where(codes[:64, 0] > 0, 1 / 48, -1 / 16)[None]
@@ -163,8 +163,8 @@ def test_freed_of_the_prior_any_se_gains_what_least_squares_says():
 def test_without_any_effects_one_family_in_twenty_has_one_that_holds_if_replicates_are_modelled():
     """Replicates favour levels by as much as noise; a model without that term is misled by two."""
     truth = set_kernel(variance_main=1e-9, variance_shared=1e-9, interaction=1.0, noise_0=0.3)
-    known = set_kernel(variance_product=1e-9, interaction=1.0, noise_0=0.3)
-    blind = set_kernel(variance_product=1e-9, interaction=1e-9, noise_0=0.7)
+    known = set_kernel(variance_product=1e-9, plain=1e-9, interaction=1.0, noise_0=0.3)
+    blind = set_kernel(variance_product=1e-9, plain=1e-9, interaction=1e-9, noise_0=0.7)
     marked = {"known": [], "blind": []}
     for seed in range(50):
         trainings, _ = simulate(np.random.default_rng(seed), truth, 60, 2, sd=0.01)
