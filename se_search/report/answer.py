@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from se_search.analysis.confirmation import Chosen
 from se_search.analysis.effect_contrasts import MEAN_SLOT, NO_SE
 from se_search.analysis.effects import Effect
+from se_search.analysis.pareto import CandidateSummary
 from se_search.analysis.slot_levels import ANY_SE
 from se_search.candidate import Candidate
 from se_search.report.format import count, gain, round_up, significant
 from se_search.report.next_step import NextStep, choose_next_step
 from se_search.report.placement_words import describe_placement, join_list
 from se_search.report.run_facts import RunFacts
+from se_search.store.confirmations import Round
 from se_search.surrogate.decision import Kind
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -79,12 +82,15 @@ class Answer:
         return asdict(self)
 
 
-def make_answer(front: PosteriorFront, facts: RunFacts) -> Answer:
+def make_answer(
+    front: PosteriorFront, facts: RunFacts, confirmation: Round | None = None
+) -> Answer:
     """Return the answer of a run.
 
     Args:
         front: what the run's trials say of each candidate and place.
         facts: what else the answer says of the run.
+        confirmation: the last one of the run; None: there is none.
     """
     places: tuple[PlaceGain, ...] = ()
     cost, without = facts.costs[0], front.reason
@@ -100,7 +106,7 @@ def make_answer(front: PosteriorFront, facts: RunFacts) -> Answer:
         places_cost=cost,
         without_places=without,
         how_sure=_describe_evidence(front, facts),
-        next_step=choose_next_step(front, facts),
+        next_step=choose_next_step(front, facts, confirmation),
     )
 
 
@@ -170,12 +176,13 @@ def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:
         ""
         if cheaper is None
         else f"; {_describe_placement(cheaper, facts)} gains "
-        f"{gain(cheaper.gain, cheaper.low, cheaper.high)} for {describe_cost(cheaper, facts.costs)}"
+        f"{gain(cheaper.gain, cheaper.low, cheaper.high)} for "
+        f"{describe_added(cheaper.summary, facts.costs)}"
     )
     return (
         f"Put {_describe_placement(taken, facts)}: "
         f"{gain(taken.gain, taken.low, taken.high, 'points')} for "
-        f"{describe_cost(taken, facts.costs)}{cheap}{_for_these_images(facts)}."
+        f"{describe_added(taken.summary, facts.costs)}{cheap}{_for_these_images(facts)}."
     )
 
 
@@ -203,17 +210,16 @@ def _describe_placement(candidate: PosteriorCandidate, facts: RunFacts) -> str:
     return describe_placement(parsed, facts.space.space)
 
 
-def describe_cost(candidate: PosteriorCandidate, costs: Sequence[str]) -> str:
-    """Return what a candidate adds: ``0.2 % more parameters``.
+def describe_added(candidate: CandidateSummary | Chosen, costs: Sequence[str]) -> str:
+    """Return what the SE blocks of a candidate add: ``0.2 % more parameters``.
 
     Args:
         candidate: what is described.
         costs: ``params`` and/or ``macs``: what the run minimises.
     """
-    summary = candidate.summary
     shares = {
-        "params": summary.added_params_pct,
-        "macs": 100 * summary.added_macs / max(1, summary.macs - summary.added_macs),
+        "params": candidate.added_params_pct,
+        "macs": 100 * candidate.added_macs / max(1, candidate.macs - candidate.added_macs),
     }
     parts = [
         f"{significant(shares[name])} % more {COST_NAMES[name]}"

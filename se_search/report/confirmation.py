@@ -10,11 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from se_search.analysis.confirmation import Confirmed, Gain
-from se_search.report.confirmation_words import confirmation_sentences, say_next
-from se_search.report.console import print_files, print_text
+from se_search.report.confirmation_answer import answer_confirmation
+from se_search.report.console import print_folder, print_text
 from se_search.report.format import count, interval, number, points, role_marks
+from se_search.report.print_answer import print_next_step
+from se_search.report.run_facts import read_run_facts
 from se_search.report.table import Column, ResultTable
-from se_search.shell import join_words
 from se_search.store.confirmations import Round, count_readings, to_plain
 from se_search.store.files import write_table
 from se_search.store.run_folder import RunFolder
@@ -55,13 +56,21 @@ def list_confirmation_files(folder: RunFolder, rounds: Sequence[Round]) -> list[
 
 
 def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Print the last confirmation, the next command and the files, if it has a result."""
+    """Print the last confirmation if it has a result: its answer around its table, and its files.
+
+    Args:
+        console: what is printed on.
+        folder: of the run.
+        rounds: the confirmations of the run, the oldest first.
+    """
     if not rounds or rounds[-1].result is None:
         return
+    answer = answer_confirmation(rounds, read_run_facts(folder))
+    print_text(console, answer.what)
     console.print(confirmation_table(rounds[-1]))
-    print_text(console, "\n".join(confirmation_sentences(rounds)))
-    print_text(console, say_next(rounds[-1], join_words(["se-search", "confirm", folder.path])))
-    print_files(console, _list_files(folder))
+    print_text(console, answer.how_sure)
+    print_next_step(console, answer.next_step)
+    print_folder(console, folder.path, _list_files(folder))
 
 
 def _list_files(folder: RunFolder) -> list[Path]:
@@ -74,9 +83,12 @@ def _list_files(folder: RunFolder) -> list[Path]:
 def confirmation_event(folder: RunFolder, rounds: Sequence[Round]) -> dict[str, Any]:
     """Return the last confirmation as plain data, for a program that reads along."""
     plain = to_plain(rounds[-1]) if rounds else {}
+    has_result = bool(rounds) and rounds[-1].result is not None
+    answer = answer_confirmation(rounds, read_run_facts(folder)) if has_result else None
     return {
         "event": "confirmation",
         "run": str(folder.path),
+        "answer": None if answer is None else answer.to_json(),
         "test_readings": count_readings(rounds),
         **plain,
     }

@@ -1,23 +1,21 @@
-"""Says in words what a confirmation has found: first what to do, then what that rests on."""
+"""Says in words what the answer of a confirmation rests on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from se_search.analysis.confirmation import ClaimResult, Confirmation, Confirmed
+from se_search.analysis.confirmation import Confirmation, Confirmed
 from se_search.report.format import count, interval, points
 from se_search.store.confirmations import Round, count_readings
-from se_search.surrogate.decision import WORTH
 
 
 def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
-    """Return the result of the last confirmation in words, the most important first."""
+    """Return what the last confirmation has found beside what to do, the most important first."""
     last = rounds[-1]
     assert last.result is not None
     result = last.result
     return [
-        _say_what_to_do(result),
         *_say_recommended(result),
         *_say_winner(result),
         _say_looks(last, result),
@@ -26,38 +24,6 @@ def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
         _say_test(rounds),
         *_say_failures(last),
     ]
-
-
-def _say_what_to_do(result: Confirmation) -> str:
-    """Say whether SE goes in, by the claims that a candidate beats the plain network."""
-    own = [c for c in result.candidates if c.claim is not None]
-    supported = [c for c in own if c.claim and c.claim.outcome == "supported"]
-    worse = [c for c in own if c.claim and c.claim.outcome == "refuted"]
-    if supported:
-        chosen = result.recommended if result.recommended in supported else supported[0]
-        assert chosen is not None
-        others = len(supported) - 1
-        more = f" ({others} more of {len(own)} do)" if others else ""
-        return f"Put SE in: {_name(chosen)} beats the plain network by {_gain(chosen)}{more}."
-    if any(c.claim and c.claim.ending == "open" for c in own):
-        return (
-            f"Nothing is decided yet: no candidate with SE beats the plain network so far, and "
-            f"{len([c for c in own if c.claim and c.claim.ending == 'open'])} of {len(own)} are "
-            "open."
-        )
-    limit = max((c.test_gain.high for c in own if c.test_gain and c.test_gain.high), default=None)
-    if limit is None or limit > WORTH:
-        most = "" if limit is None else f", and one may gain up to {100 * limit:.2f} points"
-        return (
-            f"Nothing can be said: none of {count(len(own), 'candidate')} with SE was shown to "
-            f"beat the plain network{most} (95 % interval, test images)."
-        )
-    worse_text = f", and {len(worse)} of them are worse" if worse else ""
-    return (
-        f"Leave SE out: none of {count(len(own), 'candidate')} with SE was shown to beat the plain "
-        f"network{worse_text}: none gains more than {100 * max(0.0, limit):.2f} points (upper ends "
-        "of the 95 % intervals, test images)."
-    )
 
 
 def _say_recommended(result: Confirmation) -> list[str]:
@@ -196,43 +162,5 @@ def _say_failures(last: Round) -> list[str]:
     ]
 
 
-def say_next(last: Round, command: str) -> str:
-    """Return the next command: the next look for what is open, or that there is nothing to do.
-
-    Args:
-        last: the last confirmation.
-        command: that confirms the run.
-    """
-    assert last.result is not None
-    open_claims = last.result.open_claims
-    if not open_claims:
-        return "Nothing more is to be confirmed."
-    plan = last.stated.plan
-    reached = min(claim.num_replicates for claim in open_claims)
-    look = plan.looks[plan.num_reached(reached)]
-    have = {c.key: c.num_replicates for c in last.result.candidates}
-    keys = {key for claim in open_claims if _is_next(claim, reached) for key in (claim.a, claim.b)}
-    missing = sum(max(0, look - have[key]) for key in keys)
-    return (
-        f"Next: {count(missing, 'training')}, to {look} replicates, for "
-        f"{count(len(open_claims), 'open claim')}: {command}"
-    )
-
-
-def _is_next(claim: ClaimResult, reached: int) -> bool:
-    return claim.num_replicates == reached
-
-
 def _name(candidate: Confirmed) -> str:
     return candidate.placement
-
-
-def _gain(candidate: Confirmed) -> str:
-    claim = candidate.claim
-    assert claim is not None
-    assert claim.low is not None
-    assert claim.high is not None
-    return (
-        f"{points(claim.difference)} points "
-        f"({interval(100 * claim.low, 100 * claim.high)}, test images)"
-    )

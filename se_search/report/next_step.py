@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from se_search.analysis.sequential import LOOKS
+from se_search.report.confirmed import list_unconfirmed
 from se_search.report.format import count, duration
 from se_search.report.run_facts import RunFacts
+from se_search.store.confirmations import Round
 from se_search.surrogate.decision import MIN_REPLICATES
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -31,12 +33,19 @@ class NextStep:
     seconds: float | None = None
 
 
-def choose_next_step(front: PosteriorFront, facts: RunFacts) -> NextStep:
+def choose_next_step(
+    front: PosteriorFront, facts: RunFacts, confirmation: Round | None = None
+) -> NextStep:
     """Return the next step after a search.
 
     A search that has been stopped goes on; one that is not settled gets more trials, or a
     confirmation if no candidate is left; what is settled is confirmed if SE goes in, and left at
     that if it stays out.
+
+    Args:
+        front: what the run's trials say of each candidate.
+        facts: what else is known of the run.
+        confirmation: the last one of the run; None: there is none.
     """
     left = facts.num_wanted - facts.num_trials
     if left > 0 and not facts.has_ended:
@@ -44,12 +53,19 @@ def choose_next_step(front: PosteriorFront, facts: RunFacts) -> NextStep:
     if front.is_modelled and front.unproven is not None and front.num_replicates > 1:
         return _train_longer(facts)  # of what proves nothing, only chance level is left
     if front.settled.is_settled and front.decision.kind == "put":
-        return _confirm(front.listed, facts, "confirm it in replicates that did not choose it")
+        if confirmation is None or confirmation.result is None:
+            what = "confirm it in replicates that did not choose it"
+            return _confirm(front.listed, facts, what, beside=_count_beside(front.listed))
+        if missed := list_unconfirmed(confirmation, front):
+            return _confirm(missed, facts, "confirm what the confirmation has missed", beside=0)
+        return choose_next_look(confirmation, facts)
     if front.settled.is_settled and front.decision.kind == "leave":
         return NextStep("Nothing more is to be done.")
     if facts.is_exhausted:
         what = "all candidates have been trained, and only fresh replicates can tell more"
-        return _confirm(front.credible_set, facts, what, "--candidates", "all-credible")
+        beside = _count_beside(front.credible_set)
+        options = ("--candidates", "all-credible")
+        return _confirm(front.credible_set, facts, what, *options, beside=beside)
     wanted = count_trials(front, facts.num_trials)
     return _go_on(front, facts, wanted, f"{wanted - facts.num_trials:,} more trials")
 
@@ -94,18 +110,48 @@ def _train_longer(facts: RunFacts) -> NextStep:
 
 
 def _confirm(
-    candidates: Sequence[PosteriorCandidate], facts: RunFacts, what: str, *more: str
+    candidates: Sequence[PosteriorCandidate], facts: RunFacts, what: str, *more: str, beside: int
 ) -> NextStep:
+    """Return the step that confirms candidates, and ``beside`` others with them."""
     if not facts.has_test:
         return NextStep(
             "Nothing more can be done with these data: they have no test images (a part val or "
             "test), on which a confirmation judges."
         )
-    # SE everywhere is trained beside them, and the plain network if it is not one of them.
-    num_candidates = len(candidates) + 2 - any(each.is_plain for each in candidates)
-    seconds = facts.time(LOOKS[0] * num_candidates, facts.full_seconds)
+    seconds = facts.time(LOOKS[0] * (len(candidates) + beside), facts.full_seconds)
     return NextStep(
         f"Next: {what}{_describe_time(seconds)}:", facts.confirm_command(*more), seconds
+    )
+
+
+def _count_beside(candidates: Sequence[PosteriorCandidate]) -> int:
+    """Count SE everywhere, and the plain network if it is none of the candidates."""
+    return 2 - any(each.is_plain for each in candidates)
+
+
+def choose_next_look(last: Round, facts: RunFacts) -> NextStep:
+    """Return the next step after a confirmation: its next look, or nothing more.
+
+    Args:
+        last: the confirmation, which has a result.
+        facts: what else is known of the run.
+    """
+    assert last.result is not None
+    open_claims = last.result.open_claims
+    if not open_claims:
+        return NextStep("Nothing more is to be confirmed.")
+    plan = last.stated.plan
+    reached = min(claim.num_replicates for claim in open_claims)
+    look = plan.looks[plan.num_reached(reached)]
+    have = {each.key: each.num_replicates for each in last.result.candidates}
+    due = [claim for claim in open_claims if claim.num_replicates == reached]
+    missing = sum(max(0, look - have[key]) for key in {k for c in due for k in (c.a, c.b)})
+    seconds = facts.time(missing, facts.full_seconds) if missing else None
+    return NextStep(
+        f"Next: look at {count(len(open_claims), 'open claim')} in {look} replicates, "
+        f"{count(missing, 'training')} more{_describe_time(seconds)}:",
+        facts.confirm_command(),
+        seconds,
     )
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from se_search.report.answer import COST_NAMES, Answer
 from se_search.report.console import print_line, print_text
 from se_search.report.format import common_decimals, gain, number
+from se_search.report.next_step import NextStep
 from se_search.report.table import Column, ResultTable
 
 
@@ -18,9 +19,14 @@ def print_answer(console: Console, answer: Answer) -> None:
     elif answer.without_places is not None:
         print_text(console, f"Where SE helps or harms is not known: {answer.without_places}.")
     print_text(console, answer.how_sure)
-    print_text(console, answer.next_step.text)
-    if answer.next_step.command is not None:
-        print_line(console, f"  {answer.next_step.command}")
+    print_next_step(console, answer.next_step)
+
+
+def print_next_step(console: Console, step: NextStep) -> None:
+    """Print what to do next, and below it the command, which is never broken."""
+    print_text(console, step.text)
+    if step.command is not None:
+        print_line(console, f"  {step.command}")
 
 
 def places_table(answer: Answer) -> ResultTable:

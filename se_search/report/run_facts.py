@@ -12,7 +12,9 @@ from se_search.record import ENDED_WELL, TrialRecord
 from se_search.run_config import holds_for_other_images
 from se_search.shell import join_words
 from se_search.space.bound import BoundSpace
-from se_search.store.run_folder import is_run_name
+from se_search.store.run_folder import RunFolder, is_run_name
+from se_search.store.run_space import read_space
+from se_search.store.trials import read_records
 
 RUNS = Path("runs")  # the folder of runs that commands take without being told
 
@@ -107,6 +109,16 @@ class RunFacts:
             words += ["--runs-dir", run.parent.relative_to(root) if inside else run.parent]
         first = "" if folder.resolve() == here.resolve() else f"{join_words(['cd', folder])} && "
         return first + join_words(words)
+
+
+def read_run_facts(folder: RunFolder) -> RunFacts:
+    """Return the facts of the run in a folder.
+
+    Raises:
+        RunError: a file of the run can't be read.
+    """
+    records = read_records(folder.database)
+    return read_facts(folder.path, folder.read_config(), records, read_space(folder))
 
 
 def read_facts(

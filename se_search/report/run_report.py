@@ -80,7 +80,8 @@ def write_report(folder: RunFolder) -> Findings:
     rungs = judge_rungs(records, list_rungs(config, records), space)
     rounds = read_rounds(folder)
     figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
-    answer = make_answer(credible, read_facts(folder.path, config, records, space))
+    facts = read_facts(folder.path, config, records, space)
+    answer = make_answer(credible, facts, rounds[-1] if rounds else None)
     files = WrittenFiles()
     for path in (folder.pareto_png, folder.pareto_pdf):
         files.attempt(save_one, path, figure)

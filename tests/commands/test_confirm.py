@@ -39,8 +39,10 @@ from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.record import Evaluation
 from se_search.report.confirmation import print_confirmation
-from se_search.report.confirmation_words import confirmation_sentences, say_next
+from se_search.report.confirmation_answer import answer_confirmation
+from se_search.report.confirmation_words import confirmation_sentences
 from se_search.report.display import QuietDisplay
+from se_search.report.run_facts import read_run_facts
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone
@@ -426,9 +428,9 @@ def test_a_confirmation_goes_to_the_first_look_and_names_the_next_command(folder
     last = first.outcome.rounds[-1]
     assert {claim.look for claim in last.result.claims} == {1}
     assert {claim.ending for claim in last.result.claims} == {"open", "decided"}
-    line = say_next(last, "se-search confirm run")
-    assert "to 12 replicates" in line
-    assert line.endswith("se-search confirm run")
+    step = answer_confirmation([last], read_run_facts(folder)).next_step
+    assert "in 12 replicates" in step.text
+    assert step.command == f"se-search confirm {folder.path}"
 
 
 def test_the_next_call_trains_only_candidates_of_open_claims(folder, train):
@@ -448,7 +450,8 @@ def test_until_decided_goes_on_until_no_claim_is_open(folder, train):
     assert {claim.ending for claim in result.claims} <= {"decided", "futile", "spent"}
     whole = 20 * len(result.candidates)
     assert result.num_trainings + result.num_saved == whole
-    assert say_next(outcome.rounds[-1], "x") == "Nothing more is to be confirmed."
+    step = answer_confirmation(outcome.rounds, read_run_facts(folder)).next_step
+    assert (step.text, step.command) == ("Nothing more is to be confirmed.", None)
     assert train(gaining(0.1)).trained == []
 
 
@@ -456,8 +459,9 @@ def test_what_is_supported_is_said_first(folder, train):
     outcome = train(gaining(0.1), until_decided=True).outcome
     (everywhere,) = (c for c in outcome.rounds[-1].result.candidates if "SE everywhere" in c.roles)
     assert (everywhere.claim.outcome, everywhere.claim.look) == ("supported", 1)
-    first = confirmation_sentences(outcome.rounds)[0]
-    assert first.startswith("Put SE in:")
+    answer = answer_confirmation(outcome.rounds, read_run_facts(folder))
+    assert answer.what.startswith("Put SE with r = ")
+    assert answer.candidate in {c.candidate for c in outcome.rounds[-1].result.candidates}
 
 
 def test_plan_and_claims_are_on_disk_before_the_first_training(folder, train):
