@@ -9,6 +9,8 @@ from se_search.analysis.confirmation import Confirmation, Confirmed
 from se_search.report.format import count, interval, points
 from se_search.store.confirmations import Round, count_readings
 
+VISIBLE = 0.00005  # half of the last digit of a gain, as a share
+
 
 def confirmation_sentences(rounds: Sequence[Round]) -> list[str]:
     """Return what the last confirmation has found beside what to do, the most important first."""
@@ -55,11 +57,16 @@ def _say_winner(result: Confirmation) -> list[str]:
     if winner is None:
         return []
     name = next(_name(c) for c in result.candidates if c.key == winner.key)
+    luck = winner.mean - winner.gain
+    chosen = (
+        f"; its plain mean of {points(winner.mean)} is too good, for it was chosen by it"
+        if luck >= VISIBLE
+        else ""
+    )
     return [
         f"Largest mean gain: {name}. In replicates that had no part in choosing it, the best one "
         f"gains {points(winner.gain)} points ({interval(100 * winner.low, 100 * winner.high)}; "
-        f"halves of {count(winner.num_replicates, 'replicate')} chose, the others judged); its "
-        f"plain mean of {points(winner.mean)} is too good, for it was chosen by it."
+        f"halves of {count(winner.num_replicates, 'replicate')} chose, the others judged){chosen}."
     ]
 
 

@@ -184,6 +184,13 @@ def test_other_looks_or_claims_after_a_look_are_refused(folder, carry_out, train
     assert len(trained) == num_trained
 
 
+def test_a_plan_that_can_not_be_read_is_named(folder, carry_out):
+    carry_out("one", replicates=2)
+    (folder / "store" / "one" / "desk" / "plan.yaml").write_text("looks: {alpha: 1}")
+    with pytest.raises(RunError, match=r"plan.yaml can't be read as the plan of a study"):
+        carry_out("one", replicates=2)
+
+
 def test_a_later_study_says_how_many_of_its_trainings_were_there_before(folder, carry_out):
     carry_out("one")
     (report,), _ = carry_out("two")
