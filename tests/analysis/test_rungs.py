@@ -90,6 +90,20 @@ def test_the_interval_of_tau_is_scipys_bootstrap():
     assert (finding.low, finding.high) == pytest.approx((theirs.low, theirs.high), abs=0.04)
 
 
+def test_levels_of_replicates_feign_no_agreement_of_short_and_full_trainings():
+    """Candidates do not differ and have a replicate each: only its level agrees with itself."""
+    rng = np.random.default_rng(0)
+    levels = rng.normal(0, 0.05, 6)
+    records = []
+    for index in range(60):
+        seed = index % 6
+        short, full = 0.5 + levels[seed] + rng.normal(0, 0.01, 2)
+        records += [replace(r, seed=seed) for r in make_trials(index, [short], [full])]
+    raw = [[r.accuracy for r in records if r.epochs == epochs] for epochs in (1, 4)]
+    assert kendall_tau_b(*map(np.array, raw)) > 0.5
+    assert judge(records)[0].tau == pytest.approx(0, abs=0.2)
+
+
 @pytest.mark.parametrize(("spread", "noise"), [(0.02, 0.02), (0.02, 0.01), (0.01, 0.02)])
 def test_the_ceiling_is_the_tau_of_two_noisy_readings_of_one_truth(spread, noise):
     """Two seeds each: both the tau and the ceiling are found from data, and agree."""
