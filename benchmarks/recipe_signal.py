@@ -102,8 +102,8 @@ class Setting:
 
 # The settings of one group are trained replicate by replicate before the next group begins.
 GROUPS = (
-    (Setting(2_000, 4), Setting(4_500, 4), Setting(6_000, 3)),
-    (Setting(8_000, 3, 128, 0.4), Setting(6_000, 4, 128, 0.4), Setting(8_000, 2)),
+    (Setting(2_000, 4), Setting(6_000, 3), Setting(8_000, 3, 128, 0.4)),
+    (Setting(4_500, 4), Setting(6_000, 4, 128, 0.4), Setting(8_000, 2)),
 )
 
 
