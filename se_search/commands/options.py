@@ -88,7 +88,7 @@ class SearchOptions:
     promotion: Annotated[
         str,
         typer.Option(
-            help="rungs of epochs x replicates that the best climb, as 1x1,2x1,4x1; off, or auto"
+            help="rungs of epochs x replicates that the best climb, as 1x1,3x1; off, or auto"
         ),
     ] = "off"
     eta: Annotated[

@@ -12,7 +12,7 @@ from se_search.training.image_scan import FolderScan
 from se_search.training.split import MIN_IMAGES_FOR_FRACTION, count_split
 
 LARGEST_SIDE = 224  # pixels, as for ImageNet since Krizhevsky et al. 2012
-IMAGES_OF_QUICK = 2_000  # that train, in the recipe of that name
+IMAGES_OF_QUICK = 6_000  # that train, in the recipe of that name
 NUM_BATCHES = 4  # of the smallest batch that is chosen: what is left over of an epoch stays below
 
 

@@ -122,7 +122,7 @@ def test_the_images_fingerprint_is_part_of_the_run(run_search):
 def test_the_share_of_validation_images_and_the_chance_level_are_said(run_search):
     """Digits: of 287 validation images each of two classes has 29, a tenth rounded up."""
     texts = run_search()[2]
-    assert any("Validation: 287 of 1,437 training images instead of 5,000" in t for t in texts)
+    assert any("Validation: 287 of 1,437 training images instead of 10,000" in t for t in texts)
     assert any("287 validate, of which a constant answer has 10.10 % right" in t for t in texts)
 
 

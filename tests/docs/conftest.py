@@ -14,7 +14,7 @@ from se_search.commands.search import search
 from se_search.record import Evaluation
 from se_search.report.display import make_display
 
-NUM_VALIDATION = 5_000  # images, by the recipe ``quick``
+NUM_VALIDATION = 10_000  # images, by the recipe ``quick``
 
 
 def make_up(assignment):
@@ -22,7 +22,7 @@ def make_up(assignment):
     text = f"{assignment.candidate.key} {assignment.seed}"
     draw = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8
     correct = np.arange(NUM_VALIDATION) < round((0.79 + 0.02 * draw) * NUM_VALIDATION)
-    row = {"epoch": 4, "accuracy": float(correct.mean()), "loss": 0.5}
+    row = {"epoch": 3, "accuracy": float(correct.mean()), "loss": 0.5}
     return Evaluation(row["accuracy"], 0.5, (row,), np.packbits(correct).tobytes(), 1.0)
 
 

@@ -48,7 +48,7 @@ def test_a_shipped_recipe_fits_any_folder_and_each_choice_is_said(tmp_path: Path
     assert fitted.optimizer.lr == pytest.approx(0.2 * 8 / 64)
     assert "Image size: 32 pixels, by the shorter sides of the images, in the median 30" in text
     assert "Batch size: 8 instead of 64, for 48 images train; learning rate 0.025 instead" in text
-    assert "Validation: 12 of 60 training images instead of 5,000: at most a fifth" in text
+    assert "Validation: 12 of 60 training images instead of 10,000: at most a fifth" in text
 
 
 def test_fitting_a_recipe_that_fits_changes_nothing_and_says_nothing(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_imagenet_has_224_pixels_whatever_its_images_have(tmp_path: Path) -> Non
 
 
 def test_a_fraction_that_was_made_for_another_data_set_is_raised() -> None:
-    """Of 10,000 images 2,000 validate; the recipe's 3.6 % of the others would be 291."""
+    """Of 10,000 images 2,000 validate; the recipe's 12 % of the others would be 960."""
     labels = np.arange(10_000) % 2
     listing = Listing(
         root=Path(),
@@ -94,10 +94,10 @@ def test_a_fraction_that_was_made_for_another_data_set_is_raised() -> None:
     quick = read_recipe("quick").model_copy(update={"image_size": 32})
     fitted = fit_recipe(quick, scan, is_imagenet=False, is_shipped=True, note=texts.append)
     train, validation = split_indices(fitted, labels, seed=0)
-    assert (len(train), len(validation)) == (2_000, 2_000)
+    assert (len(train), len(validation)) == (6_000, 2_000)
     assert fitted.batch_size == 64
     (text,) = texts
-    assert text.startswith("Training images: 2,000 of 8,000, for split.fraction 0.03637 was chosen")
+    assert text.startswith("Training images: 6,000 of 8,000, for split.fraction 0.12 was chosen")
 
 
 def test_the_chance_level_is_that_of_the_most_frequent_class(tmp_path: Path) -> None:
