@@ -198,7 +198,7 @@ def test_what_a_replicate_draws_is_said():
     assert "which images" not in describe_replicates(SearchOptions(), "fixed")
 
 
-@pytest.mark.parametrize("name", ["seeds", "workers", "threads", "timeout"])
+@pytest.mark.parametrize("name", ["replicates", "workers", "threads", "timeout"])
 def test_a_confirmation_of_zero_is_refused(name):
     assert name in {field.name for field in fields(ConfirmOptions)}
     with pytest.raises(RunError, match=f"^{name} 0 "):
