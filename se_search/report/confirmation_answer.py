@@ -35,7 +35,7 @@ def answer_confirmation(rounds: Sequence[Round], facts: RunFacts) -> Answer:
         places=(),
         places_cost=facts.costs[0],
         without_places=None,
-        how_sure=" ".join(confirmation_sentences(rounds)),
+        how_sure="\n".join(confirmation_sentences(rounds)),
         next_step=choose_next_look(last, facts),
     )
 

@@ -22,12 +22,17 @@ def describe_confirmation(rounds: Sequence[Round], front: PosteriorFront) -> lis
     last = rounds[-1] if rounds else None
     if last is None or last.result is None:
         return []
-    members = last.result.members
-    there = sum(member.on_front for member in members)
+    claims = [(each, each.claim) for each in last.result.candidates if each.claim is not None]
+    better = [each.placement for each, claim in claims if claim.outcome == "supported"]
+    worse = sum(claim.outcome == "refuted" for _, claim in claims)
+    still_open = sum(claim.ending == "open" for _, claim in claims)
+    which = f" ({join_list(better)})" if 0 < len(better) <= MAX_NAMED else ""
     lines = [
-        f"Confirmed {last.started[:10]} with {count(last.num_replicates, 'fresh replicate')}: "
-        f"{there} of {count(len(members), 'listed candidate')} "
-        f"{'is' if there == 1 else 'are'} on the front of the fresh gains (confirmation.csv)."
+        f"Confirmation of {last.started[:10]}, {count(last.num_replicates, 'fresh replicate')}: of "
+        f"{count(len(claims), 'candidate')} with SE {len(better)} "
+        f"{'is' if len(better) == 1 else 'are'} better than the plain network{which}, {worse} "
+        f"worse, {still_open} open, {len(claims) - len(better) - worse - still_open} undecided "
+        "(confirmation.csv)."
     ]
     if missed := list_unconfirmed(last, front):
         named = [candidate.summary.placement for candidate in missed[:MAX_NAMED]]

@@ -17,6 +17,7 @@ from se_search.analysis.confirmation import (
 from se_search.analysis.confirming import Stated
 from se_search.analysis.sequential import LookPlan
 from se_search.report.confirmation_answer import answer_confirmation
+from se_search.report.confirmed import describe_confirmation
 from se_search.report.next_step import choose_next_look, choose_next_step
 from se_search.store.confirmations import Round
 
@@ -131,3 +132,26 @@ def test_after_a_search_that_has_been_confirmed_its_open_claims_are_next():
     step = choose_next_step(front, FACTS, without)
     assert "what the confirmation has missed" in step.text
     assert GOOD.summary.placement == "s2:4"
+
+
+def test_a_report_tells_the_last_confirmation_in_a_line():
+    front = make_front(PUT, SETTLED)
+    candidates = [
+        confirmed("s2:4", "supported"),
+        confirmed("s2:8", "refuted"),
+        confirmed("s2:16", "undecided", "open"),
+        confirmed("s3:4", "undecided", "futile"),
+    ]
+    last = replace(make_round(*candidates), chosen=(confirmed("no SE", "undecided"), *candidates))
+    assert describe_confirmation([last], front) == [
+        "Confirmation of 2026-01-02, 8 fresh replicates: of 4 candidates with SE 1 is better than "
+        "the plain network (s2:4), 1 worse, 1 open, 1 undecided (confirmation.csv)."
+    ]
+    assert describe_confirmation([], front) == []
+    assert describe_confirmation([replace(last, result=None)], front) == []
+
+
+def test_a_confirmation_that_lacks_what_is_listed_now_is_stale():
+    last = replace(make_round(), chosen=(confirmed("no SE", "undecided"),))
+    lines = describe_confirmation([last], make_front(PUT, SETTLED))
+    assert lines[1] == "This confirmation is stale: the front has moved since, to s2:4."
