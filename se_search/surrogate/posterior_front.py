@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 4  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 5  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class PosteriorCandidate:
         high: upper end of the gain's 95 % interval; None: not known.
         probability_better: that the gain is above 0; None: not known, or the plain network.
         is_better: whether it is surely better than the plain network: the lower limits of all
-            gains that hold together with a probability of 95 % say so. Such candidates are starred.
+            gains that hold together with a probability of 90 % say so. Such candidates are starred.
         probability_on_front: that no other candidate with a full training is better at no higher
             cost; None: not known.
         on_front: whether no other candidate has a larger expected gain at no higher cost.

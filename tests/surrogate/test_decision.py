@@ -49,11 +49,11 @@ def test_nothing_can_be_said_where_a_candidate_may_be_much_better_and_may_not():
     assert f"may be better by {100 * decision.gain_limit:.1f} points" in decision.reason
 
 
-def test_the_lower_limits_of_all_gains_hold_together_in_95_of_100_draws():
+def test_the_lower_limits_of_all_gains_hold_together_in_90_of_100_draws():
     # Normal gains that are known equally well and independently: the limit of the best of 50 lies
-    # at the 95 % quantile of the largest of 50 standard normal numbers, 3.08.
+    # at the 90 % quantile of the largest of 51 standard normal numbers, 2.87.
     sd = 0.1
-    for reach, wanted in ((2.9, False), (3.3, True)):
+    for reach, wanted in ((2.7, False), (3.05, True)):
         draws = draw([0.0, reach * sd, *[-1.0] * 49], [0.0, sd, *[sd] * 49], count=40_000)
         assert mark_better(draws).tolist() == [False, wanted, *[False] * 49]
 
@@ -62,7 +62,7 @@ def test_the_best_of_many_candidates_without_any_gain_is_not_called_better():
     rng = np.random.default_rng(0)
     errors = rng.normal(0, 0.1, (400, 100))  # what 400 searches of 100 candidates believe
     marked = [mark_better(draw(own, [0.1] * 100, count=500)).any() for own in errors]
-    assert np.mean(marked) <= 0.08  # 5 % within the noise of 400 searches
+    assert np.mean(marked) <= 0.14  # 10 % within the noise of 400 searches
 
 
 def test_the_limit_is_that_of_the_best_candidate_of_each_draw():
