@@ -143,8 +143,8 @@ def judge_settled(
     missing = []
     if num_replicates < MIN_REPLICATES:
         missing.append(
-            f"full trainings are of {num_replicates} replicates, and settling takes "
-            f"{MIN_REPLICATES} or more"
+            f"full trainings are of {num_replicates} of the {MIN_REPLICATES} replicates that "
+            "settling takes"
         )
     if gap >= tolerance:
         missing.append(
