@@ -50,7 +50,7 @@ def choose_next_step(
     left = facts.num_wanted - facts.num_trials
     if left > 0 and not facts.has_ended:
         return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
-    if front.is_modelled and front.unproven is not None and front.num_replicates > 1:
+    if front.is_modelled and front.unproven is not None and front.num_compared > 1:
         return _train_longer(facts)  # of what proves nothing, only chance level is left
     if front.settled.is_settled and front.decision.kind == "put":
         if confirmation is None or confirmation.result is None:
@@ -83,7 +83,7 @@ def count_trials(front: PosteriorFront, num_trials: int) -> int:
 
 def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> NextStep:
     seconds = facts.time(wanted - facts.num_trials, facts.trial_seconds)
-    has_few = front.num_replicates < MIN_REPLICATES and "--replicates" in facts.arguments
+    has_few = front.num_compared < MIN_REPLICATES and "--replicates" in facts.arguments
     more = ["--replicates", str(MIN_REPLICATES)] if has_few else []
     better, promising = front.better_untrained, ""
     # Half of the tolerance is what the choice of a candidate takes as no difference.

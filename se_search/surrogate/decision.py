@@ -129,7 +129,7 @@ def judge_settled(
         gains: ``(n,)`` expected gains of the trained candidates.
         draws: ``(draws, n)`` of the gains.
         costs: ``(n, m)``, minimised.
-        num_replicates: of the full trainings.
+        num_replicates: in which SE has been compared with the plain network.
         tolerance: a difference in gain that does not matter.
     """
     gap, cost = 0.0, float(costs[:, 0].min())
@@ -143,8 +143,8 @@ def judge_settled(
     missing = []
     if num_replicates < MIN_REPLICATES:
         missing.append(
-            f"full trainings are of {num_replicates} of the {MIN_REPLICATES} replicates that "
-            "settling takes"
+            f"SE has been compared with the plain network in {num_replicates} of the "
+            f"{MIN_REPLICATES} replicates that settling takes"
         )
     if gap >= tolerance:
         missing.append(

@@ -136,9 +136,11 @@ def _front_of_model(
     draws = accuracies[:, 1:] - plain[:, None]
     costs = np.array([[getattr(s, name) for name in question.costs] for s in summaries], np.float64)
     gains = draws.mean(axis=0)
-    unproven = _find_unproven(full, question)
+    plain_text = str(Candidate.plain(space.backbone))
+    compared = _list_compared(full, plain_text)
+    unproven = _find_unproven(full, compared, question)
     decision = decide(draws)
-    settled = judge_settled(gains, draws, costs, model.num_replicates, question.tolerance)
+    settled = judge_settled(gains, draws, costs, len(compared), question.tolerance)
     if unproven is not None:
         decision = Decision("nothing", decision.gain_limit, unproven)
         settled = replace(settled, missing=(unproven, *settled.missing))
@@ -153,6 +155,7 @@ def _front_of_model(
         unproven=unproven,
         noise=model.measure_noise(accuracies[:, 1:]),
         num_replicates=model.num_replicates,
+        num_compared=len(compared),
         plain_accuracy=float(plain.mean()),
         decision=decision,
         settled=settled,
@@ -195,12 +198,30 @@ class _Encoder:
         return self._known[text]
 
 
-def _find_unproven(full: Sequence[TrialRecord], question: Question) -> str | None:
+def _list_compared(full: Sequence[TrialRecord], plain: str) -> list[int]:
+    """Return the seeds of the replicates in which SE can be compared with the plain network.
+
+    Where that has no full training at all, they are those of the networks with SE.
+    """
+    own = {record.seed for record in full if record.candidate == plain}
+    others = {record.seed for record in full if record.candidate != plain}
+    return sorted(others & own if own else others)
+
+
+def _find_unproven(
+    full: Sequence[TrialRecord], compared: Sequence[int], question: Question
+) -> str | None:
     """Return why nothing of these full trainings may be starred or settled; None: it may."""
     if len({record.seed for record in full}) == 1:
         return (
             f"all trainings are of one replicate (seed {full[0].seed}), and what another one does "
             "is not known"
+        )
+    if len(compared) < 2:
+        where = f"one replicate alone (seed {compared[0]})" if compared else "no replicate"
+        return (
+            f"SE can be compared with the plain network in {where}, and what another one does is "
+            "not known"
         )
     mean = float(np.mean([record.accuracy for record in full if record.accuracy is not None]))
     chance = question.chance
@@ -294,6 +315,7 @@ def _front_of_means(
         unproven=reason,
         noise=None,
         num_replicates=len({record.seed for record in full}),
+        num_compared=len(_list_compared(full, plain)),
         plain_accuracy=mean if controls else None,
         decision=Decision("nothing", None, reason),
         settled=Settled(None, None, question.tolerance, (missing,)),

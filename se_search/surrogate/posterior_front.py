@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 5  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 6  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class PosteriorFront:
         unproven: why nothing may be starred or settled, in words; None: it may.
         noise: what makes up an accuracy; None: there is no model.
         num_replicates: number of replicates that full trainings are of.
+        num_compared: number of those in which SE can be compared with the plain network, as both
+            have full trainings there; of those with SE if the plain network has none.
         plain_accuracy: accuracy of the plain network in an average replicate; without a model the
             mean of its trainings; None: it has none.
         decision: what to do about SE.
@@ -127,6 +129,7 @@ class PosteriorFront:
     unproven: str | None
     noise: Noise | None
     num_replicates: int
+    num_compared: int
     plain_accuracy: float | None
     decision: Decision
     settled: Settled

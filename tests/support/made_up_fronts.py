@@ -69,6 +69,7 @@ def make_front(decision=PUT, settled=SETTLED, candidates=(PLAIN, GOOD, DEAR), **
         "unproven": None,
         "noise": NOISE,
         "num_replicates": 8,
+        "num_compared": known.get("num_replicates", 8),
         "plain_accuracy": 0.8,
         "recommended_key": taken.summary.key,
         "better_untrained": None,

@@ -205,6 +205,22 @@ def test_with_all_trainings_in_one_replicate_nothing_is_proven_or_settled():
     assert not any(candidate.is_better for candidate in front.candidates)
 
 
+@pytest.mark.parametrize("alone", ["plain", "others"])
+def test_what_is_compared_in_one_replicate_alone_is_neither_proven_nor_settled(alone):
+    """Controls that failed in all others, or others that hold nothing but their control."""
+    trainings, _, costs = make_trainings(0, 60)
+    accuracies = trainings.accuracies + 0.02 * (trainings.codes > 0).sum(axis=1)
+    records = records_of(replace(trainings, accuracies=accuracies), costs)
+    kept = [r for r in records if r.seed == 1 or (r.candidate == PLAIN) == (alone == "others")]
+    front = fit(kept)
+    assert front.num_replicates == 4
+    assert front.num_compared == 1
+    assert "in one replicate alone (seed 1)" in front.unproven
+    assert front.decision == Decision("nothing", front.decision.gain_limit, front.unproven)
+    assert not front.settled.is_settled
+    assert not any(candidate.is_better for candidate in front.candidates)
+
+
 def test_at_chance_level_nothing_is_proven_or_settled(case):
     chance = replace(QUESTION, chance=0.1, num_validation=100)
     at_chance = [replace(record, accuracy=record.accuracy - 0.69) for record in case[2]]
