@@ -96,7 +96,8 @@ class Valuation:
 
     def decide(self) -> Decision:
         """Return the training that is expected to raise the front most."""
-        new, repeat = self._find_new(), self._find_repeat()
+        new = self._find_new()
+        repeat = self._find_repeat(may_open=new is None)
         limit = max((one.limit for one in (new, repeat) if one), default=0.0) * self.scale.sd
         if repeat is not None and (new is None or repeat.gain > new.gain):
             return Decision(self.pool.codes[repeat.number], "repeat", limit)
@@ -141,8 +142,13 @@ class Valuation:
         held = rises[0] if self.is_taken[number] else 0.0
         return _Value(number, float(rises[1] - held), float(rises[2] - held))
 
-    def _find_repeat(self) -> _Value | None:
-        """Return the undecided candidate whose next training has the greatest value."""
+    def _find_repeat(self, *, may_open: bool) -> _Value | None:
+        """Return the undecided candidate whose next training has the greatest value.
+
+        Args:
+            may_open: whether it may have had all replicates so far: then it opens another one,
+                whose control costs a training, too.
+        """
         if not self.proposer.repeats:
             return None
         full = len(self.history.budgets) - 1
@@ -154,6 +160,8 @@ class Valuation:
         running = self.pool.find(self.history.running)
         members = np.setdiff1d(self.pool.find(trained), np.append(running, -1))
         members = np.intersect1d(members, self.repeatable)
+        if not may_open:
+            members = np.setdiff1d(members, self._list_everywhere())
         if len(members) < 2:
             return None
         values = [
@@ -161,6 +169,12 @@ class Valuation:
             for member in self._undecided(members)
         ]
         return max(values, key=lambda value: value.gain, default=None)
+
+    def _list_everywhere(self) -> NDArray[np.int64]:
+        """Return the candidates that have been trained in all replicates so far."""
+        seen = (self.history.trainings.replicates, self.history.running_replicates)
+        codes, counts = self.history.count_replicates()
+        return self.pool.find(codes[counts >= len(np.unique(np.concatenate(seen)))])
 
     def _undecided(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the members that may or may not be on the front, by draws from the posterior."""

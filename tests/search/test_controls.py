@@ -89,6 +89,13 @@ def test_controls_leave_repeats_their_share_of_the_trainings():
     assert "repeat" not in kinds["candidates"]
 
 
+def test_no_repeat_opens_a_replicate_while_there_are_new_candidates():
+    """Another replicate costs a control, too: 50 trainings leave new ones of 64 to the end."""
+    trials, decisions = run(make_proposer(WITH_PLAIN), 50, noise=0.03)
+    assert "repeat" in [decision.kind for decision in decisions]
+    assert max(trial.replicate for trial in trials) < NUM_REPLICATES
+
+
 def test_first_candidates_come_first_in_their_order_and_then_the_start_design():
     first = [np.array(codes, np.int16) for codes in ((3, 3, 3), (1, 0, 2), (0, 0, 1))]
     proposer = make_proposer(WITH_PLAIN, first=first)
