@@ -90,8 +90,8 @@ def test_controls_leave_repeats_their_share_of_the_trainings():
 
 
 def test_no_repeat_opens_a_replicate_while_there_are_new_candidates():
-    """Another replicate costs a control, too: 50 trainings leave new ones of 64 to the end."""
-    trials, decisions = run(make_proposer(WITH_PLAIN), 50, noise=0.03)
+    """Another replicate costs a control, too: 58 trainings leave new ones of 64."""
+    trials, decisions = run(make_proposer(WITH_PLAIN), 58, noise=0.01)
     assert "repeat" in [decision.kind for decision in decisions]
     assert max(trial.replicate for trial in trials) < NUM_REPLICATES
 
