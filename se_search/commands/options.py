@@ -113,7 +113,8 @@ class SearchOptions:
         bool,
         typer.Option(
             "--stop-when-settled",
-            help="end when no candidate can be better than the recommended one by TOLERANCE",
+            help="end when at no cost another trained candidate can be better than the one "
+            "found best there by TOLERANCE",
         ),
     ] = False
     tolerance: Annotated[

@@ -247,7 +247,7 @@ def _describe_replicates(
 ) -> str:
     seeds = sorted({record.seed for record in records})
     text = (
-        f"Sampler {identity['seed']}. The search took turns among "
+        f"The sampler's seed is {identity['seed']}. The search took turns among "
         f"{count(len(seeds), 'replicate')}, named by their seeds, {_span(seeds)}"
     )
     if not rounds:

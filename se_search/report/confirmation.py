@@ -110,6 +110,7 @@ def confirmation_table(last: Round) -> ResultTable:
         ],
         title=f"Confirmation: gains over no SE, in points, {last.stated.plan} "
         f"(from {last.seeds[0]:,}), {count(last.epochs, 'epoch')} each",
+        caption="*: listed by the search; b: the plain network; e: SE everywhere",
     )
     for candidate in last.result.candidates:
         table.add_row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from se_search.analysis.sequential import LOOKS
 from se_search.report.confirmed import list_unconfirmed
@@ -61,6 +61,9 @@ def choose_next_step(
         return choose_next_look(confirmation, facts)
     if front.settled.is_settled and front.decision.kind == "leave":
         return NextStep("Nothing more is to be done.")
+    if front.settled.is_settled:  # with the option it would end again before a training
+        kept = tuple(word for word in facts.arguments if word != "--stop-when-settled")
+        facts = replace(facts, arguments=kept)
     if facts.is_exhausted:
         what = "all candidates have been trained, and only fresh replicates can tell more"
         beside = _count_beside(front.credible_set)
@@ -90,7 +93,7 @@ def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> Ne
     if better is not None and better.expected_rise >= front.settled.tolerance / 2:
         promising = (
             f"; {better.placement}, not trained so far, is expected to gain "
-            f"{100 * better.expected_rise:.2f} points more than what has been at its cost"
+            f"{100 * better.expected_rise:.2f} points more than any trained one of its cost or less"
         )
     text = f"Next: {what}{_describe_time(seconds)}{promising}"
     command = facts.continue_command(wanted, *more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +90,13 @@ class RunFacts:
         return self._run_command(run, trials, *more) if is_run_name(run.name) else None
 
     def anew_command(self, suffix: str, trials: int, *more: str) -> str:
-        """Return the command of a new run beside this one, whose name has a suffix."""
+        """Return the command of a new run beside this one, whose name has a suffix.
+
+        A suffix of the same kind gives way: ``own-16-epochs`` comes after ``own-8-epochs``.
+        """
         run = self.run.resolve()
-        name = run.name if is_run_name(f"{run.name}-{suffix}") else "run"
+        stem = re.sub(re.sub(r"\d+", r"\\d+", f"-{suffix}$"), "", run.name) or run.name
+        name = stem if is_run_name(f"{stem}-{suffix}") else "run"
         return self._run_command(run.with_name(f"{name}-{suffix}"), trials, *more)
 
     def _run_command(self, run: Path, trials: int, *more: str) -> str:

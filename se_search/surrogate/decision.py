@@ -47,8 +47,7 @@ class Settled:
 
     Attributes:
         gap: 95 % upper limit of by how much the best trained candidate of some cost or less is
-            better than the one that is recommended for that cost, where it is largest; None: there
-            is no model.
+            better than the one found best there, where it is largest; None: there is no model.
         cost: the first cost at which the limit is that large.
         tolerance: below which a gap does not matter.
         missing: what is missing, in sentences; empty: the search is settled.
@@ -148,7 +147,7 @@ def judge_settled(
         )
     if gap >= tolerance:
         missing.append(
-            f"another candidate may be better than the recommended one by {100 * gap:.2f} points, "
-            f"and the tolerance is {100 * tolerance:g}"
+            f"at some cost another candidate trained may be better than the one found best there "
+            f"by {100 * gap:.2f} points, and the tolerance is {100 * tolerance:g}"
         )
     return Settled(gap, cost, tolerance, tuple(missing))

@@ -388,6 +388,7 @@ def test_a_table_and_sentences_are_printed(folder, train):
     print_confirmation(console, folder, outcome.rounds)
     text = " ".join(console.file.getvalue().split())
     assert "one look, at 2 replicates (from 1,000,000)" in text
+    assert "*: listed by the search; b: the plain network; e: SE everywhere" in text
     assert re.search(r"of the search's list (is|are) on the front of the fresh gains", text)
     assert "Nothing more is to be confirmed." in text
     assert folder.confirmation_png.is_file()

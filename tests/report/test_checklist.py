@@ -145,6 +145,7 @@ def test_replicates_of_search_and_confirmation_stand_apart():
     answer = items(rounds=(ROUND,))["Replicates."].answer
     assert "took turns among 2 replicates, named by their seeds, 3 to 4 (2 in all)" in answer
     assert "1000003 to 1000004 (2 in all)" in answer
+    assert answer.startswith("The sampler's seed is ")
 
 
 def test_controls_are_full_trainings_of_the_plain_network_a_replicate():

@@ -79,6 +79,20 @@ def test_at_chance_level_a_run_of_its_own_trains_longer():
     )
 
 
+def test_a_run_that_trained_longer_hands_its_name_on_without_its_epochs():
+    facts = make_facts(run=Path("runs/width-8-epochs"), epochs=8)
+    front = make_front(NOTHING, UNSETTLED, unproven="accuracies are at chance level")
+    assert step(front, facts).command.endswith("--name width-16-epochs")
+
+
+def test_what_is_settled_and_unknown_goes_on_although_it_was_to_stop_when_settled():
+    facts = make_facts(arguments=("--space", "width", "--stop-when-settled", "--epochs", "2"))
+    assert step(make_front(NOTHING, SETTLED), facts).command == (
+        "se-search run --space width --epochs 2 --trials 250"
+    )
+    assert "--stop-when-settled" in step(make_front(NOTHING, UNSETTLED), facts).command
+
+
 def test_too_few_replicates_that_were_asked_for_give_way_to_three():
     facts = make_facts(arguments=("--space", "width", "--replicates", "1", "--epochs", "2"))
     front = make_front(NOTHING, UNSETTLED, num_replicates=1, unproven="of one replicate")

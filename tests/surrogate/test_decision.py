@@ -148,6 +148,13 @@ def test_the_gap_is_told_with_the_cost_at_which_it_is_largest():
     assert any(f"{100 * found.gap:.2f} points" in sentence for sentence in found.missing)
 
 
+def test_what_is_not_settled_is_told_without_a_recommendation_that_there_may_not_be():
+    draws = draw([0.0, 0.1], [0.0, 0.5])
+    (sentence,) = judge_settled(draws.mean(axis=0), draws, column([1, 2]), 8, TOLERANCE).missing
+    assert "recommended" not in sentence
+    assert "better than the one found best there by" in sentence
+
+
 def test_a_larger_tolerance_settles_what_a_smaller_one_does_not():
     draws = draw([0.0, 0.1], [0.0, 0.2])
     gains = draws.mean(axis=0)
