@@ -86,7 +86,7 @@ def count_trials(front: PosteriorFront, num_trials: int) -> int:
 
 def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> NextStep:
     seconds = facts.time(wanted - facts.num_trials, facts.trial_seconds)
-    has_few = front.num_compared < MIN_REPLICATES and "--replicates" in facts.arguments
+    has_few = front.num_compared < MIN_REPLICATES and _asks_for_few(facts.arguments)
     more = ["--replicates", str(MIN_REPLICATES)] if has_few else []
     better, promising = front.better_untrained, ""
     # Half of the tolerance is what the choice of a candidate takes as no difference.
@@ -100,6 +100,13 @@ def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> Ne
     if command is None:
         return NextStep(f"{text}; the folder needs another name first, which --name takes.")
     return NextStep(f"{text}:", command, seconds)
+
+
+def _asks_for_few(arguments: Sequence[str]) -> bool:
+    """Tell whether a run was given fewer replicates than settling takes."""
+    if "--replicates" not in arguments:
+        return False
+    return int(arguments[arguments.index("--replicates") + 1]) < MIN_REPLICATES
 
 
 def _train_longer(facts: RunFacts) -> NextStep:

@@ -93,6 +93,14 @@ def test_what_is_settled_and_unknown_goes_on_although_it_was_to_stop_when_settle
     assert "--stop-when-settled" in step(make_front(NOTHING, UNSETTLED), facts).command
 
 
+def test_more_replicates_that_were_asked_for_stay():
+    """Few of them can be compared so far, or few have begun."""
+    facts = make_facts(arguments=("--space", "width", "--replicates", "9"))
+    front = make_front(NOTHING, UNSETTLED, num_replicates=2)
+    wanted = "se-search run --space width --replicates 9 --trials 400"
+    assert step(front, facts).command == wanted
+
+
 def test_too_few_replicates_that_were_asked_for_give_way_to_three():
     facts = make_facts(arguments=("--space", "width", "--replicates", "1", "--epochs", "2"))
     front = make_front(NOTHING, UNSETTLED, num_replicates=1, unproven="of one replicate")
