@@ -96,6 +96,9 @@ class LocalExecutor:
         return None
 
 
+STOPPING = {signal.SIGINT, signal.SIGTERM}  # what asks a command to stop
+
+
 @dataclass(slots=True)
 class _Child:
     process: Process
@@ -159,15 +162,16 @@ def warm_up(preload: Sequence[str], threads: int) -> None:
     context.set_forkserver_preload(list(preload))
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    # Ctrl-C reaches the whole process group, and this process alone decides what it means: the
-    # server and its children inherit a mask that keeps the signal from them. The resource tracker
-    # is started first, because starting it lifts the mask.
+    # Ctrl-C reaches the whole process group, and so does SIGTERM from timeout, a batch system or a
+    # container that is stopped. This process alone decides what they mean: the server and its
+    # children inherit a mask that keeps them away, or a training that is broken off would count as
+    # failed. The resource tracker is started first, because starting it lifts the mask.
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
         else:
