@@ -21,6 +21,7 @@ from se_search.candidate import Candidate
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.surrogate.decision import (
+    MIN_REPLICATES,
     TOLERANCE,
     Decision,
     Settled,
@@ -134,12 +135,13 @@ def _front_of_model(
     accuracies = model.draw(np.vstack([model.plain, codes]))
     plain = accuracies[:, 0]
     draws = accuracies[:, 1:] - plain[:, None]
+    draws[:, (codes == model.plain).all(axis=1)] = 0.0  # the plain network's, but for rounding
     costs = np.array([[getattr(s, name) for name in question.costs] for s in summaries], np.float64)
     gains = draws.mean(axis=0)
     plain_text = str(Candidate.plain(space.backbone))
     compared = _list_compared(full, plain_text)
     unproven = _find_unproven(full, compared, question)
-    decision = decide(draws)
+    decision = decide(draws, len(compared))
     settled = judge_settled(gains, draws, costs, len(compared), question.tolerance)
     if unproven is not None:
         decision = Decision("nothing", decision.gain_limit, unproven)
@@ -149,7 +151,8 @@ def _front_of_model(
         recommended = _find_plain(summaries, space, recommended)
     return PosteriorFront(
         candidates=_describe_candidates(
-            summaries, draws, costs, recommended, space, may_star=unproven is None
+            *(summaries, draws, costs, recommended, space),
+            may_star=unproven is None and len(compared) >= MIN_REPLICATES,
         ),
         reason=None,
         unproven=unproven,

@@ -29,7 +29,9 @@ Array = NDArray[np.float64]
 
 NUM_DRAWS = 4_000
 NUM_STARTS = 20
-NUM_KERNELS = 40
+# Each kernel takes a factorisation. Many trainings leave little open of the hyper-parameters.
+MOST_KERNELS, FEWEST_KERNELS = 40, 8
+KERNELS_TIMES_TRAININGS = 16_000
 # The search compresses the poorest quarter of its accuracies, which can't matter to the front.
 # Noise below the floor is compressed as well, so that the model finds too little of it and
 # intervals are too narrow: after 100 trainings 90 % of the 95 % intervals held the truth, with this
@@ -67,7 +69,7 @@ class FittedModel:
         factors: Factors,
         trainings: Trainings,
         budgets: Sequence[int],
-        num_kernels: int = NUM_KERNELS,
+        num_kernels: int | None = None,
     ) -> FittedModel:
         """Fit the model; equal arguments give equal numbers.
 
@@ -75,8 +77,11 @@ class FittedModel:
             factors: the slots of the space.
             trainings: all that have finished.
             budgets: numbers of epochs, ascending; the last one is that of a full training.
-            num_kernels: how many kernels are drawn.
+            num_kernels: how many kernels are drawn; None: 40, and fewer from 400 trainings on.
         """
+        if num_kernels is None:
+            affordable = KERNELS_TIMES_TRAININGS // len(trainings)
+            num_kernels = max(FEWEST_KERNELS, min(MOST_KERNELS, affordable))
         with threadpool_limits(1):
             unfitted = cls.of(factors, trainings, budgets, [])
             prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets))

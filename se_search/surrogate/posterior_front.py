@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 6  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 7  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)

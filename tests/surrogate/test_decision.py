@@ -65,6 +65,13 @@ def test_the_best_of_many_candidates_without_any_gain_is_not_called_better():
     assert np.mean(marked) <= 0.14  # 10 % within the noise of 400 searches
 
 
+@pytest.mark.parametrize(("num_replicates", "kind"), [(1, "nothing"), (2, "nothing"), (3, "put")])
+def test_two_replicates_decide_nothing(num_replicates, kind):
+    decision = decide(draw([0.0, 0.5, -1.0], [0.0, 0.1, 0.2]), num_replicates)
+    assert decision.kind == kind
+    assert (decision.reason is None) == (kind == "put")
+
+
 def test_the_limit_is_that_of_the_best_candidate_of_each_draw():
     draws = draw([0.1, 0.2, 0.15], [0.3, 0.3, 0.2])
     best = sorted(max(row) for row in draws)
