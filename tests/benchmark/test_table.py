@@ -163,4 +163,6 @@ def test_samplers_propose_rows_that_are_in_the_table(sparse, name):
         trial = study.ask()
         row = sparse.choose(lambda p, t=trial: t.suggest_categorical(p.name, p.choices))
         assert row in sparse
+        for name_of, value in (("key", row.key), ("seed", 0), ("role", "proposal")):
+            trial.set_user_attr(name_of, value)
         study.tell(trial, [float(sparse.mean_accuracies[row.index]), float(row.index)])

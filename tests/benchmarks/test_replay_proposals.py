@@ -7,11 +7,13 @@ from pathlib import Path
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.replay_proposals import replay
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import describe_backbone
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.space.bound import BoundSpace
+from se_search.space.everywhere import nearest_everywhere
 from se_search.space.schema import read_space
 
 HISTORY = Path(__file__).with_name("data") / "search_with_rungs.json"
@@ -19,20 +21,20 @@ START = datetime(2026, 1, 1)
 
 
 def read_history():
-    """Return the trials of a search on Fashion-MNIST with rungs of 1, 2 and 4 epochs, two workers.
+    """Return the trials of a search on digits with rungs of 1, 2 and 4 epochs, two workers.
 
-    A row is: candidate, epochs, accuracy, state, whether it was promoted, when it started and when
-    it ended, in seconds.
+    A row is: candidate, epochs, replicate, accuracy, state, role, when it started and when it
+    ended, in seconds.
     """
     trials = []
     for number, row in enumerate(json.loads(HISTORY.read_text())):
-        candidate, epochs, accuracy, state, promoted, begin, end = row
+        candidate, epochs, seed, accuracy, state, role, begin, end = row
         attributes = {
             "candidate": candidate,
             "epochs": epochs,
             "accuracy": accuracy,
-            "seed": 0,
-            "role": "promotion" if promoted else "proposal",
+            "seed": seed,
+            "role": role,
         }
         values = [accuracy, 0.0] if state == "COMPLETE" else None
         trial = create_trial(state=TrialState[state], values=values, user_attrs=attributes)
@@ -44,7 +46,7 @@ def read_history():
 
 
 def test_the_sampler_proposes_what_the_search_trained():
-    backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    backbone = describe_backbone("resnet20_bottleneck", 1, 8, 10)
     space = BoundSpace(read_space("stages_ratio"), backbone)
     sampler = ParetoSampler(
         space,
@@ -52,7 +54,9 @@ def test_the_sampler_proposes_what_the_search_trained():
         0,
         lambda candidate: (count_cost(candidate).params,),
         4,
+        control=Candidate.plain(backbone),
+        first=(nearest_everywhere(space),),
     )
     rows = replay(sampler, read_history())
-    assert len(rows) == 18
+    assert len(rows) == 13
     assert [proposed for _, _, proposed in rows] == [trained for _, trained, _ in rows]
