@@ -266,10 +266,11 @@ def test_another_study_in_the_same_folder_is_refused_with_what_changed(
     finished, call, changes, line
 ):
     same = [*RUN, "--trials", 9, "--objectives", "accuracy,params,macs", "--name", "five"]
+    before = (finished[1] / "trials.csv").read_bytes()
     outcome = call(*same, *changes, expect=4)
     assert line in outcome.stderr
     assert "--name" in outcome.stderr
-    assert len(read_rows(finished[1] / "trials.csv")) == 5
+    assert (finished[1] / "trials.csv").read_bytes() == before
 
 
 def test_json_is_an_object_a_line_each_trial_and_then_the_front(call):
@@ -287,7 +288,7 @@ def test_candidates_climb_rungs_that_are_judged_and_may_change(call, home):
     assert "Rungs of epochs x replicates: 1x1, 2x1; 1 in 2 is promoted" in outcome.stdout
     assert "(seed 0, 1 epoch)" in outcome.stdout
     assert "(seed 0, promoted)" in outcome.stdout
-    assert f"{Path('runs') / 'rungs' / 'rungs.csv'}" in outcome.stdout
+    assert "rungs.csv" in outcome.stdout
     trials = read_rows(folder / "trials.csv")
     assert {(r["state"], r["epochs"]) for r in trials} == {("PRUNED", "1"), ("COMPLETE", "2")}
     assert {r["role"] for r in trials} >= {"control", "promotion"}
@@ -492,7 +493,7 @@ def test_a_run_that_another_process_works_on_is_refused(call, home, environment)
         (["--sampler", "magic"], ["'magic'", "tpe, nsga2, random, grid"]),
         (["--objectives", "accuracy"], ["accuracy,params"]),
         (["--trials", "0"], ["trials 0 is below 1"]),
-        (["--promotion", "1x1,2"], ["promotion '1x1,2'", "EPOCHSxSEEDS"]),
+        (["--promotion", "1x1,2"], ["promotion '1x1,2'", "EPOCHSxREPLICATES"]),
         (["--promotion", "1x1", "--epochs", "2"], ["the full training, 2 epochs, as 2x1"]),
         (["--eta", "1"], ["eta 1 is below 2"]),
         (["--name", "../up"], ["'../up'", "letters"]),

@@ -87,7 +87,7 @@ class Project:
     def confirm(self, run, allow_code=True):
         forget()
         sessions = MadeUpSessions(evaluate)
-        options = ConfirmOptions(seeds=1, allow_code=allow_code)
+        options = ConfirmOptions(replicates=2, allow_code=allow_code)
         confirm(run, options, self.notes.append, open_session=sessions)
         return sessions.trained
 

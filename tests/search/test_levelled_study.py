@@ -12,7 +12,7 @@ from se_search.search.samplers import OptunaSampler
 FOUR_WIDTHS = {"choices": {"reduction": [2, 4, 8, 16]}}  # 125 candidates
 ALWAYS_SE = {"choices": {"none": False, "reduction": [4, 8]}}
 LEVELS = np.random.default_rng(0).normal(0, 0.05, 100)
-MAKERS = {"tpe": (_make_tpe, 26), "nsga2": (_make_nsga2, 40)}  # trials: beyond random draws
+MAKERS = {"tpe": (_make_tpe, 45), "nsga2": (_make_nsga2, 40)}  # trials: beyond random draws
 
 
 def run(path, inner, levels, subtract):
