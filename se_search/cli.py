@@ -166,7 +166,7 @@ def run(
     options: SearchOptions,
     confirm: Annotated[
         int | None,
-        typer.Option(min=2, help="at the end, confirm the front in up to so many fresh replicates"),
+        typer.Option(min=2, help="at the end, confirm the front in at most N fresh replicates"),
     ] = None,
     front: FrontOption = False,
     quiet: QuietOption = False,

@@ -13,7 +13,7 @@ from se_search.store.confirmations import Round
 from se_search.surrogate.decision import MIN_REPLICATES
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
-FEWEST_TRIALS = 36  # a search of so many opens three replicates, of which settling takes as many
+FEWEST_TRIALS = 36  # opens three replicates, the fewest with which a search can be settled
 GREATEST_FACTOR = 2.0  # trials are at most doubled before somebody looks again
 LEAST_FACTOR = 1.25
 

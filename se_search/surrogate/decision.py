@@ -68,9 +68,8 @@ def mark_better(draws: Array) -> NDArray[np.bool_]:
     """Mark the candidates that are surely better than the plain network, ``(n,)``.
 
     The lower limits of all gains hold together with a probability of 90 %: the best of many looks
-    good even if none is. Where none was better, 40 simulated searches of 200 trainings marked one
-    in 18 % of the cases by 95 % intervals of each gain by itself, and in 2 % by these limits; where
-    0.5 points could be gained, in 93 % and in 71 to 87 % (28 and 38 searches).
+    good even if none is, and intervals of each gain by itself would say so too often. The price is
+    that real gains are missed: docs/measured.md has how often (benchmarks/calibration).
 
     Args:
         draws: ``(draws, n)`` of the gains of all trained candidates.
