@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.calibration.searches import EPOCHS, OBJECTIVES
+from benchmarks.calibration.searches import OBJECTIVES
 from benchmarks.calibration.worlds import LARGE_GAIN, POINTS, Array, World
 from se_search.analysis.effects import Effects
 from se_search.analysis.pareto import is_non_dominated
@@ -74,7 +74,7 @@ def judge(world: World, records: Sequence[TrialRecord]) -> dict[str, Any]:
             are said to differ from 0; None: candidates differ, so that effects may.
         candidates: the columns of ``Judged``.
     """
-    front = fit_front(records, world.space, Question(OBJECTIVES, EPOCHS))
+    front = fit_front(records, world.space, Question(OBJECTIVES, world.epochs))
     assert front.is_modelled, front.reason
     judged = _judge_candidates(world, front)
     best = front.recommended

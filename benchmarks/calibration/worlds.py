@@ -16,8 +16,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.models.catalogue import describe_backbone
+from se_search.record import Assignment
+from se_search.search.candidate_set import WholeSpace
 from se_search.seeds import derive_seed
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import read_space
@@ -77,10 +80,18 @@ class World:
     seed: int
     gains: Array
 
+    epochs = 1  # of a full training; a simulated one takes none
+    num_replicates = None  # any number
+
     @property
     def space(self) -> BoundSpace:
         """The candidates; ``gains`` has their order."""
         return default_space()
+
+    @property
+    def allowed(self) -> WholeSpace[Candidate]:
+        """The candidates that may be trained: all."""
+        return WholeSpace(self.space)
 
     @property
     def costs(self) -> NDArray[np.int64]:
@@ -104,6 +115,11 @@ class World:
     def row_of(self, key: str) -> int:
         """Return the number of a candidate, given by its key."""
         return _number_keys()[key]
+
+    def look_up(self, assignment: Assignment[Candidate]) -> float:
+        """Return the accuracy of a full training, a share."""
+        assert assignment.epochs == self.epochs
+        return self.accuracy(self.row_of(assignment.candidate.key), assignment.seed)
 
     def accuracy(self, row: int, replicate: int) -> float:
         """Return the accuracy of a candidate's training in a replicate, a share."""
