@@ -2,10 +2,12 @@
 
     python benchmarks/nas_bench_se_2/make.py --minutes 60          # goes on where it was stopped
     python benchmarks/nas_bench_se_2/make.py --parts 5 --workers 2 # all 625 networks
+    python benchmarks/nas_bench_se_2/make.py --export              # only publishes what is there
 
 The networks of the balanced parts that are wanted are trained in replicate 0, then in replicate 1,
-and so on, so that the table is crossed at any time but for the last replicate. Ctrl-C lets the
-running trainings end, a second one kills them. ``table.py`` writes the published file.
+and so on, so that the table is crossed at any time but for the last replicate. Published trainings
+and those of the log are not made again. Ctrl-C lets the running trainings end, a second one kills
+them. ``--export`` adds the log to the published file, also while trainings run.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 from benchmarks.nas_bench_se_2.definition import (
     BACKBONE,
     DATA,
+    FOLDER,
     LOG,
     RECIPE,
     count_first,
     describe_table,
     list_candidates,
 )
+from benchmarks.nas_bench_se_2.export import read_table, write_table
 from se_search.errors import SESearchError
 from se_search.execution.missing import list_assignments, train_missing
 from se_search.execution.session import SessionRequest, open_session
@@ -41,9 +45,12 @@ NICENESS = 19
 def main() -> int:
     """Train what the command line asks for; return the exit code."""
     options = _parse_arguments()
-    os.nice(NICENESS)
+    signal = None
     try:
-        signal = _train(options)
+        if options.export:
+            print(f"Written to {options.folder}: {write_table(options.log, options.folder)}")
+        else:
+            signal = _train(options)
     except SESearchError as error:
         print(f"make.py: {error}", file=sys.stderr)
         return error.exit_code
@@ -52,6 +59,7 @@ def main() -> int:
 
 def _train(options: argparse.Namespace) -> int | None:
     """Train what is missing; return the signal that stopped it, if any."""
+    os.nice(NICENESS)
     candidates = list_candidates()[: count_first(options.parts)]
     assignments = list_assignments(candidates, range(options.replicates), options.epochs)
     options.log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +76,11 @@ def _train(options: argparse.Namespace) -> int | None:
     deadline = time.monotonic() + 60 * options.minutes
     with (
         TrainingLog(
-            options.log, describe_table(session.task.data), environment, options.mix_environments
+            options.log,
+            describe_table(session.task.data),
+            environment,
+            options.mix_environments,
+            read_table(options.folder),
         ) as log,
         StopSignals(_note) as stop,
     ):
@@ -99,8 +111,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=_positive, default=RECIPE.epochs, help="a training (3)")
     parser.add_argument("--workers", type=_positive, default=1, help="trainings at once (1)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="none starts later")
+    parser.add_argument("--export", action="store_true", help="publish the log, train nothing")
     parser.add_argument("--mix-environments", action="store_true", help="see README.md")
     parser.add_argument("--log", type=Path, default=LOG, help="the trainings as they end")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the published table")
     return parser.parse_args()
 
 
