@@ -35,7 +35,11 @@ class ReproduceOptions:
         ),
     ]
     scale: Annotated[
-        str, typer.Option(help="desk (Fashion-MNIST, a CPU) or paper (ImageNet, GPUs)")
+        str,
+        typer.Option(
+            help="desk (a fifth of Fashion-MNIST, a CPU), gpu (all of it, one GPU), paper "
+            "(ImageNet, GPUs), or what a study calls another one"
+        ),
     ] = "desk"
     data: Annotated[str | None, typer.Option(help="instead of the scale's, as imagenet:PATH")] = (
         None

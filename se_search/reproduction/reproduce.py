@@ -18,7 +18,7 @@ from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, earlier_hash, make_plan
 from se_search.reproduction.report import Savings, write_results, write_summary
 from se_search.reproduction.statement import keep_to_statement, read_statement
-from se_search.reproduction.study_file import study_names
+from se_search.reproduction.study_file import find_study, read_study, study_names
 from se_search.store.training_log import LogContents
 
 Note = Callable[[str], None]
@@ -42,7 +42,8 @@ def reproduce(
         SESearchError: something that was asked for is not there.
         TooManyFailuresError: three trainings in a row failed.
     """
-    plans = [keep_to_statement(make_plan(name, options), options) for name in _list_names(options)]
+    names = choose_studies(options.names, study_names(), options.scale, note)
+    plans = [keep_to_statement(make_plan(name, options), options) for name in names]
     by_log: dict[Path, list[Plan]] = {}
     for plan in plans:
         by_log.setdefault(plan.log, []).append(plan)
@@ -102,9 +103,27 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
     return report
 
 
-def _list_names(options: ReproduceOptions) -> list[str]:
-    names = [n for name in options.names for n in (study_names() if name == "all" else [name])]
-    return list(dict.fromkeys(names))
+def choose_studies(asked: Sequence[str], every: Sequence[str], scale: str, note: Note) -> list[str]:
+    """Return the studies that are carried out at a scale, each once.
+
+    Args:
+        asked: names or folders of studies; ``all`` stands for ``every``.
+        every: names or folders. Those that lack the scale are left out and named in a note, unless
+            all of them lack it, or they were asked for by themselves.
+        scale: name of the scale.
+        note: told what is left out.
+    """
+    lacking = [
+        name
+        for name in every
+        if name not in asked and scale not in read_study(find_study(name)).scales
+    ]
+    if "all" not in asked or len(lacking) == len(every):
+        lacking = []
+    if lacking:
+        note(f"Left out, as they have no scale {scale!r}: {', '.join(lacking)}")
+    names = [n for name in asked for n in (every if name == "all" else [name])]
+    return [name for name in dict.fromkeys(names) if name not in lacking]
 
 
 def _count_savings(groups: Iterable[Sequence[Plan]]) -> Savings | None:

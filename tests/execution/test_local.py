@@ -119,6 +119,16 @@ def test_a_device_is_free_again_after_its_child_died(log):
     assert executor.has_room()
 
 
+def test_a_gpu_that_is_listed_several_times_trains_several_candidates_at_once(log):
+    executor = LocalExecutor(children.name_gpu, [Device("cuda", 1, 1, "32-true")] * 3, log)
+    number = 0
+    while executor.has_room():
+        executor.submit(number, assign())
+        number += 1
+    assert number == 3
+    assert [outcome.loss for _, outcome in wait_for(executor, 3)] == [1.0] * 3
+
+
 def test_killing_ends_the_children_and_frees_the_devices(log, tmp_path, monkeypatch):
     executor = LocalExecutor(children.hang, [DEVICE], log)
     executor.submit(0, assign())

@@ -1,6 +1,7 @@
 """The session: which devices are chosen, and what its executor and its environment are made of."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -45,6 +46,14 @@ def test_trainings_take_turns_on_the_gpus_and_share_the_cores_that_load(request_
     devices = choose_devices(GPUS, request_for(workers=3))
     assert [device.index for device in devices] == [0, 1, 0]
     assert {device.num_loaders for device in devices} == {9 // 3 - 1}
+
+
+def test_more_workers_than_gpus_pack_several_trainings_on_each(request_for):
+    """Eight trainings on one GPU, and four on each of two."""
+    one = choose_devices(replace(GPUS, num_devices=1, num_cores=16), request_for(workers=8))
+    assert [device.index for device in one] == [0] * 8
+    two = choose_devices(replace(GPUS, num_cores=16), request_for(workers=8))
+    assert Counter(device.index for device in two) == {0: 4, 1: 4}
 
 
 def test_each_gpu_has_one_training_unless_more_are_asked_for(request_for):

@@ -16,7 +16,7 @@ from se_search.errors import RunError, StudyFileError, TooManyFailuresError
 from se_search.record import Evaluation
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
-from se_search.reproduction.reproduce import reproduce
+from se_search.reproduction.reproduce import choose_studies, reproduce
 from se_search.store.training_log import read_log
 
 COMMAND = str(Path(sys.executable).with_name("se-search"))
@@ -289,8 +289,27 @@ def test_imagenet_must_be_told_where_it_is():
 
 
 def test_a_scale_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(StudyFileError, match="'moon' is not one of desk, paper"):
+    with pytest.raises(StudyFileError, match="'moon' is not one of desk, gpu, paper"):
         make_plan("gate", ReproduceOptions(names=("gate",), scale="moon"))
+
+
+def test_of_all_studies_those_that_lack_a_scale_are_named_and_left_out(folder):
+    one, two = str(folder / "one"), str(folder / "two")
+    file = folder / "two" / "study.yaml"
+    file.write_text(file.read_text().replace("desk:", "lab:"))
+    notes = []
+    assert choose_studies(["all"], [one, two], "desk", notes.append) == [one]
+    assert notes == [f"Left out, as they have no scale 'desk': {two}"]
+
+
+def test_a_study_that_was_asked_for_and_a_scale_that_none_has_are_not_left_out(folder):
+    one, two = str(folder / "one"), str(folder / "two")
+    notes = []
+    assert choose_studies([two, "all"], [one, two], "lab", notes.append) == [two]
+    assert len(notes) == 1
+    assert choose_studies(["all", one], [two], "lab", notes.append) == [two, one]
+    assert choose_studies([one], [two], "desk", notes.append) == [one]
+    assert len(notes) == 1
 
 
 def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):

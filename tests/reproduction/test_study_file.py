@@ -49,9 +49,9 @@ def test_every_study_of_the_issue_is_shipped():
 @pytest.mark.parametrize("name", study_names())
 @pytest.mark.parametrize(
     ("scale", "image_size", "num_classes", "channels"),
-    [("desk", 28, 10, 1), ("paper", 224, 1000, 3)],
+    [("desk", 28, 10, 1), ("gpu", 28, 10, 1), ("paper", 224, 1000, 3)],
 )
-def test_shipped_studies_can_be_carried_out_at_both_scales(
+def test_shipped_studies_can_be_carried_out_at_every_scale(
     name, scale, image_size, num_classes, channels
 ):
     file = find_study(name)
@@ -62,7 +62,7 @@ def test_shipped_studies_can_be_carried_out_at_both_scales(
     assert len({candidate.key for candidate in candidates.values()}) == len(candidates)
     assert parse_claims(study, file)
     assert read_scale_recipe(chosen, file.parent).split.validation in (10_000, 50_000)
-    assert chosen.replicates >= 6
+    assert chosen.replicates >= 9
 
 
 @pytest.mark.parametrize("name", study_names())

@@ -15,6 +15,10 @@ def succeed(assignment, device):
     return Evaluation(0.5 + assignment.seed / 100, 1.0, (), b"", float(device.threads))
 
 
+def name_gpu(assignment, device):
+    return Evaluation(0.5, float(device.index), (), b"", 0.1)
+
+
 def diverge(assignment, device):
     raise DivergedError("the loss is nan")
 
