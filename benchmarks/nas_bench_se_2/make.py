@@ -7,7 +7,8 @@
 The networks of the balanced parts that are wanted are trained in replicate 0, then in replicate 1,
 and so on, so that the table is crossed at any time but for the last replicate. Published trainings
 and those of the log are not made again. Ctrl-C lets the running trainings end, a second one kills
-them. ``--export`` adds the log to the published file, also while trainings run.
+them. ``--export`` adds the log to the published file, also while trainings
+run, and renews the figures of README.md and docs/measured.md.
 """
 
 from __future__ import annotations
@@ -48,13 +49,25 @@ def main() -> int:
     signal = None
     try:
         if options.export:
-            print(f"Written to {options.folder}: {write_table(options.log, options.folder)}")
+            _export(options)
         else:
             signal = _train(options)
     except SESearchError as error:
         print(f"make.py: {error}", file=sys.stderr)
         return error.exit_code
     return 128 + signal if signal else 0
+
+
+def _export(options: argparse.Namespace) -> None:
+    """Publish the trainings of the log, and renew the figures of the project's texts."""
+    print(f"Written to {options.folder}: {write_table(options.log, options.folder)}")
+    if options.folder == FOLDER:
+        # Not at the top: each training imports this script, and needs neither pandas nor scipy.
+        from benchmarks.nas_bench_se_2.figures import TEXTS, renew_figures
+        from benchmarks.nas_bench_se_2.table import NASBenchSE2
+
+        renew_figures(NASBenchSE2.read(FOLDER))
+        print(f"Figures renewed in {', '.join(path.name for path in TEXTS)}")
 
 
 def _train(options: argparse.Namespace) -> int | None:

@@ -5,8 +5,10 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from contextlib import chdir
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -71,24 +73,31 @@ def path(tmp_path):
     return tmp_path / "raw" / "trainings.jsonl"
 
 
+def append(path, wanted, identity=IDENTITY, environment=HERE, **options):
+    """Append the trainings of some cells, each an order, a replicate and a number of epochs."""
+    with TrainingLog(path, identity, environment, **options) as log:
+        for cell in wanted:
+            log.append(replace(make_up(*cell), environment=log.environment))
+
+
 @pytest.fixture
 def log(path):
-    """Append the trainings of some cells, each an order, a replicate and a number of epochs."""
-
-    def write(wanted, identity=IDENTITY, environment=HERE, **options):
-        with TrainingLog(path, identity, environment, **options) as log:
-            for cell in wanted:
-                log.append(replace(make_up(*cell), environment=log.environment))
-
-    return write
+    return partial(append, path)
 
 
-@pytest.fixture
-def table(log, path, tmp_path):
-    """A table of 4 networks in 2 replicates, a fifth in replicate 0, and a shorter training."""
-    log([*cells(4, 2), (4, 0, 3), *cells(2, 2, epochs=1)])
-    write_table(path, tmp_path)
-    return NASBenchSE2.read(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table of 4 networks in 2 replicates, a fifth in replicate 0, and shorter trainings."""
+    folder = tmp_path_factory.mktemp("table")
+    path = folder / "raw" / "trainings.jsonl"
+    append(path, [*cells(4, 2), (4, 0, 3), *cells(2, 2, epochs=1)])
+    write_table(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    return NASBenchSE2.read(folder)
 
 
 # --- which networks come when -------------------------------------------------------------------
@@ -169,15 +178,17 @@ def test_without_trainings_there_is_no_table(path, tmp_path):
         write_table(path, tmp_path)
 
 
-def test_a_file_that_was_changed_is_refused(table, tmp_path):
+def test_a_file_that_was_changed_is_refused(folder, tmp_path):
+    for file in ("nas_bench_se_2.csv", "manifest.json"):
+        shutil.copy(folder / file, tmp_path)
     with (tmp_path / "nas_bench_se_2.csv").open("a") as file:
         file.write("1\n")
     with pytest.raises(RunError, match=r"nas_bench_se_2.csv is not the file that manifest.json"):
         NASBenchSE2.read(tmp_path)
 
 
-def test_the_manifest_counts_the_networks_of_each_replicate(table, tmp_path):
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+def test_the_manifest_counts_the_networks_of_each_replicate(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
     counts = manifest["counts"]
     assert (counts["space"], counts["trainings"], counts["networks"]) == (625, 13, 5)
     assert counts["by_epochs"]["3"] == {
