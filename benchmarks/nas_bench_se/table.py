@@ -11,20 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.nas_bench_se.definition import BACKBONE, FOLDER, SPACE
-from benchmarks.nas_bench_se.export import (
-    COLUMNS,
-    CORRECT,
-    CURVES,
-    MEASURES,
-    TRAININGS,
-    read_manifest,
-)
+from benchmarks.nas_bench_se.definition import BACKBONE, FOLDER, FORMAT, SPACE
+from benchmarks.nas_bench_se.manifest import read_manifest
 from se_search.candidate import Candidate
 from se_search.errors import SESearchError
-from se_search.space.bound import BoundSpace
 from se_search.store.files import unpack_bits
 
+TRAININGS, CURVES, CORRECT = "nas_bench_se.csv", "epochs.csv", "correct.npy"
+MEASURES = ("train_loss", "validation_accuracy", "validation_loss", "test_accuracy", "test_loss")
 TRAINING = ["key", "epochs", "seed"]
 COSTS = ("params", "added_params", "macs", "added_macs")
 
@@ -100,7 +94,7 @@ class NASBenchSE:
         Raises:
             RunError: a file is missing, or is not the one that the manifest describes.
         """
-        data: Mapping[str, int] = read_manifest(folder)["table"]["data"]
+        data: Mapping[str, int] = read_manifest(folder, FORMAT)["table"]["data"]
         return cls(
             _read_csv(folder / TRAININGS),
             _read_csv(folder / CURVES),
@@ -140,7 +134,7 @@ class NASBenchSE:
             validation_correct=validation,
             test_correct=test,
             curve=self._curves.loc[[key]].reset_index(drop=True),
-            **{name: values[name] for name in (*COSTS, *MEASURES.values(), "candidate", "seconds")},
+            **{name: values[name] for name in (*COSTS, *MEASURES, "candidate", "seconds")},
         )
 
     def frame(self) -> pd.DataFrame:
@@ -186,7 +180,7 @@ class NASBenchSE:
             f"accuracy_{seed + 1}" + (f"@{length}" if length != epochs else "")
             for length, seed in wanted
         )
-        levels = [name for name in COLUMNS if name.startswith("x_")]
+        levels = [name for name in frame if name.startswith("x_")]
         fixed = frame.drop_duplicates("order").set_index("order")[[*levels, "params"]]
         table = fixed.rename(columns={"params": "cost"}).join(accuracies, how="inner").sort_index()
         table.to_csv(path, index=False)
@@ -195,8 +189,8 @@ class NASBenchSE:
     def _find(self, candidate: str | Candidate) -> Candidate:
         if isinstance(candidate, str):
             candidate = Candidate.parse(candidate, BACKBONE)
-        if candidate not in BoundSpace(SPACE, BACKBONE):
-            choices = SPACE.choices
+        if candidate not in SPACE:
+            choices = SPACE.space.choices
             raise QueryError(
                 f"{candidate} is not in the table's space: {BACKBONE.name} with one integration of "
                 f"{', '.join(choices.integration)}, and for each whole stage none or reduction "
@@ -209,8 +203,7 @@ class NASBenchSE:
         own = frame[frame.key == candidate.key]
         if own.empty:
             num_trained = frame.key.nunique()
-            size = BoundSpace(SPACE, BACKBONE).size
-            return f"the table has {num_trained} of {size} candidates so far"
+            return f"the table has {num_trained} of {SPACE.size} candidates"
         seeds = own.groupby("epochs").seed.agg(lambda seeds: ", ".join(map(str, sorted(seeds))))
         return "; ".join(
             f"of {epochs} epochs it has seeds {text}" for epochs, text in seeds.items()
@@ -219,6 +212,6 @@ class NASBenchSE:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     # A key may look like a number, and pandas 2 may read the last bit of a float wrongly.
-    exact = dict.fromkeys((*MEASURES.values(), "seconds"), float)
+    exact = dict.fromkeys((*MEASURES, "seconds"), float)
     frame = pd.read_csv(path, dtype={"key": str}, converters=exact, keep_default_na=False)
     return frame.set_index(TRAINING)

@@ -7,7 +7,6 @@ bit. The files are a function of the trainings, byte for byte.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections import Counter
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.nas_bench_se.manifest import MANIFEST, digest, read_manifest
 from benchmarks.nas_bench_se_2.columns import describe_columns, from_row, to_row
 from benchmarks.nas_bench_se_2.definition import (
     FORMAT,
@@ -31,7 +31,7 @@ from se_search.store.files import write_bytes
 from se_search.store.identity import compare_identities
 from se_search.store.training_log import LogContents, Training, read_log
 
-TRAININGS, MANIFEST = "nas_bench_se_2.csv", "manifest.json"
+TRAININGS = "nas_bench_se_2.csv"
 
 
 def write_table(log: Path, folder: Path) -> str:
@@ -81,31 +81,10 @@ def read_table(folder: Path) -> LogContents | None:
     """
     if not (folder / MANIFEST).exists():
         return None
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, FORMAT)
     with (folder / TRAININGS).open(newline="", encoding="utf-8") as file:
         trainings = tuple(from_row(row) for row in csv.DictReader(file))
     return LogContents(manifest["table"], tuple(manifest["environments"]), trainings, size=0)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest, and check the file against its digest.
-
-    Raises:
-        RunError: a file is missing, or is not the one that the manifest describes.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-        digests = {name: _digest((folder / name).read_bytes()) for name in manifest["files"]}
-    except OSError as cause:
-        raise RunError(f"the table in {folder} is not complete: {cause}") from cause
-    if manifest["format"] != FORMAT:
-        raise RunError(f"the table in {folder} has format {manifest['format']}, not {FORMAT}")
-    for name, described in manifest["files"].items():
-        if digests[name] != described["sha256"]:
-            raise RunError(
-                f"{folder / name} is not the file that {MANIFEST} describes; fetch both again"
-            )
-    return manifest
 
 
 def merge(parts: Sequence[LogContents]) -> LogContents:
@@ -189,7 +168,7 @@ def _describe(
         },
         "table": contents.identity,
         "environments": list(contents.environments),
-        "files": {TRAININGS: {"sha256": _digest(data), "bytes": len(data), "rows": len(trainings)}},
+        "files": {TRAININGS: {"sha256": digest(data), "bytes": len(data), "rows": len(trainings)}},
         "columns": columns,
     }
 
@@ -221,7 +200,3 @@ def _to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> byt
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.nas_bench_se.manifest import read_manifest
 from benchmarks.nas_bench_se.table import QueryError
 from benchmarks.nas_bench_se_2.columns import MEASURES, NETWORK
-from benchmarks.nas_bench_se_2.definition import BACKBONE, DATA, FOLDER, RECIPE, SPACE
-from benchmarks.nas_bench_se_2.export import TRAININGS, find_crossed, read_manifest
+from benchmarks.nas_bench_se_2.definition import BACKBONE, DATA, FOLDER, FORMAT, RECIPE, SPACE
+from benchmarks.nas_bench_se_2.export import TRAININGS, find_crossed
 from se_search.candidate import Candidate
 from se_search.errors import DataError
 from se_search.store.files import unpack_bits
@@ -85,7 +86,7 @@ class NASBenchSE2:
         Raises:
             RunError: a file is missing, or is not the one that the manifest describes.
         """
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, FORMAT)
         data: Mapping[str, int] = manifest["table"]["data"]
         measured = [
             name for name in manifest["columns"] if name.startswith(tuple(MEASURES.values()))
