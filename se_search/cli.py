@@ -281,6 +281,9 @@ def reproduce(
     from se_search.reproduction.report import closing_lines, study_event, study_table
     from se_search.reproduction.reproduce import reproduce as carry_out
 
+    if options.only_plan:
+        _print_forecasts(options, as_json)
+        return
     console = make_console()
     reports, number = carry_out(options, lambda text: print(text, file=sys.stderr, flush=True))
     for report in reports:
@@ -323,6 +326,20 @@ def dashboard(
 def version() -> None:
     """Print the version."""
     say(_read_version())
+
+
+def _print_forecasts(options: ReproduceOptions, as_json: bool) -> None:
+    from se_search.reproduction.forecast import describe_forecast, forecast_event
+    from se_search.reproduction.reproduce import forecast_studies
+
+    forecasts = forecast_studies(options, lambda text: print(text, file=sys.stderr, flush=True))
+    for forecast in forecasts:
+        if as_json:
+            say(to_json(forecast_event(forecast)))
+        else:
+            print_text(make_console(), "\n".join(describe_forecast(forecast)))
+    if not forecasts and not as_json:
+        say("No training is missing.")
 
 
 def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: bool) -> None:

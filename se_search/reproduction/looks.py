@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from se_search.analysis.power import fewest_replicates
 from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.execution.missing import id_of, train_missing
@@ -74,7 +73,7 @@ def train_looks(
     with explaining_write(first.log):
         first.log.parent.mkdir(parents=True, exist_ok=True)
     session = open_session(_make_request(plans, options), note)
-    _state(plans, trainings, options.store, note)
+    _state(plans, trainings, options.store)
     started = time.monotonic()
     with (
         TrainingLog(
@@ -152,15 +151,9 @@ def _refuse_to_continue(
     )
 
 
-def _state(plans: Sequence[Plan], trainings: Sequence[Training], store: Path, note: Note) -> None:
+def _state(plans: Sequence[Plan], trainings: Sequence[Training], store: Path) -> None:
     """Keep the looks and claims of plans that have not been stated yet."""
     for plan in plans:
-        last = plan.looks.looks[-1]
-        if last < fewest_replicates():
-            note(
-                f"{plan.name}: {last} replicates can't decide any claim; {fewest_replicates()} are "
-                "the fewest that can"
-            )
         if read_statement(plan, store) is None:
             ids = {id_of(assignment) for assignment in plan.assignments}
             num_before = sum(training.id in ids for training in trainings)

@@ -60,6 +60,18 @@ class ReproduceOptions:
             help="whether missing trainings are made; if not, the finished ones are judged"
         ),
     ] = True
+    only_plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="say what the missing trainings would take and could find out, and make none; "
+            "needs no images",
+        ),
+    ] = False
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="train even if no claim of a study is likely to be decided"),
+    ] = False
     workers: Workers = None
     threads: Threads = 1
     accelerator: Accelerator = "auto"

@@ -20,7 +20,7 @@ from se_search.recipe import PROTOCOL, Recipe, recipe_names
 from se_search.record import Assignment
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.study_file import StudyFile, find_study, read_scale_recipe, read_study
-from se_search.training.datasets import DataInfo, describe_data
+from se_search.training.datasets import DataInfo, describe_absent_imagenet, describe_data
 from se_search.training.image_listing import LAYOUT, printable
 
 FORMAT = 2
@@ -117,11 +117,15 @@ def make_plan(name: str, options: ReproduceOptions) -> Plan:
     scale = study.scales[options.scale]
     recipe = read_scale_recipe(scale, file.parent)
     data = options.data or scale.data
-    if data == "imagenet":
+    if data == "imagenet" and not options.only_plan:
         raise StudyFileError(
-            f"{file}: the scale {options.scale!r} needs ImageNet: --data imagenet:PATH"
+            f"{file}: the scale {options.scale!r} needs ImageNet: --data imagenet:PATH, or --plan "
+            "to hear what its trainings would take"
         )
-    info, recipe = describe_data(data, recipe, is_shipped=scale.recipe in recipe_names())
+    if data == "imagenet":
+        info = describe_absent_imagenet(recipe)
+    else:
+        info, recipe = describe_data(data, recipe, is_shipped=scale.recipe in recipe_names())
     backbone = describe_backbone(
         scale.backbone,
         in_channels=backbone_in_channels(scale.backbone, info.channels, allow_code=False),

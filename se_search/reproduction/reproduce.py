@@ -6,16 +6,24 @@ these lie in one log, keyed by candidate, epochs and seed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from se_search.errors import StudyFileError
 from se_search.execution.missing import id_of
 from se_search.execution.session import OpenSession, open_session
+from se_search.reproduction.forecast import (
+    Forecast,
+    describe_forecast,
+    make_forecast,
+    refuse_hopeless,
+)
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
 from se_search.reproduction.looks import list_wanted, read_trainings, train_looks
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, earlier_hash, make_plan
+from se_search.reproduction.prospects import StudyProspects
 from se_search.reproduction.report import Savings, write_results, write_summary
 from se_search.reproduction.statement import keep_to_statement, read_statement
 from se_search.reproduction.study_file import find_study, read_study, study_names
@@ -42,18 +50,16 @@ def reproduce(
         SESearchError: something that was asked for is not there.
         TooManyFailuresError: three trainings in a row failed.
     """
-    names = choose_studies(options.names, study_names(), options.scale, note)
-    plans = [keep_to_statement(make_plan(name, options), options) for name in names]
-    by_log: dict[Path, list[Plan]] = {}
-    for plan in plans:
-        by_log.setdefault(plan.log, []).append(plan)
+    by_log = _make_plans(options, note)
+    if options.train:
+        _forewarn(by_log.values(), options, note)
     number = None
     for sharing in by_log.values() if options.train else ():
         number = train_looks(sharing, options, note, open_session)
         if number is not None:
             break
     reports = []
-    for plan in plans:
+    for plan in itertools.chain.from_iterable(by_log.values()):
         contents = read_trainings(plan)
         if contents is not None:
             reports.append(report_plan(plan, contents, options.store))
@@ -63,6 +69,23 @@ def reproduce(
         summary = options.store / f"{options.scale}.md"
         write_summary(summary, reports, _count_savings(by_log.values()))
     return reports, number
+
+
+def forecast_studies(options: ReproduceOptions, note: Note) -> list[Forecast]:
+    """Tell what the trainings that studies lack would take and could find out; make none.
+
+    Args:
+        options: what is asked for.
+        note: told what is left out.
+
+    Returns:
+        A forecast for all studies that share a log; none where nothing is missing.
+
+    Raises:
+        SESearchError: something that was asked for is not there.
+    """
+    groups = _make_plans(options, note).values()
+    return [found for plans in groups if (found := _forecast(plans, options)) is not None]
 
 
 def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
@@ -101,6 +124,44 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
     )
     write_results(report)
     return report
+
+
+def _make_plans(options: ReproduceOptions, note: Note) -> dict[Path, list[Plan]]:
+    """Return the plans of the studies that are asked for, by their logs."""
+    by_log: dict[Path, list[Plan]] = {}
+    for name in choose_studies(options.names, study_names(), options.scale, note):
+        plan = keep_to_statement(make_plan(name, options), options)
+        by_log.setdefault(plan.log, []).append(plan)
+    return by_log
+
+
+def _forewarn(groups: Iterable[Sequence[Plan]], options: ReproduceOptions, note: Note) -> None:
+    """Say what the missing trainings would take and could find out.
+
+    Raises:
+        RunError: a plan that has not begun is likely to decide nothing, and is not forced.
+    """
+    new: dict[str, StudyProspects] = {}
+    for plans in groups:
+        forecast = _forecast(plans, options)
+        if forecast is not None:
+            note("\n".join(describe_forecast(forecast)))
+            new |= {
+                plan.name: forecast.studies[plan.name]
+                for plan in plans
+                if read_statement(plan, options.store) is None
+            }
+    if not options.force:
+        refuse_hopeless(new)
+
+
+def _forecast(plans: Sequence[Plan], options: ReproduceOptions) -> Forecast | None:
+    """Return the forecast of plans that share a log; None: they lack no training."""
+    contents = read_trainings(plans[0])
+    if contents is not None and contents.identity == plans[0].earlier_identity:
+        return None
+    found = make_forecast(plans, contents.trainings if contents else (), options.accelerator)
+    return found if found.num_next else None
 
 
 def choose_studies(asked: Sequence[str], every: Sequence[str], scale: str, note: Note) -> list[str]:

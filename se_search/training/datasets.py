@@ -21,11 +21,14 @@ from se_search.training.dataset_spec import ArrayName, DataSetSpec
 from se_search.training.image_listing import printable
 from se_search.training.image_notes import list_notes
 from se_search.training.image_scan import SILENT, FolderScan, Watch, scan_folder
-from se_search.training.recipe_fitting import fit_recipe
+from se_search.training.recipe_fitting import LARGEST_SIDE, fit_recipe
 from se_search.training.split import pool_share, share_out, split_sizes
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+# Of each of the 1,000 classes there are 732 to 1,300 images; the sum is exact, 1,281,167.
+IMAGENET_COUNTS = (1_282,) * 167 + (1_281,) * 833
+IMAGENET_NUM_TEST = 50_000
 HIGH_CHANCE = 0.9  # a share of the validation images in one class that is worth a warning
 FOLDER_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 
@@ -193,6 +196,27 @@ def describe_data(
             "images, for they are of one class; accuracies say little about the others"
         )
     return info, recipe
+
+
+def describe_absent_imagenet(recipe: Recipe) -> DataInfo:
+    """Tell what ImageNet holds (ILSVRC 2012) and how a recipe uses it, without its images."""
+    counts = IMAGENET_COUNTS
+    num_used, num_validation = split_sizes(recipe, counts)
+    mean, std = _channel_statistics(3)
+    return DataInfo(
+        name="imagenet",
+        channels=3,
+        image_size=recipe.image_size or LARGEST_SIDE,
+        num_classes=len(counts),
+        num_train=sum(counts),
+        num_used=num_used,
+        num_validation=num_validation,
+        pool_share=pool_share(recipe, counts),
+        num_test=IMAGENET_NUM_TEST,
+        chance=_chance(share_out(counts, num_validation)),
+        mean=mean,
+        std=std,
+    )
 
 
 def prepare_data(

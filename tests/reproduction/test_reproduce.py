@@ -16,7 +16,7 @@ from se_search.errors import RunError, StudyFileError, TooManyFailuresError
 from se_search.record import Evaluation
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
-from se_search.reproduction.reproduce import choose_studies, reproduce
+from se_search.reproduction.reproduce import choose_studies, forecast_studies, reproduce
 from se_search.store.training_log import read_log
 
 COMMAND = str(Path(sys.executable).with_name("se-search"))
@@ -117,7 +117,7 @@ def test_studies_share_the_trainings_that_they_have_in_common(folder, trained, c
 
 
 def test_all_candidates_are_trained_in_one_replicate_before_the_next(folder, trained, carry_out):
-    carry_out("one", "two", replicates=3)
+    carry_out("one", "two", replicates=3, force=True)
     assert [a.seed for a in trained] == [0] * 4 + [1] * 4 + [2] * 4
 
 
@@ -185,10 +185,10 @@ def test_other_looks_or_claims_after_a_look_are_refused(folder, carry_out, train
 
 
 def test_a_plan_that_can_not_be_read_is_named(folder, carry_out):
-    carry_out("one", replicates=2)
+    carry_out("one", replicates=2, force=True)
     (folder / "store" / "one" / "desk" / "plan.yaml").write_text("looks: {alpha: 1}")
     with pytest.raises(RunError, match=r"plan.yaml can't be read as the plan of a study"):
-        carry_out("one", replicates=2)
+        carry_out("one", replicates=2, force=True)
 
 
 def test_a_later_study_says_how_many_of_its_trainings_were_there_before(folder, carry_out):
@@ -198,10 +198,57 @@ def test_a_later_study_says_how_many_of_its_trainings_were_there_before(folder, 
     assert "stated when 12 trainings of these" in (report.folder / "results.md").read_text()
 
 
-def test_too_few_replicates_to_decide_anything_are_warned_of(folder, sessions):
+def test_a_plan_that_decides_nothing_is_refused_before_any_training_unless_forced(
+    folder, sessions, trained
+):
     notes = []
-    reproduce(options(folder, "one", replicates=3), notes.append, sessions)
-    assert any("3 replicates can't decide any claim; 6 are the fewest" in note for note in notes)
+    with pytest.raises(RunError, match=r"one: Found: nothing; 3 replicates can't decide any"):
+        reproduce(options(folder, "one", replicates=3), notes.append, sessions)
+    assert (trained, sessions.requests) == ([], [])
+    assert not (folder / "store").exists()
+    forced = options(folder, "one", replicates=3, force=True)
+    reproduce(forced, notes.append, sessions)
+    assert len(trained) == 3 * 3
+    assert "6 are the fewest that can" in notes[0]
+
+
+def test_a_plan_that_was_begun_goes_on_without_being_forced_again(folder, carry_out, trained):
+    carry_out("one", replicates=3, force=True)
+    file = next((folder / "store").glob("*.jsonl"))
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-2]))
+    carry_out("one", replicates=3)
+    assert len(trained) == 3 * 3 + 2
+
+
+def test_what_trainings_take_and_find_is_said_before_the_first_of_them(folder):
+    notes, seen = [], []
+
+    def look(assignment):
+        seen.append(len(notes))
+        return evaluate(assignment)
+
+    reproduce(options(folder, "one"), notes.append, MadeUpSessions(look))
+    assert seen[0] >= 1
+    assert "18 to the next look, 18 if every claim stays open" in notes[0]
+    assert "GPU-hours, if a data-centre GPU makes" in notes[0]
+
+
+def test_a_plan_is_told_without_images_and_without_a_training(folder, tmp_path):
+    asked = ReproduceOptions(
+        names=("gate",), scale="paper", only_plan=True, store=tmp_path / "nothing"
+    )
+    (forecast,) = forecast_studies(asked, print)
+    assert (forecast.num_networks, forecast.num_done, forecast.num_next) == (4, 0, 4 * 8)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_trainings_that_are_there_are_left_out_of_a_forecast(folder, carry_out):
+    options_of_looks(folder, "one", 8)
+    options_of_looks(folder, "two", 8)
+    carry_out("one")
+    assert forecast_studies(options(folder, "one"), print) == []
+    (forecast,) = forecast_studies(options(folder, "one", "two"), print)
+    assert (forecast.num_done, forecast.num_next, forecast.num_whole) == (3 * 8, 8, 8)
 
 
 def test_studies_together_say_what_looking_saved(folder, carry_out):
@@ -213,9 +260,9 @@ def test_studies_together_say_what_looking_saved(folder, carry_out):
 
 
 def test_another_recipe_has_trainings_of_its_own(folder, trained, carry_out):
-    carry_out("one", replicates=2)
+    carry_out("one", replicates=2, force=True)
     (folder / "one" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
-    carry_out("one", replicates=2)
+    carry_out("one", replicates=2, force=True)
     assert len(trained) == 2 * 3 * 2
 
 
@@ -315,7 +362,7 @@ def test_a_study_that_was_asked_for_and_a_scale_that_none_has_are_not_left_out(f
 def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):
     outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     environment = outer | {"SE_SEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [COMMAND, "reproduce", "one", "--replicates", "2", "--store", "store"]
+    command = [COMMAND, "reproduce", "one", "--replicates", "2", "--force", "--store", "store"]
     outcome = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
     )

@@ -60,18 +60,20 @@ def candidates_of(file):
     }
 
 
-def made_up_training(candidate, seed, gain=0.04, environment=0, top5=0.99):
+def made_up_training(
+    candidate, seed, gain=0.04, environment=0, top5=0.99, epochs=1, num_test=NUM_TEST
+):
     """Return a training: SE gains so much, and seeds move it by a point."""
     rng = np.random.default_rng([seed, int(candidate.key, 16)])
     share = 0.8 + gain * any(candidate.blocks) + 0.01 * rng.standard_normal()
-    right = rng.random(NUM_TEST) < share
+    right = rng.random(num_test) < share
     row = {"epoch": 1, "accuracy": share, "test_accuracy": float(right.mean())}
     if top5 is not None:
         row["test_top5"] = top5
     return Training(
         key=candidate.key,
         candidate=str(candidate),
-        epochs=1,
+        epochs=epochs,
         seed=seed,
         environment=environment,
         history=({**row, "test_accuracy": 0.0}, row),
