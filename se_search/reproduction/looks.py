@@ -50,6 +50,19 @@ def read_trainings(plan: Plan) -> LogContents | None:
     return earlier
 
 
+def is_earlier(plan: Plan, contents: LogContents | None) -> bool:
+    """Tell whether trainings are of protocol 1: they are judged, and none is added to them."""
+    return contents is not None and contents.identity == plan.earlier_identity
+
+
+def say_earlier(plans: Sequence[Plan]) -> str:
+    """Say that plans which share a log of protocol 1 have their trainings judged as they are."""
+    return (
+        f"{', '.join(plan.name for plan in plans)}: {plans[0].earlier_log} holds trainings of an "
+        "earlier protocol, which are judged as they are. Another --store takes new trainings"
+    )
+
+
 def train_looks(
     plans: Sequence[Plan], options: ReproduceOptions, note: Note, open_session: OpenSession
 ) -> int | None:
@@ -62,7 +75,7 @@ def train_looks(
     """
     first = plans[0]
     contents = read_trainings(first)
-    if contents is not None and contents.identity == first.earlier_identity:
+    if contents is not None and is_earlier(first, contents):
         _refuse_to_continue(plans, contents, options, note)
         return None
     trainings = contents.trainings if contents else ()
@@ -145,10 +158,7 @@ def _refuse_to_continue(
             "and networks initialised otherwise, so that no training of now can be added. "
             "Without --replicates they are judged; another --store takes new trainings"
         )
-    note(
-        f"{', '.join(plan.name for plan in plans)}: {file} holds trainings of an earlier protocol, "
-        "which are judged as they are. Another --store takes new trainings"
-    )
+    note(say_earlier(plans))
 
 
 def _state(plans: Sequence[Plan], trainings: Sequence[Training], store: Path) -> None:

@@ -20,7 +20,13 @@ from se_search.reproduction.forecast import (
     refuse_hopeless,
 )
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
-from se_search.reproduction.looks import list_wanted, read_trainings, train_looks
+from se_search.reproduction.looks import (
+    is_earlier,
+    list_wanted,
+    read_trainings,
+    say_earlier,
+    train_looks,
+)
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, earlier_hash, make_plan
 from se_search.reproduction.prospects import StudyProspects
@@ -84,14 +90,17 @@ def forecast_studies(options: ReproduceOptions, note: Note) -> list[Forecast]:
     Raises:
         SESearchError: something that was asked for is not there.
     """
-    groups = _make_plans(options, note).values()
+    groups = list(_make_plans(options, note).values())
+    for plans in groups:
+        if is_earlier(plans[0], read_trainings(plans[0])):
+            note(say_earlier(plans))
     return [found for plans in groups if (found := _forecast(plans, options)) is not None]
 
 
 def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
     """Judge a study's claims by the trainings that there are, and write its results."""
-    is_earlier = contents.identity == plan.earlier_identity
-    if is_earlier:
+    from_before = is_earlier(plan, contents)
+    if from_before:
         keys = {candidate.key for candidate in plan.candidates.values()}
         trainings = [t for t in contents.trainings if t.key in keys and t.epochs == plan.epochs]
         replicates = tuple(sorted({training.seed for training in trainings}))
@@ -99,15 +108,15 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         ids = {id_of(assignment) for assignment in plan.assignments}
         trainings = [training for training in contents.trainings if training.id in ids]
         replicates = tuple(range(plan.looks.looks[-1]))
-    stated = None if is_earlier else read_statement(plan, store)
+    stated = None if from_before else read_statement(plan, store)
     setting = Setting(
         name=plan.name,
         scale=plan.scale_name,
         backbone=plan.backbone.name,
         data=plan.info.name,
         epochs=plan.epochs,
-        recipe_hash=earlier_hash(plan.recipe) if is_earlier else plan.recipe.hash,
-        looks=None if is_earlier else plan.looks,
+        recipe_hash=earlier_hash(plan.recipe) if from_before else plan.recipe.hash,
+        looks=None if from_before else plan.looks,
         replicates=replicates,
         num_images=(plan.info.num_used, plan.info.num_validation, plan.info.num_test),
         num_before=stated.num_before if stated else 0,
@@ -158,7 +167,7 @@ def _forewarn(groups: Iterable[Sequence[Plan]], options: ReproduceOptions, note:
 def _forecast(plans: Sequence[Plan], options: ReproduceOptions) -> Forecast | None:
     """Return the forecast of plans that share a log; None: they lack no training."""
     contents = read_trainings(plans[0])
-    if contents is not None and contents.identity == plans[0].earlier_identity:
+    if is_earlier(plans[0], contents):
         return None
     found = make_forecast(plans, contents.trainings if contents else (), options.accelerator)
     return found if found.num_next else None
@@ -192,7 +201,7 @@ def _count_savings(groups: Iterable[Sequence[Plan]]) -> Savings | None:
     num_planned = num_needed = 0
     for plans in groups:
         contents = read_trainings(plans[0])
-        if contents is None or contents.identity == plans[0].earlier_identity:
+        if contents is None or is_earlier(plans[0], contents):
             continue
         done = {training.id for training in contents.trainings}
         planned = {id_of(assignment) for plan in plans for assignment in plan.assignments}

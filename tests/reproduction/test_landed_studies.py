@@ -14,7 +14,7 @@ from se_search.reproduction.judge import group_trainings, list_cases, measure_re
 from se_search.reproduction.looks import read_trainings
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
-from se_search.reproduction.reproduce import reproduce
+from se_search.reproduction.reproduce import forecast_studies, reproduce
 from se_search.reproduction.study_file import studies_folder, study_names
 from se_search.store.training_log import TrainingLog, read_log
 
@@ -105,3 +105,9 @@ def test_a_log_of_protocol_1_takes_no_new_training_under_any_name(store):
     ):
         pass
     assert len(read_log(plan.log).trainings) > 0
+
+
+def test_there_is_nothing_to_plan_where_they_are(store):
+    notes = []
+    assert forecast_studies(options(store, only_plan=True), notes.append) == []
+    assert "earlier protocol, which are judged as they are" in notes[0]
