@@ -1,0 +1,1 @@
+"""Compares samplers in a world of real trainings: how many trainings each takes to a good front."""
