@@ -105,11 +105,12 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     lines = [
         f"{', '.join(forecast.studies)} at scale {forecast.scale}: "
         f"{count(forecast.num_networks, 'network')}, {'; or '.join(looks)}",
-        f"Trainings: {forecast.num_next:,} to the next look, {forecast.num_whole:,} if every claim "
-        f"stays open to the last one; {forecast.num_done:,} are there",
+        f"Trainings: {_say_span(f'{forecast.num_next:,}', f'{forecast.num_whole:,}')}; "
+        f"{forecast.num_done:,} are there",
     ]
     lines += [
-        f"Time: {_say_hours(load.next_look)} to {_say_hours(load.whole_plan)} {load.speed.unit}, "
+        f"{load.speed.unit}: "
+        f"{_say_span(_say_hours(load.next_look), _say_hours(load.whole_plan))}, "
         f"if {load.speed.assumption}"
         for load in forecast.workloads
     ]
@@ -203,6 +204,12 @@ def _find_noise(plans: Sequence[Plan], trainings: Sequence[Training]) -> dict[in
     }
     measured = measure_replicates(group_trainings(by_key, trainings), info.num_test)
     return assume_noise(info.kind, info.num_test) | measure_noise(pairs, measured)
+
+
+def _say_span(next_look: str, whole_plan: str) -> str:
+    if next_look == whole_plan:
+        return f"{whole_plan} to the last look"
+    return f"{next_look} to the next look, {whole_plan} if every claim stays open to the last one"
 
 
 def _say_hours(hours: float) -> str:

@@ -229,8 +229,8 @@ def test_what_trainings_take_and_find_is_said_before_the_first_of_them(folder):
 
     reproduce(options(folder, "one"), notes.append, MadeUpSessions(look))
     assert seen[0] >= 1
-    assert "18 to the next look, 18 if every claim stays open" in notes[0]
-    assert "GPU-hours, if a data-centre GPU makes" in notes[0]
+    assert "Trainings: 18 to the last look; 0 are there" in notes[0]
+    assert "if a data-centre GPU makes" in notes[0]
 
 
 def test_a_plan_is_told_without_images_and_without_a_training(folder, tmp_path):
