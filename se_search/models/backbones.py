@@ -16,6 +16,7 @@ from se_search.errors import BackboneError, suggest_nearest
 from se_search.models.cifar_nets import CIFAR_NETS
 from se_search.models.inception import INCEPTION_NETS
 from se_search.models.initialisation import initialise_convolutions
+from se_search.models.mobilenet import MOBILENETS
 from se_search.models.names import BACKBONE_NAMES, TORCHVISION, TORCHVISION_NAMES
 from se_search.models.own import construct_own, is_own_name
 from se_search.models.paper_resnets import PAPER_RESNETS
@@ -102,6 +103,7 @@ BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
     **PAPER_RESNETS,
     **CIFAR_NETS,
     **INCEPTION_NETS,
+    **MOBILENETS,
     **SHUFFLENETS,
     **{name: partial(torchvision_net, name) for name in TORCHVISION_NAMES},
 }

@@ -49,6 +49,7 @@ CIFAR = (3, 32, 10)
 IMAGENET = (3, 224, 1000)
 SHAPES: dict[str, tuple[int, int, int]] = {
     "resnet20_bottleneck": (1, 28, 10),
+    "mobilenet_small": (1, 28, 10),
     **dict.fromkeys(RESNET_NAMES, IMAGENET),
     "resnet50_v1": IMAGENET,
     "resnet101_v1": IMAGENET,

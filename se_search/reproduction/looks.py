@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 from se_search.candidate import Candidate
 from se_search.errors import RunError
+from se_search.execution.deadline import Deadline
 from se_search.execution.missing import id_of, train_missing
 from se_search.execution.session import OpenSession, Session, SessionRequest
 from se_search.execution.signals import StopSignals
-from se_search.record import Assignment
+from se_search.record import Assignment, Stop
 from se_search.report.format import count
 from se_search.reproduction.judge import (
     count_wanted,
@@ -64,10 +66,15 @@ def say_earlier(plans: Sequence[Plan]) -> str:
 
 
 def train_looks(
-    plans: Sequence[Plan], options: ReproduceOptions, note: Note, open_session: OpenSession
+    plans: Sequence[Plan],
+    options: ReproduceOptions,
+    note: Note,
+    open_session: OpenSession,
+    deadline: Deadline,
 ) -> int | None:
     """Train what the looks of plans need that share a log; return the signal that stopped it.
 
+    A deadline that passes while trainings are missing counts as Ctrl-C: those that run end.
     Trainings of an earlier protocol are not continued: nothing is trained where there are any.
 
     Raises:
@@ -80,9 +87,12 @@ def train_looks(
         return None
     trainings = contents.trainings if contents else ()
     wanted = list_wanted(plans, trainings)
-    if not _list_missing(wanted, trainings):
+    missing = _list_missing(wanted, trainings)
+    if not missing:
         _note_look(plans, wanted, 0, note)
         return None
+    if deadline.has_passed:
+        return _say_time_is_up(plans, len(missing), note)
     with explaining_write(first.log):
         first.log.parent.mkdir(parents=True, exist_ok=True)
     session = open_session(_make_request(plans, options), note)
@@ -94,14 +104,13 @@ def train_looks(
         ) as log,
         StopSignals(note) as stop,
     ):
-        missing = _list_missing(wanted, trainings)
-        while missing and stop.number is None:
+        while missing and stop.number is None and not deadline.has_passed:
             _note_look(plans, wanted, len(missing), note)
             train_missing(
                 wanted,
                 log,
                 session.executor(with_test=True),
-                stop=stop,
+                stop=lambda: max(stop(), Stop.AFTER_RUNNING if deadline.has_passed else Stop.NO),
                 observe=lambda ended: note(str(ended)),
             )
             before = len(trainings)
@@ -112,6 +121,8 @@ def train_looks(
             missing = _list_missing(wanted, trainings)
     devices = session.devices
     note(f"{time.monotonic() - started:.0f} s on {len(devices)} x {devices[0].accelerator}")
+    if stop.number is None and missing and deadline.has_passed:
+        return _say_time_is_up(plans, len(missing), note)
     return stop.number
 
 
@@ -131,6 +142,13 @@ def list_wanted(
                 assignment = Assignment(candidate, replicate, plan.epochs)
                 found[id_of(assignment)] = assignment
     return sorted(found.values(), key=lambda assignment: assignment.seed)
+
+
+def _say_time_is_up(plans: Sequence[Plan], num_missing: int, note: Note) -> int:
+    """Say that trainings are missing; return the signal that a command ends with then."""
+    names = ", ".join(plan.name for plan in plans)
+    note(f"{names}: the time is up; {count(num_missing, 'training')} missing up to the next look")
+    return signal.SIGINT
 
 
 def _list_missing(

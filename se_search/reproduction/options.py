@@ -10,7 +10,7 @@ import typer
 
 from se_search.completion import begin_with
 from se_search.execution.options import Accelerator, DataDir, Threads, Timeout, Workers
-from se_search.options import AtLeast, check_options
+from se_search.options import AtLeast, Positive, check_options
 
 
 def _complete_study(incomplete: str) -> list[str]:
@@ -72,6 +72,11 @@ class ReproduceOptions:
         bool,
         typer.Option("--force", help="train even if no claim of a study is likely to be decided"),
     ] = False
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="no training starts later than this; the command goes on when repeated"),
+        Positive(),
+    ] = None
     workers: Workers = None
     threads: Threads = 1
     accelerator: Accelerator = "auto"

@@ -7,10 +7,12 @@ these lie in one log, keyed by candidate, epochs and seed.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from se_search.errors import StudyFileError
+from se_search.execution.deadline import Deadline
 from se_search.execution.missing import id_of
 from se_search.execution.session import OpenSession, open_session
 from se_search.reproduction.forecast import (
@@ -39,7 +41,10 @@ Note = Callable[[str], None]
 
 
 def reproduce(
-    options: ReproduceOptions, note: Note, open_session: OpenSession = open_session
+    options: ReproduceOptions,
+    note: Note,
+    open_session: OpenSession = open_session,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[list[StudyReport], int | None]:
     """Carry out studies and write their results.
 
@@ -47,30 +52,36 @@ def reproduce(
         options: what is asked for.
         note: told what goes on.
         open_session: finds what the trainings need.
+        clock: gives the time in seconds, which ``options.minutes`` is about.
 
     Returns:
         A report for each study that has any trainings, and the number of the signal that stopped
-        the trainings, if one did.
+        the trainings, if one did. The end of ``options.minutes`` stops them as Ctrl-C does.
 
     Raises:
-        SESearchError: something that was asked for is not there.
+        SESearchError: something that was asked for is not there, or no study has any trainings.
         TooManyFailuresError: three trainings in a row failed.
     """
     by_log = _make_plans(options, note)
     if options.train:
         _forewarn(by_log.values(), options, note)
     number = None
+    deadline = Deadline(options.minutes, clock)
     for sharing in by_log.values() if options.train else ():
-        number = train_looks(sharing, options, note, open_session)
+        number = train_looks(sharing, options, note, open_session, deadline)
         if number is not None:
             break
-    reports = []
+    reports, untrained = [], []
     for plan in itertools.chain.from_iterable(by_log.values()):
         contents = read_trainings(plan)
         if contents is not None:
             reports.append(report_plan(plan, contents, options.store))
-        elif number is None:
-            raise StudyFileError(f"there are no trainings of {plan.name} yet: no {plan.log}")
+        else:
+            untrained.append(f"there are no trainings of {plan.name} yet: no {plan.log}")
+    if not reports and number is None:
+        raise StudyFileError(untrained[0])
+    for text in untrained:
+        note(text)
     if len(reports) > 1:
         summary = options.store / f"{options.scale}.md"
         write_summary(summary, reports, _count_savings(by_log.values()))

@@ -17,7 +17,7 @@ from check_costs import IMAGE_SIZES, draw_candidate
 
 NAMES = [
     "resnet20_bottleneck", "resnet18", "preact_resnet110", "cifar_resnet20", "vgg16_bn",
-    "mobilenet_v3_small", "mobilenetv1_100", "shufflenet_v1_g3", "bn_inception",
+    "mobilenet_v3_small", "mobilenetv1_100", "mobilenet_small", "shufflenet_v1_g3", "bn_inception",
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The SE paper's plain networks that torchvision lacks."""
 
 import copy
+import itertools
 from functools import cache
 
 import pytest
@@ -23,6 +24,7 @@ from se_search.models.cifar_nets import (
     bottleneck_branch,
 )
 from se_search.models.inception import INCEPTION_NETS, InceptionModule
+from se_search.models.mobilenet import MOBILENETS, SeparableUnit
 from se_search.models.paper_resnets import PAPER_RESNETS
 from se_search.models.profile import profile
 from se_search.models.shufflenet import SHUFFLENETS, ChannelShuffle, ShuffleUnit
@@ -30,9 +32,12 @@ from se_search.models.surgery import build
 from se_search.models.trace import FlopCountAnalysis, trace_cost
 
 IMAGENET = PAPER_RESNETS | INCEPTION_NETS | SHUFFLENETS
-NETWORKS = IMAGENET | CIFAR_NETS
+NETWORKS = IMAGENET | CIFAR_NETS | MOBILENETS
 DEEP = {"resnet101_v1", "resnet152_v1", "resnext101_32x4d", "senet154", "shake_shake_26_2x96d"}
-UNITS = (BasicBlock, Bottleneck, PreActivationUnit, ShakeShakeUnit, ShuffleUnit, InceptionModule)
+UNITS = (
+    *(BasicBlock, Bottleneck, PreActivationUnit, ShakeShakeUnit, ShuffleUnit, InceptionModule),
+    SeparableUnit,
+)
 
 
 def at_its_papers_size(name):
@@ -166,6 +171,14 @@ def test_shufflenet_is_as_large_as_table_3_of_the_se_paper_says():
     assert int(params / 1e5) == 18
     added = [units * 2 * c * (c // 16) for units, c in shufflenet_branches()]
     assert int((params + sum(added)) / 1e5) == 24
+
+
+def test_mobilenet_small_is_as_large_as_its_layers_of_table_1_of_howard_et_al():
+    """A unit has 9 weights a channel in, one for each pair of channels, and two batch norms."""
+    widths = [8, 16, 32, 64, 128, 128, 256, 256]
+    units = [9 * a + 2 * a + a * b + 2 * b for a, b in itertools.pairwise(widths)]
+    stem, head = 3 * 9 * 8 + 2 * 8, 256 * 10 + 10
+    assert count_params("mobilenet_small") == stem + sum(units) + head
 
 
 def shufflenet_branches():
@@ -433,6 +446,22 @@ def test_a_shuffle_unit_is_gated_where_it_says(place, stride):
     torch.testing.assert_close(gated(x), at("post", F.relu(y)))
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("place", [None, "standard", "inner"])
+def test_a_separable_unit_is_gated_where_it_says(place, stride):
+    torch.manual_seed(1)
+    unit = with_random_norms(SeparableUnit(8, 12, stride))
+    x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
+
+    def at(here, y):
+        return 2 * y if place == here else y
+
+    y = F.relu(unit.bn1(F.conv2d(x, unit.depthwise.weight, None, stride, padding=1, groups=8)))
+    y = F.relu(unit.bn2(F.conv2d(at("inner", y), unit.pointwise.weight)))
+    gated = unit if place is None else doubled_at(unit, place)
+    torch.testing.assert_close(gated(x), at("standard", y))
+
+
 @pytest.mark.parametrize("index", [0, 2])  # 3a projects its pooled input, 3c hands it on
 def test_an_inception_module_is_gated_as_a_whole(index):
     torch.manual_seed(1)
@@ -444,7 +473,10 @@ def test_an_inception_module_is_gated_as_a_whole(index):
 
 @pytest.mark.parametrize(
     "name",
-    ["cifar_resnet20", "wrn_16_8", "shake_shake_26_2x96d", "bn_inception", "shufflenet_v1_g3"],
+    [
+        *("cifar_resnet20", "wrn_16_8", "shake_shake_26_2x96d", "bn_inception"),
+        *("shufflenet_v1_g3", "mobilenet_small"),
+    ],
 )
 def test_costs_are_exact_for_every_integration(name):
     backbone = profile(name, 3, 32, 10)

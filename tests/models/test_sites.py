@@ -12,10 +12,11 @@ from torchvision.models import get_model, get_model_weights
 
 from se_search.candidate import SE, Candidate, squeeze_width
 from se_search.cost import count_cost
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, CandidateError
 from se_search.models.backbones import BACKBONES, construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 from se_search.models.feature_maps import measure_sites
+from se_search.models.mobilenet import SeparableUnit
 from se_search.models.names import SHAPES, TORCHVISION_NAMES
 from se_search.models.profile import profile
 from se_search.models.sites import find_parts, locate_sites, named_sites
@@ -30,6 +31,7 @@ NETWORKS = [  # with the smallest image that they can take, or near it
     ("timm:resnet18", 32),
     ("timm:resnet50", 32),
     ("mobilenetv1_100", 32),
+    ("mobilenet_small", 32),
     ("inception_resnet_v2", 75),
     ("resnet50_v1", 32),
     ("cifar_resnet20", 32),
@@ -83,6 +85,7 @@ def image(size, batch=1):
         ("bn_inception", 64, {2: 3, 3: 5, 4: 2}),
         ("timm:resnet50", 32, {2: 3, 3: 4, 4: 6, 5: 3}),
         ("mobilenetv1_100", 32, {2: 1, 3: 2, 4: 2, 5: 6, 6: 2}),
+        ("mobilenet_small", 32, {2: 1, 3: 1, 4: 1, 5: 2, 6: 2}),
         ("mobilenetv2_100", 32, {2: 1, 3: 2, 4: 3, 5: 4, 6: 3, 7: 3, 8: 1}),
         ("inception_resnet_v2", 75, {2: 11, 3: 21, 4: 11}),
         ("shufflenet_v1_g3", 32, {2: 4, 3: 8, 4: 4}),
@@ -97,6 +100,33 @@ def test_weights_of_a_mobilenet_with_se_are_those_of_the_papers_table_3():
     size = 32
     assert count_cost(candidate("mobilenetv1_100/all=standard:r16", size)).added_params == 479_744
     assert count_cost(candidate("mobilenetv1_100/all=inner:r16", size)).added_params == 348_800
+
+
+def test_each_stage_of_mobilenet_small_is_a_quarter_as_wide_as_mobilenets():
+    widths = [
+        {site.stage: site.feature_maps["standard"].channels for site in described(name, 32).sites}
+        for name in ("mobilenet_small", "mobilenetv1_100")
+    ]
+    assert {stage: 4 * channels for stage, channels in widths[0].items()} == widths[1]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_unit_of_mobilenet_small_computes_what_timms_does(stride):
+    own = SeparableUnit(8, 12, stride).eval()
+    theirs = timm.models._efficientnet_blocks.DepthwiseSeparableConv(
+        8, 12, stride=stride, noskip=True, pw_act=True
+    ).eval()
+    names = {"depthwise": "conv_dw", "bn1": "bn1", "pointwise": "conv_pw", "bn2": "bn2"}
+    for name, name_there in names.items():
+        theirs.get_submodule(name_there).load_state_dict(own.get_submodule(name).state_dict())
+    x = torch.randn(2, 8, 7, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(own(x), theirs(x))
+
+
+@pytest.mark.parametrize("integration", ["pre", "post", "identity"])
+def test_a_mobilenet_refuses_what_would_need_a_shortcut(integration):
+    with pytest.raises(CandidateError, match=r"stage2.block1 has no .* \(it has standard, inner\)"):
+        candidate(f"mobilenet_small/all={integration}:r16", 32)
 
 
 def test_the_caffe_widths_of_se_bn_inception_are_a_sixteenth_of_the_concatenated_channels():
@@ -286,7 +316,9 @@ def test_the_catalogue_lists_every_backbone_of_our_own():
     assert set(SHAPES) - own - set(TORCHVISION_NAMES) <= set(timm.list_models())
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "cifar_resnet20", "mobilenetv1_100"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3_small", "cifar_resnet20", "mobilenetv1_100", "mobilenet_small"]
+)
 def test_the_shipped_catalogue_is_what_a_fresh_profile_says(name):
     shape = default_shape(name)
     assert describe_backbone(name, *shape) == profile(name, *shape)

@@ -15,15 +15,16 @@ from se_search.reproduction.looks import read_trainings
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import make_plan
 from se_search.reproduction.reproduce import forecast_studies, reproduce
-from se_search.reproduction.study_file import studies_folder, study_names
+from se_search.reproduction.study_file import studies_folder
 from se_search.store.training_log import TrainingLog, read_log
 
+LANDED = studies_folder() / "protocol_1"
 LOG = "resnet20_bottleneck-fashion_mnist-6305df1c1025.jsonl"
 
 
 @pytest.fixture
 def store(tmp_path):
-    shutil.copy(studies_folder() / LOG, tmp_path / LOG)
+    shutil.copy(LANDED / LOG, tmp_path / LOG)
     return tmp_path
 
 
@@ -40,7 +41,7 @@ def carry_out(store, **changes):
 
 def test_they_are_judged_with_the_results_that_were_landed(store):
     carry_out(store, train=False)
-    landed = studies_folder() / "gate" / "desk" / "results.md"
+    landed = LANDED / "gate" / "desk" / "results.md"
     assert (store / "gate" / "desk" / "results.md").read_bytes() == landed.read_bytes()
 
 
@@ -53,9 +54,11 @@ def test_they_are_judged_without_training_as_a_fixed_number_of_replicates(store)
 
 
 def test_all_verdicts_are_those_that_were_published(tmp_path):
-    shutil.copy(studies_folder() / LOG, tmp_path / LOG)
+    shutil.copy(LANDED / LOG, tmp_path / LOG)
+    landed = sorted(folder.parent.name for folder in LANDED.glob("*/desk"))
+    assert len(landed) == 8
     words = Counter()
-    for name in study_names():
+    for name in landed:
         plan = make_plan(name, ReproduceOptions(names=(name,), store=tmp_path))
         own = group_trainings(plan.candidates, read_trainings(plan).trainings)
         for claim, a, b in list_cases(plan.claims, measure_replicates(own, plan.info.num_test)):

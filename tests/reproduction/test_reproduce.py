@@ -295,6 +295,16 @@ def test_without_any_training_there_is_nothing_to_report(carry_out):
         carry_out("one", train=False)
 
 
+def test_a_study_without_trainings_is_left_out_of_the_judgement_of_others(folder, carry_out):
+    """Another recipe has a log of its own."""
+    (folder / "two" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
+    carry_out("one", replicates=2)
+    notes = []
+    reports, _ = reproduce(options(folder, "one", "two", train=False), notes.append)
+    assert [report.setting.name for report in reports] == ["one"]
+    assert any("no trainings of two yet" in text for text in notes)
+
+
 def test_an_accuracy_that_is_not_finite_is_a_failure_and_never_judged(folder, sessions):
     def diverge(assignment):
         return replace(evaluate(assignment), loss=math.nan)
@@ -318,6 +328,41 @@ def test_a_stopped_study_is_reported_and_continued_where_it_was(folder, sessions
     assert report.num_missing == 3 * 6 - 4
     carry_out("one")
     assert len(sessions.trained) == 3 * 6 - 4
+
+
+def test_after_its_minutes_a_study_starts_no_training_and_ends_as_after_ctrl_c(
+    folder, sessions, carry_out
+):
+    def clock():
+        return 60.0 * len(timed.trained)
+
+    timed, notes = MadeUpSessions(evaluate), []
+    (report,), number = reproduce(
+        options(folder, "one", minutes=4), notes.append, timed, clock=clock
+    )
+    assert number == signal.SIGINT
+    assert (len(timed.trained), report.num_missing) == (4, 3 * 6 - 4)
+    assert any("the time is up; 14 trainings missing" in text for text in notes)
+    carry_out("one")
+    assert len(sessions.trained) == 3 * 6 - 4
+
+
+def test_a_study_that_is_complete_in_its_minutes_ends_well(folder, sessions):
+    def clock():
+        return 60.0 * len(sessions.trained)
+
+    _, number = reproduce(options(folder, "one", minutes=18), print, sessions, clock=clock)
+    assert (number, len(sessions.trained)) == (None, 18)
+
+
+def test_no_session_is_opened_when_the_time_is_up(folder, sessions):
+    """Another recipe has a log, and so a session, of its own."""
+    (folder / "two" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
+    times = iter([0.0] + [60.0] * 100)
+    _, number = reproduce(
+        options(folder, "one", "two", minutes=1), print, sessions, clock=lambda: next(times)
+    )
+    assert (number, sessions.requests) == (signal.SIGINT, [])
 
 
 def test_a_session_is_opened_for_what_the_study_and_the_user_ask_for(folder, sessions, carry_out):

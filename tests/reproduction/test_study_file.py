@@ -9,6 +9,7 @@ from se_search.cost import count_cost
 from se_search.errors import StudyFileError
 from se_search.models.catalogue import describe_backbone
 from se_search.reproduction.plan import parse_candidates, parse_claims
+from se_search.reproduction.rows import paper_gap
 from se_search.reproduction.study_file import (
     find_study,
     read_scale_recipe,
@@ -39,6 +40,7 @@ def test_every_study_of_the_issue_is_shipped():
         "gate",
         "inner",
         "integration",
+        "mobilenet",
         "no_squeeze",
         "reduction",
         "squeeze_operator",
@@ -67,23 +69,31 @@ def test_shipped_studies_can_be_carried_out_at_every_scale(
 
 @pytest.mark.parametrize("name", study_names())
 def test_candidates_have_the_parameters_that_the_paper_prints(name):
-    """In millions, with the running statistics of ResNet-50's batch norms (53,120), as it does."""
+    """In millions, with the running statistics of batch norms, as it counts."""
     study = read_study(find_study(name))
     backbone = describe_backbone(study.scales["paper"].backbone, 3, 224, 1000)
+    statistics = {"resnet50_v1": 53_120, "mobilenetv1_100": 21_888}[backbone.name]
     for title, figures in study.paper.figures.items():
         if figures.params is not None:
             text = f"{backbone.name}/{study.candidates[title]}"
-            params = count_cost(Candidate.parse(text, backbone)).params + 53_120
+            params = count_cost(Candidate.parse(text, backbone)).params + statistics
             assert params / 1e6 == pytest.approx(float(figures.params.rstrip("M")), abs=0.061)
 
 
-@pytest.mark.parametrize("name", study_names())
+@pytest.mark.parametrize("name", sorted({*study_names()} - {"mobilenet"}))
 def test_the_paper_gives_the_same_errors_for_the_same_network_in_every_study(name):
     figures = read_study(find_study(name)).paper.figures
     # Hu et al., v4, tables 10, 13 and 16: ResNet-50 of the ablations.
     assert (figures["none"].top1_error, figures["none"].top5_error) == (23.30, 6.55)
     for same in {"all", "r16", "avg", "sigmoid", "standard", "se"} & set(figures):
         assert (figures[same].top1_error, figures[same].top5_error) == (22.28, 6.03)
+
+
+def test_the_paper_finds_its_largest_gain_in_mobilenet():
+    """Table 3 has 3.1 points; no other network of its tables 2 to 5 and 10 to 16 gains as much."""
+    study = read_study(find_study("mobilenet"))
+    (claim,) = [each for each in parse_claims(study, Path()) if str(each) == "all beats none"]
+    assert paper_gap(claim, study) == pytest.approx(3.1)
 
 
 @pytest.mark.parametrize(
