@@ -298,7 +298,7 @@ def test_without_any_training_there_is_nothing_to_report(carry_out):
 def test_a_study_without_trainings_is_left_out_of_the_judgement_of_others(folder, carry_out):
     """Another recipe has a log of its own."""
     (folder / "two" / "r.yaml").write_text(RECIPE.replace("0.1", "0.2"))
-    carry_out("one", replicates=2)
+    carry_out("one", replicates=2, force=True)
     notes = []
     reports, _ = reproduce(options(folder, "one", "two", train=False), notes.append)
     assert [report.setting.name for report in reports] == ["one"]
