@@ -29,7 +29,7 @@ bench: $(STAMP)  ## measure what a trial costs beyond its training, and what a d
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/proposals.py
 
-bench-statistics: $(STAMP)  ## hold intervals, answers and verdicts against known truths, an hour of CPU: calibration/
+bench-statistics: $(STAMP)  ## hold intervals, answers and verdicts against known truths and real trainings, an hour and a half of CPU: calibration/
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration/measure.py --processes 2 --output calibration
 
 bench-networks: $(STAMP)  ## hold networks and costs against traces and two steps of training; fuzz what reads files

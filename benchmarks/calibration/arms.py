@@ -1,18 +1,14 @@
-"""The searches that calibration rests on: made once, in any order, on as many cores as are free."""
+"""The searches of simulated worlds that calibration rests on."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration.judging import judge
+from benchmarks.calibration.lines import Line
 from benchmarks.calibration.searches import search, search_one_seed
 from benchmarks.calibration.worlds import (
     AS_DESIGNED,
@@ -22,8 +18,6 @@ from benchmarks.calibration.worlds import (
     simulate,
 )
 from se_search.surrogate.posterior_front import MODEL_VERSION
-
-Line = dict[str, Any]
 
 # The shapes of an arm's worlds in turn. Additive gains, pairs of slots and rough ones are as they
 # come: about half of them have a gain of 0.5 points.
@@ -81,6 +75,11 @@ class Job:
     run: int
 
     @property
+    def identity(self) -> Mapping[str, Any]:
+        """The fields of its line that no other search's has."""
+        return {"arm": self.arm.name, "run": self.run}
+
+    @property
     def world(self) -> World:
         """The world that is searched; arms of one spread share worlds."""
         shape = SHAPES_IN_TURN[self.run % len(SHAPES_IN_TURN)]
@@ -116,72 +115,3 @@ def list_jobs(arms: Sequence[Arm]) -> list[Job]:
     """Return all searches of some arms, so that each arm is as far as the others at any time."""
     jobs = [Job(arm, run) for arm in arms for run in range(arm.num_searches)]
     return sorted(jobs, key=lambda job: (job.run + 0.5) / job.arm.num_searches)
-
-
-def carry_out(
-    jobs: Iterable[Job],
-    path: Path,
-    num_processes: int = 1,
-    minutes: float = float("inf"),
-    tell: Callable[[Line], None] = lambda _: None,
-) -> None:
-    """Make the searches that a file lacks, and add a line of JSON to it as each ends.
-
-    Args:
-        jobs: the searches that are wanted, most wanted first.
-        path: the file.
-        num_processes: how many searches are made at a time.
-        minutes: none starts later than this.
-        tell: handed each line.
-    """
-    known = {(line["arm"], line["run"]) for line in read_lines(path)}
-    missing = [job for job in jobs if (job.arm.name, job.run) not in known]
-    deadline = time.monotonic() + 60 * minutes
-    _cut_torn_line(path)
-    with path.open("a") as file:
-        for line in _start(missing, num_processes, deadline):
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            tell(line)
-
-
-def read_lines(path: Path) -> list[Line]:
-    """Return the searches of a file that the present accuracy model made.
-
-    A last line that was broken off is left out.
-    """
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text().rpartition("\n")
-    lines = [json.loads(text) for text in whole.splitlines()]
-    return [line for line in lines if line["model"] == MODEL_VERSION]
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Remove a last line that was broken off, so that the next one stands alone."""
-    if path.exists():
-        text = path.read_text()
-        os.truncate(path, len(text.encode()) - len(text.rpartition("\n")[2].encode()))
-
-
-def _start(jobs: Sequence[Job], num_processes: int, deadline: float) -> Iterator[Line]:
-    if num_processes == 1:
-        for job in jobs:
-            if time.monotonic() > deadline:
-                return
-            yield job.carry_out()
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by numpy's libraries as the children import them
-    left, running = iter(jobs), set[Future[Line]]()
-    with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
-        while True:
-            while len(running) < num_processes and time.monotonic() <= deadline:
-                job = next(left, None)
-                if job is None:
-                    break
-                running.add(pool.submit(job.carry_out))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()

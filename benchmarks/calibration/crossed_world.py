@@ -16,15 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.worlds import Array
+from benchmarks.nas_bench_se_2.definition import FOLDER, SPACE, count_first, list_candidates
+from benchmarks.nas_bench_se_2.export import merge, read_table
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import RunError
 from se_search.record import Assignment
 from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.space.bound import BoundSpace
-from se_search.store.training_log import Training, read_log
+from se_search.store.training_log import TrainingId, read_log
 
 IMAGES = ("validation", "test")
+Cell = tuple[float, float]  # accuracies after a training, a share each, in the order of IMAGES
 
 
 class NetworkSet(CandidateSet[Candidate]):
@@ -107,46 +110,42 @@ class CrossedTable:
         return len(self.networks)
 
     @classmethod
-    def of_trainings(
-        cls, trainings: Iterable[Training], space: BoundSpace, networks: Sequence[Candidate]
+    def of_cells(
+        cls, cells: Mapping[TrainingId, Cell], space: BoundSpace, networks: Sequence[Candidate]
     ) -> CrossedTable:
         """Return the table of some networks, with the replicates that have them all.
 
         Shorter trainings are taken where all networks and replicates have them.
 
         Args:
-            trainings: the longest ones are the full ones; others than of these networks are left
-                out.
+            cells: by key of the network, epochs and replicate; the longest trainings are the full
+                ones, and other networks are left out.
             space: that the networks are of.
             networks: the plain network first.
 
         Raises:
             RunError: no replicate has a full training of each network.
         """
-        found = {training.id: training for training in trainings}
-        lengths = sorted({epochs for _, epochs, _ in found})
-        seeds = sorted({seed for _, _, seed in found})
+        lengths = sorted({epochs for _, epochs, _ in cells})
+        seeds = sorted({seed for _, _, seed in cells})
         keys = [network.key for network in networks]
 
         def is_complete(seed: int, epochs: int) -> bool:
-            return all((key, epochs, seed) in found for key in keys)
+            return all((key, epochs, seed) in cells for key in keys)
 
-        complete = [seed for seed in seeds if lengths and is_complete(seed, lengths[-1])]
+        complete = [seed for seed in seeds if is_complete(seed, lengths[-1])]
         if not complete:
             raise RunError(
                 f"none of {len(seeds)} replicates has a full training of each of {len(keys)} "
                 "networks: there is nothing to replay yet"
             )
         kept = [n for n in lengths if all(is_complete(seed, n) for seed in complete)]
-        named = {"validation": "accuracy", "test": "test_accuracy"}
         accuracies = {
             images: {
-                epochs: np.array(
-                    [[found[key, epochs, s].history[-1][name] for s in complete] for key in keys]
-                )
+                epochs: np.array([[cells[key, epochs, s][place] for s in complete] for key in keys])
                 for epochs in kept
             }
-            for images, name in named.items()
+            for place, images in enumerate(IMAGES)
         }
         return cls(space, tuple(networks), tuple(complete), lengths[-1], accuracies)
 
@@ -230,19 +229,23 @@ class CrossedWorld:
         return float(self.table.accuracies["validation"][assignment.epochs][row, column])
 
 
-def read_crossed_log(path: Path, num_parts: int = 1) -> CrossedTable:
-    """Return NASBench-SE 2 as far as its log has come: the replicates that are complete.
+def read_crossed_table(
+    log: Path | None = None, folder: Path = FOLDER, num_parts: int = 1
+) -> CrossedTable:
+    """Return NAS-Bench-SE 2 with the replicates that are complete.
 
     Args:
-        path: the log of its trainings; it may be growing.
+        log: of further trainings, which the published table lacks; it may be growing.
+        folder: of the published table.
         num_parts: balanced parts of networks.
 
     Raises:
-        RunError: the log can't be read, or has no complete replicate.
+        RunError: a file can't be read, or no replicate is complete.
     """
-    from benchmarks.nas_bench_se_2.definition import SPACE, count_first, list_candidates
-
-    contents = read_log(path)
-    trainings = () if contents is None else contents.trainings
-    networks = list_candidates()[: count_first(num_parts)]
-    return CrossedTable.of_trainings(trainings, SPACE, networks)
+    parts = [read_table(folder), None if log is None else read_log(log)]
+    contents = merge([part for part in parts if part is not None])
+    cells = {
+        training.id: (training.history[-1]["accuracy"], training.history[-1]["test_accuracy"])
+        for training in contents.trainings
+    }
+    return CrossedTable.of_cells(cells, SPACE, list_candidates()[: count_first(num_parts)])

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.calibration.arms import Arm, Line
+from benchmarks.calibration.arms import Arm
 from benchmarks.calibration.judging import FAMILIES, has_large_gain
+from benchmarks.calibration.lines import Line
 from benchmarks.calibration.measures import (
     MEAN_ERROR,
     NO_TARGET,

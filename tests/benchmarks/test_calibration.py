@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.calibration.arms import Arm, Job, carry_out, list_jobs, read_lines
+from benchmarks.calibration.arms import Arm, Job, list_jobs
 from benchmarks.calibration.judging import find_gap, judge, mark_front
+from benchmarks.calibration.lines import carry_out, read_lines
 from benchmarks.calibration.measure import Effort, measure_all
 from benchmarks.calibration.searches import OBJECTIVES, search, search_one_seed
 from benchmarks.calibration.worlds import AS_DESIGNED, AS_MEASURED, SHAPES, Spread, simulate

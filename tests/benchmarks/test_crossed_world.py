@@ -11,7 +11,6 @@ from benchmarks.calibration.crossed_world import (
     CrossedTable,
     CrossedWorld,
     NetworkSet,
-    read_crossed_log,
 )
 from benchmarks.calibration.searches import OBJECTIVES, search, search_one_seed
 from benchmarks.nas_bench_se_2.definition import SPACE
@@ -19,7 +18,6 @@ from se_search.cost import count_cost
 from se_search.errors import RunError
 from se_search.record import Rung
 from se_search.search.registry import SAMPLERS
-from se_search.store.training_log import Training, TrainingLog
 from se_search.surrogate.fit_front import Question, fit_front
 
 # --- networks -------------------------------------------------------------------------------------
@@ -59,42 +57,40 @@ def test_the_ends_of_the_prices_are_those_of_the_networks(networks):
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def make_training(network, seed, accuracy, epochs=EPOCHS):
-    rows = [
-        {"epoch": epoch, "accuracy": accuracy - (epochs - epoch), "test_accuracy": accuracy / 2}
-        for epoch in range(1, epochs + 1)
-    ]
-    return Training(network.key, str(network), epochs, seed, 0, tuple(rows), b"", b"", 1.0)
-
-
-def test_a_table_has_the_replicates_that_are_complete_with_their_last_accuracies(tmp_path):
+def test_a_table_has_the_replicates_that_are_complete():
     networks = list_networks()
-    trainings = [
-        make_training(network, seed, row + seed / 10)
+    cells = {
+        (network.key, EPOCHS, seed): (row + seed / 10, row / 2)
         for seed in (0, 1, 2)
         for row, network in enumerate(networks)
-    ]
-    with TrainingLog(tmp_path / "log.jsonl", {"format": 2}, {}) as log:
-        for training in trainings[:-1]:
-            log.append(training)
-    table = read_crossed_log(tmp_path / "log.jsonl")
+    }
+    del cells[networks[-1].key, EPOCHS, 2]
+    table = CrossedTable.of_cells(cells, SPACE, networks)
     assert table.replicates == (0, 1)
-    assert table.networks == networks
     validation, test = (table.accuracies[images][EPOCHS] for images in ("validation", "test"))
     assert validation.tolist() == [[row, row + 0.1] for row in range(126)]
-    assert test.tolist() == (validation / 2).tolist()
+    assert test.tolist() == [[row / 2] * 2 for row in range(126)]
     assert table.costs.tolist() == [count_cost(network).params for network in networks]
-    with pytest.raises(RunError, match="none of 3 replicates has a full training of each of 2"):
-        CrossedTable.of_trainings(trainings[1::126], SPACE, networks[:2])
+    with pytest.raises(RunError, match="none of 3 replicates has a full training of each of 126"):
+        CrossedTable.of_cells(
+            {key: cell for key, cell in cells.items() if key[0] != networks[0].key}, SPACE, networks
+        )
 
 
 def test_shorter_trainings_are_taken_where_every_replicate_has_them():
     networks = list_networks()[:2]
-    full = [make_training(network, seed, 0.8) for network in networks for seed in (0, 1)]
-    short = [make_training(network, seed, 0.7, 1) for network in networks for seed in (0, 1)]
-    some = CrossedTable.of_trainings([*full, *short[:-1]], SPACE, networks)
-    every = CrossedTable.of_trainings([*full, *short], SPACE, networks)
-    assert (list(some.accuracies["test"]), list(every.accuracies["test"])) == ([3], [1, 3])
+    whole = {
+        (network.key, epochs, seed): (epochs / 10, 0.5)
+        for epochs in (1, EPOCHS)
+        for network in networks
+        for seed in (0, 1)
+    }
+    every = CrossedTable.of_cells(whole, SPACE, networks)
+    assert list(every.accuracies["test"]) == [1, EPOCHS]
+    assert every.accuracies["validation"][1].tolist() == [[0.1, 0.1], [0.1, 0.1]]
+    del whole[networks[1].key, 1, 0]
+    some = CrossedTable.of_cells(whole, SPACE, networks)
+    assert list(some.accuracies["test"]) == [EPOCHS]
 
 
 def test_differences_are_to_the_plain_network_of_the_replicate():
