@@ -51,7 +51,13 @@ def choose_next_step(
     if left > 0 and not facts.has_ended:
         return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
     if front.is_modelled and front.unproven is not None and front.num_compared > 1:
-        return _train_longer(facts)  # of what proves nothing, only chance level is left
+        # Of what proves nothing, chance level is left, or one accuracy of all trainings.
+        if len({each.summary.accuracy for each in front.candidates}) == 1:
+            return NextStep(
+                "Nothing more can be found out with these data: more validation images, or harder "
+                "ones, could tell candidates apart."
+            )
+        return _train_longer(facts)
     if front.settled.is_settled and front.decision.kind == "put":
         if confirmation is None or confirmation.result is None:
             what = "confirm it in replicates that did not choose it"

@@ -97,7 +97,7 @@ def run_search(
     promotion: Promotion = Promotion(),  # noqa: B008  # frozen
     is_settled: Callable[[Sequence[TrialRecord]], bool] | None = None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
-    observe: Callable[[Progress], None] = lambda _: None,
+    observe: Callable[[Progress], None] | None = None,
     keep: Callable[[int, Evaluation], None] = lambda *_: None,
 ) -> Ending:
     """Run trials until the store has ``budget.num_trials`` of them, or a stop is asked for.
@@ -115,7 +115,7 @@ def run_search(
         is_settled: is handed trials that have all ended and tells whether the search may end; see
             ``Settling``. None: the search spends its budget.
         stop: asked before each start, and at least every half second.
-        observe: told of every change.
+        observe: told of every change; None: nobody is.
         keep: handed each finite evaluation with its trial's number, for what the store lacks.
 
     Raises:
@@ -179,7 +179,7 @@ class _Trials(Generic[CandidateT]):
     rotation: Rotation[CandidateT]
     promotion: Promotion
     settling: Settling | None
-    observe: Callable[[Progress], None]
+    observe: Callable[[Progress], None] | None
     keep: Callable[[int, Evaluation], None]
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
@@ -212,7 +212,9 @@ class _Trials(Generic[CandidateT]):
         return num_begun < self.budget.num_trials
 
     def report(self, changed: TrialRecord | None) -> None:
-        """Tell the observer how far the search has come."""
+        """Tell the observer, if there is one, how far the search has come."""
+        if self.observe is None:
+            return
         store = self.store
         summaries = summarize(store.records, self.objectives)
         self.observe(

@@ -88,11 +88,6 @@ class PoolSource(Generic[CandidateT]):
         return self._whole is not None
 
     @property
-    def is_few(self) -> bool:
-        """Whether limits leave so few candidates that none is to be proposed twice."""
-        return self.allowed.few is not None
-
-    @property
     def size(self) -> int:
         """The number of candidates that may be trained, or of those of the space, if too many."""
         return self.space.size if self._whole is None else len(self._whole[0])

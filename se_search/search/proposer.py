@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from se_search.analysis.pareto import on_front
 from se_search.errors import SpaceError
@@ -24,6 +23,7 @@ from se_search.search.valuation import Decision, Valuation
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import EXPLORING, Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import fit_kernel
+from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
 from se_search.surrogate.trainings import Observations, Trainings
@@ -81,10 +81,9 @@ class Proposer:
     def has_next(self, history: History) -> bool:
         """Tell whether there is a training to propose.
 
-        A candidate may be trained again unless limits leave few and ``repeats`` is off.
+        Without ``repeats`` there is none once every candidate has begun.
         """
-        may_repeat = len(self.list_repeatable(history)) > 0
-        if may_repeat and (self.repeats or not self.source.is_few):
+        if self.repeats and len(self.list_repeatable(history)):
             return True
         return self.source.size > 0 and self._draw_untried(history) is not None
 
@@ -96,7 +95,7 @@ class Proposer:
         """
         if self._decided is None or not self._decided[0].equals(history):
             # One thread: trainings need the other cores, and sums depend on the number of threads.
-            with threadpool_limits(1):
+            with one_thread():
                 self._decided = history, self._decide(history)
         return self._decided[1]
 
@@ -107,7 +106,7 @@ class Proposer:
             ``(n,)`` means and ``(n,)`` standard deviations, without replicates and noise; n is the
             number of finished trainings.
         """
-        with threadpool_limits(1):
+        with one_thread():
             trainings = history.trainings
             _, fitted = self.fit(history)
             scale = self.fit_scale(trainings, len(history.budgets))
@@ -192,7 +191,7 @@ class Proposer:
         if codes is not None:
             return Decision(codes, "start", None)
         again = self.list_repeatable(history)
-        if len(again):
+        if self.repeats and len(again):
             counts = [(history.running == row).all(axis=1).sum() for row in again]
             return Decision(again[np.argmin(counts)], "repeat", None)
         raise SpaceError("no candidate of the space is left that may be trained")

@@ -234,6 +234,11 @@ def _find_unproven(
             f"accuracies are at chance level: {100 * mean:.1f} % on average, where a constant "
             f"answer has {100 * chance:.1f} %"
         )
+    if len({record.accuracy for record in full}) == 1:
+        return (
+            f"all full trainings have one accuracy, {100 * mean:.1f} %, so that these "
+            f"{question.num_validation:,} validation images tell no candidates apart"
+        )
     return None
 
 

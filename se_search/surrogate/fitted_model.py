@@ -15,11 +15,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import MAX_FITTED, Likelihood, draw_kernels, fit_kernel
+from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.posterior_front import Noise
 from se_search.surrogate.scale import AccuracyScale
@@ -82,7 +82,7 @@ class FittedModel:
         if num_kernels is None:
             affordable = KERNELS_TIMES_TRAININGS // len(trainings)
             num_kernels = max(FEWEST_KERNELS, min(MOST_KERNELS, affordable))
-        with threadpool_limits(1):
+        with one_thread():
             unfitted = cls.of(factors, trainings, budgets, [])
             prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets))
             fitted = fit_kernel(prior, unfitted.seen)
@@ -182,7 +182,7 @@ class FittedModel:
         """
         rows = self.factors.one_hot(np.vstack([self.plain, codes]))
         means, squares = [], []
-        with threadpool_limits(1):
+        with one_thread():
             for posterior in self._posteriors(rows):
                 mean, variance = posterior.gains(self.seen.values)
                 means.append(mean[1:])
@@ -216,7 +216,7 @@ class FittedModel:
         share = max(1, num_draws // len(self.kernels))
         rng = np.random.default_rng(1)
         parts = []
-        with threadpool_limits(1):
+        with one_thread():
             for posterior in self._posteriors(rows):
                 mean, covariance = posterior.moments(members, self.seen.values)
                 mean, covariance = weights @ mean, weights @ covariance @ weights.T

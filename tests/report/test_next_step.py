@@ -79,6 +79,16 @@ def test_at_chance_level_a_run_of_its_own_trains_longer():
     )
 
 
+def test_where_all_trainings_have_one_accuracy_no_command_helps():
+    front = make_front(NOTHING, UNSETTLED, unproven="all full trainings have one accuracy")
+    equal = [
+        replace(each, summary=replace(each.summary, accuracy=0.9)) for each in front.candidates
+    ]
+    found = step(replace(front, candidates=tuple(equal)))
+    assert found.command is None
+    assert "more validation images" in found.text
+
+
 def test_a_run_that_trained_longer_hands_its_name_on_without_its_epochs():
     facts = make_facts(run=Path("runs/width-8-epochs"), epochs=8)
     front = make_front(NOTHING, UNSETTLED, unproven="accuracies are at chance level")

@@ -234,6 +234,13 @@ def test_at_chance_level_nothing_is_proven_or_settled(case):
     assert fit(at_chance, replace(chance, num_validation=10_000)).unproven is None
 
 
+def test_where_all_trainings_have_one_accuracy_nothing_is_proven_or_settled(case):
+    front = fit([replace(record, accuracy=0.875) for record in case[2]])
+    assert "all full trainings have one accuracy, 87.5 %" in front.unproven
+    assert front.decision.kind == "nothing"
+    assert not front.settled.is_settled
+
+
 def test_a_search_of_several_replicates_above_chance_may_be_proven(front):
     assert front.unproven is None
     assert front.num_replicates >= MIN_REPLICATES
