@@ -113,10 +113,10 @@ def _write_correlations(accuracies: Accuracies, num_replicates: int) -> list[str
     return [
         *_head("correlation over networks of validation and test accuracy", ""),
         _row("one training of each network", [found.single]),
-        _row(f"means of {num_replicates} replicates", [found.means]),
+        _row(f"means of all {num_replicates} replicates", [found.means]),
         _row(
-            f"validation: means of {half} of them; test: means of the other "
-            f"{num_replicates - half}",
+            f"validation: half of the replicates ({half}); test: the others "
+            f"({num_replicates - half})",
             [found.apart],
         ),
     ]
