@@ -60,9 +60,9 @@ SPEEDS = {
     ),
     "cpu": Speed(
         unit="CPU-core-hours",
-        macs_per_s=8.6e9,
+        macs_per_s=13e9,
         steps_per_s=None,
-        assumption="a core makes 8.6e9 multiply-adds a second, as one of an AMD EPYC did in a "
+        assumption="a core makes 13e9 multiply-adds a second, as one of an AMD EPYC did in a "
         "training of the scale gpu",
     ),
 }
