@@ -57,6 +57,8 @@ class CandidateResult:
         candidate: the text form.
         added_params_pct: added parameters in per cent of the plain backbone's.
         replicates: the replicates that it has been trained in, ascending.
+        num_possible: how many replicates of it the plan may still take, those that it has
+            included: fewer than the whole plan once every claim about it has ended.
         validation: mean accuracy on the validation images; None: it has no training.
         top1: top-1 accuracy on the test images, one a replicate.
         top5: top-5 accuracy on the test images, one a replicate; empty where the data set has no
@@ -74,6 +76,7 @@ class CandidateResult:
     added_params_pct: float
     macs: int
     replicates: tuple[int, ...]
+    num_possible: int
     validation: float | None
     top1: tuple[float, ...]
     top5: tuple[float, ...]
@@ -105,10 +108,10 @@ class StudyReport:
 
     Attributes:
         verdicts: one a judged claim, in the order of the study.
-        unjudged: texts of the claims whose candidates share fewer replicates than the first look
-            needs, or fewer than two.
+        unjudged: claims whose candidates share fewer replicates than the first look needs, or
+            fewer than two.
         num_missing: number of trainings that the next look still lacks.
-        num_saved: number of trainings of the whole plan that no open claim needs any more.
+        num_saved: number of trainings of the whole plan that no look can ask for any more.
         seconds: wall time of all trainings, added up.
         environments: versions and hardware of the trainings.
         folder: where the files of the results lie.
@@ -118,7 +121,7 @@ class StudyReport:
     study: StudyFile
     candidates: tuple[CandidateResult, ...]
     verdicts: tuple[Verdict, ...]
-    unjudged: tuple[str, ...]
+    unjudged: tuple[Claim, ...]
     costs: tuple[CostRow, ...]
     num_missing: int
     num_saved: int
@@ -150,6 +153,12 @@ def judge_study(
     own = group_trainings(candidates, trainings)
     by_top = measure_replicates(own, setting.num_images[2])
     top1, top5 = by_top[1], by_top[5]
+    cases = list_cases(claims, by_top)
+    verdicts = _judge(cases, setting.looks)
+    judged = {verdict.claim for verdict in verdicts}
+    whole = dict.fromkeys(candidates, len(setting.replicates))
+    wanted = whole if setting.looks is None else count_wanted(candidates, cases, setting.looks)
+    possible = _count_possible(whole, wanted, claims, verdicts)
     results = []
     for name, candidate in candidates.items():
         cost = count_cost(candidate)
@@ -166,6 +175,7 @@ def judge_study(
                 added_params_pct=cost.added_params_pct,
                 macs=cost.macs,
                 replicates=tuple(training.seed for training in own[name]),
+                num_possible=max(possible[name], len(own[name])),
                 validation=_mean_validation(own[name]),
                 top1=tuple(top1[name].accuracies.tolist()) if name in top1 else (),
                 top5=tuple(top5[name].accuracies.tolist()) if name in top5 else (),
@@ -173,11 +183,6 @@ def judge_study(
                 paper=study.paper.figures.get(name),
             )
         )
-    cases = list_cases(claims, by_top)
-    verdicts = _judge(cases, setting.looks)
-    judged = {verdict.claim for verdict in verdicts}
-    whole = dict.fromkeys(candidates, len(setting.replicates))
-    wanted = whole if setting.looks is None else count_wanted(candidates, cases, setting.looks)
     num_missing = _count_missing(candidates, own, wanted)
     used = sorted({training.environment for training in trainings})
     return StudyReport(
@@ -185,10 +190,11 @@ def judge_study(
         study=study,
         candidates=tuple(results),
         verdicts=tuple(verdicts),
-        unjudged=tuple(str(claim) for claim in claims if claim not in judged),
+        unjudged=tuple(claim for claim in claims if claim not in judged),
         costs=() if study.costs is None else tuple(_count_costs(study.costs)),
         num_missing=num_missing,
-        num_saved=_count_missing(candidates, own, whole) - num_missing,
+        num_saved=_count_missing(candidates, own, whole)
+        - _count_missing(candidates, own, possible),
         seconds=sum(training.seconds for training in trainings),
         environments=tuple(environments[number] for number in used),
         folder=folder,
@@ -254,6 +260,30 @@ def _judge(cases: Sequence[Case | Claim], looks: LookPlan | None) -> list[Verdic
         for case in cases
         if not isinstance(case, Claim) and len(shared_replicates(*case[1:])) >= MIN_PAIRED
     )
+
+
+def _count_possible(
+    whole: Mapping[str, int],
+    wanted: Mapping[str, int],
+    claims: Sequence[Claim],
+    verdicts: Sequence[Verdict],
+) -> dict[str, int]:
+    """Return how many replicates of each candidate its plan may take at most, as things stand.
+
+    That is the whole plan before the first look, and as long as a claim about a candidate is open.
+
+    Args:
+        whole: replicates of the whole plan.
+        wanted: replicates up to the next look.
+        claims: the study's claims.
+        verdicts: of the claims that have been judged.
+    """
+    ended = {verdict.claim for verdict in verdicts if verdict.ending != "open"}
+    still = {name for claim in claims if claim not in ended for name in (claim.a, claim.b)}
+    return {
+        name: number if name in still or not verdicts else wanted[name]
+        for name, number in whole.items()
+    }
 
 
 def _compare(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from se_search.analysis.comparison import MIN_PAIRED, detectable_difference
+from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, detectable_difference
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import count
 from se_search.report.table import Column, ResultTable
-from se_search.reproduction.judge import StudyReport
+from se_search.reproduction.judge import CandidateResult, StudyReport
+from se_search.reproduction.progress import say_progress
 from se_search.reproduction.rows import (
     CLAIM_HEADINGS,
     candidate_rows,
@@ -18,9 +19,11 @@ from se_search.reproduction.rows import (
     cost_rows,
     count_saved,
     paper_gap,
+    shown_claim_rows,
 )
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 from se_search.store.files import write_table, write_text
+from se_search.store.training_log import Environment
 
 CANDIDATE_FIELDS = ("name", "placement", "params", "added_params_pct", "macs", "replicates", "top1")
 
@@ -51,8 +54,8 @@ def to_markdown(report: StudyReport) -> str:
         "",
     ]
     if report.costs:
-        lines += ["## Parameters", "", *_markdown(cost_rows(report)), ""]
-    lines += ["## Claims", "", *_markdown(claim_rows(report)), ""]
+        lines += ["## Parameters", "", *to_table(cost_rows(report)), ""]
+    lines += ["## Claims", "", *to_table(shown_claim_rows(report)), ""]
     lines += [f"- {_describe_verdict(verdict, study)}" for verdict in report.verdicts]
     looks = setting.looks
     fewest = MIN_PAIRED if looks is None else looks.looks[0]
@@ -61,69 +64,22 @@ def to_markdown(report: StudyReport) -> str:
         for text in report.unjudged
     ]
     lines += ["", _describe_power(report), "", "## Candidates", ""]
-    lines += [*_markdown(candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
-    lines += ["![Gains over the baseline](results.png)", ""]
+    lines += [*to_table(candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
+    if _list_gains(report):
+        lines += ["![Gains over the baseline](results.png)", ""]
     return "\n".join(lines)
-
-
-class Savings(NamedTuple):
-    """What looking has saved, over several studies.
-
-    Attributes:
-        num_planned: trainings of the whole plans.
-        num_needed: trainings that were made or are still needed.
-    """
-
-    num_planned: int
-    num_needed: int
-
-    def __str__(self) -> str:
-        saved = self.num_planned - self.num_needed
-        return (
-            f"Looking saved {saved:,} of {count(self.num_planned, 'training')} of the whole plan."
-        )
-
-
-def write_summary(
-    path: Path, reports: Sequence[StudyReport], savings: Savings | None = None
-) -> None:
-    """Write a page with the claims of several studies, each beside the paper's difference.
-
-    Args:
-        path: the file that is written.
-        reports: studies of one scale, at least one.
-        savings: trainings that were spared, of all studies together; None: there were no looks.
-    """
-    rows = [
-        {"study": f"[{report.setting.name}]({report.setting.name}/{report.folder.name}/results.md)"}
-        | {name: row[name] for name in (*CLAIM_HEADINGS, "replicates needed")}
-        for report in reports
-        for row in claim_rows(report)
-    ]
-    words = [row["verdict"] for row in rows]
-    counts = ", ".join(
-        f"{words.count(word)} {word}" for word in ("supported", "refuted", "undecided")
-    )
-    lines = [
-        f"# Studies at {reports[0].setting.scale} scale",
-        "",
-        *_describe_setting(reports[0])[1:],
-        "",
-        f"{len(rows)} claims: {counts}. 'paper' and 'ours' are differences A minus B in points of "
-        "test accuracy; ours are paired by replicate. 'family' is the verdict after Holm's "
-        "correction over the claims of a study. 'replicates needed' is the number of replicates "
-        "that would decide the claim in 80 % of cases if the observed difference were the true "
-        f"one. {_say_ended(reports)}" + (f" {savings}" if savings else ""),
-        "",
-        *_markdown(rows),
-        "",
-    ]
-    write_text(path, "\n".join(lines))
 
 
 def study_table(report: StudyReport) -> ResultTable:
     """Return the claims and their verdicts as a table for a terminal."""
-    ranks = {"paper": 2, "95 % interval": 1, "replicates": 5, "ended": 4, "family": 3}
+    ranks = {
+        "paper": 2,
+        "95 % interval": 1,
+        "replicates": 6,
+        "ended": 5,
+        "family": 4,
+        "trainings saved": 3,
+    }
     table = ResultTable(
         [
             Column(name, name not in ("claim", "verdict", "ended", "family"), ranks.get(name, 0))
@@ -131,7 +87,7 @@ def study_table(report: StudyReport) -> ResultTable:
         ],
         title=f"{report.study.title} ({report.setting.scale})",
     )
-    for row in claim_rows(report):
+    for row in shown_claim_rows(report):
         table.add_row(*(str(row[name]) for name in CLAIM_HEADINGS))
     return table
 
@@ -200,22 +156,15 @@ def _describe_setting(report: StudyReport) -> list[str]:
         f"test images; {replicates}; recipe {setting.recipe_hash}; {report.seconds / 3600:.1f} "
         "hours of training in all."
     ]
-    for environment in report.environments:
-        versions = ", ".join(
-            f"{name} {environment[name]}"
-            for name in ("torch", "torchvision", "pytorch-lightning", "se-search")
-        )
-        lines.append(
-            f"Made with {versions}, Python {environment['python']}, on {environment['hardware']} "
-            f"({environment['accelerator']}, {environment['precision']}, "
-            f"{count(environment['workers'], 'training')} at a time with "
-            f"{count(environment['threads'], 'thread')} each), {environment['system']}."
-        )
+    lines += describe_environments(report.environments)
     if setting.num_before:
         lines.append(
             f"Looks and claims were stated when {count(setting.num_before, 'training')} of these "
             "candidates had been made."
         )
+    progress = say_progress(report)
+    if progress is not None:
+        lines.append(progress)
     if report.num_saved:
         lines.append(
             f"Looking saved {count(report.num_saved, 'training')} of the "
@@ -228,9 +177,28 @@ def _describe_setting(report: StudyReport) -> list[str]:
     return lines
 
 
+def describe_environments(environments: Iterable[Environment]) -> list[str]:
+    """Return a line with versions and hardware for each environment of trainings."""
+    lines = []
+    for environment in environments:
+        versions = ", ".join(
+            f"{name} {environment[name]}"
+            for name in ("torch", "torchvision", "pytorch-lightning", "se-search")
+        )
+        lines.append(
+            f"Made with {versions}, Python {environment['python']}, on {environment['hardware']} "
+            f"({environment['accelerator']}, {environment['precision']}, "
+            f"{count(environment['workers'], 'training')} at a time with "
+            f"{count(environment['threads'], 'thread')} each), {environment['system']}."
+        )
+    return lines
+
+
 def _describe_power(report: StudyReport) -> str:
     if not report.verdicts:
-        return "No claim could be judged."
+        looks = report.setting.looks
+        first = "" if looks is None else f" before the first look, at {looks.looks[0]} replicates"
+        return f"No claim could be judged{first}."
     gaps = [_detectable(verdict) for verdict in report.verdicts if verdict.claim.top == 1]
     looks = report.setting.looks
     number = (
@@ -249,7 +217,7 @@ def _describe_power(report: StudyReport) -> str:
     return (
         f"Differences are in points of test accuracy, paired by replicate. {power}'family' is the "
         f"verdict after Holm's correction over the {num_claims} of this study. "
-        f"{_say_ended([report])}"
+        f"{say_ended([report])}"
     )
 
 
@@ -262,11 +230,16 @@ def _detectable(verdict: Verdict) -> float:
     return detectable_difference(found.sd, plan.looks[last], 1 - plan.confidence(last))
 
 
-def _say_ended(reports: Sequence[StudyReport]) -> str:
-    """Say what 'ended' means, and what each claim by itself saved on average."""
+def say_ended(reports: Sequence[StudyReport]) -> str:
+    """Return what 'ended' means, and what each claim by itself saved on average, in sentences."""
     if all(report.setting.looks is None for report in reports):
         return "A fixed plan is judged as if its number of replicates had been fixed beforehand."
-    saved = [count_saved(verdict) for report in reports for verdict in report.verdicts]
+    saved = [
+        count_saved(verdict)
+        for report in reports
+        for verdict in report.verdicts
+        if verdict.ending != "open"
+    ]
     return (
         "'ended' is the look that decided a claim or gave it up (a later decision had become "
         "unlikely, below 10 %); intervals are repeated ones, which hold at all looks at once"
@@ -287,7 +260,8 @@ def _describe_verdict(verdict: Verdict, study: StudyFile) -> str:
     return f"**{claim}**: {said}; {verdict.outcome} here. {verdict.sentence}"
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def to_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return rows as the lines of a table in Markdown; the first row names the columns."""
     if not rows:
         return ["None."]
     names = list(rows[0])
@@ -299,19 +273,27 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_table(path, list(rows[0]) if rows else [], rows)
 
 
+def _list_gains(report: StudyReport) -> list[tuple[CandidateResult, PairedComparison]]:
+    """Return the candidates that have been compared with the baseline, each with how."""
+    compared = [(each, each.against_baseline) for each in report.candidates]
+    return [(each, against) for each, against in compared if against is not None]
+
+
 def _draw(path: Path, report: StudyReport) -> None:
-    """Draw each candidate's gain over the baseline, and the paper's beside it."""
+    """Draw each candidate's gain over the baseline, and the paper's beside it.
+
+    Nothing is drawn where nothing has been compared, or where the files show these gains already.
+    """
+    found = _list_gains(report)
+    if not found:
+        return
     # matplotlib takes a third of a second to import.
-    from se_search.report.figures.study import StudyGain, draw_study, prepare_study
-    from se_search.report.figures.style import save
+    from se_search.report.figures.study import StudyGain, prepare_study, save_study
 
     paper = report.study.paper
     base = paper.figures.get(report.study.baseline, PaperFigures()).top1_error
     gains = []
-    for result in report.candidates:
-        against = result.against_baseline
-        if against is None:
-            continue
+    for result, against in found:
         theirs = None if result.paper is None else result.paper.top1_error
         gains.append(
             StudyGain(
@@ -331,7 +313,7 @@ def _draw(path: Path, report: StudyReport) -> None:
         ours=f"{setting.backbone} on {setting.data}, {_number_of_replicates(report)}",
         theirs=paper.network,
     )
-    save(draw_study(prepared), path)
+    save_study(prepared, path)
 
 
 def _number_of_replicates(report: StudyReport) -> str:

@@ -24,7 +24,6 @@ from se_search.reproduction.forecast import (
 from se_search.reproduction.judge import Setting, StudyReport, judge_study
 from se_search.reproduction.looks import (
     is_earlier,
-    list_wanted,
     read_trainings,
     say_earlier,
     train_looks,
@@ -32,9 +31,10 @@ from se_search.reproduction.looks import (
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan, earlier_hash, make_plan
 from se_search.reproduction.prospects import StudyProspects
-from se_search.reproduction.report import Savings, write_results, write_summary
+from se_search.reproduction.report import write_results
 from se_search.reproduction.statement import keep_to_statement, read_statement
 from se_search.reproduction.study_file import find_study, read_study, study_names
+from se_search.reproduction.summary import write_summary
 from se_search.store.training_log import LogContents
 
 Note = Callable[[str], None]
@@ -84,7 +84,7 @@ def reproduce(
         note(text)
     if len(reports) > 1:
         summary = options.store / f"{options.scale}.md"
-        write_summary(summary, reports, _count_savings(by_log.values()))
+        write_summary(summary, reports)
     return reports, number
 
 
@@ -205,18 +205,3 @@ def choose_studies(asked: Sequence[str], every: Sequence[str], scale: str, note:
         note(f"Left out, as they have no scale {scale!r}: {', '.join(lacking)}")
     names = [n for name in asked for n in (every if name == "all" else [name])]
     return [name for name in dict.fromkeys(names) if name not in lacking]
-
-
-def _count_savings(groups: Iterable[Sequence[Plan]]) -> Savings | None:
-    """Count the trainings of whole plans, of all studies together; None: none has looks."""
-    num_planned = num_needed = 0
-    for plans in groups:
-        contents = read_trainings(plans[0])
-        if contents is None or is_earlier(plans[0], contents):
-            continue
-        done = {training.id for training in contents.trainings}
-        planned = {id_of(assignment) for plan in plans for assignment in plan.assignments}
-        wanted = {id_of(assignment) for assignment in list_wanted(plans, contents.trainings)}
-        num_planned += len(planned)
-        num_needed += len(planned & (done | wanted))
-    return Savings(num_planned, num_needed) if num_planned else None

@@ -12,10 +12,17 @@ from se_search.analysis.power import MAX_REPLICATES
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import interval, number, percent, points
 from se_search.reproduction.judge import StudyReport
+from se_search.reproduction.progress import num_shared
 from se_search.reproduction.study_file import PaperFigures, StudyFile
 
 CLAIM_HEADINGS = (
     *("claim", "paper", "ours", "95 % interval", "replicates", "verdict", "ended", "family"),
+    "trainings saved",
+)
+VERDICT_FIELDS = (
+    *("ours", "95 % interval", "replicates", "planned", "verdict", "ended", "family"),
+    *("trainings saved", "p supported", "p refuted", "replicates needed", "rho"),
+    "population interval",
 )
 
 
@@ -47,28 +54,59 @@ def candidate_rows(report: StudyReport) -> list[dict[str, Any]]:
 
 
 def claim_rows(report: StudyReport) -> list[dict[str, Any]]:
-    """Return a row for each judged claim: the paper's difference, ours, and the verdict."""
+    """Return a row for each claim: the paper's difference, ours, the verdict, trainings saved.
+
+    A claim that has not been judged has the paper's difference alone.
+    """
+    judged = {verdict.claim: verdict for verdict in report.verdicts}
     rows = []
-    for verdict in report.verdicts:
-        comparison = verdict.comparison
+    for text in report.study.claims:
+        claim = Claim.parse(text)
+        verdict = judged.get(claim)
+        paper = {"claim": str(claim), "paper": _paper_difference(claim, report.study)}
         rows.append(
-            {
-                "claim": str(verdict.claim),
-                "paper": _paper_difference(verdict.claim, report.study),
-                "ours": points(comparison.difference),
-                "95 % interval": _interval(comparison),
-                "replicates": comparison.n,
-                "verdict": verdict.outcome,
-                "ended": _ended(verdict),
-                "family": verdict.family_outcome,
-                "p supported": f"{verdict.p.support:.4f}",
-                "p refuted": f"{verdict.p.refute:.4f}",
-                "replicates needed": _needed(verdict.replicates_needed),
-                "rho": number(comparison.rho, unknown=""),
-                "population interval": _population(comparison),
-            }
+            paper | (_early_row(report, claim) if verdict is None else _verdict_row(verdict))
         )
     return rows
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    comparison = verdict.comparison
+    return {
+        "ours": points(comparison.difference),
+        "95 % interval": _interval(comparison),
+        "replicates": comparison.n,
+        "planned": comparison.n if verdict.plan is None else verdict.plan.looks[-1],
+        "verdict": verdict.outcome,
+        "ended": _ended(verdict),
+        "family": verdict.family_outcome,
+        "trainings saved": count_saved(verdict),
+        "p supported": f"{verdict.p.support:.4f}",
+        "p refuted": f"{verdict.p.refute:.4f}",
+        "replicates needed": _needed(verdict.replicates_needed),
+        "rho": number(comparison.rho, unknown=""),
+        "population interval": _population(comparison),
+    }
+
+
+def _early_row(report: StudyReport, claim: Claim) -> dict[str, Any]:
+    looks = report.setting.looks
+    shared = num_shared(report, claim)
+    return dict.fromkeys(VERDICT_FIELDS, "") | {
+        "replicates": shared,
+        "planned": len(report.setting.replicates),
+        "verdict": "not yet",
+        "ended": "too few replicates" if looks is None else f"before look 1 of {len(looks.looks)}",
+    }
+
+
+def shown_claim_rows(report: StudyReport) -> list[dict[str, Any]]:
+    """Return the rows of claims as people read them: replicates as ``8 of 20``."""
+    return [
+        {name: value for name, value in row.items() if name != "planned"}
+        | {"replicates": f"{row['replicates']} of {row['planned']}"}
+        for row in claim_rows(report)
+    ]
 
 
 def cost_rows(report: StudyReport) -> list[dict[str, Any]]:

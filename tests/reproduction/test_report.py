@@ -5,12 +5,12 @@ import csv
 import pytest
 from support.studies import judge_made_up, study_file
 
+from se_search.analysis.sequential import LookPlan
 from se_search.reproduction.report import (
     closing_lines,
     study_table,
     to_markdown,
     write_results,
-    write_summary,
 )
 
 
@@ -97,8 +97,26 @@ def test_the_closing_lines_give_the_detectable_differences(report):
     assert f"{min(gaps):.2f} to {max(gaps):.2f} points" in closing_lines(report)[-1]
 
 
-def test_the_summary_has_the_claims_of_all_studies_beside_the_paper(report, tmp_path):
-    write_summary(tmp_path / "desk.md", [report, report])
-    page = (tmp_path / "desk.md").read_text(encoding="utf-8")
-    assert "8 claims: 6 supported, 2 refuted, 0 undecided" in page
-    assert page.count("| [one](one/desk/results.md) | all beats none | +1.00 |") == 2
+def test_a_figure_is_drawn_anew_only_where_it_would_show_something_else(tmp_path):
+    def times(report):
+        write_results(report)
+        return [(report.folder / f"results.{kind}").stat().st_mtime_ns for kind in ("png", "pdf")]
+
+    first = times(judge_made_up(tmp_path))
+    assert times(judge_made_up(tmp_path)) == first
+    other = times(judge_made_up(tmp_path, replicates=range(7)))
+    assert all(after > before for after, before in zip(other, first, strict=True))
+    (tmp_path / "results.pdf").unlink()
+    assert times(judge_made_up(tmp_path, replicates=range(7))) != other
+
+
+def test_before_the_first_look_the_page_has_every_claim_and_no_verdict(tmp_path):
+    report = judge_made_up(tmp_path, replicates=range(5), wanted=range(20), looks=LookPlan())
+    write_results(report)
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "5 of 8 replicates of the first look are trained; nothing is decided before" in page
+    assert "Looking saved" not in page
+    assert "| all beats none | +1.00 |  |  | 5 of 20 | not yet | before look 1 of 4 |" in page
+    assert {row["verdict"] for row in read(report, "claims.csv")} == {"not yet"}
+    assert not (tmp_path / "results.png").exists()
+    assert "results.png" not in page

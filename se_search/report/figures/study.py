@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from se_search.report.figures import forest
 from se_search.report.figures.forest import Bar, Forest, ForestRow, Section, Series, draw_forest
-from se_search.report.figures.style import INK, VERMILION, signed, with_interval
+from se_search.report.figures.style import (
+    INK,
+    VERMILION,
+    save_if_changed,
+    signed,
+    with_interval,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,16 @@ def prepare_study(
 def draw_study(prepared: Forest) -> Figure:
     """Draw a row for each candidate: a dot with its interval, and a cross for the paper's gain."""
     return draw_forest(prepared)
+
+
+def save_study(prepared: Forest, path: Path) -> list[Path]:
+    """Write the figure as PNG and PDF, unless the files show it already; return their paths.
+
+    Raises:
+        UnwritableError: a file can't be written.
+    """
+    modules = [__file__, forest.__file__]
+    return save_if_changed(lambda: draw_study(prepared), path, repr(prepared), modules)
 
 
 def _prepare_row(gain: StudyGain, with_paper: bool) -> ForestRow:

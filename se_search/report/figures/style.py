@@ -7,9 +7,10 @@ Design), and no figure rests on hue alone: each kind of mark has its own shape o
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -75,10 +76,11 @@ _SETTINGS: dict[str, Any] = {
     "ytick.major.width": 0.6,
 }
 # Without a date or a version, in each kind of file that figures are written as.
-_METADATA: dict[str, dict[str, None]] = {
+_METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
+_DIGEST_FIELDS = {"png": "Comment", "pdf": "Keywords"}
 # Suffixes of pictures that a user may wish for; any other dot belongs to a name, as in "v1.2".
 OTHER_KINDS = (
     *(".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
@@ -163,6 +165,35 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
+def save_if_changed(
+    draw: Callable[[], Figure], path: Path, content: str, modules: Sequence[str]
+) -> list[Path]:
+    """Write a figure as ``save`` does, unless its files are there and show its content already.
+
+    Drawing takes half a second of CPU. Both files keep a digest of the content, of the code that
+    drew it and of matplotlib's version.
+
+    Args:
+        draw: makes the figure.
+        path: of the PNG, or without a suffix; the PDF lies beside it.
+        content: all that the figure shows.
+        modules: the files of code that draw it, besides this one.
+
+    Raises:
+        UnwritableError: the name is that of a picture of another kind, or a file can't be written.
+    """
+    code = [Path(module).read_bytes() for module in (__file__, *modules)]
+    parts = (content.encode(), matplotlib.__version__.encode(), *code)
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    written = name_files(path)
+    if all(each.is_file() and digest.encode() in each.read_bytes() for each in written):
+        return written
+    figure = draw()
+    for each in written:
+        save_one(each, figure, digest)
+    return written
+
+
 def name_files(path: Path) -> list[Path]:
     """Return the paths of the PNG and of the PDF that ``save`` writes for a path.
 
@@ -179,16 +210,22 @@ def name_files(path: Path) -> list[Path]:
     return [path.with_name(f"{stem}.{kind}") for kind in _METADATA]
 
 
-def save_one(path: Path, figure: Figure) -> None:
+def save_one(path: Path, figure: Figure, digest: str | None = None) -> None:
     """Write a figure as PNG or as PDF, whichever the path ends in; see ``save``.
+
+    Args:
+        path: the file.
+        figure: what is written.
+        digest: kept in the file as it is, of what the figure shows; None: nothing is.
 
     Raises:
         UnwritableError: the file can't be written.
     """
     kind = path.suffix.removeprefix(".")
+    metadata = _METADATA[kind] | ({} if digest is None else {_DIGEST_FIELDS[kind]: digest})
     contents = io.BytesIO()
     with figure_style():
-        figure.savefig(contents, format=kind, dpi=RESOLUTION, metadata=_METADATA[kind])
+        figure.savefig(contents, format=kind, dpi=RESOLUTION, metadata=metadata)
     write_bytes(path, contents.getvalue())
 
 
