@@ -57,7 +57,7 @@ class Source:
         complete = read_crossed_table(log, folder).replicates
         if len(complete) < FEWEST_REPLICATES:
             raise RunError(
-                f"the table has {len(complete)} complete replicates, and a replay takes "
+                f"complete replicates of the table: {len(complete)}, and a replay takes "
                 f"{FEWEST_REPLICATES}: half of them search, and half of them judge"
             )
         used = complete[: len(complete) // 2 * 2]

@@ -77,7 +77,7 @@ def _describe_whole(named: Named) -> str:
     searches = next(one.count for (group, _), one in named.items() if group.startswith(REPLICATES))
     return (
         f"The table has {networks} networks in {replicates} replicates, which make {halves} "
-        f"halves; {searches} searches of each kind. All {networks * replicates} trainings "
+        f"halves; searches of each kind: {searches}. All {networks * replicates} trainings "
         f"together, given to the product's model, say *{decision}*: gains from "
         f"{find('smallest gain, points'):.2f} to {find('largest gain, points'):.2f} points, the "
         "largest of any network below "

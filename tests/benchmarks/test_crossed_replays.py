@@ -353,7 +353,7 @@ def test_a_log_of_too_few_replicates_is_refused_and_others_are_read(tmp_path):
     with TrainingLog(tmp_path / "log.jsonl", {}, {}) as log:
         for network in networks:
             log.append(Training(network.key, str(network), 3, 5, 0, (row,), b"", b"", 1.0))
-    with pytest.raises(RunError, match="the table has 1 complete replicates, and a replay takes 4"):
+    with pytest.raises(RunError, match="complete replicates of the table: 1, and a replay takes 4"):
         Source.of(tmp_path / "log.jsonl", tmp_path)
     text = (tmp_path / "log.jsonl").read_text()
     head, own = text.splitlines()[:2], text.splitlines()[2:]
