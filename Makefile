@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: run test lint docs reproduce bench bench-statistics bench-networks catalogue clean
+.PHONY: run test lint docs reproduce bench bench-statistics bench-comparison bench-networks catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
@@ -31,6 +31,9 @@ bench: $(STAMP)  ## measure what a trial costs beyond its training, and what a d
 
 bench-statistics: $(STAMP)  ## hold intervals, answers and verdicts against known truths and real trainings, an hour and a half of CPU: calibration/
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration/measure.py --processes 2 --output calibration
+
+bench-comparison: $(STAMP)  ## count the trainings that samplers take to a good front of NAS-Bench-SE 2, an hour of CPU: comparison/
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/comparison/measure.py --processes 2 --output comparison
 
 bench-networks: $(STAMP)  ## hold networks and costs against traces and two steps of training; fuzz what reads files
 	$(BIN)/python benchmarks/check_networks.py

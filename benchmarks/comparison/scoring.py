@@ -1,14 +1,14 @@
 """Scores the front that some trainings recommend by what all trainings of a table say.
 
 The yardstick is the product's posterior of all trainings: the expected gain of each network over
-the plain one, which has a gain of 0. Costs are on a logarithmic scale from the plain network's to
-the dearest network's, and accuracies are in points.
+the plain one, which has a gain of 0. Costs are on a logarithmic scale from the cheapest network's
+to the dearest one's, and accuracies are in points.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.calibration.worlds import POINTS, Array
 from se_search.analysis.pareto import hypervolume, is_non_dominated, summarize
+from se_search.candidate import Candidate
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
-from se_search.surrogate.decision import Settled, judge_settled
+from se_search.surrogate.decision import Decision, Settled, decide, judge_settled
 from se_search.surrogate.features import Factors
 from se_search.surrogate.fit_front import Question
 from se_search.surrogate.fitted_model import FittedModel
@@ -33,12 +34,16 @@ class Fitted:
         keys: of the candidates with a full training.
         costs: ``(n,)`` parameters.
         draws: ``(draws, n)`` gains over the plain network, shares.
+        plain: key of the plain network.
+        decision: what to do about SE.
         settled: whether another choice could matter.
     """
 
     keys: tuple[str, ...]
     costs: Array
     draws: Array
+    plain: str
+    decision: Decision
     settled: Settled
 
     @cached_property
@@ -50,6 +55,12 @@ class Fitted:
     def front(self) -> list[str]:
         """The keys of the front by expected gains, cheapest first."""
         return _front_of(self.keys, self.gains, self.costs)
+
+    def with_se(self) -> Fitted:
+        """Return what is known of the networks with SE alone."""
+        has_se = np.array([key != self.plain for key in self.keys], bool)
+        keys = tuple(key for key in self.keys if key != self.plain)
+        return replace(self, keys=keys, costs=self.costs[has_se], draws=self.draws[:, has_se])
 
 
 def fit(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -> Fitted:
@@ -81,21 +92,30 @@ def fit(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -
     draws[:, is_plain] = 0.0
     (cost,) = question.costs
     costs = np.array([getattr(summary, cost) for summary in summaries], np.float64)
-    settled = judge_settled(
-        draws.mean(axis=0), draws, costs[:, None], _count_compared(full), question.tolerance
+    compared = _count_compared(full)
+    return Fitted(
+        tuple(summary.key for summary in summaries),
+        costs,
+        draws,
+        Candidate.plain(space.backbone).key,
+        decide(draws, compared),
+        judge_settled(draws.mean(axis=0), draws, costs[:, None], compared, question.tolerance),
     )
-    return Fitted(tuple(summary.key for summary in summaries), costs, draws, settled)
 
 
 def observed_front(records: Iterable[TrialRecord], cost: str) -> list[str]:
     """Return the keys of the trainings that no other training dominates, cheapest first.
 
     That is what Optuna's ``best_trials`` has: accuracies are as observed, by single trainings.
+
+    Args:
+        records: of one replicate.
+        cost: name of the cost.
     """
-    trained = list({(record.key, record.accuracy): record for record in records}.values())
+    trained = list({record.key: record for record in records}.values())  # all of one replicate
     accuracies = np.array([record.accuracy for record in trained], np.float64)
     costs = np.array([getattr(record, cost) for record in trained], np.float64)
-    return list(dict.fromkeys(_front_of([r.key for r in trained], accuracies, costs)))
+    return _front_of([record.key for record in trained], accuracies, costs)
 
 
 @dataclass(frozen=True)
@@ -109,30 +129,72 @@ class Score:
         loss: by how much the best network at a cost or less is better than the member that the
             front recommends there, its dearest one. This is what a user of the front loses, and
             the posterior's expected regret beyond the one that all trainings leave.
+        placement: the loss of a user who must have SE, from the front of networks with SE: how
+            well it is known where SE goes, also where none is best.
     """
 
     gap: float
     loss: float
+    placement: float
+
+    @property
+    def worst(self) -> float:
+        """The largest of the three."""
+        return max(self.gap, self.loss, self.placement)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What all trainings of a table say.
+
+    Attributes:
+        whole: of all networks.
+        placed: of those with SE; who finds none that is affordable takes any, and gains as much
+            as these do on average.
+        decision: what to do about SE.
+    """
+
+    whole: Yardstick
+    placed: Yardstick
+    decision: str
+
+    @classmethod
+    def of(cls, fitted: Fitted) -> Truth:
+        """Return the truth by a fit to all trainings."""
+        with_se = fitted.with_se()
+        any_se = float(POINTS * with_se.gains.mean())
+        return cls(Yardstick.of(fitted, 0.0), Yardstick.of(with_se, any_se), fitted.decision.kind)
+
+    def score(self, front: Sequence[str], placed: Sequence[str]) -> Score:
+        """Score the recommended front, and that of the networks with SE.
+
+        Args:
+            front: keys of its members, cheapest first. The plain network need not be in it.
+            placed: keys of the members of the front of networks with SE, cheapest first.
+        """
+        return Score(self.whole.gap(front), self.whole.loss(front), self.placed.loss(placed))
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What all trainings of a table say of its networks.
+    """What all trainings say of some networks.
 
     Attributes:
         gains: expected gain of each network by its key, in points.
         costs: parameters of each network by its key.
+        otherwise: what is gained where a front has no member that is affordable, in points.
         regret: the expected regret that all trainings leave: by how much the best network at a
             cost is better than the one that they recommend, in points, averaged as scores are.
     """
 
     gains: Mapping[str, float]
     costs: Mapping[str, float]
+    otherwise: float
     regret: float
 
     @classmethod
-    def of(cls, fitted: Fitted) -> Yardstick:
-        """Return the yardstick of a fit to all trainings."""
+    def of(cls, fitted: Fitted, otherwise: float) -> Yardstick:
+        """Return the yardstick of a fit to all trainings; ``otherwise`` as above."""
         means = POINTS * fitted.gains
         order = np.argsort(fitted.costs, kind="stable")
         widths = _widths(_scale(fitted.costs)[order])
@@ -141,6 +203,7 @@ class Yardstick:
         return cls(
             dict(zip(fitted.keys, means.tolist(), strict=True)),
             dict(zip(fitted.keys, fitted.costs.tolist(), strict=True)),
+            otherwise,
             float((best - best_mean) @ widths),
         )
 
@@ -153,16 +216,20 @@ class Yardstick:
 
     @property
     def hypervolume(self) -> float:
-        """The best gain at a cost or less, averaged over the logarithm of the cost, in points."""
+        """The best gain at a cost or less, averaged over the logarithm of the cost, in points.
+
+        It counts from ``otherwise``, and worse networks count as that.
+        """
         return self._measure(list(self.gains))
 
-    def score(self, front: Sequence[str]) -> Score:
-        """Score a recommended front.
+    def gap(self, front: Sequence[str]) -> float:
+        """Return what a front lacks of the hypervolume; keys of its members, cheapest first."""
+        return self.hypervolume - self._measure(front)
 
-        Args:
-            front: keys of its members, cheapest first. The plain network need not be in it.
-        """
-        return Score(self.hypervolume - self._measure(front), self._lose(front))
+    def loss(self, front: Sequence[str]) -> float:
+        """Return what a user of a front loses; keys of its members, cheapest first."""
+        costs, _ = self._ordered
+        return float(self._lose_at_each_cost(front) @ _widths(_scale(costs)))
 
     def shortfall(self, front: Sequence[str]) -> float:
         """Return what a user of a front loses at the cost where it is most, in points."""
@@ -181,18 +248,14 @@ class Yardstick:
         costs, _ = self._ordered
         scaled = _scale(np.array([self.costs[key] for key in keys]), costs[0], costs[-1])
         gains = np.array([self.gains[key] for key in keys])
-        return hypervolume(scaled, gains, (1.0, 0.0))
+        return hypervolume(scaled, gains, (1.0, self.otherwise))
 
     def _lose_at_each_cost(self, front: Sequence[str]) -> Array:
         costs, best = self._ordered
-        own_costs = np.array([costs[0], *(self.costs[key] for key in front)])
-        gains = np.array([0.0, *(self.gains[key] for key in front)])
+        own_costs = np.array([-np.inf, *(self.costs[key] for key in front)])
+        gains = np.array([self.otherwise, *(self.gains[key] for key in front)])
         taken = gains[np.searchsorted(own_costs, costs, side="right") - 1]
         return np.asarray(best - taken)
-
-    def _lose(self, front: Sequence[str]) -> float:
-        costs, _ = self._ordered
-        return float(self._lose_at_each_cost(front) @ _widths(_scale(costs)))
 
 
 def _front_of(keys: Sequence[str], gains: Array, costs: Array) -> list[str]:

@@ -21,9 +21,8 @@ from benchmarks.nas_bench_se_2.decompose import (
 )
 from benchmarks.nas_bench_se_2.definition import BACKBONE, FOLDER, NUM_LEVELS
 from benchmarks.nas_bench_se_2.table import EPOCHS, Images, NASBenchSE2
-from se_search.errors import RunError
+from benchmarks.pages import renew_part
 from se_search.report.format import count
-from se_search.store.files import write_text
 
 BEGIN, END = "<!-- figures of NAS-Bench-SE 2 -->", "<!-- end of the figures -->"
 TEXTS = (FOLDER / "README.md", FOLDER.parents[1] / "docs" / "measured.md")
@@ -45,12 +44,7 @@ def renew_figures(table: NASBenchSE2, texts: Sequence[Path] = TEXTS) -> None:
     """
     figures = describe_figures(table)
     for path in texts:
-        text = path.read_text(encoding="utf-8")
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            raise RunError(f"{path} has no place for figures, between {BEGIN} and {END}")
-        write_text(path, f"{before}{BEGIN}\n{figures}\n{END}{after}")
+        renew_part(path, BEGIN, END, figures)
 
 
 def describe_figures(table: NASBenchSE2) -> str:
