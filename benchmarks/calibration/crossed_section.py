@@ -10,8 +10,7 @@ from benchmarks.calibration.crossed_figures import FIGURES, HOLD, OPTIMISM, PLAI
 from benchmarks.calibration.crossed_replays import WHOLE
 from benchmarks.calibration.crossed_reports import ONE_SEED, REPLICATES
 from benchmarks.calibration.measures import Measurement
-from se_search.errors import RunError
-from se_search.store.files import write_text
+from benchmarks.pages import renew_part
 
 BEGIN, END = "<!-- crossed table: begin -->", "<!-- crossed table: end -->"
 ANSWERS = {"put": "put SE in", "leave": "leave SE out", "nothing": "nothing can be said"}
@@ -29,12 +28,7 @@ def write_section(page: Path, figures: Sequence[Measurement]) -> None:
     Raises:
         RunError: the page has no such marks.
     """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise RunError(f"{page} has no lines {BEGIN} and {END}, between which the figures stand")
-    write_text(page, f"{before}{BEGIN}\n{make_section(figures)}{END}{after}")
+    renew_part(page, BEGIN, END, make_section(figures).removesuffix("\n"))
 
 
 def make_section(figures: Sequence[Measurement]) -> str:
