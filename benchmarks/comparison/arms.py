@@ -164,7 +164,7 @@ class Job:
         plain = self.table.networks[0].key
         if self.arm.sampler is None:
             with_se = [record for record in seen if record.key != plain]
-            return Told(*(observed_front(own, OBJECTIVES[1]) for own in (seen, with_se)))
+            return Told(observed_front(seen, OBJECTIVES[1]), observed_front(with_se, OBJECTIVES[1]))
         question = Question(OBJECTIVES, self.table.epochs)
         full = {record.key for record in seen if record.epochs == self.table.epochs}
         if len(seen) < MIN_TRAININGS or len(full) < 2:

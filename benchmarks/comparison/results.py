@@ -193,6 +193,11 @@ class Comparison:
         return list_checkpoints(self.table)[-1]
 
     @property
+    def first_checkpoint(self) -> int:
+        """The fewest trainings after which fronts are read."""
+        return min(one.trainings[0] for own in self.searches.values() for one in own)
+
+    @property
     def is_decided_at_once(self) -> bool:
         """Whether the plain network alone is as near as is asked for, by hypervolume."""
         return self.truth.whole.hypervolume <= NEAR
@@ -220,8 +225,10 @@ class Comparison:
         found = {}
         for at in range(min(len(one.trainings) for one in searches)):
             found[searches[0].trainings[at]] = Means(
-                *(float(np.mean([getattr(one.scores[at], n) for one in searches])) for n in SCORES),
-                float(np.mean([one.num_networks[at] for one in searches])),
+                gap=float(np.mean([one.scores[at].gap for one in searches])),
+                loss=float(np.mean([one.scores[at].loss for one in searches])),
+                placement=float(np.mean([one.scores[at].placement for one in searches])),
+                networks=float(np.mean([one.num_networks[at] for one in searches])),
             )
         return found
 

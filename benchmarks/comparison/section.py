@@ -109,10 +109,14 @@ def _describe_targets(comparison: Comparison) -> str:
     for other, share in TARGETS.items():
         if "pareto" not in comparison.searches or other not in comparison.searches:
             continue
-        found = [
-            f"{words[comparison.compare('pareto', other, score, 'kept').verdict]} (by the {score})"
-            for score in COMPARED
-        ]
+        found = []
+        for score in COMPARED:
+            ends = {comparison.median(arm, score, "kept").value for arm in ("pareto", other)}
+            if ends == {comparison.first_checkpoint}:
+                told = f"undecided, as both are near at {comparison.first_checkpoint} trainings"
+            else:
+                told = words[comparison.compare("pareto", other, score, "kept").verdict]
+            found.append(f"{told} (by the {score})")
         sentences.append(
             f"The target of {share:.2f} of the trainings of {_name(other)}: {', '.join(found)}."
         )

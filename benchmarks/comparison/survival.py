@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2_000
+FEWEST_PAIRS = 6  # the median of five lies below the largest in 31 of 32 cases: too few for 97.5 %
 ROUNDING = 1e-9  # by which a share may miss a half
 
 
@@ -116,9 +117,14 @@ def ratio_of_medians(one: Times, other: Times) -> Estimate:
 
     Returns:
         The ratio is NaN where neither median was seen. A resample of which that is so counts as 0
-        for the lower end and as infinity for the upper one: its ratio may be anything.
+        for the lower end and as infinity for the upper one: its ratio may be anything. Fewer than
+        six pairs have an interval from 0 to infinity.
     """
     assert len(one) == len(other)
+    own = [_medians(found.times[None], found.ended[None]) for found in (one, other)]
+    value = float(_divide(*own)[0])
+    if len(one) < FEWEST_PAIRS:
+        return Estimate(value, 0.0, math.inf)
     rng = np.random.default_rng(0)
     draws = rng.integers(len(one), size=(NUM_RESAMPLES, len(one)))
     medians = [_medians(found.times[draws], found.ended[draws]) for found in (one, other)]
@@ -126,15 +132,19 @@ def ratio_of_medians(one: Times, other: Times) -> Estimate:
     tail = (1 - CONFIDENCE) / 2
     low = np.quantile(np.nan_to_num(ratios, nan=0.0, posinf=np.inf), tail, method="lower")
     high = np.quantile(np.nan_to_num(ratios, nan=np.inf, posinf=np.inf), 1 - tail, method="higher")
-    own = [_medians(found.times[None], found.ended[None]) for found in (one, other)]
-    return Estimate(float(_divide(*own)[0]), float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
 def logrank_p(one: Times, other: Times) -> float:
-    """Return the two-sided p-value of equal times (Mantel 1966); NaN where none has ended."""
+    """Return the two-sided p-value of equal times (Mantel 1966).
+
+    It is NaN where none has ended, or all at one time, so that no order is seen.
+    """
     if not (one.ended.any() or other.ended.any()):
         return math.nan
-    return float(logrank(one.censored, other.censored).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a variance of 0
+        return float(logrank(one.censored, other.censored).pvalue)
 
 
 def _first(times: Array, share: Array) -> float:

@@ -229,6 +229,12 @@ def test_a_level_counts_from_when_the_mean_of_all_searches_stays_at_it(table, tr
     assert comparison.find_level("pareto", 0.05) is None
 
 
+def test_a_target_is_undecided_where_both_are_near_at_once(table, truth):
+    losses = {"pareto": [[0.01] * 4] * 8, "random": [[0.01] * 4] * 8}
+    text = make_section(make_comparison(table, truth, losses))
+    assert text.count("undecided, as both are near at 12 trainings") == 3
+
+
 def test_the_page_says_where_the_plain_network_alone_is_near(table, truth):
     losses = {"pareto": [[0.01] * 4] * 8}
     words = f"the plain network alone is within {NEAR:g} points"

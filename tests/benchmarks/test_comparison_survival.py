@@ -118,3 +118,13 @@ def test_an_interval_of_a_ratio_is_that_of_a_bootstrap_written_out():
         at = rng.integers(20, size=20)
         ratios.append(np.sort(one[at])[9] / np.sort(other[at])[9])
     assert [found.low, found.high] == pytest.approx(np.quantile(ratios, [0.025, 0.975]), rel=0.15)
+
+
+def test_five_pairs_say_nothing_of_a_ratio():
+    times = Times.of([8, 12, 16, 20, 24], 99)
+    found = ratio_of_medians(times, times)
+    assert (found.value, found.low, found.high) == (1, 0, math.inf)
+
+
+def test_searches_that_all_end_at_one_time_are_in_no_order():
+    assert math.isnan(logrank_p(Times.of([8] * 6, 99), Times.of([8] * 6, 99)))

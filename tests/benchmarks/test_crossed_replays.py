@@ -343,7 +343,7 @@ def test_the_section_of_a_page_is_renewed_and_nothing_else(tmp_path, made):
     assert {row.count("|") for row in rows} == {heads.count("|")}
     assert len(rows) > len(FIGURES)
     page.write_text("# Before\n")
-    with pytest.raises(RunError, match="has no lines"):
+    with pytest.raises(RunError, match="has no place for figures"):
         write_section(page, figures)
 
 
