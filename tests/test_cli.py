@@ -393,7 +393,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, e
         environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200
     )
     wait_for_line(process, "Data")
-    wait_until_running(home, "twice", 2)
+    wait_until_running(process, home, "twice", 2)
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)
@@ -405,16 +405,17 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, e
 def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
     process = start(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
     wait_for_line(process, "Data")
-    wait_until_running(home, "term", 1)
+    wait_until_running(process, home, "term", 1)
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert "RUNNING" not in states(home, "term")
 
 
-def wait_until_running(home, name, count):
+def wait_until_running(process, home, name, count):
     deadline = time.monotonic() + 120
     while True:
+        assert process.poll() is None, process.stdout.read() + process.stderr.read()
         try:
             records = read_records(home / "runs" / name / "trials.db")
             if sum(record.state == "RUNNING" for record in records) >= count:
@@ -439,7 +440,7 @@ def test_a_killed_training_is_one_failed_trial_and_the_study_goes_on(home, envir
         environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
     )
     wait_for_line(process, "Data")
-    wait_until_running(home, "killed", 1)
+    wait_until_running(process, home, "killed", 1)
     # The fork server's children are trainings; the youngest process is the one that runs.
     os.kill(max(children_of(process.pid)), signal.SIGKILL)
     process.communicate(timeout=200)
