@@ -70,11 +70,32 @@ def open_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database
 
 
 def open_for_writing(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
-    """Open a file with all of Optuna's tables; they are made where they are not there."""
+    """Open a file with all of Optuna's tables; they are made where they are not there.
+
+    A new file gets its name when it has its tables: Optuna adds missing ones also where it is told
+    to read alone, and two processes that make them at once break each other.
+    """
+    if not path.exists():
+        _make(path, busy_seconds)
+    _keep_log(path, busy_seconds)
+    return Database(path, "rwc", busy_seconds, is_made=False)
+
+
+def _make(path: Path, busy_seconds: float) -> None:
+    """Make a file with all of Optuna's tables."""
+    draft = path.with_name(f"{path.name}.new")
+    for rest in ("", "-wal", "-shm"):  # of a process that was killed
+        draft.with_name(draft.name + rest).unlink(missing_ok=True)
+    _keep_log(draft, busy_seconds)
+    Database(draft, "rwc", busy_seconds, is_made=False).close()
+    draft.replace(path)
+
+
+def _keep_log(path: Path, busy_seconds: float) -> None:
+    """Have SQLite write ahead into a log, with which others read while one writes."""
     # The dashboard and reports read while the coordinator writes; the file remembers it.
     with closing(_open_connection(path, "rwc", busy_seconds)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    return Database(path, "rwc", busy_seconds, is_made=False)
 
 
 @contextmanager

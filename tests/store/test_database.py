@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 
 import optuna
@@ -13,6 +14,7 @@ from support.run_folders import store_trials
 from support.searching import OBJECTIVES, open_store
 
 from se_search.errors import RunError
+from se_search.store.database import open_for_writing
 from se_search.store.run_folder import RunFolder
 from se_search.store.trials import TrialStore, read_records
 
@@ -116,3 +118,28 @@ def test_a_database_without_trials_of_se_search_is_said_to_be_so(tmp_path):
     storage.engine.dispose()
     with pytest.raises(RunError, match="as the trials of a run: it holds no trials of se-search"):
         read_records(path)
+
+
+def test_who_looks_for_a_new_file_all_the_time_finds_it_with_its_tables(tmp_path):
+    """A report that is asked for while a run begins must not make the run's tables for it."""
+    path, seen = tmp_path / "trials.db", []
+
+    def look():
+        while not path.exists():
+            pass
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            seen.extend(connection.execute("SELECT version_num FROM alembic_version"))
+            seen.extend(connection.execute("SELECT count(*) FROM version_info"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    open_for_writing(path).close()
+    looking.join()
+    assert len(seen) == 2
+    assert seen[1] == (1,)
+
+
+def test_what_a_killed_process_left_of_a_new_file_is_made_anew(tmp_path):
+    (tmp_path / "trials.db.new").write_bytes(b"half")
+    open_for_writing(tmp_path / "trials.db").close()
+    assert [file.name for file in tmp_path.iterdir()] == ["trials.db"]
