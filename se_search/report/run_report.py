@@ -69,7 +69,8 @@ def write_report(folder: RunFolder) -> Findings:
         RunError: the folder holds no trials, or a file can't be read.
     """
     # matplotlib takes a third of a second to import.
-    from se_search.report.figures.pareto_front import draw_front, prepare_front
+    from se_search.report.figures.front_points import prepare_front
+    from se_search.report.figures.pareto_front import draw_front
     from se_search.report.figures.style import save_one
 
     config = folder.read_config()

@@ -12,7 +12,8 @@ from support.made_up_fronts import DEAR, GOOD, LEAVE, NOTHING, PLAIN, PUT, make_
 from support.records import make_record
 
 from se_search.analysis.pareto import summarize
-from se_search.report.figures.pareto_front import MAX_NAMED, draw_front, prepare_front
+from se_search.report.figures.front_points import MAX_NAMED, prepare_front
+from se_search.report.figures.pareto_front import draw_front
 from se_search.report.figures.style import TWO_COLUMNS, text_width
 from se_search.surrogate.posterior_front import PosteriorCandidate, Step
 
