@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from benchmarks.calibration.crossed_world import CrossedWorld
 from benchmarks.calibration.searches import OBJECTIVES
@@ -25,6 +24,7 @@ from se_search.space.bound import BoundSpace
 from se_search.surrogate.features import Factors
 from se_search.surrogate.fit_front import Question, fit_front
 from se_search.surrogate.fitted_model import NUM_DRAWS, FittedModel
+from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior_front import PosteriorFront
 from se_search.surrogate.trainings import Trainings
 
@@ -163,7 +163,7 @@ def draw_fresh(
     rows = model.factors.one_hot(whole)
     rng = np.random.default_rng(2)
     scatter = []
-    with threadpool_limits(1):
+    with one_thread():
         for kernel in model.kernels:
             covariance = rows @ kernel.liking @ rows.T
             covariance[np.diag_indices(len(rows))] += kernel.noise[-1]
