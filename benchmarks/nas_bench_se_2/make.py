@@ -14,7 +14,6 @@ run, and renews the figures of README.md and docs/measured.md.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -34,6 +33,7 @@ from benchmarks.nas_bench_se_2.definition import (
 )
 from benchmarks.nas_bench_se_2.export import read_table, write_table
 from se_search.errors import SESearchError
+from se_search.execution.deadline import Deadline
 from se_search.execution.missing import list_assignments, train_missing
 from se_search.execution.session import SessionRequest, open_session
 from se_search.execution.signals import StopSignals
@@ -86,7 +86,7 @@ def _train(options: argparse.Namespace) -> int | None:
     )
     session = open_session(request, _note)
     environment = {**session.environment, "recipe_hash": RECIPE.hash}
-    deadline = time.monotonic() + 60 * options.minutes
+    deadline = Deadline(options.minutes)
     with (
         TrainingLog(
             options.log,
@@ -101,14 +101,10 @@ def _train(options: argparse.Namespace) -> int | None:
             assignments,
             log,
             session.executor(with_test=True),
-            stop=lambda: stop() or _stop_at(deadline),
+            stop=lambda: stop() or (Stop.AFTER_RUNNING if deadline.has_passed else Stop.NO),
             observe=lambda ended: _note(str(ended)),
         )
     return stop.number
-
-
-def _stop_at(deadline: float) -> Stop:
-    return Stop.AFTER_RUNNING if time.monotonic() > deadline else Stop.NO
 
 
 def _note(text: str) -> None:
@@ -123,7 +119,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--replicates", type=_positive, default=6, help="0 to K - 1 (6)")
     parser.add_argument("--epochs", type=_positive, default=RECIPE.epochs, help="a training (3)")
     parser.add_argument("--workers", type=_positive, default=1, help="trainings at once (1)")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="none starts later")
+    parser.add_argument("--minutes", type=float, help="none starts later")
     parser.add_argument("--export", action="store_true", help="publish the log, train nothing")
     parser.add_argument("--mix-environments", action="store_true", help="see README.md")
     parser.add_argument("--log", type=Path, default=LOG, help="the trainings as they end")
