@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: run test lint docs reproduce bench bench-statistics bench-comparison bench-networks catalogue clean
+.PHONY: run test lint docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
 
 reproduce: $(STAMP)  ## carry out all studies at desk scale: trainings of an hour on two cores
 	$(BIN)/se-search reproduce all
+
+gpu: $(STAMP)  ## check trainings on this machine's GPU against its CPU: a minute and a half
+	$(BIN)/python benchmarks/gpu_check.py
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterable
@@ -74,8 +75,7 @@ def train(
 ) -> Evaluation:
     """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
+        make_cuda_repeatable(device.precision)
     lay_channels_last(model)
     # Layers such as dropout draw from the global generators. Weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws for every network.
@@ -100,6 +100,27 @@ def train(
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
     )
+
+
+def make_cuda_repeatable(precision: str) -> None:
+    """Let this process's CUDA operations give equal numbers each time, and float32 mean float32.
+
+    An operation for which PyTorch has no repeatable version warns and runs all the same: the
+    networks that come with se-search have none, and a user's own network shall not fail by it.
+
+    Args:
+        precision: in Lightning's words. With ``32-true`` convolutions and matrix products compute
+            in IEEE float32; PyTorch's default for convolutions is TF32, with a mantissa of 10 bits.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read as CUDA is started
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling would cost time in each step. (PyTorch's types don't know this property.)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if precision == "32-true":
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def make_trainer(recipe: Recipe, epochs: int, device: Device) -> pl.Trainer:

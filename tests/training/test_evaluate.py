@@ -1,6 +1,7 @@
 """Training: the same numbers every time, and those of a plain PyTorch loop."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from se_search.models.surgery import build
 from se_search.record import Assignment
 from se_search.training.data import make_data
 from se_search.training.datasets import prepare_data
-from se_search.training.evaluate import evaluate
+from se_search.training.evaluate import evaluate, make_cuda_repeatable
 from se_search.training.evaluate import train as train_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
@@ -84,6 +85,32 @@ def test_a_fixed_split_is_recorded_as_one_for_all_replicates(train):
     first, second = (train(seed=seed, epochs=1, split=fixed) for seed in (0, 1))
     assert first.split_hash == second.split_hash
     assert (first.split_seed, second.split_seed) == (9, 9)
+
+
+@pytest.fixture
+def switches():
+    """PyTorch's switches of this process, put back at the end."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    yield cudnn, matmul
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+@pytest.mark.parametrize(("precision", "has_tf32"), [("32-true", False), ("bf16-mixed", True)])
+def test_on_cuda_algorithms_are_repeatable_and_float32_is_not_tf32(
+    switches, monkeypatch, precision, has_tf32
+):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    cudnn, matmul = switches
+    cudnn.allow_tf32 = matmul.allow_tf32 = True
+    make_cuda_repeatable(precision)
+    assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert (cudnn.allow_tf32, matmul.allow_tf32) == (has_tf32, has_tf32)
 
 
 def test_another_seed_gives_other_numbers(train, baseline):
