@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from se_search.training.split import DrawnSplit
 
 EPOCHS = RECIPE.epochs  # of a whole training
 Images = Literal["validation", "test"]
+Networks = Literal["crossed", "all"]
 COSTS = ("params", "added_params", "macs", "added_macs")
 
 
@@ -155,7 +156,7 @@ class NASBenchSE2:
         self,
         images: Images = "validation",
         epochs: int = EPOCHS,
-        networks: Literal["crossed", "all"] = "crossed",
+        networks: Networks = "crossed",
     ) -> pd.DataFrame:
         """Return accuracies at the end as shares, networks (by order) x replicates.
 
@@ -167,8 +168,14 @@ class NASBenchSE2:
                 ``all``: every network and replicate, with NaN for what has not been trained.
 
         Raises:
-            QueryError: there are no trainings of so many epochs.
+            QueryError: there are no trainings of so many epochs, or no such images or networks.
         """
+        for name, value, allowed in (
+            ("images", images, get_args(Images)),
+            ("networks", networks, get_args(Networks)),
+        ):
+            if value not in allowed:
+                raise QueryError(f"{name} {value!r} is not one of {', '.join(allowed)}")
         frame = self._trainings[self._trainings.epochs == epochs]
         if frame.empty:
             lengths = ", ".join(map(str, sorted(self._trainings.epochs.unique())))

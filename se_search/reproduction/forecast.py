@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from se_search.analysis.comparison import POWER
 from se_search.analysis.power import MAX_REPLICATES, fewest_replicates
 from se_search.analysis.sequential import LOOKS
 from se_search.candidate import Candidate
@@ -123,8 +124,8 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     if hopeless:
         num_claims = sum(len(prospects.prospects) for prospects in forecast.studies.values())
         lines += [
-            f"Likely to stay undecided, if the paper's differences are the true ones (0 where it "
-            f"has none): {len(hopeless)} of {count(num_claims, 'claim')}",
+            f"Decided in less than {100 * POWER:.0f} % of cases, if the paper's differences are "
+            f"the true ones (0 where it has none): {len(hopeless)} of {count(num_claims, 'claim')}",
             *hopeless,
         ]
     return lines
@@ -187,7 +188,7 @@ def refuse_hopeless(studies: Mapping[str, StudyProspects]) -> None:
     ]
     if reasons:
         raise RunError(
-            "trainings that are likely to decide nothing are not begun.\n"
+            f"trainings are not begun if no claim is decided in {100 * POWER:.0f} % of cases.\n"
             + "\n".join(reasons)
             + f"\n--replicates N takes more, up to {LOOKS[-1]}; --force trains all the same"
         )

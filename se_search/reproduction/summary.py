@@ -84,12 +84,19 @@ def say_gain(reports: Sequence[StudyReport]) -> str:
     """Return in one line whether any gain of SE over the plain network is supported.
 
     It names the widest gain among the supported ones, or, if none is, the largest of all, with its
-    interval; and how many claims may still change it.
+    interval; and how many claims may still change it, each placement counted once.
     """
     scale = reports[0].setting.scale
     gains = list_gains(reports)
-    num_open = sum(_is_gain(report, claim) for report in reports for claim in open_claims(report))
-    more = f" {count(num_open, 'claim')} of a gain may still be decided." if num_open else ""
+    still_open = {
+        _key_of_gain(report, claim)
+        for report in reports
+        for claim in open_claims(report)
+        if _is_gain(report, claim)
+    }
+    more = (
+        f" {count(len(still_open), 'claim')} of a gain may still be decided." if still_open else ""
+    )
     if not gains:
         return f"Whether SE gains anything at {scale} scale has not been looked at yet.{more}"
     supported = [gain for gain in gains if gain.verdict.outcome == "supported"]
@@ -115,11 +122,9 @@ def list_gains(reports: Iterable[StudyReport]) -> list[Gain]:
     """
     found: dict[tuple[str, str], Gain] = {}
     for report in reports:
-        texts = {each.name: each.candidate for each in report.candidates}
         for verdict in report.verdicts:
             if _is_gain(report, verdict.claim):
-                key = (report.setting.recipe_hash, texts[verdict.claim.a])
-                found.setdefault(key, Gain(report, verdict))
+                found.setdefault(_key_of_gain(report, verdict.claim), Gain(report, verdict))
     return list(found.values())
 
 
@@ -140,6 +145,12 @@ def _is_gain(report: StudyReport, claim: Claim) -> bool:
     placements = {each.name: each.placement for each in report.candidates}
     is_superiority = claim.kind == "beats" and not claim.margin and claim.top == 1
     return is_superiority and placements[claim.b] == "no SE"
+
+
+def _key_of_gain(report: StudyReport, claim: Claim) -> tuple[str, str]:
+    """Return what names the trainings of a claim of a gain, whatever its study calls them."""
+    texts = {each.name: each.candidate for each in report.candidates}
+    return report.setting.recipe_hash, texts[claim.a]
 
 
 def _describe_gain(gain: Gain) -> str:

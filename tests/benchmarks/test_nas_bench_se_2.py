@@ -282,6 +282,18 @@ def test_accuracies_of_a_length_that_is_not_there_are_an_error(table):
         table.accuracies(epochs=2)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"images": "train"}, "images 'train' is not one of validation, test"),
+        ({"networks": "every"}, "networks 'every' is not one of crossed, all"),
+    ],
+)
+def test_accuracies_of_images_or_networks_that_there_are_not_are_an_error(table, wanted, message):
+    with pytest.raises(QueryError, match=message):
+        table.accuracies(**wanted)
+
+
 def test_the_networks_are_described_by_order(table):
     networks = table.networks()
     assert networks.index.tolist() == [0, 1, 2, 3, 4]

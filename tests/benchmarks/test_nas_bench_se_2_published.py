@@ -103,3 +103,12 @@ def test_the_reader_s_example_gives_what_the_table_says(capsys):
     training = table.query(first.candidate, replicate=first.replicate)
     assert found["right"][0].tolist() == training.test_correct.tolist()
     assert capsys.readouterr().out.count("sem") == 5
+
+
+def test_the_networks_that_the_readme_asks_for_are_in_the_table():
+    readme = (FOLDER / "README.md").read_text()
+    asked = re.search(r'table\.query\("(.*?)", replicate=0\)', readme).group(1)
+    spelt = re.search(r"any spelling .*?: `(.*?)`, or `(.*?)`", readme, re.DOTALL).groups()
+    table = NASBenchSE2.read()
+    found = [table.query(text, replicate=0).candidate for text in (asked, *spelt)]
+    assert found[0] == found[2] != found[1]

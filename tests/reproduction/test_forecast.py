@@ -78,7 +78,8 @@ def test_a_forecast_says_trainings_hours_detectable_difference_and_hopeless_clai
     assert "GPU-hours: 1,100 to the next look, 2,200 if every claim stays open" in text
     assert "if a data-centre GPU makes 32e12 multiply-adds a second" in text
     assert "Found with 80 % power by looks at 8, 12 and 16 replicates: a difference of 0.19" in text
-    assert "1 of 4 claims" in text
+    assert "Decided in less than 80 % of cases, if the paper's differences are the true" in text
+    assert "(0 where it has none): 1 of 4 claims" in text
     assert "  gate: none beats relu (decided with a chance of 7" in text
 
 

@@ -61,6 +61,14 @@ def test_before_any_look_nothing_is_said_of_gains(tmp_path):
     )
 
 
+def test_a_gain_that_two_studies_wait_for_counts_once(tmp_path):
+    reports = [
+        judge_gain(tmp_path, 4, replicates=range(5), looks=LookPlan(), name=name)
+        for name in ("one", "two")
+    ]
+    assert say_gain(reports).endswith(" 2 claims of a gain may still be decided.")
+
+
 def test_only_claims_of_a_gain_over_the_plain_network_in_top_1_count(tmp_path):
     claims = (
         *("all beats none in top-5", "all beats none by 1", "none beats all", "all beats first"),
