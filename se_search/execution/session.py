@@ -20,8 +20,11 @@ from se_search.execution.executor import Executor
 from se_search.execution.local import LocalExecutor, call_in_child, warm_up
 from se_search.execution.rehearsal import rehearse_once
 from se_search.recipe import Recipe
+from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import prepare_data
 from se_search.training.task import PRELOAD, FindWeights, Rehearsal, TrainingTask, probe_hardware
+
+STATES_SUFFIX = ".states"  # of the folder that keeps the states of trainings under way
 
 Note = Callable[[str], None]
 
@@ -127,7 +130,13 @@ def open_session(request: SessionRequest, note: Note) -> Session:
         rehearse_once(request.rehearsal, request.worker_log, note)
     weights = _find_weights(request)
     return Session(
-        task=TrainingTask(prepared, request.recipe, weights, request.freeze_backbone),
+        task=TrainingTask(
+            prepared,
+            request.recipe,
+            weights,
+            request.freeze_backbone,
+            checkpointing=Checkpointing(request.worker_log.with_suffix(STATES_SUFFIX).absolute()),
+        ),
         hardware=hardware,
         devices=tuple(devices),
         weights_digest=None if weights is None else _digest(weights),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from se_search.recipe import Augmentation, Recipe
 from se_search.training.augmentation import Normalise, RandomCrop, draw_mirrored, mirror
+from se_search.training.checkpointing import Position
 from se_search.training.dataset_spec import ArrayName
 from se_search.training.datasets import PreparedData
 from se_search.training.prepared_split import split_prepared
@@ -31,6 +32,7 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
 
     Attributes:
         split: the images that train and those that validate, once ``setup`` has drawn them.
+        start: where the training batches begin: a training that goes on sets it.
     """
 
     split: DrawnSplit
@@ -41,6 +43,7 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
         self.recipe = recipe
         self.seed = seed
         self.in_channels = in_channels
+        self.start = Position()
 
     def setup(self, stage: str) -> None:
         """Load the images of a stage onto the trainer's device, or the CPU if there is no trainer.
@@ -58,12 +61,18 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
             self._train = self._load("train_images", "train_labels", self.split.train, device)
 
     def train_dataloader(self) -> TrainBatches:
-        """Return the training batches, beginning with epoch 0."""
+        """Return the training batches, beginning with ``start``."""
         images, labels = self._train
         augmentation = self.recipe.augmentation
         normalise = Normalise(self.prepared.info, self.in_channels, images.device)
         return TrainBatches(
-            images, labels, self.recipe.batch_size, augmentation, normalise, self.seed
+            images,
+            labels,
+            self.recipe.batch_size,
+            augmentation,
+            normalise,
+            self.seed,
+            self.start,
         )
 
     def val_dataloader(self) -> EvalBatches:
@@ -111,9 +120,11 @@ class TrainBatches:
         augmentation: Augmentation,
         normalise: Normalise,
         seed: int,
+        start: Position,
     ) -> None:
         """Take uint8 images ``(n, height, width, channels)`` and labels ``(n,)``."""
-        self.epoch = 0
+        self.epoch = start.epoch
+        self._start = start
         self._crop = RandomCrop(images, augmentation.crop_padding)
         self._labels = labels
         self._batch_size = batch_size
@@ -133,7 +144,9 @@ class TrainBatches:
         mirrored = draw_mirrored(count, self._seed, epoch) if self._flip else None
         order, corners = order.to(device), corners.to(device)
         mirrored = None if mirrored is None else mirrored.to(device)
-        for start in range(0, len(self) * self._batch_size, self._batch_size):
+        num_passed = self._start.batch if epoch == self._start.epoch else 0
+        for number in range(num_passed, len(self)):
+            start = number * self._batch_size
             batch = order[start : start + self._batch_size]
             images = self._crop(batch, corners[batch])
             if mirrored is not None:

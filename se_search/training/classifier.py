@@ -80,8 +80,31 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         """Count the epoch, and keep the batch norms of a frozen backbone in evaluation mode."""
         # Lightning's own count has moved on by the time of the last validation.
         self._epoch += 1
+        self._fix_frozen_norms()
+
+    def on_train_start(self) -> None:
+        """Do as at the start of an epoch, for a training that goes on in the midst of one."""
+        self._fix_frozen_norms()
+
+    def _fix_frozen_norms(self) -> None:
         for norm in frozen_norms(self.model):
             norm.eval()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add to a checkpoint what the next rows of the history depend on."""
+        losses = torch.stack(self._train_losses) if self._train_losses else torch.empty(0)
+        checkpoint["classifier"] = {
+            "history": self.history,
+            "epoch": self._epoch,
+            "train_losses": losses,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what ``on_save_checkpoint`` added."""
+        own = checkpoint["classifier"]
+        self.history = own["history"]
+        self._epoch = own["epoch"]
+        self._train_losses = list(own["train_losses"].to(self.device))
 
     def on_validation_start(self) -> None:
         """Average the epoch's losses; raise a DivergedError if one is not finite."""

@@ -8,10 +8,12 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from se_search.candidate import Candidate
@@ -24,10 +26,12 @@ from se_search.record import Assignment, Evaluation
 from se_search.seeds import derive_seed
 from se_search.store.files import pack_bits
 from se_search.training.array_data import ArrayData
+from se_search.training.checkpointing import Checkpointing, Position
 from se_search.training.classifier import Classifier
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
 from se_search.training.folder_data import FolderData
+from se_search.training.saver import Saver, identify, make_saver
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
@@ -40,6 +44,7 @@ def evaluate(
     weights: Path | None = None,
     freeze_backbone: bool = False,
     with_test: bool = False,
+    checkpointing: Checkpointing | None = None,
 ) -> Evaluation:
     """Build a candidate, train it, and return its accuracy on the validation images.
 
@@ -55,6 +60,8 @@ def evaluate(
         freeze_backbone: train only the parameters that are not in that file.
         with_test: evaluate the test images after each validation, which changes no other number;
             without it the test images are not read.
+        checkpointing: keeps the states of the training while it runs; if there is one of an
+            equal training that was broken off, this one goes on from it. None: nothing is kept.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -62,7 +69,7 @@ def evaluate(
     """
     torch.set_num_threads(device.threads)
     model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
-    return train(model, assignment, data, recipe, device, with_test)
+    return train(model, assignment, data, recipe, device, with_test, checkpointing)
 
 
 def train(
@@ -72,6 +79,7 @@ def train(
     recipe: Recipe,
     device: Device,
     with_test: bool = False,
+    checkpointing: Checkpointing | None = None,
 ) -> Evaluation:
     """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
@@ -86,8 +94,12 @@ def train(
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
     classifier = Classifier(model, recipe, num_steps)
     started = time.monotonic()
+    saver = None
+    if checkpointing is not None:
+        saver = make_saver(checkpointing, identify(assignment, recipe, device, with_test))
+        datamodule.start = saver.find() or Position()
     evaluated = _WithTest(datamodule) if with_test else datamodule
-    _fit(classifier, evaluated, make_trainer(recipe, assignment.epochs, device))
+    _fit(classifier, evaluated, recipe, assignment.epochs, device, saver)
     last = classifier.history[-1]
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
@@ -95,7 +107,7 @@ def train(
         loss=last["loss"],
         history=tuple(classifier.history),
         correct=correct,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - started + (saver.earlier_seconds if saver else 0.0),
         test_correct=test_correct[0] if with_test else None,
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
@@ -123,15 +135,33 @@ def make_cuda_repeatable(precision: str) -> None:
         torch.backends.cuda.matmul.allow_tf32 = False
 
 
-def make_trainer(recipe: Recipe, epochs: int, device: Device) -> pl.Trainer:
-    """Return a Trainer without logger, bars, checkpoints and checks, which cost 5 % on a CPU."""
+def make_trainer(
+    recipe: Recipe, epochs: int, device: Device, folder: Path, saver: Saver | None = None
+) -> pl.Trainer:
+    """Return a Trainer without logger, bars and checks, which cost 5 % on a CPU.
+
+    Under Slurm a Trainer would by itself go on from any ``hpc_ckpt_*`` in its root folder, whatever
+    network it is of, and answer SIGUSR1 by requeueing the job. So it is told that there is no
+    cluster, and given a root folder of its own.
+
+    Args:
+        recipe: says how often is validated.
+        epochs: of the whole training.
+        device: where to train.
+        folder: an empty folder that nothing else uses.
+        saver: saves the training; None: it is not saved.
+    """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    plugins: list[Any] = [LightningEnvironment()]
     return pl.Trainer(
         accelerator=LIGHTNING_ACCELERATORS[device.accelerator],
         devices=[device.index] if device.accelerator == "cuda" else 1,
         precision=device.precision,
         max_epochs=epochs,
         check_val_every_n_epoch=recipe.validate_every or epochs,
+        default_root_dir=folder,
+        plugins=plugins if saver is None else [*plugins, saver.io],
+        callbacks=[] if saver is None else [saver],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -160,14 +190,27 @@ class _WithTest(pl.LightningDataModule):  # type: ignore[misc]  # Lightning is s
         return [self._data.val_dataloader(), self._data.test_dataloader()]
 
 
-def _fit(classifier: Classifier, datamodule: pl.LightningDataModule, trainer: pl.Trainer) -> None:
-    with warnings.catch_warnings():
+def _fit(
+    classifier: Classifier,
+    datamodule: pl.LightningDataModule,
+    recipe: Recipe,
+    epochs: int,
+    device: Device,
+    saver: Saver | None,
+) -> None:
+    with warnings.catch_warnings(), TemporaryDirectory(prefix="se-search-") as folder:
         # Lightning calls a function of PyTorch by its old name.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         # Array batches already lie on the device: loader processes would not help.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # The data module begins where the state stands, which Lightning can't know.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        trainer = make_trainer(recipe, epochs, device, Path(folder), saver)
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):
-            trainer.fit(classifier, datamodule=datamodule)
+            state = saver.path if saver is not None and saver.has_state else None
+            trainer.fit(classifier, datamodule=datamodule, ckpt_path=state, weights_only=True)
         if not classifier.history or classifier.history[-1]["epoch"] < trainer.max_epochs:
             trainer.validate(classifier, datamodule=datamodule, verbose=False)
+    if saver is not None:
+        saver.remove()

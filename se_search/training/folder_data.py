@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from se_search.recipe import Augmentation, Recipe
 from se_search.seeds import derive_seed
+from se_search.training.checkpointing import Position
 from se_search.training.datasets import DataInfo, PreparedData
 from se_search.training.image_reading import read_image
 from se_search.training.image_scan import PartFiles, read_part
@@ -35,6 +36,7 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
     Attributes:
         split: the images of the training part that train and those that validate, once ``setup``
             has drawn them.
+        start: where the training batches begin: a training that goes on sets it.
     """
 
     split: DrawnSplit
@@ -48,6 +50,7 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
         self.seed = seed
         self.info = prepared.info.read_for(in_channels)
         self.num_workers = num_workers
+        self.start = Position()
 
     def setup(self, stage: str) -> None:
         """List the images of a stage, as the scan of the folder has found them."""
@@ -77,8 +80,8 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
         return _Images(self.prepared.folder, files, chosen, transform, self.info.channels)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches of epoch 0; ``sampler.set_epoch`` chooses another epoch."""
-        order = _SeededOrder(len(self._train), self.seed)
+        """Return the training batches from ``start``; ``sampler.set_epoch`` chooses an epoch."""
+        order = _SeededOrder(len(self._train), self.seed, self.start, self.recipe.batch_size)
         return self._loader(self._train, self.recipe.batch_size, sampler=order, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -113,10 +116,12 @@ class _SeededOrder(Sampler[tuple[int, int]]):
     begin to draw at once.
     """
 
-    def __init__(self, count: int, seed: int) -> None:
-        self._epoch = 0
+    def __init__(self, count: int, seed: int, start: Position, batch_size: int) -> None:
+        self._epoch = start.epoch
         self._count = count
         self._seed = seed
+        self._start = start
+        self._batch_size = batch_size
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration; Lightning calls this."""
@@ -128,6 +133,8 @@ class _SeededOrder(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self._epoch
         order = torch.randperm(self._count, generator=seeded_generator(self._seed, "order", epoch))
+        if epoch == self._start.epoch:
+            order = order[self._start.batch * self._batch_size :]
         return ((i, derive_seed(self._seed, "augment", epoch, i)) for i in order.tolist())
 
 

@@ -14,6 +14,7 @@ from se_search.device import Device, Hardware
 from se_search.recipe import Recipe
 from se_search.record import Assignment, Evaluation
 from se_search.space.designs import Designs
+from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import PreparedData
 
 PRELOAD = ("se_search.training.evaluate",)  # imported once, before children are forked
@@ -29,6 +30,7 @@ class TrainingTask:
         weights: file with weights of the backbone to start from; None: all are drawn.
         freeze_backbone: train only the parameters that are not in that file.
         with_test: evaluate the test images after each validation. A search never does.
+        checkpointing: keeps the states of long trainings; None: none is kept.
     """
 
     data: PreparedData
@@ -36,6 +38,7 @@ class TrainingTask:
     weights: Path | None = None
     freeze_backbone: bool = False
     with_test: bool = False
+    checkpointing: Checkpointing | None = None
 
     def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
         """Train and validate a candidate; see ``evaluate``."""
@@ -49,6 +52,7 @@ class TrainingTask:
             self.weights,
             self.freeze_backbone,
             self.with_test,
+            self.checkpointing,
         )
 
 

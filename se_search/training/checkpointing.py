@@ -1,0 +1,36 @@
+"""Says where a training stands, and where and how often its states are kept, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the order of the training images.
+
+    Attributes:
+        epoch: from 0.
+        batch: of this epoch, from 0: the next one that the network sees.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointing:
+    """Where the states of trainings are kept, and how often.
+
+    Attributes:
+        folder: holds a folder for each training that is under way.
+        seconds: between two states of a training, at least. A training that is shorter is never
+            saved.
+        max_share: of a training's time that its states may take: one that took long to write is
+            followed by the next one later.
+    """
+
+    folder: Path
+    seconds: float = 60.0
+    max_share: float = 0.02

@@ -1,0 +1,237 @@
+"""Saves the state of a training while it runs, and lets a later one go on from it to the bit.
+
+A state is Lightning's own checkpoint (network, optimiser, schedule, scaler, progress of the loops)
+with what else decides the next numbers: the history so far, the place in the order of the images,
+and the global random generators.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import platform
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
+from torch import Tensor
+
+from se_search.candidate import Candidate
+from se_search.device import Device
+from se_search.errors import UnwritableError
+from se_search.recipe import Recipe
+from se_search.record import Assignment
+from se_search.store.checkpoint_files import CheckpointFiles
+from se_search.training.checkpointing import Checkpointing, Position
+
+
+def identify(
+    assignment: Assignment[Candidate],
+    recipe: Recipe,
+    device: Device,
+    with_test: bool,
+) -> dict[str, Any]:
+    """Describe all that a state must share with the training that goes on from it.
+
+    Devices and versions are in it, because only equal ones give equal numbers.
+    """
+    is_cuda = device.accelerator == "cuda"
+    return {
+        "candidate": str(assignment.candidate),
+        "seed": assignment.seed,
+        "epochs": assignment.epochs,
+        "recipe": recipe.hash,
+        "validate_every": recipe.validate_every,
+        "with_test": with_test,
+        "device": torch.cuda.get_device_name(device.index) if is_cuda else platform.machine(),
+        "precision": device.precision,
+        "threads": device.threads,
+        "torch": str(torch.__version__),
+        "pytorch_lightning": str(pl.__version__),
+    }
+
+
+def make_saver(checkpointing: Checkpointing, identity: Mapping[str, Any]) -> Saver:
+    """Return what saves a training, in a folder that the identity names."""
+    text = json.dumps(identity, sort_keys=True)
+    folder = checkpointing.folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Saver(CheckpointFiles(folder), identity, checkpointing)
+
+
+class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
+    """Saves a training every so often, and restores the random generators of one that goes on.
+
+    Nothing is saved after the last step of an epoch, whose evaluation is still to come: Lightning
+    would go on behind it. A state that can't be written is said in the worker log, and the training
+    goes on without it.
+
+    Args:
+        files: take the states.
+        identity: of the training; see ``identify``.
+        checkpointing: says how often; its folder is that of all trainings.
+        clock: tells the seconds; another one is for tests.
+
+    Attributes:
+        has_state: whether ``find`` has found a state to go on from.
+        earlier_seconds: that went into the training before it went on here.
+    """
+
+    def __init__(
+        self,
+        files: CheckpointFiles,
+        identity: Mapping[str, Any],
+        checkpointing: Checkpointing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.has_state = False
+        self.earlier_seconds = 0.0
+        self._files = files
+        self._identity = dict(identity)
+        self._checkpointing = checkpointing
+        self._clock = clock
+        self._started = self._due = clock()
+        self._position = Position()
+        self._generators: dict[str, Any] | None = None
+
+    @property
+    def io(self) -> CheckpointIO:
+        """What Lightning writes states by and reads them with."""
+        return _VerifiedIO(self._files)
+
+    def find(self) -> Position | None:
+        """Return where the newest whole state of this training stands; None: there is none."""
+        state = _read_newest(self._files)
+        own = state["callbacks"][self.state_key] if state is not None else None
+        self.has_state = own is not None and own["identity"] == self._identity
+        return Position(**own["position"]) if own is not None and self.has_state else None
+
+    def remove(self) -> None:
+        """Remove the states of a training that has ended."""
+        self._files.remove()
+
+    @property
+    def path(self) -> Path:
+        """What stands for the newest state towards Lightning, which wants a path."""
+        return self._files.folder
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Restore the generators, after all that is drawn while a training is set up."""
+        if self._generators is not None:
+            _restore_generators(self._generators)
+        self._started = self._clock()
+        self._due = self._started + self._checkpointing.seconds
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save the training if it is time to."""
+        began = self._clock()
+        if began < self._due or batch_idx + 1 >= trainer.num_training_batches:
+            return
+        self._position = Position(trainer.current_epoch, batch_idx + 1)
+        try:
+            trainer.save_checkpoint(self._files.folder / str(trainer.global_step))
+        except UnwritableError as error:
+            print(f"The training goes on unsaved: {error}", file=sys.stderr, flush=True)
+        ended = self._clock()
+        pause = (ended - began) / self._checkpointing.max_share
+        self._due = ended + max(self._checkpointing.seconds, pause)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what Lightning's own checkpoint does not have."""
+        return {
+            "identity": self._identity,
+            "position": asdict(self._position),
+            "seconds": self.earlier_seconds + self._clock() - self._started,
+            "generators": _read_generators(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what ``state_dict`` returned."""
+        self.earlier_seconds = state_dict["seconds"]
+        self._generators = state_dict["generators"]
+
+
+class _VerifiedIO(CheckpointIO):
+    """Writes states with a checksum, and reads the newest whole one without running its code."""
+
+    def __init__(self, files: CheckpointFiles) -> None:
+        self._files = files
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        self._files.write(checkpoint["global_step"], buffer.getvalue())
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        state = _read_newest(self._files)
+        assert state is not None, "a training goes on only from a state that has been found"
+        return state
+
+    def remove_checkpoint(self, path: Any) -> None:
+        self._files.remove()
+
+
+def _read_newest(files: CheckpointFiles) -> dict[str, Any] | None:
+    """Return the newest state that is whole and holds nothing but plain data and tensors."""
+    for data in files.read():
+        with suppress(pickle.UnpicklingError):
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(data), map_location="cpu", weights_only=True
+            )
+            return state
+    return None
+
+
+def _read_generators() -> dict[str, Any]:
+    """Return the states of the global generators as plain data and tensors."""
+    version, numbers, gauss = random.getstate()
+    name, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
+    states: dict[str, Any] = {
+        "python": [version, list(numbers), gauss],
+        "numpy": [
+            name,
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            place,
+            has_gauss,
+            cached,
+        ],
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def _restore_generators(states: Mapping[str, Any]) -> None:
+    version, numbers, gauss = states["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, keys, place, has_gauss, cached = states["numpy"]
+    np.random.set_state((name, _to_uint32(keys), place, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def _to_uint32(keys: Tensor) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    return keys.numpy().astype(np.uint32)

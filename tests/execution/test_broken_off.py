@@ -1,0 +1,47 @@
+"""A training in a child process that is killed goes on, when it is handed in again."""
+
+import os
+import signal
+import time
+
+import pytest
+from support import data_sets
+
+from se_search.candidate import Candidate
+from se_search.device import Device
+from se_search.execution.local import LocalExecutor
+from se_search.models.catalogue import describe_backbone
+from se_search.record import Assignment, Evaluation
+from se_search.training.checkpointing import Checkpointing
+from se_search.training.datasets import prepare_data
+from se_search.training.task import TrainingTask
+
+DEVICE = Device("cpu", 0, 1, "32-true")
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_a_child_that_is_killed_is_gone_on_with_and_gives_the_same_bits(tmp_path):
+    recipe = data_sets.make_recipe(epochs=4, batch_size=300, split={"validation": 200})
+    data = prepare_data("digits", None, tmp_path, recipe)
+    candidate = Candidate.plain(describe_backbone("resnet20_bottleneck", 1, 8, 10))
+    assignment = Assignment(candidate, 0, recipe.epochs)
+    checkpointing = Checkpointing(tmp_path / "states", seconds=0, max_share=1)
+    task = TrainingTask(data, recipe, checkpointing=checkpointing)
+    executor = LocalExecutor(task, [DEVICE], tmp_path / "worker.log")
+
+    executor.submit(0, assignment)
+    (child,) = executor._children.values()
+    while not list(checkpointing.folder.rglob("*.state")):
+        assert child.process.is_alive()
+        time.sleep(0.005)
+    os.kill(child.process.pid, signal.SIGKILL)
+    ((_, killed),) = executor.wait(60)
+    assert not isinstance(killed, Evaluation)
+
+    executor.submit(1, assignment)
+    ((_, evaluation),) = executor.wait(60)
+    assert isinstance(evaluation, Evaluation)
+    assert not checkpointing.folder.exists()
+    undisturbed = TrainingTask(data, recipe)(assignment, DEVICE)
+    assert evaluation.history == undisturbed.history
+    assert evaluation.correct == undisturbed.correct
