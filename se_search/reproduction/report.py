@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, detectable_difference
+from se_search.analysis.sequential import LookPlan
 from se_search.analysis.verdicts import Verdict
 from se_search.report.format import count
 from se_search.report.table import Column, ResultTable
@@ -207,9 +208,9 @@ def _describe_power(report: StudyReport) -> str:
         else f"all {looks.looks[-1]} replicates of the plan"
     )
     power = (
-        f"With {number} a paired t test (5 %, two-sided) finds a true difference in 80 % of cases "
-        f"if it is at least {100 * min(gaps):.2f} to {100 * max(gaps):.2f} points, depending on "
-        "the two candidates; claims about smaller differences mostly stay undecided. "
+        f"With {number} a paired t test ({_say_level(looks)}) finds a true difference in 80 % of "
+        f"cases if it is at least {100 * min(gaps):.2f} to {100 * max(gaps):.2f} points, depending "
+        "on the two candidates; claims about smaller differences mostly stay undecided. "
         if gaps
         else ""
     )
@@ -219,6 +220,14 @@ def _describe_power(report: StudyReport) -> str:
         f"verdict after Holm's correction over the {num_claims} of this study. "
         f"{say_ended([report])}"
     )
+
+
+def _say_level(looks: LookPlan | None) -> str:
+    """Return the level of the test whose power is told: under a plan, that of its last look."""
+    if looks is None or looks.is_fixed:
+        return "5 %, two-sided"
+    level = 1 - looks.confidence(len(looks.looks) - 1)
+    return f"{100 * level:.1f} %, two-sided, as at the last look"
 
 
 def _detectable(verdict: Verdict) -> float:

@@ -97,6 +97,13 @@ def test_the_closing_lines_give_the_detectable_differences(report):
     assert f"{min(gaps):.2f} to {max(gaps):.2f} points" in closing_lines(report)[-1]
 
 
+def test_the_closing_lines_name_the_level_of_the_test_whose_power_they_tell(tmp_path, report):
+    """At the last of four looks 0.88 % are left on each side."""
+    assert "a paired t test (5 %, two-sided) finds" in closing_lines(report)[-1]
+    looks = judge_made_up(tmp_path, replicates=range(8), wanted=range(20), looks=LookPlan())
+    assert "a paired t test (1.8 %, two-sided, as at the last look)" in closing_lines(looks)[-1]
+
+
 def test_a_figure_is_drawn_anew_only_where_it_would_show_something_else(tmp_path):
     def times(report):
         write_results(report)
