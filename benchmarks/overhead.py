@@ -74,6 +74,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
             objectives=OBJECTIVES,
             budget=Budget(num_trials, epochs=1, max_failures=1),
             rotation=Rotation(count_replicates(num_trials), 0, plain),
+            lag=1,
             observe=note,
         )
 

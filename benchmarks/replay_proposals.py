@@ -2,27 +2,28 @@
 
     python benchmarks/replay_proposals.py runs/stages_ratio
 
-For each trial of a run that was searched with ``pareto``, the sampler is shown the trials as they
-stood when that trial was asked for, and its proposal is compared with the candidate that was
+For each trial of a run that was searched with ``pareto``, the sampler is shown the trials before it
+with the results up to the run's lag, and its proposal is compared with the candidate that was
 trained. Controls, promoted trials and those proposed again after a failure are not the sampler's
-and are skipped. A change to the accuracy model that is meant to change nothing passes.
+and are skipped; a search that had nothing to propose for a while waited for more results. A change
+to the accuracy model that is meant to change nothing passes.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from se_search.candidate import Candidate
 from se_search.cost import count_cost, find_allowed
+from se_search.search.lag import hide_results
 from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.everywhere import nearest_everywhere
@@ -42,31 +43,23 @@ class Past:
         return self.trials
 
 
-def as_of(trials: Sequence[FrozenTrial], moment: datetime) -> Past:
-    """Return trials as they stood at a moment: those that ended later are running."""
-    past = []
-    for trial in trials:
-        if trial.datetime_complete is None or trial.datetime_complete > moment:
-            attributes = {k: v for k, v in trial.user_attrs.items() if k != "accuracy"}
-            trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-        past.append(trial)
-    return Past(past)
-
-
 def replay(
-    sampler: ParetoSampler[Candidate], trials: Sequence[FrozenTrial]
+    sampler: ParetoSampler[Candidate],
+    trials: Sequence[FrozenTrial],
+    see: Callable[[FrozenTrial], Sequence[FrozenTrial]],
 ) -> list[tuple[int, str, str]]:
     """Return for each trial that the sampler proposed its number, what was trained, the proposal.
 
     Args:
         sampler: as the run had it.
         trials: of the run, by number.
+        see: returns the trials before one as the sampler saw them, by number.
     """
     rows = []
     for trial in trials:
         if trial.user_attrs["role"] in ("control", "promotion") or trial.datetime_start is None:
             continue
-        past: Any = as_of(trials[: trial.number], trial.datetime_start)
+        past: Any = Past(see(trial))
         proposal = str(sampler.propose(past, trial))
         rows.append((trial.number, trial.user_attrs["candidate"], proposal))
     return rows
@@ -95,7 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="folder of a run that was searched with pareto")
     folder = RunFolder.existing(parser.parse_args(arguments).run)
     study = optuna.load_study(study_name=OPTUNA_STUDY, storage=f"sqlite:///{folder.database}")
-    rows = replay(make_sampler(folder), study.get_trials(deepcopy=False))
+    trials = study.get_trials(deepcopy=False)
+    lag = folder.read_config()["search"]["lag"]
+
+    def see(trial: FrozenTrial) -> Sequence[FrozenTrial]:
+        return hide_results(trials[: trial.number], trial.number + 1 - lag)
+
+    rows = replay(make_sampler(folder), trials, see)
     different = [row for row in rows if row[1] != row[2]]
     for number, trained, proposed in different:
         print(f"trial {number}: trained {trained}, proposed {proposed}")

@@ -114,6 +114,7 @@ def search(
             objectives=OBJECTIVES,
             budget=Budget(num_trials, world.epochs, max_failures=1, rungs=rungs),
             rotation=rotation,
+            lag=1,
         )
         return store.records
 

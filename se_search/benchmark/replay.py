@@ -152,6 +152,7 @@ def replay(job: Job) -> Replay:
                     first_seed=0,
                     offered=trainings.list_replicates,
                 ),
+                lag=job.workers,  # trainings end in the order in which they begin
                 promotion=Promotion(job.eta),
                 stop=meter.is_spent,
             )

@@ -17,6 +17,7 @@ from se_search.commands.settings import (
     describe_replicates,
     describe_settings,
     find_code,
+    find_lag,
     record_settings,
 )
 from se_search.cost import count_cost, find_allowed
@@ -123,11 +124,18 @@ def search(
         write_backbone(folder, run.backbone)
         settings = describe_settings(options, rungs)
         num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
+        lag = find_lag(recorded, num_trials, len(session.devices))
+        if lag < len(session.devices):
+            display.note(
+                f"The run began with fewer workers: as its trials are chosen by results up to a "
+                f"lag of {lag} trials, at most {lag} of {len(session.devices)} workers train"
+            )
         history, change = record_settings(recorded, settings, num_trials)
         if change:
             display.note(change)
-        folder.write_config(make_config(run, options, {**settings, "history": history}, session))
-        return _search(folder, run, allowed, session, rungs, options, display)
+        settings = {**settings, "history": history, "lag": lag}
+        folder.write_config(make_config(run, options, settings, session))
+        return _search(folder, run, allowed, session, rungs, lag, options, display)
 
 
 def refuse_without_test(folder: RunFolder, data: str, run: RunConfig) -> None:
@@ -306,6 +314,7 @@ def _search(
     allowed: AllowedCandidates,
     session: Session,
     rungs: tuple[Rung, ...],
+    lag: int,
     options: SearchOptions,
     display: Display,
 ) -> Outcome:
@@ -339,6 +348,7 @@ def _search(
                 objectives=run.objectives,
                 budget=Budget(options.trials, run.epochs, options.max_failures, rungs),
                 rotation=Rotation(options.num_replicates, run.seed, control),
+                lag=lag,
                 promotion=Promotion(options.eta),
                 is_settled=is_settled if options.stop_when_settled else None,
                 stop=stop,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from se_search.commands.options import SearchOptions
 from se_search.models.own_source import look_in, read_own_source
 from se_search.record import Rung
+from se_search.search.lag import choose_lag
 
 
 def absolute(path: str | Path | None, names: Collection[str] = ()) -> str | None:
@@ -112,6 +113,23 @@ def record_settings(
     return [*history, {"from_trial": num_trials, **settings}], (
         f"From trial {num_trials} on candidates are chosen otherwise than before: {spelled}"
     )
+
+
+def find_lag(recorded: Mapping[str, Any], num_trials: int, num_workers: int) -> int:
+    """Return up to which trial a run knows results when it chooses the next; see ``run_search``.
+
+    A run keeps the lag that it began with, so that its trials do not depend on how many workers
+    go on with it.
+
+    Args:
+        recorded: the run's ``config.yaml``; empty if there is no run yet.
+        num_trials: how many trials the run has.
+        num_workers: how many trainings may run at a time now.
+    """
+    if not num_trials:
+        return choose_lag(num_workers)
+    lag: int = recorded["search"]["lag"]
+    return lag
 
 
 def _spell(value: object) -> str:

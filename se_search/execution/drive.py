@@ -34,7 +34,7 @@ def drive(
     work: Work[CandidateT],
     executor: Executor[CandidateT],
     *,
-    max_failures: int,
+    max_failures: int | None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
 ) -> Stop:
     """Train until nothing runs and nothing may start; return the stop that was asked for, if any.
@@ -45,7 +45,8 @@ def drive(
         work: where assignments come from and their outcomes go.
         executor: trains them.
         max_failures: after this many failures in a row no assignment starts. The running ones end;
-            if one of them ends well, the row is broken and others may start again.
+            if one of them ends well, the row is broken and others may start again. None: any
+            number; the work itself decides.
         stop: asked before each start, and at least every half second.
 
     Raises:
@@ -53,6 +54,10 @@ def drive(
     """
     running: set[int] = set()
     reasons: list[str] = []  # of the failures in a row
+
+    def has_failed() -> bool:
+        return max_failures is not None and len(reasons) >= max_failures
+
     try:
         while True:
             if stop() == Stop.NOW:
@@ -60,7 +65,7 @@ def drive(
                 for number in sorted(running):
                     work.release(number)
                 return Stop.NOW
-            while len(reasons) < max_failures and executor.has_room() and stop() == Stop.NO:
+            while not has_failed() and executor.has_room() and stop() == Stop.NO:
                 begun = work.begin()
                 if begun is None:
                     break
@@ -78,7 +83,7 @@ def drive(
                 work.end(number, outcome)
     finally:
         executor.kill()
-    if len(reasons) >= max_failures:
+    if has_failed():
         raise TooManyFailuresError(
             f"{len(reasons)} trainings in a row failed; the last one: {reasons[-1]}"
         )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Container, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +11,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from se_search.analysis.levels import subtract_levels
+from se_search.search.study_view import StudyView
 
 SubtractLevels = Callable[[Sequence[float], Sequence[str], Sequence[int]], NDArray[np.float64]]
 
 
-class LevelledStudy:
+class LevelledStudy(StudyView):
     """An Optuna study whose accuracies are less the levels of their replicates.
 
     Optuna's samplers take a trial's values as they are: a candidate that was trained in a good
     replicate would pass for a good candidate. Complete trials are copies with other accuracies
-    here; their numbers, identities and attributes are the study's. Everything else, what a sampler
-    writes to the storage included, is the study's own.
+    here; their numbers, identities and attributes are the study's.
 
     The controls are one trial, the first, with the mean of all: a sampler would take 8 equal trials
     for 8 members of its population. There is none if the plain network is not in the space, as a
@@ -33,33 +32,10 @@ class LevelledStudy:
         subtract: takes accuracies, candidates and seeds, and returns accuracies less the levels.
     """
 
-    def __init__(self, study: Study, subtract: SubtractLevels = subtract_levels) -> None:
-        self._study = study
-        self._trials = _level(study.get_trials(deepcopy=False), subtract)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        """Copies of all trials that a sampler is to see."""
-        return self.get_trials()
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """Return the trials that a sampler is to see, by number."""
-        found = [t for t in self._trials if states is None or t.state in states]
-        return copy.deepcopy(found) if deepcopy else found
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        # Optuna's samplers call this one.
-        return self.get_trials(deepcopy, states)
+    def __init__(
+        self, study: Study | StudyView, subtract: SubtractLevels = subtract_levels
+    ) -> None:
+        super().__init__(study, _level(study.get_trials(deepcopy=False), subtract))
 
 
 def _level(trials: Sequence[FrozenTrial], subtract: SubtractLevels) -> list[FrozenTrial]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 from typing import Generic, NamedTuple
@@ -17,7 +17,7 @@ import optuna
 
 from se_search.analysis.pareto import summarize
 from se_search.cost import Cost
-from se_search.errors import AllFailedError
+from se_search.errors import AllFailedError, TooManyFailuresError
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
 from se_search.record import (
@@ -34,6 +34,7 @@ from se_search.record import (
 )
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.ladder import Ladder, Step, list_replicates
+from se_search.search.lag import View
 from se_search.search.promotion import Promotion
 from se_search.search.rotation import Rotation
 from se_search.search.samplers import CandidateSampler
@@ -64,7 +65,8 @@ class Budget:
         num_trials: the run's total of trials, whatever their epochs; failed trials and those of
             earlier commands are included.
         epochs: of a full training.
-        max_failures: the search stops after this many failed trials in a row.
+        max_failures: the search stops after this many failed trials in a row, of all that the run
+            has had, in the order of their numbers.
         rungs: what candidates are trained with in turn, up to full trainings; empty: one full
             training each.
     """
@@ -94,6 +96,7 @@ def run_search(
     objectives: tuple[str, ...],
     budget: Budget,
     rotation: Rotation[CandidateT],
+    lag: int,
     promotion: Promotion = Promotion(),  # noqa: B008  # frozen
     is_settled: Callable[[Sequence[TrialRecord]], bool] | None = None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
@@ -111,6 +114,9 @@ def run_search(
         objectives: names of the objectives, accuracy first.
         budget: how much to spend.
         rotation: which replicate each training takes.
+        lag: what trial n trains is chosen by the results of trials 0 to ``n - lag`` alone, so that
+            which trials are made does not depend on which training is faster. At most so many
+            trainings run at a time; with 1 all results are known.
         promotion: how candidates are chosen for the next of the budget's rungs.
         is_settled: is handed trials that have all ended and tells whether the search may end; see
             ``Settling``. None: the search spends its budget.
@@ -119,22 +125,23 @@ def run_search(
         keep: handed each finite evaluation with its trial's number, for what the store lacks.
 
     Raises:
-        TooManyFailuresError: ``budget.max_failures`` trials in a row failed.
+        TooManyFailuresError: the last ``budget.max_failures`` trials failed, and the search is to
+            have more.
     """
+    assert lag >= 1
     store.optuna_study.sampler = sampler
     promotion = replace(promotion, score=promotion.score or sampler.score)
     if sampler.fills_blocks:
         rotation = replace(rotation, num_replicates=1)
     trials = _Trials(
-        *(space, store, sampler, count_cost, objectives, budget, rotation, promotion),
+        *(space, store, sampler, count_cost, objectives, budget, rotation, lag, promotion),
         *(None if is_settled is None else Settling(is_settled), observe, keep),
     )
     trials.report(None)
-    if drive(trials, executor, max_failures=budget.max_failures, stop=stop) != Stop.NO:
+    # Failures are counted here, in the order of the trials; drive would count as they come.
+    if drive(trials, executor, max_failures=None, stop=stop) != Stop.NO:
         return Ending.STOPPED
-    if not trials.has_budget():
-        return Ending.FINISHED
-    return Ending.SETTLED if trials.is_settled() else Ending.EXHAUSTED
+    return trials.ending()
 
 
 def refuse_all_failed(records: Sequence[TrialRecord]) -> None:
@@ -166,8 +173,13 @@ class _Plan(NamedTuple, Generic[CandidateT]):
 class _Trials(Generic[CandidateT]):
     """The trials of a search, as work for ``drive``; see ``run_search`` for its attributes.
 
-    What begins next depends on the stored trials alone, so that a continued search goes on as an
-    undisturbed one.
+    What begins next depends on the stored trials alone, and on results up to the lag, so that a
+    continued search goes on as an undisturbed one. Where these results let no trial begin, because
+    nothing is left to propose, the front has settled or too many trials have failed, one result
+    more is waited for, until all are known: only then the search ends.
+
+    Attributes:
+        ruled_out: by number of a trial, how many results are known not to let it begin.
     """
 
     space: CandidateSpace[CandidateT]
@@ -177,16 +189,24 @@ class _Trials(Generic[CandidateT]):
     objectives: tuple[str, ...]
     budget: Budget
     rotation: Rotation[CandidateT]
+    lag: int
     promotion: Promotion
     settling: Settling | None
     observe: Callable[[Progress], None] | None
     keep: Callable[[int, Evaluation], None]
+    ruled_out: dict[int, int] = field(default_factory=dict)
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
         """Begin a trial that was broken off, a control, a promotion, or the sampler's proposal."""
-        if not self.has_budget() or self.is_settled() or self._is_exhausted():
+        if not self.has_budget():
             return None
-        record, assignment = self._ask()
+        if self.store.count("WAITING"):
+            record, assignment = self._restart()
+        else:
+            view = self._find_view()
+            if view is None:
+                return None
+            record, assignment = self._ask(view)
         self.report(record)
         return record.number, assignment
 
@@ -230,44 +250,81 @@ class _Trials(Generic[CandidateT]):
             )
         )
 
-    def is_settled(self) -> bool:
-        """Tell whether the search may end, as nothing waits or is due for promotion."""
+    def ending(self) -> Ending:
+        """Return how the search has ended by itself, as nothing runs.
+
+        Raises:
+            TooManyFailuresError: by too many failures in a row.
+        """
+        if not self.has_budget():
+            return Ending.FINISHED
+        records = self.store.records
+        view = View(records, len(records))
+        row = view.failures_in_a_row
+        if len(row) >= self.budget.max_failures:
+            raise TooManyFailuresError(
+                f"{len(row)} trainings in a row failed; the last one: {row[-1].reason}. "
+                "A larger --max-failures goes on"
+            )
+        return Ending.SETTLED if self._is_settled(view) else Ending.EXHAUSTED
+
+    def _find_view(self) -> View | None:
+        """Return the trials as the next one is chosen by them; None: it can't begin (now)."""
+        records = self.store.records
+        number = len(records)
+        fewest = max(0, number + 1 - self.lag, self.ruled_out.get(number, -1) + 1)
+        for num_known in range(fewest, number + 1):
+            view = View.of(records, num_known)
+            if view is None:
+                return None
+            if self._may_follow(view):
+                return view
+            self.ruled_out[number] = num_known
+        return None
+
+    def _may_follow(self, view: View) -> bool:
+        """Tell whether these results let another trial begin."""
+        return (
+            len(view.failures_in_a_row) < self.budget.max_failures
+            and not self._is_settled(view)
+            and not self._is_exhausted(view)
+        )
+
+    def _is_settled(self, view: View) -> bool:
+        """Tell whether the search may end, as nothing is due for promotion."""
         return (
             self.settling is not None
-            and not self.store.count("WAITING")
-            and self.settling.holds(self.store.records)
-            and self._next_promotion() is None
+            and self.settling.holds(view.records)
+            and self._next_promotion(view) is None
         )
 
-    def _is_exhausted(self) -> bool:
-        """Tell whether nothing waits, is due for promotion or can be proposed."""
-        return (
-            not self.sampler.has_next(self.store.optuna_study)
-            and not self.store.count("WAITING")
-            and self._next_promotion() is None
-        )
+    def _is_exhausted(self, view: View) -> bool:
+        """Tell whether nothing is due for promotion or can be proposed."""
+        has_next = self.sampler.has_next(view.show(self.store.optuna_study))
+        return not has_next and self._next_promotion(view) is None
 
-    def _next_promotion(self) -> tuple[str, Step] | None:
-        return self.budget.ladder.next_promotion(
-            self.store.records, self.objectives[1:], self.promotion
-        )
+    def _next_promotion(self, view: View) -> tuple[str, Step] | None:
+        return self.budget.ladder.next_promotion(view.records, self.objectives[1:], self.promotion)
 
-    def _ask(self) -> tuple[TrialRecord, Assignment[CandidateT]]:
+    def _restart(self) -> tuple[TrialRecord, Assignment[CandidateT]]:
+        """Begin a trial that was broken off, the first that waits."""
+        record = self.store.restart(self.store.optuna_study.ask())
+        candidate = self.space.parse(record.candidate)
+        return record, Assignment(candidate, record.seed, record.epochs)
+
+    def _ask(self, view: View) -> tuple[TrialRecord, Assignment[CandidateT]]:
         store, sampler = self.store, self.sampler
-        plan = None if store.count("WAITING") else self._plan_ahead()
+        plan = self._plan_ahead(view)
 
         def admit(proposal: CandidateT) -> CandidateT:
             nonlocal plan
-            plan = self._plan(proposal, sampler.role)
+            plan = self._plan(view, proposal, sampler.role)
             return plan.assignment.candidate
 
+        sampler.see = view.show
         sampler.planned = None if plan is None else plan.assignment.candidate
         sampler.admit = admit
         trial = store.optuna_study.ask()
-        if "candidate" in trial.user_attrs:
-            record = store.restart(trial)
-            candidate = self.space.parse(record.candidate)
-            return record, Assignment(candidate, record.seed, record.epochs)
         _ = trial.relative_params  # has the sampler propose
         assert plan is not None, "the sampler hands its proposal to admit"
         assignment, role = plan
@@ -276,28 +333,29 @@ class _Trials(Generic[CandidateT]):
         cost = self.count_cost(assignment.candidate)
         return store.assign(trial, assignment, cost, role), assignment
 
-    def _plan_ahead(self) -> _Plan[CandidateT] | None:
+    def _plan_ahead(self, view: View) -> _Plan[CandidateT] | None:
         """Return what comes before a proposal: a control that is due, or a promotion."""
-        seed = self.rotation.due_control(self.store.records)
+        seed = self.rotation.due_control(view.records)
         if seed is not None:
             return self._plan_control(seed)
-        chosen = self._next_promotion()
+        chosen = self._next_promotion(view)
         if chosen is None:
             return None
         text, step = chosen
-        return self._plan(self.space.parse(text), "promotion", step)
+        return self._plan(view, self.space.parse(text), "promotion", step)
 
     def _plan(
-        self, candidate: CandidateT, role: Role, step: Step | None = None
+        self, view: View, candidate: CandidateT, role: Role, step: Step | None = None
     ) -> _Plan[CandidateT]:
         """Return a training of a candidate, or the control that its replicate lacks.
 
         Args:
+            view: the trials by which it is chosen.
             candidate: what is to be trained.
             role: why.
             step: which of its trainings; None: the next.
         """
-        records, key = self.store.records, candidate.key
+        records, key = view.records, candidate.key
         own = [record for record in records if record.key == key]
         epochs, position = step or self.budget.ladder.next_training(own)
         replicates = list_replicates(own)

@@ -3,7 +3,7 @@
 Optuna's own samplers draw parameters and know nothing of candidates, of limits, or of parameters
 that spell one candidate in several ways. Here each proposal is a candidate first; the trial gets
 the parameters that spell it. A proposal is a function of the seed, the trial's number and the
-earlier trials alone, so a continued search goes on as an undisturbed one would have.
+earlier trials as they are seen, so a continued search goes on as an undisturbed one would have.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         most_replicates: returns how many replicates a candidate can have; None: any number.
 
     Attributes:
+        see: returns an Optuna study as the sampler is to see it; the loop sets it.
         planned: what the next trial is to train instead of a proposal; the loop sets it. None: the
             sampler proposes.
         admit: is handed each proposal and returns what the trial is to train, which is the
@@ -75,6 +76,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
         self.most_replicates = most_replicates
         self._codes: dict[str, Codes] = {}
         self._bytes: dict[str, bytes] = {}
+        self.see: Callable[[Study], Study] = lambda study: study
         self.planned: CandidateT | None = None
         self.admit: Callable[[CandidateT], CandidateT] = lambda proposal: proposal
         self.chosen: CandidateT | None = None
@@ -125,6 +127,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
 
         There are none for a control that is not in the space.
         """
+        study = self.see(study)
         if self.planned is None:
             self.chosen = self.admit(self._propose(study, trial))
         else:

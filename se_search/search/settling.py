@@ -25,8 +25,7 @@ class Settling:
 
     def __init__(self, is_settled: Callable[[Sequence[TrialRecord]], bool]) -> None:
         self._is_settled = is_settled
-        self._num_asked = 0
-        self._answer = False
+        self._answers = {0: False}  # by the number of full trainings that the question is about
 
     def holds(self, records: Sequence[TrialRecord]) -> bool:
         """Return the answer to the question that was due last; False: none has been.
@@ -37,10 +36,9 @@ class Settling:
         ended = list(takewhile(lambda r: r.state not in ("RUNNING", "WAITING"), records))
         full = [position for position, r in enumerate(ended) if r.state == "COMPLETE"]
         num_due = _last_due(len(full))
-        if num_due != self._num_asked:
-            self._num_asked = num_due
-            self._answer = self._is_settled(ended[: full[num_due - 1] + 1])
-        return self._answer
+        if num_due not in self._answers:
+            self._answers[num_due] = self._is_settled(ended[: full[num_due - 1] + 1])
+        return self._answers[num_due]
 
 
 def _last_due(num_full: int) -> int:

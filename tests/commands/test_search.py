@@ -38,9 +38,9 @@ class Notes(QuietDisplay):
 def run_search(tmp_path):
     """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
 
-    def run(evaluate=evaluate, **options):
+    def run(evaluate=evaluate, num_workers=1, **options):
         options = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4} | options
-        sessions, notes = MadeUpSessions(evaluate), Notes()
+        sessions, notes = MadeUpSessions(evaluate, num_workers), Notes()
         outcome = search(SearchOptions(runs_dir=tmp_path, **options), notes, sessions)
         return outcome, sessions, notes.texts
 
@@ -215,6 +215,16 @@ def test_a_run_that_goes_on_with_another_sampler_says_so_and_records_it(run_sear
     assert [(one["from_trial"], one["sampler"]) for one in history] == [(0, "random"), (4, "grid")]
     checklist = outcome.folder.checklist.read_text()
     assert "Sampler `random`, rungs off; from trial 4 on `grid`" in checklist
+
+
+def test_a_run_keeps_the_lag_that_it_began_with_however_many_workers_go_on_with_it(run_search):
+    lags = []
+    for trials, num_workers in ((4, 2), (6, 8), (8, 1)):
+        outcome, _, notes = run_search(trials=trials, num_workers=num_workers)
+        lags.append(outcome.folder.read_config()["search"]["lag"])
+        is_said = any("at most 6 of 8 workers train" in note for note in notes)
+        assert is_said == (num_workers == 8)
+    assert lags == [6, 6, 6]
 
 
 @pytest.mark.parametrize(
