@@ -1,0 +1,150 @@
+"""What a fixed lag costs a search: idle workers, and results that a proposal does not know.
+
+    python benchmarks/busy_workers.py
+
+Searches are simulated, with the product's loop and a clock of their own: durations of trainings
+vary threefold, and one in ten takes three times as long. Printed is how busy workers are at several
+lags, with a sampler that costs nothing; and for 1, 2, 8 and 64 workers, with the default sampler,
+the hypervolume that is found on a table of finished trainings, NAS-Bench-SE 2, as a share of the
+table's, for the lag of the product and for a search that knows all results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.calibration.searches import OBJECTIVES, MemoryStore
+from benchmarks.simulated_workers import SimulatedWorkers, draw_duration
+from se_search.benchmark.scores import Truth
+from se_search.benchmark.table import TableRow, TableSpace, TableTrainings
+from se_search.benchmark.table_file import read_table
+from se_search.record import Evaluation, TrialRecord
+from se_search.search.candidate_set import WholeSpace
+from se_search.search.lag import choose_lag
+from se_search.search.loop import Budget, run_search
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation
+
+TABLE = Path(__file__).parent / "nas_bench_se_2" / "nas_bench_se_2.csv"
+WORKERS = (2, 4, 8, 16, 32, 64)
+FACTORS = (1, 2, 3, 4, 5)  # trials of the lag for each worker
+COMPARED = (1, 2, 8, 64)  # workers
+TRAININGS_A_WORKER, FEWEST_TRAININGS = 40, 200
+
+
+def measure_busy_share(num_workers: int, lag: int, seed: int) -> float:
+    """Return the share of the workers' time in which they train until the last training starts."""
+    space = read_table(TABLE)
+    workers = SimulatedWorkers[TableRow](
+        lambda _: Evaluation(0.5, 0.5, (), b"", 1.0),
+        lambda number: draw_duration(seed, number),
+        num_workers,
+    )
+    num_trials = FEWEST_TRAININGS + TRAININGS_A_WORKER * num_workers
+    search(space, workers, "random", num_trials, lag, seed, num_replicates=8)
+    return workers.busy_share
+
+
+def measure_hypervolume(
+    num_workers: int, lag: int, checkpoints: Sequence[int], seed: int
+) -> tuple[list[float], float]:
+    """Search the table; return the share of its hypervolume after some trials, and the time taken.
+
+    The time is that of the simulated clock, in durations of the shortest training.
+    """
+    space = read_table(TABLE)
+    trainings = TableTrainings(space, seed)
+    workers = SimulatedWorkers[TableRow](
+        trainings, lambda number: draw_duration(seed, number), num_workers
+    )
+    records = search(
+        *(space, workers, "pareto", max(checkpoints), lag, seed),
+        num_replicates=trainings.num_replicates,
+        offered=trainings.list_replicates,
+        most_replicates=trainings.count_replicates,
+    )
+    rows = np.array([space.parse(record.candidate).index for record in records], np.int64)
+    truth = Truth(space.costs, space.mean_accuracies)
+    return [truth.share(rows[:count]) for count in checkpoints], workers.now
+
+
+def search(
+    space: TableSpace,
+    workers: SimulatedWorkers[TableRow],
+    sampler: str,
+    num_trials: int,
+    lag: int,
+    seed: int,
+    *,
+    num_replicates: int,
+    offered: Callable[[TableRow], Sequence[int]] | None = None,
+    most_replicates: Callable[[TableRow], int] | None = None,
+) -> list[TrialRecord]:
+    """Search a table with the product's loop; return the trials, by number."""
+    setup = Setup(
+        *(space, WholeSpace(space), seed, space.count_cost, OBJECTIVES, 1),
+        most_replicates=most_replicates,
+    )
+    with MemoryStore() as store:
+        run_search(
+            space=space,
+            store=store,
+            sampler=SAMPLERS[sampler](setup),
+            executor=workers,
+            count_cost=space.count_cost,
+            objectives=OBJECTIVES,
+            budget=Budget(num_trials, epochs=1, max_failures=1),
+            rotation=Rotation(num_replicates, first_seed=0, offered=offered),
+            lag=lag,
+        )
+        return store.records
+
+
+def print_busy_shares() -> None:
+    """Print a line for each number of workers, a column for each lag."""
+    print("Share of the workers' time in which they train, by trials of the lag for each worker")
+    print("workers  " + "".join(f"{factor:>8}" for factor in FACTORS) + "   product")
+    for num_workers in WORKERS:
+        lags = [factor * num_workers for factor in FACTORS] + [choose_lag(num_workers)]
+        shares = [measure_busy_share(num_workers, lag, seed=0) for lag in lags]
+        print(f"{num_workers:7}  " + "".join(f"{share:8.3f}" for share in shares[:-1])
+              + f"  {shares[-1]:8.3f}", flush=True)  # fmt: skip
+
+
+def print_hypervolumes(checkpoints: Sequence[int], num_runs: int) -> None:
+    """Print a line for each number of workers and lag, a column for each number of trials."""
+    print(f"\nShare of the table's hypervolume after so many trials, mean of {num_runs} searches,")
+    print("and the time until the last training has ended, in shortest trainings")
+    print("workers  lag" + "".join(f"{count:>8}" for count in checkpoints) + "    time")
+    for num_workers in COMPARED:
+        for lag in dict.fromkeys((choose_lag(num_workers), 1)):
+            if lag == 1 and num_workers > 1:
+                continue  # workers would wait for each other
+            runs = [
+                measure_hypervolume(num_workers, lag, checkpoints, seed) for seed in range(num_runs)
+            ]
+            shares = [
+                statistics.fmean(column) for column in zip(*(r[0] for r in runs), strict=True)
+            ]
+            time = statistics.fmean(run[1] for run in runs)
+            print(f"{num_workers:7} {lag:4}" + "".join(f"{share:8.3f}" for share in shares)
+                  + f"{time:8.0f}", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="searches with the default sampler")
+    parser.add_argument("--trials", type=int, nargs="+", default=[25, 50, 100, 200])
+    options = parser.parse_args()
+    print_busy_shares()
+    print_hypervolumes(options.trials, options.runs)
+
+
+if __name__ == "__main__":
+    main()
