@@ -2,11 +2,11 @@
 
     python benchmarks/busy_workers.py
 
-Searches are simulated, with the product's loop and a clock of their own: durations of trainings
-vary threefold, and one in ten takes three times as long. Printed is how busy workers are at several
-lags, with a sampler that costs nothing; and for 1, 2, 8 and 64 workers, with the default sampler,
-the hypervolume that is found on a table of finished trainings, NAS-Bench-SE 2, as a share of the
-table's, for the lag of the product and for a search that knows all results.
+Durations of trainings are made up: they vary threefold, and one in ten takes three times as long.
+Printed is how busy workers are at several lags; and, from searches with the product's loop and
+default sampler on a simulated clock, for 1, 2, 8 and 64 workers, the hypervolume that is found on a
+table of finished trainings, NAS-Bench-SE 2, as a share of the table's. A line for one worker at a
+lag of 1 has all results known.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.calibration.searches import OBJECTIVES, MemoryStore
-from benchmarks.simulated_workers import SimulatedWorkers, draw_duration
+from benchmarks.simulated_workers import SimulatedWorkers, draw_duration, simulate_busy_share
 from se_search.benchmark.scores import Truth
 from se_search.benchmark.table import TableRow, TableSpace, TableTrainings
 from se_search.benchmark.table_file import read_table
-from se_search.record import Evaluation, TrialRecord
+from se_search.record import TrialRecord
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.lag import choose_lag
 from se_search.search.loop import Budget, run_search
@@ -35,19 +35,7 @@ WORKERS = (2, 4, 8, 16, 32, 64)
 FACTORS = (1, 2, 3, 4, 5)  # trials of the lag for each worker
 COMPARED = (1, 2, 8, 64)  # workers
 TRAININGS_A_WORKER, FEWEST_TRAININGS = 40, 200
-
-
-def measure_busy_share(num_workers: int, lag: int, seed: int) -> float:
-    """Return the share of the workers' time in which they train until the last training starts."""
-    space = read_table(TABLE)
-    workers = SimulatedWorkers[TableRow](
-        lambda _: Evaluation(0.5, 0.5, (), b"", 1.0),
-        lambda number: draw_duration(seed, number),
-        num_workers,
-    )
-    num_trials = FEWEST_TRAININGS + TRAININGS_A_WORKER * num_workers
-    search(space, workers, "random", num_trials, lag, seed, num_replicates=8)
-    return workers.busy_share
+NUM_SEEDS = 5  # of durations
 
 
 def measure_hypervolume(
@@ -111,7 +99,13 @@ def print_busy_shares() -> None:
     print("workers  " + "".join(f"{factor:>8}" for factor in FACTORS) + "   product")
     for num_workers in WORKERS:
         lags = [factor * num_workers for factor in FACTORS] + [choose_lag(num_workers)]
-        shares = [measure_busy_share(num_workers, lag, seed=0) for lag in lags]
+        num_trials = FEWEST_TRAININGS + TRAININGS_A_WORKER * num_workers
+        shares = [
+            statistics.fmean(
+                simulate_busy_share(num_workers, lag, num_trials, seed) for seed in range(NUM_SEEDS)
+            )
+            for lag in lags
+        ]
         print(f"{num_workers:7}  " + "".join(f"{share:8.3f}" for share in shares[:-1])
               + f"  {shares[-1]:8.3f}", flush=True)  # fmt: skip
 

@@ -24,6 +24,27 @@ def draw_duration(seed: int, number: int) -> float:
     return float(SPREAD ** shares[0] * slow)
 
 
+def simulate_busy_share(num_workers: int, lag: int, num_trials: int, seed: int) -> float:
+    """Return the share of the workers' time in which they train, until the last training starts.
+
+    A trial starts when a worker is free and the trials up to the lag have ended; that is all that
+    is simulated of a search.
+    """
+    free = [0.0] * num_workers
+    starts: list[float] = []
+    ends: list[float] = []
+    known = 0.0
+    for number in range(num_trials):
+        if number >= lag:
+            known = max(known, ends[number - lag])
+        starts.append(max(free[0], known))
+        ends.append(starts[-1] + draw_duration(seed, number))
+        heapq.heapreplace(free, ends[-1])
+    last = max(starts)
+    busy = sum(min(end, last) - start for start, end in zip(starts, ends, strict=True))
+    return busy / (last * num_workers)
+
+
 class SimulatedWorkers(Generic[CandidateT]):
     """An executor whose trainings end in the order of a simulated clock.
 

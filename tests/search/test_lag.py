@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 from support.records import make_record
-from support.searching import evaluate, evaluation, make_space, search
+from support.searching import evaluate, make_space, search
 
-from benchmarks.simulated_workers import SimulatedWorkers, draw_duration
+from benchmarks.simulated_workers import SimulatedWorkers, draw_duration, simulate_busy_share
 from se_search.errors import DivergedError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Rung, Stop
@@ -195,30 +195,19 @@ def test_there_is_no_view_while_a_known_trial_runs():
     assert View.of(records, 0) is not None
 
 
-@pytest.mark.parametrize("num_workers", [1, 2, 8, 16, 64])
+@pytest.mark.parametrize("num_workers", [1, 2, 8, 9, 16, 64])
 def test_workers_are_busy_though_one_training_in_ten_takes_three_times_as_long(num_workers):
-    """The loop's rule alone: trial n begins once trials 0 to n - lag have ended."""
-    lag, free, ended, begun = choose_lag(num_workers), [0.0] * num_workers, [], []
-    busy, known = 0.0, 0.0
-    for number in range(60 * num_workers):
-        if number >= lag:
-            known = max(known, ended[number - lag])
-        start = max(min(free), known)
-        free[free.index(min(free))] = start + draw_duration(1, number)
-        ended.append(start + draw_duration(1, number))
-        begun.append(start)
-    last = max(begun)
-    busy = sum(min(end, last) - start for start, end in zip(begun, ended, strict=True))
-    assert busy / (last * num_workers) >= 0.95
+    lag = choose_lag(num_workers)
+    assert simulate_busy_share(num_workers, lag, 200 + 40 * num_workers, seed=1) >= 0.95
 
 
-def test_a_lag_of_one_for_each_worker_would_not_keep_them_busy():
+def test_a_search_keeps_workers_as_busy_as_its_lag_allows():
+    """With a lag of one trial for each worker, all wait for the slowest one."""
     shares = []
     for lag in (8, choose_lag(8)):
-        workers = SimulatedWorkers(
-            lambda _: evaluation(0.5), lambda number: draw_duration(1, number), 8
-        )
-        search(None, 160, executor=workers, lag=lag)
+        workers = SimulatedWorkers(evaluate, lambda number: draw_duration(1, number), 8)
+        search(None, 100, executor=workers, lag=lag)
+        assert workers.busy_share == pytest.approx(simulate_busy_share(8, lag, 100, seed=1))
         shares.append(workers.busy_share)
     assert shares[0] < 0.85
     assert shares[1] >= 0.95
