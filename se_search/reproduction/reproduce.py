@@ -120,6 +120,8 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         trainings = [training for training in contents.trainings if training.id in ids]
         replicates = tuple(range(plan.looks.looks[-1]))
     stated = None if from_before else read_statement(plan, store)
+    # What was never stated is stated by this judgement, when all trainings are there.
+    num_before = stated.num_before if stated else 0 if from_before else len(trainings)
     setting = Setting(
         name=plan.name,
         scale=plan.scale_name,
@@ -130,7 +132,7 @@ def report_plan(plan: Plan, contents: LogContents, store: Path) -> StudyReport:
         looks=None if from_before else plan.looks,
         replicates=replicates,
         num_images=(plan.info.num_used, plan.info.num_validation, plan.info.num_test),
-        num_before=stated.num_before if stated else 0,
+        num_before=num_before,
     )
     folder = store / plan.name / plan.scale_name
     report = judge_study(

@@ -198,6 +198,15 @@ def test_a_later_study_says_how_many_of_its_trainings_were_there_before(folder, 
     assert "stated when 12 trainings of these" in (report.folder / "results.md").read_text()
 
 
+def test_a_study_that_was_never_stated_says_that_its_trainings_were_there_before(folder, carry_out):
+    carry_out("one")
+    assert "stated when" not in (folder / "store" / "one" / "desk" / "results.md").read_text()
+    (folder / "store" / "one" / "desk" / "plan.yaml").unlink()
+    carry_out("one", train=False)
+    page = (folder / "store" / "one" / "desk" / "results.md").read_text()
+    assert "stated when 18 trainings of these candidates had been made" in page
+
+
 def test_a_plan_that_decides_nothing_is_refused_before_any_training_unless_forced(
     folder, sessions, trained
 ):
