@@ -19,7 +19,8 @@ from pathlib import Path
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.device import Device
-from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.child import call_in_child, warm_up
+from se_search.execution.local import LocalExecutor
 from se_search.execution.serial import SerialExecutor
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe

@@ -178,7 +178,8 @@ def run(
 
     Exit codes: 0 the search has ended; 2 something that was asked for is not there; 3 the run is
     busy; 4 the run is of another space, backbone, recipe or objective; 5 too many failures in a
-    row, or all trials failed; 130 Ctrl-C; 143 SIGTERM.
+    row, all trials failed, or one lacks memory; 75 a fault of the machine, go on later; 130 Ctrl-C;
+    143 SIGTERM.
     """
     from se_search.commands.search import search
     from se_search.report.display import make_display

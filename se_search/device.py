@@ -23,6 +23,11 @@ class Device:
     precision: str
     num_loaders: int = 0
 
+    @property
+    def name(self) -> str:
+        """Which device of the machine it is, as ``cuda:1``; the CPU is one device."""
+        return "cpu" if self.accelerator == "cpu" else f"{self.accelerator}:{self.index}"
+
 
 @dataclass(frozen=True, slots=True)
 class Hardware:

@@ -91,6 +91,21 @@ class AllFailedError(SESearchError):
     exit_code = 5
 
 
+class MemoryLackingError(SESearchError):
+    """A training lacks memory, also alone on its device."""
+
+    exit_code = 5
+
+
+class InfrastructureError(SESearchError):
+    """A training failed by a fault of the machine each time that it was tried; it can go on later.
+
+    The exit code is ``EX_TEMPFAIL`` of sysexits.h.
+    """
+
+    exit_code = 75
+
+
 class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""
 

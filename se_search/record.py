@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
@@ -185,15 +185,30 @@ class Progress:
     changed: TrialRecord | None = None
 
 
+class Fault(StrEnum):
+    """Whose fault a failed training is; see ``execution.faults``.
+
+    CANDIDATE: its own, as a loss that is not finite; such a failure alone judges the candidate.
+    RESOURCE: memory did not suffice. INFRASTRUCTURE: of the machine, as a process that was killed,
+    a device that is gone, or files that can't be read.
+    """
+
+    CANDIDATE = "candidate"
+    RESOURCE = "resource"
+    INFRASTRUCTURE = "infrastructure"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Returned in place of an evaluation if a training failed.
 
     Attributes:
         reason: why, in one line.
+        fault: whose fault it is.
     """
 
     reason: str
+    fault: Fault = Fault.CANDIDATE
 
 
 class Stop(IntEnum):

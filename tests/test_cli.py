@@ -406,10 +406,11 @@ def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
     process = start(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
     wait_for_line(process, "Data")
     wait_until_running(process, home, "term", 1)
-    process.terminate()
+    # To the whole group, as a batch system, systemd and docker stop send it.
+    os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "RUNNING" not in states(home, "term")
+    assert set(states(home, "term")) <= {"COMPLETE", "WAITING"}
 
 
 def wait_until_running(process, home, name, count):
@@ -435,7 +436,7 @@ def children_of(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds children through /proc")
-def test_a_killed_training_is_one_failed_trial_and_the_study_goes_on(home, environment):
+def test_a_killed_training_is_made_again_and_fails_no_trial(home, environment):
     process = start(
         environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
     )
@@ -443,12 +444,10 @@ def test_a_killed_training_is_one_failed_trial_and_the_study_goes_on(home, envir
     wait_until_running(process, home, "killed", 1)
     # The fork server's children are trainings; the youngest process is the one that runs.
     os.kill(max(children_of(process.pid)), signal.SIGKILL)
-    process.communicate(timeout=200)
+    _, errors = process.communicate(timeout=200)
     assert process.returncode == 0
-    rows = read_rows(home / "runs" / "killed" / "trials.csv")
-    assert sorted(row["state"] for row in rows) == ["COMPLETE", "COMPLETE", "FAIL"]
-    (failed,) = [row for row in rows if row["state"] == "FAIL"]
-    assert "SIGKILL" in failed["reason"]
+    assert states(home, "killed") == ["COMPLETE"] * 3
+    assert "was killed by SIGKILL. It is tried again" in errors
 
 
 def test_a_study_that_only_fails_stops_and_says_why(call, home, tmp_path):

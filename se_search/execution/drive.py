@@ -10,9 +10,22 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from se_search.errors import TooManyFailuresError
+from se_search.errors import (
+    InfrastructureError,
+    MemoryLackingError,
+    SESearchError,
+    TooManyFailuresError,
+)
 from se_search.execution.executor import Executor
-from se_search.record import Assignment, CandidateT, CandidateT_co, Evaluation, Failure, Stop
+from se_search.record import (
+    Assignment,
+    CandidateT,
+    CandidateT_co,
+    Evaluation,
+    Failure,
+    Fault,
+    Stop,
+)
 
 POLL_SECONDS = 0.5  # how long a stop signal may wait for an answer
 
@@ -39,7 +52,9 @@ def drive(
 ) -> Stop:
     """Train until nothing runs and nothing may start; return the stop that was asked for, if any.
 
-    Nothing of the executor runs when this function returns or raises.
+    Only a failure that is the candidate's own fault is an outcome of its assignment. After any
+    other failure the assignment is taken back as if it had been broken off, no other one starts,
+    and the running ones end. Nothing of the executor runs when this function returns or raises.
 
     Args:
         work: where assignments come from and their outcomes go.
@@ -51,8 +66,11 @@ def drive(
 
     Raises:
         TooManyFailuresError: ``max_failures`` trainings in a row failed.
+        MemoryLackingError: a training lacked memory.
+        InfrastructureError: a training failed by a fault of the machine.
     """
     running: set[int] = set()
+    blameless: list[Failure] = []  # of no fault of their candidates
     reasons: list[str] = []  # of the failures in a row
 
     def has_failed() -> bool:
@@ -65,7 +83,9 @@ def drive(
                 for number in sorted(running):
                     work.release(number)
                 return Stop.NOW
-            while not has_failed() and executor.has_room() and stop() == Stop.NO:
+            while not blameless and not has_failed() and executor.has_room():
+                if stop() != Stop.NO:
+                    break
                 begun = work.begin()
                 if begun is None:
                     break
@@ -76,6 +96,10 @@ def drive(
             for number, result in executor.wait(POLL_SECONDS):
                 running.discard(number)
                 outcome = refuse_non_finite(result)
+                if isinstance(outcome, Failure) and outcome.fault != Fault.CANDIDATE:
+                    blameless.append(outcome)
+                    work.release(number)
+                    continue
                 if isinstance(outcome, Failure):
                     reasons.append(outcome.reason)
                 else:
@@ -83,11 +107,28 @@ def drive(
                 work.end(number, outcome)
     finally:
         executor.kill()
+    if blameless and stop() == Stop.NO:
+        raise _make_error(blameless[0])
     if has_failed():
         raise TooManyFailuresError(
             f"{len(reasons)} trainings in a row failed; the last one: {reasons[-1]}"
         )
     return stop()
+
+
+def _make_error(failure: Failure) -> SESearchError:
+    """Return what ends a command whose training failed by no fault of its candidate."""
+    if failure.fault == Fault.RESOURCE:
+        return MemoryLackingError(
+            f"a training does not fit into memory: {failure.reason}. No candidate is judged by it: "
+            "the training is made when there is room. A recipe with a smaller batch_size needs "
+            "less; it is another run, for it trains every candidate otherwise. Fewer --workers "
+            "leave more to each training where other programs are small"
+        )
+    return InfrastructureError(
+        f"a training failed by a fault of the machine: {failure.reason}. No candidate is judged by "
+        "it: once the cause is removed, the same command goes on, and makes the training again"
+    )
 
 
 def refuse_non_finite(outcome: Evaluation | Failure) -> Evaluation | Failure:

@@ -18,7 +18,9 @@ Workers = Annotated[
 Threads = Annotated[int, typer.Option(help="CPU threads of each training"), AtLeast(1)]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda or mps"), OneOf(ACCELERATORS)]
 Timeout = Annotated[
-    float | None, typer.Option(help="seconds after which a training is killed"), Positive()
+    float | None,
+    typer.Option(help="seconds after which a training is killed; it is made again once"),
+    Positive(),
 ]
 AllowCode = Annotated[
     bool,

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from se_search.backbone_file import backbone_to_json
-from se_search.execution.local import call_in_child
+from se_search.execution.child import call_in_child
 from se_search.training.array_cache import default_cache_dir
 from se_search.training.task import Rehearsal
 

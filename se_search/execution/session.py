@@ -15,9 +15,10 @@ from typing import Any
 from se_search.candidate import Candidate
 from se_search.device import Device, Hardware
 from se_search.errors import RunError
+from se_search.execution.child import call_in_child, warm_up
 from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
-from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.local import LocalExecutor
 from se_search.execution.rehearsal import rehearse_once
 from se_search.recipe import Recipe
 from se_search.training.checkpointing import Checkpointing
@@ -141,7 +142,7 @@ def open_session(request: SessionRequest, note: Note) -> Session:
         devices=tuple(devices),
         weights_digest=None if weights is None else _digest(weights),
         make_executor=lambda task: LocalExecutor(
-            task, devices, request.worker_log, request.timeout
+            task, devices, request.worker_log, request.timeout, note
         ),
     )
 

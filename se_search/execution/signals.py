@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into a request to stop, which ``drive`` reads between two steps."""
+"""Turns signals into a request to stop, which ``drive`` reads between two steps."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import Any
 
 from se_search.record import Stop
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # what asks a command to stop
+
 
 class StopSignals:
     """While entered: one Ctrl-C lets running trainings end; a second one or SIGTERM kills them.
+
+    SIGUSR1, by which a batch system warns that the time is nearly up, is taken for SIGTERM.
 
     Args:
         note: told in a sentence what each signal causes.
 
     Attributes:
-        number: number of the last signal that came; None: none did.
+        number: SIGINT or SIGTERM, the last that came; None: none did.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -33,7 +37,7 @@ class StopSignals:
         return self._urgency
 
     def __enter__(self) -> StopSignals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -49,8 +53,8 @@ class StopSignals:
             note.join()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
-        is_urgent = number == signal.SIGTERM or self._urgency != Stop.NO
+        self.number = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+        is_urgent = self.number == signal.SIGTERM or self._urgency != Stop.NO
         self._urgency = Stop.NOW if is_urgent else Stop.AFTER_RUNNING
         # In a thread of its own: the signal may have come in the midst of another print, and a
         # stream refuses to be written to by the thread that is writing to it.

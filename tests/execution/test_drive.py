@@ -6,10 +6,15 @@ import pytest
 from support.networks import make_backbone
 
 from se_search.candidate import Candidate
-from se_search.errors import DivergedError, TooManyFailuresError
+from se_search.errors import (
+    DivergedError,
+    InfrastructureError,
+    MemoryLackingError,
+    TooManyFailuresError,
+)
 from se_search.execution.drive import drive
 from se_search.execution.serial import SerialExecutor
-from se_search.record import Assignment, Evaluation, Failure, Stop
+from se_search.record import Assignment, Evaluation, Failure, Fault, Stop
 
 PLAIN = Candidate.plain(make_backbone([8]))
 
@@ -140,3 +145,57 @@ def test_nothing_runs_after_an_error():
     with pytest.raises(OSError, match="no space left"):
         drive(Full(5), executor, max_failures=3)
     assert executor.wait(0) == []
+
+
+class Blameless(SerialExecutor):
+    """Fails an assignment of some seeds by no fault of its candidate."""
+
+    def __init__(self, fault, seeds, workers=1):
+        super().__init__(succeed, workers)
+        self._fault, self._seeds = fault, seeds
+
+    def wait(self, timeout):
+        number, outcome = super().wait(timeout)[0]
+        if number - 100 in self._seeds:
+            outcome = Failure("the device is gone", self._fault)
+        return [(number, outcome)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "exit_code", "words"),
+    [
+        (Fault.RESOURCE, MemoryLackingError, 5, "batch_size .* --workers"),
+        (Fault.INFRASTRUCTURE, InfrastructureError, 75, "the same command goes on"),
+    ],
+)
+def test_a_failure_that_is_no_fault_of_the_candidate_judges_nobody_and_ends_it(
+    fault, error, exit_code, words
+):
+    seeds = Seeds(9)
+    with pytest.raises(error, match=f"the device is gone.*{words}") as raised:
+        drive(seeds, Blameless(fault, [1]), max_failures=1)
+    assert raised.value.exit_code == exit_code
+    assert list(seeds.ended) == [100]
+    assert seeds.released == [101]
+
+
+def test_what_runs_beside_such_a_failure_ends_and_is_kept():
+    seeds = Seeds(9)
+    with pytest.raises(InfrastructureError):
+        drive(seeds, Blameless(Fault.INFRASTRUCTURE, [0, 1], workers=4), max_failures=1)
+    assert seeds.released == [100, 101]
+    assert list(seeds.ended) == [102, 103]
+
+
+def test_a_stop_that_was_asked_for_goes_before_such_a_failure():
+    """As on a machine that is shut down: children are killed as the command is asked to end."""
+    seeds = Seeds(9)
+    executor = Blameless(Fault.INFRASTRUCTURE, [0])
+    stop = drive(
+        seeds,
+        executor,
+        max_failures=1,
+        stop=lambda: Stop.AFTER_RUNNING if seeds.released else Stop.NO,
+    )
+    assert stop == Stop.AFTER_RUNNING
+    assert seeds.ended == {}

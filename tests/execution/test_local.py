@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from support.networks import make_backbone
 from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.errors import SESearchError
-from se_search.execution.local import LocalExecutor, call_in_child, warm_up
+from se_search.execution.child import call_in_child, warm_up
+from se_search.execution.local import LocalExecutor
 from se_search.execution.serial import SerialExecutor
 from se_search.execution.signals import StopSignals
-from se_search.record import Assignment, Evaluation, Failure, Stop
+from se_search.record import Assignment, Evaluation, Failure, Fault, Stop
 
 DEVICE = Device("cpu", 0, 1, "32-true")
 TESTS = str(Path(__file__).parents[1])
@@ -38,8 +40,13 @@ def assign(seed=0):
     return Assignment(Candidate.plain(make_backbone([8])), seed, 1)
 
 
+def make_executor(evaluate, devices, log, **options):
+    """Return an executor that tries again without a pause."""
+    return LocalExecutor(evaluate, devices, log, **{"pauses": (0, 0), **options})
+
+
 def run_one(evaluate, log, **options):
-    executor = LocalExecutor(evaluate, [DEVICE], log, **options)
+    executor = make_executor(evaluate, [DEVICE], log, **options)
     executor.submit(4, assign())
     return wait_for(executor, 1)[0]
 
@@ -61,23 +68,29 @@ def test_an_evaluation_comes_back_with_its_trials_number(log):
 
 
 @pytest.mark.parametrize(
-    ("evaluate", "reason"),
+    ("evaluate", "reason", "fault"),
     [
-        (children.diverge, "the loss is nan"),
-        (children.misbehave, "ValueError: bad value"),
-        (children.exhaust, "out of memory: an allocation failed"),
-        (children.leave, "SystemExit: 3"),
-        (children.vanish, "the training process ended without a result (exit code 7)"),
+        (children.diverge, "the loss is nan", Fault.CANDIDATE),
+        (children.misbehave, "ValueError: bad value", Fault.CANDIDATE),
+        (children.return_nonsense, "the training handed back str", Fault.CANDIDATE),
+        (children.exhaust, "out of memory: an allocation failed", Fault.RESOURCE),
+        (children.leave, "SystemExit: 3", Fault.INFRASTRUCTURE),
         (
-            children.be_killed,
-            "the training process was killed by SIGKILL; the system does that when memory runs out",
+            children.vanish,
+            "the training process ended without a result (exit code 7)",
+            Fault.INFRASTRUCTURE,
         ),
-        (children.crash, "the training process was killed by SIGSEGV"),
-        (children.return_nonsense, "the training handed back str"),
+        (children.be_killed, "the training process was killed by SIGKILL", Fault.INFRASTRUCTURE),
+        (children.crash, "the training process was killed by SIGSEGV", Fault.INFRASTRUCTURE),
     ],
 )
-def test_whatever_befalls_a_child_is_one_failure_with_its_reason(log, evaluate, reason):
-    assert run_one(evaluate, log) == (4, Failure(reason))
+def test_whatever_befalls_a_child_each_time_is_one_failure_with_its_reason(
+    log, evaluate, reason, fault
+):
+    number, failure = run_one(evaluate, log)
+    assert number == 4
+    assert reason in failure.reason
+    assert failure.fault == fault
 
 
 def test_the_traceback_of_a_failure_and_what_children_print_are_in_the_log(log):
@@ -89,13 +102,89 @@ def test_the_traceback_of_a_failure_and_what_children_print_are_in_the_log(log):
     assert "hello from the child" in text
 
 
-def test_a_training_that_takes_too_long_is_killed(log):
+def test_a_training_that_takes_too_long_twice_is_its_candidates_fault(log):
     started = time.monotonic()
-    assert run_one(children.hang, log, timeout=0.5) == (
-        4,
-        Failure("killed after 0.5 seconds (--timeout)"),
-    )
+    failure = Failure("killed after 0.5 seconds (--timeout), twice", Fault.CANDIDATE)
+    assert run_one(children.hang, log, timeout=0.5) == (4, failure)
     assert time.monotonic() - started < 20
+
+
+def test_a_training_that_hung_once_is_made_again(log, tmp_path):
+    _, outcome = run_one(children.Flaky(children.hang, tmp_path), log, timeout=2)
+    assert isinstance(outcome, Evaluation)
+
+
+@pytest.mark.parametrize(
+    "failure", [children.be_killed, children.crash, children.vanish, children.leave]
+)
+def test_a_training_that_the_machine_breaks_off_is_made_again(log, tmp_path, failure):
+    notes = []
+    flaky = children.Flaky(failure, tmp_path)
+    assert isinstance(run_one(flaky, log, note=notes.append)[1], Evaluation)
+    assert [note.startswith("no SE (replicate 0): ") for note in notes] == [True]
+    assert notes[0].endswith("It is tried again")
+
+
+def test_a_training_is_made_again_as_often_as_there_are_pauses(log, tmp_path):
+    _, outcome = run_one(children.Flaky(children.be_killed, tmp_path, 2), log)
+    assert isinstance(outcome, Evaluation)
+    _, outcome = run_one(children.Flaky(children.be_killed, tmp_path, 99), log)
+    assert outcome.reason.endswith("was killed by SIGKILL (tried 3 times, on cpu)")
+    assert len((tmp_path / "calls-0").read_text().splitlines()) == 3 + 3
+
+
+def test_a_candidates_own_failure_is_not_tried_again(log, tmp_path):
+    run_one(children.Flaky(children.diverge, tmp_path), log)
+    assert len((tmp_path / "calls-0").read_text().splitlines()) == 1
+
+
+def test_a_training_that_lacks_memory_is_made_again_once(log, tmp_path):
+    flaky = children.Flaky(children.exhaust, tmp_path)
+    assert isinstance(run_one(flaky, log)[1], Evaluation)
+    failure = run_one(children.exhaust, log)[1]
+    reason = "no SE (replicate 0): out of memory: an allocation failed (also alone on cpu)"
+    assert failure == Failure(reason, Fault.RESOURCE)
+
+
+def test_a_training_that_lacks_memory_has_its_device_to_itself_the_second_time(log, tmp_path):
+    """It fails while another one runs, and none starts beside it when it runs again."""
+    notes = []
+    executor = make_executor(children.TracesItsTime(tmp_path), [DEVICE] * 3, log, note=notes.append)
+    next_seed, ended = 0, []
+    while len(ended) < 6:
+        while executor.has_room() and next_seed < 6:
+            executor.submit(next_seed, assign(seed=next_seed))
+            next_seed += 1
+        ended += executor.wait(0.2)
+    assert all(isinstance(outcome, Evaluation) for _, outcome in ended)
+    assert "It is tried again alone on cpu" in notes[0]
+    assert len(notes) == 1
+
+
+def test_the_next_attempt_is_on_another_device(log, tmp_path):
+    devices = [Device("cuda", index, 1, "32-true") for index in (0, 1)]
+    executor = make_executor(children.Flaky(children.be_killed, tmp_path, 9, on=0), devices, log)
+    executor.submit(0, assign())
+    ((_, outcome),) = wait_for(executor, 1)
+    assert isinstance(outcome, Evaluation)
+    assert (tmp_path / "calls-0").read_text().split() == ["cuda:0", "cuda:1"]
+
+
+def test_a_device_on_which_trainings_fail_repeatedly_gets_no_more(log, tmp_path):
+    notes = []
+    devices = [Device("cuda", index, 1, "32-true") for index in (0, 1)]
+    flaky = children.Flaky(children.be_killed, tmp_path, 9, on=0)
+    executor = make_executor(flaky, devices, log, note=notes.append)
+    next_seed, ended = 0, []
+    while len(ended) < 5:
+        while executor.has_room() and next_seed < 5:
+            executor.submit(next_seed, assign(seed=next_seed))
+            next_seed += 1
+        ended += executor.wait(0.2)
+    assert all(isinstance(outcome, Evaluation) for _, outcome in ended)
+    used = [path.read_text().split()[0] for path in sorted(tmp_path.glob("calls-*"))]
+    assert used.count("cuda:0") == 2
+    assert sum(note.startswith("cuda:0 is put aside") for note in notes) == 1
 
 
 def test_as_many_children_run_at_once_as_there_are_devices(log):
@@ -112,7 +201,7 @@ def test_as_many_children_run_at_once_as_there_are_devices(log):
 
 
 def test_a_device_is_free_again_after_its_child_died(log):
-    executor = LocalExecutor(children.be_killed, [DEVICE], log)
+    executor = make_executor(children.be_killed, [DEVICE], log)
     for number in range(2):
         executor.submit(number, assign())
         wait_for(executor, 1)
@@ -129,14 +218,66 @@ def test_a_gpu_that_is_listed_several_times_trains_several_candidates_at_once(lo
     assert [outcome.loss for _, outcome in wait_for(executor, 3)] == [1.0] * 3
 
 
-def test_killing_ends_the_children_and_frees_the_devices(log, tmp_path, monkeypatch):
-    executor = LocalExecutor(children.hang, [DEVICE], log)
+def test_killing_ends_the_children_and_frees_the_devices(log, tmp_path):
+    flaky = children.Flaky(children.hang, tmp_path, 9)
+    executor = make_executor(flaky, [DEVICE], log)
     executor.submit(0, assign())
-    (child,) = executor._children.values()
+    wait_for_file(tmp_path / "calls-0")
     executor.kill()
-    assert child.process.exitcode == -signal.SIGKILL
     assert executor.has_room()
     assert executor.wait(0) == []
+    executor.submit(1, assign(seed=1))
+    wait_for_file(tmp_path / "calls-1")
+    executor.kill()
+
+
+def test_what_waits_to_be_tried_again_is_forgotten_when_all_is_killed(log):
+    executor = make_executor(children.be_killed, [DEVICE], log, pauses=(60,))
+    executor.submit(0, assign())
+    while executor.has_room() or executor._running:
+        assert executor.wait(0.2) == []
+        if not executor._running:
+            break
+    assert not executor.has_room()  # the place is kept for the next attempt
+    executor.kill()
+    assert executor.has_room()
+
+
+def test_a_server_that_is_killed_costs_no_training(log, tmp_path):
+    """Not the one that runs, nor those that start at that moment and later."""
+    executor = make_executor(children.succeed, [DEVICE] * 2, log)
+    executor.submit(0, assign())
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    executor.submit(1, assign())
+    outcomes = wait_for(executor, 2)
+    assert all(isinstance(outcome, Evaluation) for _, outcome in outcomes)
+    assert signal.SIGTERM in call_in_child(children.read_blocked_signals, log)
+
+
+def test_a_child_whose_server_is_dead_is_killed_all_the_same(log, tmp_path):
+    executor = make_executor(children.NotesItsProcess(tmp_path / "pid"), [DEVICE], log)
+    executor.submit(0, assign())
+    wait_for_file(tmp_path / "pid")
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    time.sleep(0.1)
+    child = int((tmp_path / "pid").read_text())
+    assert is_alive(child)
+    executor.kill()
+    wait_until_gone(child)
+
+
+def wait_until_gone(pid):
+    deadline = time.monotonic() + 30
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_file(path):
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_child_does_not_end_by_ctrl_c(log):
@@ -153,14 +294,13 @@ def test_ctrl_c_is_kept_from_a_child_before_it_can_ignore_it(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from support import children\n"
         "from pathlib import Path\n"
-        "from se_search.execution.local import call_in_child, warm_up\n"
+        "from se_search.execution.child import call_in_child, warm_up\n"
         "warm_up([], threads=1)\n"
         "print(call_in_child(children.read_blocked_signals, Path(sys.argv[2])))\n"
     )
     arguments = [TESTS, str(tmp_path / "log")]
     printed = subprocess.check_output([sys.executable, "-c", script, *arguments], text=True)
-    assert "SIGINT" in printed
-    assert "SIGTERM" in printed
+    assert all(name in printed for name in ("SIGINT", "SIGTERM", "SIGUSR1"))
 
 
 def test_the_coordinator_itself_still_hears_ctrl_c():
@@ -245,10 +385,12 @@ def test_a_signal_in_the_midst_of_a_print_does_not_break_it():
     assert threads != [threading.get_ident()]
 
 
-def test_sigterm_stops_now():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_sigterm_and_the_warning_of_a_batch_system_stop_now(number):
     with StopSignals(lambda _: None) as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert stop() == Stop.NOW
+    assert stop.number == signal.SIGTERM
 
 
 def test_signals_mean_what_they_meant_once_the_search_is_over():

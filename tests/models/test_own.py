@@ -12,7 +12,7 @@ from se_search.backbone import FeatureMap
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import BackboneError
-from se_search.execution.local import call_in_child
+from se_search.execution.child import call_in_child
 from se_search.models.backbones import construct
 from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 from se_search.models.surgery import build, plain_state_dict, se_modules

@@ -12,9 +12,14 @@ from support.spaces import choose_from
 from se_search.analysis.pareto import summarize
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
-from se_search.errors import AllFailedError, DivergedError, TooManyFailuresError
+from se_search.errors import (
+    AllFailedError,
+    DivergedError,
+    InfrastructureError,
+    TooManyFailuresError,
+)
 from se_search.execution.serial import SerialExecutor
-from se_search.record import Failure, Stop
+from se_search.record import Failure, Fault, Stop
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Ending, refuse_all_failed
 from se_search.search.registry import SAMPLERS
@@ -317,12 +322,33 @@ def test_failures_from_an_executor_are_recorded_word_for_word(database):
     class Deadly(SerialExecutor):
         def wait(self, timeout):
             number, _ = self._queue.popleft()
-            return [(number, Failure("the training process was killed by SIGKILL"))]
+            return [(number, Failure("the loss is nan in epoch 3"))]
 
     with pytest.raises(TooManyFailuresError):
         search(database, 9, executor=Deadly(evaluate), max_failures=1)
     (trial,) = load_optuna_study(database).trials
-    assert trial.user_attrs["reason"] == "the training process was killed by SIGKILL"
+    assert trial.user_attrs["reason"] == "the loss is nan in epoch 3"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_search_whose_machine_failed_makes_the_trials_of_an_undisturbed_one(
+    database, tmp_path, workers
+):
+    """What failed by a fault of the machine waits, unjudged, and the next command makes it."""
+
+    class Broken(SerialExecutor):
+        def wait(self, timeout):
+            ended = super().wait(timeout)
+            return [(n, Failure("gone", Fault.INFRASTRUCTURE) if n == 4 else o) for n, o in ended]
+
+    with pytest.raises(InfrastructureError):
+        search(database, 9, executor=Broken(evaluate, workers), max_failures=1)
+    states = [trial.state.name for trial in load_optuna_study(database).trials]
+    assert states[4] == "WAITING"
+    assert Counter(states) == {"COMPLETE": 4 + workers - 1, "WAITING": 1}
+    records, _ = search(database, 9, workers=workers)
+    undisturbed, _ = search(tmp_path / "undisturbed.db", 9, workers=workers)
+    assert records == undisturbed
 
 
 def is_settled_at(num_trials):

@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from se_search.errors import DivergedError
@@ -29,6 +31,64 @@ def misbehave(assignment, device):
 
 def exhaust(assignment, device):
     raise MemoryError
+
+
+@dataclass(frozen=True)
+class Flaky:
+    """An evaluation whose first calls fail and whose later ones succeed.
+
+    Attributes:
+        failure: what the first calls do, a function of this module.
+        folder: of the file that counts the calls, for each child is a process of its own.
+        num_failures: how many calls fail.
+        on: index of the device that the failures are limited to; None: they are on each.
+    """
+
+    failure: Callable
+    folder: Path
+    num_failures: int = 1
+    on: int | None = None
+
+    def __call__(self, assignment, device):
+        path = self.folder / f"calls-{assignment.seed}"
+        with path.open("a") as file:
+            file.write(f"{device.name}\n")
+        is_bad = self.on in (None, device.index)
+        if is_bad and len(path.read_text().splitlines()) <= self.num_failures:
+            return self.failure(assignment, device)
+        return succeed(assignment, device)
+
+
+@dataclass(frozen=True)
+class NotesItsProcess:
+    """An evaluation that writes the number of its process into a file and hangs."""
+
+    path: Path
+
+    def __call__(self, assignment, device):
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(str(os.getpid()))
+        draft.rename(self.path)
+        time.sleep(60)
+
+
+@dataclass(frozen=True)
+class TracesItsTime:
+    """An evaluation that writes when it began and ended, and lacks memory unless it is alone."""
+
+    folder: Path
+
+    def __call__(self, assignment, device):
+        mark = self.folder / f"running-{os.getpid()}"
+        mark.touch()
+        try:
+            for _ in range(20):
+                time.sleep(0.02)
+                if assignment.seed == 0 and len(list(self.folder.glob("running-*"))) > 1:
+                    raise MemoryError
+        finally:
+            mark.unlink()
+        return succeed(assignment, device)
 
 
 def leave(assignment, device):

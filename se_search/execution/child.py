@@ -1,0 +1,224 @@
+"""Child processes: a fresh one for each training, forked from a warm server.
+
+The server has imported PyTorch and Lightning once, and has touched no device and no thread pool, so
+that a child starts in a tenth of a second. A child that dies or raises hands back a Failure.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
+from pathlib import Path
+from typing import Any, TypeVar
+
+from se_search.errors import DivergedError, InfrastructureError, SESearchError, explain
+from se_search.execution.faults import count_memory_kills, explain_death, explain_error
+from se_search.execution.signals import STOPPING
+from se_search.record import Failure
+
+Result = TypeVar("Result")
+Process = ForkServerProcess | SpawnProcess
+
+START_ATTEMPTS = 3  # of a child
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that calls one function.
+
+    Attributes:
+        receiver: is ready to be read when the child has sent its result or has died.
+        started: when it was started, by ``time.monotonic``.
+    """
+
+    receiver: connection.Connection
+    started: float
+    _process: Process
+    _memory_kills: int | None
+
+    @classmethod
+    def start(
+        cls, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, threads: int
+    ) -> Child:
+        """Start a process.
+
+        Args:
+            function: what it calls; picklable, as are the arguments and the result.
+            arguments: what the function is called with.
+            log: file that takes what the child prints, and the tracebacks of errors.
+            threads: CPU threads of the child.
+        """
+        receiver, sender = _context().Pipe(duplex=False)
+        memory_kills = count_memory_kills()
+        process = _start_process((sender, function, arguments, log), threads)
+        # Closed here, so that the child's death ends the pipe.
+        sender.close()
+        return cls(receiver, time.monotonic(), process, memory_kills)
+
+    def receive(self) -> Any:
+        """Return what the child sent; a Failure with the reason if it died before."""
+        try:
+            outcome = self.receiver.recv()
+        except EOFError:
+            self._process.join()
+            outcome = explain_death(self._process.exitcode, self._count_memory_kills())
+        self._process.join()
+        self.receiver.close()
+        return outcome
+
+    def kill(self) -> None:
+        """End the child at once."""
+        # Through the system: once its server is dead, multiprocessing takes the child to be dead.
+        # A child whose pipe is open lives, and so its number is nobody else's.
+        if not self.receiver.closed and not _has_ended(self.receiver):
+            assert self._process.pid is not None
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+        self.receiver.close()
+
+    def _count_memory_kills(self) -> int | None:
+        now = count_memory_kills()
+        return None if now is None or self._memory_kills is None else now - self._memory_kills
+
+
+def _start_process(arguments: tuple[Any, ...], threads: int) -> Process:
+    for attempts_left in reversed(range(START_ATTEMPTS)):
+        process = _context().Process(target=_work, args=arguments)
+        try:
+            with _as_server_starts(threads):
+                process.start()
+            return process
+        except (EOFError, OSError) as error:
+            # The server has been killed just now; the next attempt starts it anew.
+            if not attempts_left:
+                reason = f"no process can be started: {explain(error) or type(error).__name__}"
+                raise InfrastructureError(reason) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _has_ended(receiver: connection.Connection) -> bool:
+    """Tell whether the other end of a pipe is closed and everything has been read."""
+    try:
+        while receiver.poll():
+            receiver.recv()
+    except EOFError:
+        return True
+    return False
+
+
+def call_in_child(function: Callable[[], Result], log: Path) -> Result:
+    """Call a function in a child process and return what it returns.
+
+    Raises:
+        SESearchError: the function raised, or the child died.
+    """
+    outcome = Child.start(function, (), log, threads=1).receive()
+    if isinstance(outcome, Failure):
+        raise SESearchError(f"{outcome.reason} (more in {log})")
+    result: Result = outcome
+    return result
+
+
+def warm_up(preload: Sequence[str], threads: int) -> None:
+    """Start the server that children are forked from.
+
+    Args:
+        preload: modules that the server imports before the first child.
+        threads: CPU threads of each child; libraries read the number as they are imported.
+    """
+    context = _context()
+    if not isinstance(context, ForkServerContext):
+        return
+    context.set_forkserver_preload(list(preload))
+    # Started first, because starting it lifts the mask that the server is started with.
+    resource_tracker.ensure_running()
+    with _as_server_starts(threads):
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _as_server_starts(threads: int) -> Iterator[None]:
+    """Set, while a server may be started, what it and its children inherit.
+
+    Ctrl-C reaches the whole process group, and so does SIGTERM from timeout, a batch system or a
+    container that is stopped. This process alone decides what they mean: the server and its
+    children inherit a mask that keeps them away, or a training that is broken off would count as
+    failed.
+    """
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("spawn")
+
+
+def _work(
+    sender: connection.Connection,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    log: Path,
+) -> None:
+    """Run in the child: call the function and send its result, or a Failure with the reason."""
+    # Where there is no fork server, nothing has kept Ctrl-C from this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    _redirect_output(log)
+    outcome: Any
+    try:
+        outcome = function(*arguments)
+    except DivergedError as error:
+        outcome = Failure(str(error))
+    except BaseException as error:  # the trial boundary: any error is one failed training
+        traceback.print_exc()
+        outcome = explain_error(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sender.send(outcome)
+    sender.close()
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, even if the parent was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _redirect_output(log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    # A network may print any sign, whatever the terminal that the search was started from takes.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

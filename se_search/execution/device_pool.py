@@ -1,0 +1,90 @@
+"""Deals out the devices of a machine to trainings, and puts aside those that fail repeatedly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from se_search.device import Device
+
+FAILURES_IN_A_ROW = 2  # of a device that is put aside
+
+
+class DevicePool:
+    """The devices that trainings run on; one that is listed several times has as many places.
+
+    A device is put aside when the second training in a row has failed on it by no fault of its own,
+    unless it is the last one.
+
+    Args:
+        devices: a place each.
+    """
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._free = list(devices)
+        self._num_places = Counter(device.name for device in devices)
+        self._num_failures: Counter[str] = Counter()  # in a row
+        self._num_reserved: Counter[str] = Counter()
+        self._aside: set[str] = set()
+
+    def count_free(self) -> int:
+        """Count the places on which a training may start."""
+        return len(self._list_free())
+
+    def take(self, avoided: Collection[str] = ()) -> Device | None:
+        """Take a free place; None: there is none now.
+
+        Args:
+            avoided: names of devices that are not taken, unless all that remain are among them.
+        """
+        others = self._num_places.keys() - self._aside - set(avoided)
+        free = self._list_free(avoided if others else ())
+        if not free:
+            return None
+        self._free.remove(free[0])
+        return free[0]
+
+    def reserve(self, name: str) -> None:
+        """Let no other training start on a device until ``end_reservation``."""
+        self._num_reserved[name] += 1
+
+    def end_reservation(self, name: str) -> None:
+        """Let trainings start on a device again, unless another one wants it to itself."""
+        self._num_reserved[name] -= 1
+
+    def take_alone(self, name: str) -> Device | None:
+        """Take a place of a reserved device if no training runs there; None: some do."""
+        places = [device for device in self._free if device.name == name]
+        if len(places) < self._num_places[name]:
+            return None
+        self._free.remove(places[0])
+        return places[0]
+
+    def give_back(self, device: Device) -> None:
+        """Free the place of a training that has ended."""
+        self._free.append(device)
+
+    def note_success(self, name: str) -> None:
+        """Note that a device works: its failures are no longer in a row."""
+        del self._num_failures[name]
+
+    def note_failure(self, name: str) -> bool:
+        """Note that a training failed on a device by no fault of its own.
+
+        Returns:
+            Whether the device has been put aside for it.
+        """
+        self._num_failures[name] += 1
+        is_last = self._num_places.keys() - self._aside <= {name}
+        if self._num_failures[name] < FAILURES_IN_A_ROW or is_last or name in self._aside:
+            return False
+        self._aside.add(name)
+        return True
+
+    def is_aside(self, name: str) -> bool:
+        """Tell whether a device has been put aside."""
+        return name in self._aside
+
+    def _list_free(self, avoided: Collection[str] = ()) -> list[Device]:
+        unusable = {*self._aside, *avoided, *+self._num_reserved}
+        return [device for device in self._free if device.name not in unusable]

@@ -1,0 +1,121 @@
+"""Tells whose fault a failed training is: the candidate's, a lack of memory, or the machine's.
+
+Only a candidate's own failure says anything about it. Everything else would bar it for what it was
+trained on, and a lack of memory would bar those with most SE first.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from se_search.errors import DataError, RunError, SESearchError
+from se_search.record import Failure, Fault
+
+VM_STATISTICS = Path("/proc/vmstat")
+
+# Parts of messages, in lower case. PyTorch raises many of these as a plain RuntimeError.
+NO_MEMORY = (
+    "out of memory",  # CUDA, MPS
+    "not enough memory",  # PyTorch's allocator for the CPU
+    "can't allocate memory",
+    "cannot allocate memory",
+    "_status_alloc_failed",  # cuDNN, cuBLAS
+    "out of shared memory",  # images on their way from a process that reads them
+)
+NO_DEVICE = (
+    "cuda error",
+    "cuda driver",
+    "no cuda gpus are available",
+    "_status_execution_failed",  # cuDNN, cuBLAS
+    "_status_internal_error",
+    "_status_mapping_error",
+    "_status_not_initialized",
+    "nccl error",
+    "dataloader worker",  # a process that reads images was killed
+)
+OWN_ON_DEVICE = ("device-side assert",)  # an index or a label beyond its range
+STORAGE = (OSError, EOFError, DataError, RunError)
+ASKED_TO_END = (SystemExit, KeyboardInterrupt)  # Lightning makes such an exception of a signal
+
+
+def explain_error(error: BaseException) -> Failure:
+    """Return the failure of a training that an exception ended."""
+    text = " ".join(str(error).split())
+    if _lacks_memory(error):
+        name = f"{type(error).__name__}: {text}" if text else "an allocation failed"
+        # The message mostly says it by itself.
+        told = text if "out of memory" in text.lower() else f"out of memory: {name}"
+        return Failure(told, Fault.RESOURCE)
+    if isinstance(error, SESearchError):
+        reason = text  # it names the cause by itself
+    else:
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    of_machine = isinstance(error, (*STORAGE, *ASKED_TO_END)) or _lacks_device(error)
+    return Failure(reason, Fault.INFRASTRUCTURE if of_machine else Fault.CANDIDATE)
+
+
+def explain_death(exit_code: int | None, memory_kills: int | None = None) -> Failure:
+    """Return the failure of a training whose process died without a word.
+
+    Args:
+        exit_code: of the process; minus the number of the signal that killed it.
+        memory_kills: how many processes the system has killed meanwhile for their memory; None:
+            it does not tell.
+    """
+    if exit_code is None or exit_code >= 0:
+        text = f"the training process ended without a result (exit code {exit_code})"
+        return Failure(text, Fault.INFRASTRUCTURE)
+    name = signal.Signals(-exit_code).name
+    text = f"the training process was killed by {name}"
+    if name != "SIGKILL" or memory_kills == 0:
+        return Failure(text, Fault.INFRASTRUCTURE)
+    if memory_kills is None:
+        text += "; the system does that when memory runs out"
+        return Failure(text, Fault.INFRASTRUCTURE)
+    return Failure(f"out of memory: {text}, as the system ran out of it", Fault.RESOURCE)
+
+
+def count_memory_kills(statistics: Path = VM_STATISTICS) -> int | None:
+    """Return how many processes Linux has killed since its start because memory ran out.
+
+    Args:
+        statistics: Linux's counters; None is returned where there are none.
+    """
+    try:
+        lines = statistics.read_text().splitlines()
+    except OSError:
+        return None
+    counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
+    return int(counts[0]) if counts else None
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    return any(
+        isinstance(each, MemoryError)
+        or (isinstance(each, OSError) and each.errno == errno.ENOMEM)
+        or _says(each, NO_MEMORY)
+        for each in _list_causes(error)
+    )
+
+
+def _lacks_device(error: BaseException) -> bool:
+    return any(
+        isinstance(each, RuntimeError) and _says(each, NO_DEVICE) and not _says(each, OWN_ON_DEVICE)
+        for each in _list_causes(error)
+    )
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and each one that it was raised from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(part in text for part in parts)

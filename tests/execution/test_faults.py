@@ -1,0 +1,116 @@
+"""Whose fault a failed training is: told by the exception, or by how its process died."""
+
+import errno
+import signal
+
+import pytest
+import torch
+
+from se_search.errors import BackboneError, DataError, DivergedError
+from se_search.execution.faults import count_memory_kills, explain_death, explain_error
+from se_search.record import Failure, Fault
+
+
+class AcceleratorError(RuntimeError):
+    """PyTorch's error of a device, which only a build for CUDA raises."""
+
+
+def raised_from(cause):
+    error = ValueError("the block can't be run")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError(
+            "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+            "dataloader's workers are out of shared memory."
+        ),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        raised_from(torch.OutOfMemoryError("CUDA out of memory.")),
+    ],
+)
+def test_a_lack_of_memory_is_told_from_the_rest(error):
+    failure = explain_error(error)
+    assert failure.fault == Fault.RESOURCE
+    assert "memory" in failure.reason
+
+
+def test_a_real_lack_of_memory_is_known_as_one():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert explain_error(raised.value).fault == Fault.RESOURCE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AcceleratorError("CUDA error: uncorrectable ECC error encountered"),
+        RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable"),
+        RuntimeError("No CUDA GPUs are available"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        ConnectionResetError("the images are on another machine"),
+        DataError("/data/7.png can't be read: Input/output error"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+    ],
+)
+def test_the_machine_is_blamed_for_devices_files_and_signals(error):
+    assert explain_error(error).fault == Fault.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DivergedError("the loss is nan"),
+        BackboneError("the weights do not fit"),
+        ValueError("bad value"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
+        AssertionError(),
+    ],
+)
+def test_anything_else_is_the_candidates_own_fault(error):
+    assert explain_error(error).fault == Fault.CANDIDATE
+
+
+def test_a_reason_is_one_line_that_names_the_kind_of_error():
+    assert explain_error(ValueError("bad\nvalue")) == Failure("ValueError: bad value")
+    assert explain_error(DivergedError("the loss is nan")) == Failure("the loss is nan")
+    assert explain_error(AssertionError()) == Failure("AssertionError")
+
+
+@pytest.mark.parametrize(
+    "exit_code", [7, 255, None, *(-s for s in (signal.SIGSEGV, signal.SIGTERM))]
+)
+def test_a_process_that_dies_is_not_the_candidates_fault(exit_code):
+    assert explain_death(exit_code, memory_kills=1).fault == Fault.INFRASTRUCTURE
+
+
+def test_a_kill_counts_as_a_lack_of_memory_only_if_the_system_has_killed_for_memory_meanwhile():
+    kill = -signal.SIGKILL
+    assert explain_death(kill, memory_kills=1).fault == Fault.RESOURCE
+    assert explain_death(kill, memory_kills=0).fault == Fault.INFRASTRUCTURE
+    unknown = explain_death(kill, memory_kills=None)
+    assert unknown.fault == Fault.INFRASTRUCTURE
+    assert unknown.reason.endswith("killed by SIGKILL; the system does that when memory runs out")
+
+
+def test_the_systems_kills_for_memory_are_counted_where_it_counts_them(tmp_path):
+    path = tmp_path / "vmstat"
+    assert count_memory_kills(path) is None
+    path.write_text("pgfault 12\noom_kill 3\n")
+    assert count_memory_kills(path) == 3
+    path.write_text("pgfault 12\n")
+    assert count_memory_kills(path) is None
