@@ -79,6 +79,53 @@ class Assignment(Generic[CandidateT_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class RanOn:
+    """What a training ran on, as its own process saw it; None: there is no such thing there.
+
+    Attributes:
+        device: model of the GPU or CPU.
+        driver: version of the GPU's driver.
+        cuda: version of CUDA that PyTorch was built for.
+        cudnn: version of cuDNN.
+        precision: in Lightning's words, as ``32-true``.
+        torch: version of PyTorch.
+        peak_memory: bytes: on a GPU the most that tensors took there, on a CPU the most that the
+            process took.
+    """
+
+    device: str
+    driver: str | None
+    cuda: str | None
+    cudnn: str | None
+    precision: str
+    torch: str
+    peak_memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the attempts at a training took, the failed ones and those broken off too.
+
+    Attributes:
+        attempts: how often the training was begun.
+        wall_seconds: wall time of all attempts, added up, with the start of their processes.
+        device_seconds: time of devices: a training that shares a GPU with three others takes a
+            quarter of its seconds; on a CPU its cores are its device.
+    """
+
+    attempts: int = 0
+    wall_seconds: float = 0.0
+    device_seconds: float = 0.0
+
+    def __add__(self, other: Effort) -> Effort:
+        return Effort(
+            self.attempts + other.attempts,
+            self.wall_seconds + other.wall_seconds,
+            self.device_seconds + other.device_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The result of a training.
 
@@ -96,6 +143,8 @@ class Evaluation:
             None: no images were split.
         split_hash: twelve hexadecimal digits of these images, equal for equal splits; None: no
             images were split.
+        ran_on: hardware and versions; None: nothing was trained, as for a table.
+        effort: what all attempts took; None: nothing was trained.
     """
 
     accuracy: float
@@ -106,6 +155,8 @@ class Evaluation:
     test_correct: bytes | None = None
     split_seed: int | None = None
     split_hash: str | None = None
+    ran_on: RanOn | None = None
+    effort: Effort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +187,16 @@ class TrialRecord:
             promotion: the candidate climbed to the training's rung.
         split_seed: seed of the permutation that drew the images which train and which validate.
         split_hash: twelve hexadecimal digits of these images, equal for equal splits.
+        attempts: how often the training was begun; see ``Effort``.
+        wall_seconds: wall time of all attempts, added up.
+        device_seconds: time of devices of all attempts.
+        device: model of the GPU or CPU of the attempt that ended well; see ``RanOn``.
+        driver: version of the GPU's driver.
+        cuda: version of CUDA.
+        cudnn: version of cuDNN.
+        precision: in Lightning's words.
+        torch: version of PyTorch.
+        peak_memory: bytes, of the GPU or of the process.
     """
 
     number: int
@@ -157,6 +218,16 @@ class TrialRecord:
     role: Role = "proposal"
     split_seed: int | None = None
     split_hash: str | None = None
+    attempts: int | None = None
+    wall_seconds: float | None = None
+    device_seconds: float | None = None
+    device: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+    precision: str | None = None
+    torch: str | None = None
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +276,12 @@ class Failure:
     Attributes:
         reason: why, in one line.
         fault: whose fault it is.
+        effort: what all attempts took; None: nothing was trained.
     """
 
     reason: str
     fault: Fault = Fault.CANDIDATE
+    effort: Effort | None = None
 
 
 class Stop(IntEnum):

@@ -44,6 +44,10 @@ class DevicePool:
         self._free.remove(free[0])
         return free[0]
 
+    def share(self, device: Device) -> float:
+        """Return the share of a device that a place of it is; on a CPU its cores are its own."""
+        return 1.0 if device.accelerator == "cpu" else 1 / self._num_places[device.name]
+
     def reserve(self, name: str) -> None:
         """Let no other training start on a device until ``end_reservation``."""
         self._num_reserved[name] += 1

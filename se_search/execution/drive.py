@@ -21,6 +21,7 @@ from se_search.record import (
     Assignment,
     CandidateT,
     CandidateT_co,
+    Effort,
     Evaluation,
     Failure,
     Fault,
@@ -39,8 +40,8 @@ class Work(Protocol[CandidateT_co]):
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Take the outcome of a running assignment; the numbers of an Evaluation are finite."""
 
-    def release(self, number: int) -> None:
-        """Take back a running assignment that was broken off."""
+    def release(self, number: int, effort: Effort | None) -> None:
+        """Take back a running assignment that was broken off, with what it has taken, if known."""
 
 
 def drive(
@@ -79,9 +80,9 @@ def drive(
     try:
         while True:
             if stop() == Stop.NOW:
-                executor.kill()
+                efforts = executor.kill()
                 for number in sorted(running):
-                    work.release(number)
+                    work.release(number, efforts.get(number))
                 return Stop.NOW
             while not blameless and not has_failed() and executor.has_room():
                 if stop() != Stop.NO:
@@ -98,7 +99,7 @@ def drive(
                 outcome = refuse_non_finite(result)
                 if isinstance(outcome, Failure) and outcome.fault != Fault.CANDIDATE:
                     blameless.append(outcome)
-                    work.release(number)
+                    work.release(number, outcome.effort)
                     continue
                 if isinstance(outcome, Failure):
                     reasons.append(outcome.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from se_search.record import Assignment, Configuration, Evaluation, Failure
+from se_search.record import Assignment, Configuration, Effort, Evaluation, Failure
 
 TrainedT = TypeVar("TrainedT", bound=Configuration, contravariant=True)
 
@@ -21,5 +21,9 @@ class Executor(Protocol[TrainedT]):
     def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
         """Return the assignments that have ended; block up to ``timeout`` seconds for the first."""
 
-    def kill(self) -> None:
-        """End all running assignments at once; none of them is returned by ``wait``."""
+    def kill(self) -> dict[int, Effort]:
+        """End all running assignments at once; none of them is returned by ``wait``.
+
+        Returns:
+            What each one has taken so far, as far as that is known.
+        """

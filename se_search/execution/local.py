@@ -17,7 +17,7 @@ from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.execution.child import Child
 from se_search.execution.device_pool import DevicePool
-from se_search.record import Assignment, Evaluation, Failure, Fault
+from se_search.record import Assignment, Effort, Evaluation, Failure, Fault
 
 Evaluate = Callable[[Assignment[Candidate], Device], Evaluation]
 
@@ -83,25 +83,34 @@ class LocalExecutor:
             if outcome is None:
                 continue
             del self._running[number]
-            self._pool.give_back(attempt.device)
+            self._free(attempt)
             final = self._settle(attempt, outcome)
             if final is None:
                 self._waiting[number] = attempt.job
             else:
-                ended.append((number, final))
+                ended.append((number, replace(final, effort=attempt.job.effort)))
         self._start_waiting()
         return ended
 
-    def kill(self) -> None:
+    def kill(self) -> dict[int, Effort]:
         """Kill all children, and forget what waits to be tried again."""
         for attempt in self._running.values():
             attempt.child.kill()
-            self._pool.give_back(attempt.device)
-            self._end_reservation(attempt.job)
-        for job in self._waiting.values():
+            self._free(attempt)
+        jobs = {number: attempt.job for number, attempt in self._running.items()} | self._waiting
+        for job in jobs.values():
             self._end_reservation(job)
         self._running.clear()
         self._waiting.clear()
+        return {number: job.effort for number, job in jobs.items()}
+
+    def _free(self, attempt: _Attempt) -> None:
+        """Give back the place of an attempt that has ended, and note what it took."""
+        seconds = time.monotonic() - attempt.child.started
+        is_alone = attempt.job.reserved is not None
+        share = 1.0 if is_alone else self._pool.share(attempt.device)
+        attempt.job.effort += Effort(1, seconds, seconds * share)
+        self._pool.give_back(attempt.device)
 
     def _start(self, number: int, job: _Job, device: Device) -> None:
         arguments = (job.assignment, device)
@@ -182,6 +191,7 @@ class _Job:
         not_before: when it may be tried again, by ``time.monotonic``.
         reserved: name of the device that it has, or waits to have, to itself.
         has_timed_out: whether an attempt took longer than the timeout.
+        effort: what its attempts that have ended took.
     """
 
     assignment: Assignment[Candidate]
@@ -189,6 +199,7 @@ class _Job:
     not_before: float = 0.0
     reserved: str | None = None
     has_timed_out: bool = False
+    effort: Effort = field(default_factory=Effort)
 
     def __str__(self) -> str:
         return f"{self.assignment.candidate.placement} (replicate {self.assignment.seed:,})"

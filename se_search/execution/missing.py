@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from se_search.candidate import Candidate
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
-from se_search.record import Assignment, Evaluation, Failure, Stop
+from se_search.record import Assignment, Effort, Evaluation, Failure, Stop
 from se_search.store.training_log import Training, TrainingId, TrainingLog
 
 MAX_FAILURES = 3  # in a row
@@ -112,6 +112,7 @@ class _MissingTrainings:
         assignment = self._running.pop(number)
         accuracy, seconds, reason = None, None, None
         if isinstance(outcome, Failure):
+            self._log.note_loss(id_of(assignment), outcome.effort)
             reason = outcome.reason
         else:
             self._log.append(_make_training(assignment, outcome, self._log.environment))
@@ -131,8 +132,8 @@ class _MissingTrainings:
             )
         )
 
-    def release(self, number: int) -> None:
-        del self._running[number]
+    def release(self, number: int, effort: Effort | None) -> None:
+        self._log.note_loss(id_of(self._running.pop(number)), effort)
 
 
 def _make_training(
@@ -151,4 +152,6 @@ def _make_training(
         seconds=outcome.seconds,
         split_seed=outcome.split_seed,
         split_hash=outcome.split_hash,
+        ran_on=outcome.ran_on,
+        effort=outcome.effort,
     )

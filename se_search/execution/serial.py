@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from se_search.errors import DivergedError
-from se_search.record import Assignment, CandidateT, Evaluation, Failure
+from se_search.record import Assignment, CandidateT, Effort, Evaluation, Failure
 
 
 class SerialExecutor(Generic[CandidateT]):
@@ -45,6 +45,7 @@ class SerialExecutor(Generic[CandidateT]):
         except DivergedError as error:
             return [(number, Failure(str(error)))]
 
-    def kill(self) -> None:
-        """Forget the queued assignments."""
+    def kill(self) -> dict[int, Effort]:
+        """Forget the queued assignments, which have taken nothing."""
         self._queue.clear()
+        return {}

@@ -145,7 +145,7 @@ def list_items(
         "Reporting": [
             Item("Budget.", _describe_budget(identity, search, records)),
             Item("Time.", _describe_time(records, rounds)),
-            Item("Hardware.", _describe_hardware(config)),
+            Item("Hardware.", _describe_hardware(config, records)),
             Item(
                 "Settings of the search.",
                 f"{_describe_settings(search)}, "
@@ -343,17 +343,38 @@ def _describe_time(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> s
     if rounds:
         # A later round does not repeat the trainings of an earlier one, but counts them.
         text += f". Last confirmation: {_seconds([rounds[-1].seconds])}"
-    return f"{text}. Several trainings at a time take less wall time; the sampler's is not counted"
+    text += ". Several trainings at a time take less wall time; the sampler's is not counted"
+    device_seconds = sum(record.device_seconds or 0.0 for record in records)
+    if not device_seconds:
+        return text
+    num_more = sum((record.attempts or 1) - 1 for record in records)
+    return (
+        f"{text}. Devices were taken for {device_seconds / 3600:,.2f} h by the search, failed "
+        f"trials and {count(num_more, 'repeated attempt')} included"
+    )
 
 
-def _describe_hardware(config: Mapping[str, Any]) -> str | None:
+def _describe_hardware(config: Mapping[str, Any], records: Sequence[TrialRecord]) -> str | None:
     hardware = config.get("hardware")
     if not hardware:
         return None
-    return (
+    text = (
         f"{hardware['name']} ({hardware['accelerator']}, {hardware['cores']} cores, "
         f"{count(hardware['devices'], 'device')}), {hardware['system']}"
     )
+    used = Counter(_name_ground(record) for record in records if record.device is not None)
+    if len(used) > 1:
+        parts = [f"{count(number, 'training')} on {name}" for name, number in used.items()]
+        text += f"; mixed: {', '.join(parts)}"
+    return text
+
+
+def _name_ground(record: TrialRecord) -> str:
+    """Name what a training ran on, as far as it can change numbers."""
+    parts = {"driver": record.driver, "CUDA": record.cuda, "cuDNN": record.cudnn}
+    versions = {"PyTorch": record.torch, **parts}
+    told = [f"{name} {version}" for name, version in versions.items() if version is not None]
+    return f"{record.device} ({', '.join([*told, record.precision or '?'])})"
 
 
 def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:

@@ -24,6 +24,7 @@ from se_search.record import (
     ENDED_WELL,
     Assignment,
     CandidateT,
+    Effort,
     Evaluation,
     Failure,
     Progress,
@@ -213,7 +214,7 @@ class _Trials(Generic[CandidateT]):
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Store how a training ended."""
         if isinstance(outcome, Failure):
-            record = self.store.fail(number, outcome.reason)
+            record = self.store.fail(number, outcome)
         elif self.store.record(number).epochs < self.budget.epochs:
             record = self.store.prune(number, outcome)
         else:
@@ -222,9 +223,9 @@ class _Trials(Generic[CandidateT]):
             self.keep(number, outcome)
         self.report(record)
 
-    def release(self, number: int) -> None:
+    def release(self, number: int, effort: Effort | None) -> None:
         """Store that a training was broken off: its trial waits for the next command."""
-        self.store.release(number)
+        self.store.release(number, effort)
 
     def has_budget(self) -> bool:
         """Tell whether a trial may start: one that waits has been counted already."""

@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from se_search.errors import RunError, explain
+from se_search.record import Effort, RanOn
 from se_search.store.files import explaining_write
 from se_search.store.identity import compare_identities
 
@@ -48,6 +49,8 @@ class Training:
             None: not recorded, as by protocols 1 and 2, where one split served all trainings.
         split_hash: twelve hexadecimal digits of these images, equal for equal splits; None: not
             recorded.
+        ran_on: hardware and versions; None: not recorded.
+        effort: what all attempts of one command took; None: not recorded.
     """
 
     key: str
@@ -61,6 +64,8 @@ class Training:
     seconds: float
     split_seed: int | None = None
     split_hash: str | None = None
+    ran_on: RanOn | None = None
+    effort: Effort | None = None
 
     @property
     def id(self) -> TrainingId:
@@ -77,12 +82,14 @@ class LogContents:
         environments: hardware and versions that trainings ran on, in order of appearance.
         trainings: in order of appearance.
         size: bytes of the whole lines; a line that was cut off follows them.
+        lost: what trainings took that failed or were broken off.
     """
 
     identity: Mapping[str, Any]
     environments: tuple[Environment, ...]
     trainings: tuple[Training, ...]
     size: int
+    lost: Effort = Effort()  # noqa: RUF009  # frozen
 
 
 class TrainingLog:
@@ -157,6 +164,19 @@ class TrainingLog:
             self._write({"kind": "training", **_to_plain(training)})
         self.done.add(training.id)
 
+    def note_loss(self, training: TrainingId, effort: Effort | None) -> None:
+        """Write what a training took that failed or was broken off; None: nothing to tell.
+
+        Raises:
+            RunError: the log can't be written.
+        """
+        if effort is None:
+            return
+        key, epochs, seed = training
+        fields = {"kind": "loss", "key": key, "epochs": epochs, "seed": seed, **asdict(effort)}
+        with explaining_write(self.path):
+            self._write(fields)
+
     def _open(self) -> None:
         contents = read_log(self.path) if self.path.exists() else None
         parts = [part for part in (self._published, contents) if part is not None]
@@ -215,6 +235,7 @@ def read_log(path: Path) -> LogContents | None:
     identity: Mapping[str, Any] | None = None
     environments: list[Environment] = []
     trainings: list[Training] = []
+    lost = Effort()
     size = 0
     try:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -230,6 +251,8 @@ def read_log(path: Path) -> LogContents | None:
                 identity = fields["identity"]
             elif kind == "environment":
                 environments.append(fields["environment"])
+            elif kind == "loss":
+                lost += Effort(fields["attempts"], fields["wall_seconds"], fields["device_seconds"])
             else:
                 trainings.append(_from_plain(fields))
         except (ValueError, KeyError, TypeError, AttributeError) as cause:
@@ -237,7 +260,7 @@ def read_log(path: Path) -> LogContents | None:
         size += len(line)
     if identity is None:
         return None
-    return LogContents(identity, tuple(environments), tuple(trainings), size)
+    return LogContents(identity, tuple(environments), tuple(trainings), size, lost)
 
 
 def _to_plain(training: Training) -> dict[str, Any]:
@@ -250,7 +273,12 @@ def _to_plain(training: Training) -> dict[str, Any]:
 
 def _from_plain(fields: Mapping[str, Any]) -> Training:
     bits = {name: base64.b64decode(fields[name]) for name in ("correct", "test_correct")}
-    return Training(**{**fields, **bits, "history": tuple(fields["history"])})
+    parts = {
+        name: make(**fields[name])
+        for name, make in (("ran_on", RanOn), ("effort", Effort))
+        if fields.get(name) is not None
+    }
+    return Training(**{**fields, **bits, **parts, "history": tuple(fields["history"])})
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,15 @@ from optuna.trial import TrialState
 
 from se_search.cost import Cost
 from se_search.errors import RunError
-from se_search.record import Assignment, Configuration, Evaluation, Role, TrialRecord
+from se_search.record import (
+    Assignment,
+    Configuration,
+    Effort,
+    Evaluation,
+    Failure,
+    Role,
+    TrialRecord,
+)
 from se_search.run_config import Direction
 from se_search.store.database import (
     BUSY_SECONDS,
@@ -27,6 +35,7 @@ from se_search.store.database import (
 
 OPTUNA_STUDY = "se-search"  # the name of the Optuna study in the file
 RECORD_FIELDS = tuple(field.name for field in fields(TrialRecord))
+EFFORT_FIELDS = tuple(field.name for field in fields(Effort))
 
 
 def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRecord]:
@@ -164,14 +173,21 @@ class TrialStore:
         self.optuna_study.tell(number, state=TrialState.PRUNED)
         return self._note(number, TrialState.PRUNED)
 
-    def fail(self, number: int, reason: str) -> TrialRecord:
+    def fail(self, number: int, failure: Failure) -> TrialRecord:
         """Note that a training handed nothing back."""
-        self._set_attributes(number, {"reason": reason})
+        self._set_attributes(number, {"reason": failure.reason})
+        self._add_effort(number, failure.effort)
         self.optuna_study.tell(number, state=TrialState.FAIL)
         return self._note(number, TrialState.FAIL)
 
-    def release(self, number: int) -> TrialRecord:
-        """Note that a training was broken off: the trial keeps its number and waits."""
+    def release(self, number: int, effort: Effort | None = None) -> TrialRecord:
+        """Note that a training was broken off: the trial keeps its number and waits.
+
+        Args:
+            number: of the trial.
+            effort: what it has taken so far, which counts when it is made again.
+        """
+        self._add_effort(number, effort)
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
         return self._note(number, TrialState.WAITING)
 
@@ -241,6 +257,18 @@ class TrialStore:
                 "history": [dict(row) for row in evaluation.history],
             },
         )
+        if evaluation.ran_on is not None:
+            found = asdict(evaluation.ran_on)
+            self._set_attributes(number, {k: v for k, v in found.items() if v is not None})
+        self._add_effort(number, evaluation.effort)
+
+    def _add_effort(self, number: int, effort: Effort | None) -> None:
+        """Add what attempts took to what earlier commands spent on the trial."""
+        if effort is None:
+            return
+        before = {name: self._attributes[number].get(name, 0) for name in EFFORT_FIELDS}
+        total = Effort(**before) + effort
+        self._set_attributes(number, {name: round(v, 3) for name, v in asdict(total).items()})
 
     def _note(self, number: int, state: TrialState) -> TrialRecord:
         self._records[number] = _make_record(number, state, self._attributes[number])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import resource
+import sys
 from pathlib import Path
 
 import torch
 
-from se_search.device import Hardware
+from se_search.device import Device, Hardware
+from se_search.record import RanOn
 
 CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
 FAST_CPU_FLAGS = ("avx512_bf16", "amx_bf16")  # of a CPU that computes in bfloat16
 
 
@@ -38,9 +43,59 @@ def describe_hardware(cpu_info: Path = CPU_INFO) -> Hardware:
         accelerator="cpu",
         num_devices=1,
         num_cores=_count_cores(),
-        name=_read_field(cpu_info, "model name") or platform.processor() or platform.machine(),
+        name=_name_cpu(cpu_info),
         auto_precision="bf16-mixed" if any(f in flags for f in FAST_CPU_FLAGS) else "32-true",
     )
+
+
+def describe_training(device: Device) -> RanOn:
+    """Return what this process has trained on; the peak of memory is that of its whole life.
+
+    Args:
+        device: the device that it trained on.
+    """
+    is_cuda = device.accelerator == "cuda"
+    if is_cuda:
+        name = torch.cuda.get_device_name(device.index)
+        peak_memory: int | None = torch.cuda.max_memory_allocated(device.index)
+    elif device.accelerator == "cpu":
+        name, peak_memory = _name_cpu(CPU_INFO), _read_peak_memory()
+    else:  # Apple's, whose peak PyTorch does not keep
+        name, peak_memory = platform.processor() or "Apple GPU", None
+    cudnn = torch.backends.cudnn.version() if is_cuda else None
+    return RanOn(
+        device=name,
+        driver=read_driver() if is_cuda else None,
+        cuda=torch.version.cuda if is_cuda else None,
+        cudnn=None if cudnn is None else str(cudnn),
+        precision=device.precision,
+        torch=torch.__version__,
+        peak_memory=peak_memory,
+    )
+
+
+def read_driver(path: Path = NVIDIA_VERSION) -> str | None:
+    """Return the version of NVIDIA's driver; None where the system does not tell it.
+
+    Args:
+        path: the file in which Linux's kernel module tells it.
+    """
+    try:
+        text = path.read_text()
+    except OSError:
+        return None
+    found = re.search(r"Kernel Module\b.*?\b(\d+(?:\.\d+)+)", text)
+    return found[1] if found else None
+
+
+def _read_peak_memory() -> int:
+    """Return the most bytes of memory that this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _name_cpu(cpu_info: Path) -> str:
+    return _read_field(cpu_info, "model name") or platform.processor() or platform.machine()
 
 
 def _count_cores() -> int:

@@ -5,7 +5,7 @@ Calling a value imports PyTorch; the coordinator only creates the values and nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from se_search.backbone import Backbone
@@ -41,10 +41,11 @@ class TrainingTask:
     checkpointing: Checkpointing | None = None
 
     def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
-        """Train and validate a candidate; see ``evaluate``."""
+        """Train and validate a candidate; see ``evaluate``. The result says what that ran on."""
         from se_search.training.evaluate import evaluate
+        from se_search.training.hardware import describe_training
 
-        return evaluate(
+        evaluation = evaluate(
             assignment,
             self.data,
             self.recipe,
@@ -54,6 +55,7 @@ class TrainingTask:
             self.with_test,
             self.checkpointing,
         )
+        return replace(evaluation, ran_on=describe_training(device))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Seeds:
     def end(self, number, outcome):
         self.ended[number] = outcome
 
-    def release(self, number):
+    def release(self, number, effort):
         self.released.append(number)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def make_executor(evaluate, devices, log, **options):
 def run_one(evaluate, log, **options):
     executor = make_executor(evaluate, [DEVICE], log, **options)
     executor.submit(4, assign())
-    return wait_for(executor, 1)[0]
+    ((ended, outcome),) = wait_for(executor, 1)
+    assert outcome.effort.wall_seconds > 0
+    return ended, replace(outcome, effort=None)
 
 
 def wait_for(executor, count, seconds=30):
@@ -159,6 +162,32 @@ def test_a_training_that_lacks_memory_has_its_device_to_itself_the_second_time(l
     assert all(isinstance(outcome, Evaluation) for _, outcome in ended)
     assert "It is tried again alone on cpu" in notes[0]
     assert len(notes) == 1
+
+
+def test_what_a_training_took_counts_all_attempts_and_its_share_of_the_device(log, tmp_path):
+    """Two places on one GPU: a training has half of it, unless it runs alone."""
+    devices = [Device("cuda", 0, 1, "32-true")] * 2
+    executor = make_executor(children.Flaky(children.be_killed, tmp_path), devices, log)
+    executor.submit(0, assign())
+    ((_, outcome),) = wait_for(executor, 1)
+    assert outcome.effort.attempts == 2
+    assert outcome.effort.device_seconds == pytest.approx(outcome.effort.wall_seconds / 2)
+    assert 0 < outcome.effort.wall_seconds < 60
+    alone = make_executor(children.exhaust, devices, log)
+    alone.submit(0, assign())
+    ((_, failure),) = wait_for(alone, 1)
+    assert failure.effort.attempts == 2
+    wall = failure.effort.wall_seconds
+    assert wall / 2 < failure.effort.device_seconds < wall
+
+
+def test_what_a_training_had_taken_is_told_when_it_is_killed(log):
+    executor = make_executor(children.hang, [DEVICE], log)
+    executor.submit(7, assign())
+    executor.wait(0.2)
+    (effort,) = executor.kill().values()
+    assert effort.attempts == 1
+    assert effort.wall_seconds == effort.device_seconds > 0.19
 
 
 def test_the_next_attempt_is_on_another_device(log, tmp_path):

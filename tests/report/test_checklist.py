@@ -186,6 +186,24 @@ def test_the_search_and_the_confirmation_are_timed_apart():
     assert "confirmation: 40 s" in answer
 
 
+def test_the_time_of_devices_counts_failed_trials_and_repeated_attempts():
+    effort = {"attempts": 2, "wall_seconds": 3600.0, "device_seconds": 1800.0}
+    failed = replace(make_record("c", 0.0, state="FAIL"), **effort)
+    answer = items(records=[replace(make_record("a", 0.8), **effort), failed])["Time."].answer
+    assert "Devices were taken for 1.00 h by the search" in answer
+    assert "2 repeated attempts" in answer
+
+
+def test_hardware_that_was_mixed_is_named_with_its_numbers_of_trainings():
+    ground = {"precision": "32-true", "torch": "2.14.1", "cuda": "13.0", "device": "an A100"}
+    records = [replace(make_record(str(n), 0.8), **ground) for n in range(3)]
+    assert "mixed" not in items(records=records)["Hardware."].answer
+    records[1] = replace(records[1], device="an H100")
+    answer = items(records=records)["Hardware."].answer
+    assert "2 trainings on an A100 (PyTorch 2.14.1, CUDA 13.0, 32-true)" in answer
+    assert "1 training on an H100 (PyTorch 2.14.1, CUDA 13.0, 32-true)" in answer
+
+
 def test_what_was_tuned_is_left_to_the_authors():
     assert items()["What was tuned."].answer is None
     assert str(items()["What was tuned."]).startswith("- [ ]")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from se_search.errors import RunError
+from se_search.record import Effort, RanOn
 from se_search.store.training_log import LogContents, Training, TrainingLog, read_log
 
 IDENTITY = {
@@ -29,6 +30,8 @@ def make_up(seed, epochs=2):
         seconds=1 / 7,
         split_seed=seed + 10,
         split_hash="0123456789ab",
+        ran_on=RanOn("a CPU", None, None, None, "32-true", "2.9", 2**30),
+        effort=Effort(2, 3.5, 3.5),
     )
 
 
@@ -54,6 +57,16 @@ def log(path):
 
 
 # --- what is kept -------------------------------------------------------------------------------
+
+
+def test_what_failed_trainings_took_is_added_up_and_makes_none_count_as_done(log, path):
+    with TrainingLog(path, IDENTITY, HERE) as opened:
+        opened.note_loss(("abc", 2, 0), Effort(3, 30.0, 15.0))
+        opened.note_loss(("abc", 2, 1), Effort(1, 2.0, 1.0))
+        opened.note_loss(("abc", 2, 2), None)
+    assert read_log(path).lost == Effort(4, 32.0, 16.0)
+    assert log(2) == [0, 1]
+    assert read_log(path).lost == Effort(4, 32.0, 16.0)
 
 
 def test_a_training_is_read_back_as_it_was(log, path):

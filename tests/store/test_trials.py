@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
@@ -15,7 +15,14 @@ import pytest
 from support.optuna_studies import load_optuna_study
 from support.searching import OBJECTIVES, evaluate, make_space, open_store, search
 
-from se_search.errors import DivergedError, RunError
+from se_search.errors import (
+    DivergedError,
+    InfrastructureError,
+    RunError,
+    TooManyFailuresError,
+)
+from se_search.execution.serial import SerialExecutor
+from se_search.record import Effort, Failure, Fault, RanOn
 from se_search.store.trials import read_records
 
 
@@ -35,6 +42,47 @@ def test_the_reader_finds_what_optuna_holds(tmp_path):
         found = {name: value for name, value in asdict(record).items() if value is not None}
         held = {k: v for k, v in trial.user_attrs.items() if k in asdict(record)}
         assert found == held | {"number": trial.number, "state": trial.state.name}
+
+
+RAN_ON = RanOn("an A100", "580.1", "13.0", "91900", "32-true", "2.14.1", 2**33)
+
+
+def test_a_trial_keeps_what_it_ran_on(tmp_path):
+    path = tmp_path / "trials.db"
+    search(path, 1, evaluate=lambda a: replace(evaluate(a), ran_on=RAN_ON))
+    (record,) = read_records(path)
+    assert {name: getattr(record, name) for name in asdict(RAN_ON)} == asdict(RAN_ON)
+
+
+def test_what_a_trial_took_counts_the_attempts_of_earlier_commands(tmp_path):
+    path = tmp_path / "trials.db"
+
+    class Broken(SerialExecutor):
+        def wait(self, timeout):
+            number, _ = self._queue.popleft()
+            return [(number, Failure("gone", Fault.INFRASTRUCTURE, Effort(3, 30.0, 15.0)))]
+
+    with pytest.raises(InfrastructureError):
+        search(path, 2, executor=Broken(evaluate))
+    (waiting,) = read_records(path)
+    assert (waiting.state, waiting.attempts, waiting.wall_seconds) == ("WAITING", 3, 30.0)
+    search(path, 1, evaluate=lambda a: replace(evaluate(a), effort=Effort(1, 8.0, 2.0)))
+    (record,) = read_records(path)
+    assert (record.attempts, record.wall_seconds, record.device_seconds) == (4, 38.0, 17.0)
+
+
+def test_what_a_failed_trial_took_is_kept(tmp_path):
+    path = tmp_path / "trials.db"
+
+    class Failing(SerialExecutor):
+        def wait(self, timeout):
+            number, _ = self._queue.popleft()
+            return [(number, Failure("the loss is nan", effort=Effort(1, 5.0, 5.0)))]
+
+    with pytest.raises(TooManyFailuresError):
+        search(path, 1, executor=Failing(evaluate), max_failures=1)
+    (record,) = read_records(path)
+    assert (record.state, record.attempts, record.device_seconds) == ("FAIL", 1, 5.0)
 
 
 def test_the_reader_reads_while_the_writer_writes(tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from se_search.training.hardware import describe_hardware
+from se_search.device import Device
+from se_search.training.hardware import describe_hardware, describe_training, read_driver
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,44 @@ def test_half_precision_on_a_gpu_is_bfloat16_where_it_has_it(monkeypatch, has_bf
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "a GPU")
     found = describe_hardware()
     assert (found.accelerator, found.num_devices, found.auto_precision) == ("cuda", 3, precision)
+
+
+def test_a_training_on_the_cpu_has_neither_driver_nor_cuda_and_took_some_memory():
+    found = describe_training(Device("cpu", 0, 1, "bf16-mixed"))
+    assert (found.driver, found.cuda, found.cudnn) == (None, None, None)
+    assert (found.torch, found.precision) == (torch.__version__, "bf16-mixed")
+    assert found.device
+    # PyTorch alone takes a hundred megabytes, and no machine of the tests has a terabyte.
+    assert 1e8 < found.peak_memory < 1e12
+
+
+def test_the_peak_of_memory_grows_by_what_is_taken():
+    before = describe_training(Device("cpu", 0, 1, "32-true")).peak_memory
+    taken = bytearray(before)  # more than the peak had left, whatever that was
+    assert describe_training(Device("cpu", 0, 1, "32-true")).peak_memory > before
+    assert taken
+
+
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC\n"
+            "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n",
+            "550.54.15",
+        ),
+        (
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\n",
+            "580.159.04",
+        ),
+        ("something else", None),
+    ],
+)
+def test_the_driver_is_the_one_that_the_kernel_names(tmp_path, text, driver):
+    path = tmp_path / "version"
+    path.write_text(text)
+    assert read_driver(path) == driver
+
+
+def test_without_nvidias_driver_there_is_no_version(tmp_path):
+    assert read_driver(tmp_path / "version") is None
