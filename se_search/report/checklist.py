@@ -17,6 +17,7 @@ from typing import Any
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.report.format import count
+from se_search.report.hardware import describe_hardware
 from se_search.shell import join_words
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_text
@@ -136,7 +137,7 @@ def list_items(
             Item("Test split.", _describe_test(identity, rounds)),
             Item(
                 "Confounding factors.",
-                f"{_describe_hardware(config) or 'Hardware not recorded'}. Precision "
+                f"{describe_hardware(config, records) or 'Hardware not recorded'}. Precision "
                 f"{identity.get('precision', '?')}, "
                 f"{count(search.get('threads', 1), 'thread')} a training, "
                 f"{search.get('workers', '?')} at a time",
@@ -145,7 +146,7 @@ def list_items(
         "Reporting": [
             Item("Budget.", _describe_budget(identity, search, records)),
             Item("Time.", _describe_time(records, rounds)),
-            Item("Hardware.", _describe_hardware(config, records)),
+            Item("Hardware.", describe_hardware(config, records)),
             Item(
                 "Settings of the search.",
                 f"{_describe_settings(search)}, "
@@ -352,29 +353,6 @@ def _describe_time(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> s
         f"{text}. Devices were taken for {device_seconds / 3600:,.2f} h by the search, failed "
         f"trials and {count(num_more, 'repeated attempt')} included"
     )
-
-
-def _describe_hardware(config: Mapping[str, Any], records: Sequence[TrialRecord]) -> str | None:
-    hardware = config.get("hardware")
-    if not hardware:
-        return None
-    text = (
-        f"{hardware['name']} ({hardware['accelerator']}, {hardware['cores']} cores, "
-        f"{count(hardware['devices'], 'device')}), {hardware['system']}"
-    )
-    used = Counter(_name_ground(record) for record in records if record.device is not None)
-    if len(used) > 1:
-        parts = [f"{count(number, 'training')} on {name}" for name, number in used.items()]
-        text += f"; mixed: {', '.join(parts)}"
-    return text
-
-
-def _name_ground(record: TrialRecord) -> str:
-    """Name what a training ran on, as far as it can change numbers."""
-    parts = {"driver": record.driver, "CUDA": record.cuda, "cuDNN": record.cudnn}
-    versions = {"PyTorch": record.torch, **parts}
-    told = [f"{name} {version}" for name, version in versions.items() if version is not None]
-    return f"{record.device} ({', '.join([*told, record.precision or '?'])})"
 
 
 def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:

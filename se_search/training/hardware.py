@@ -62,7 +62,8 @@ def describe_training(device: Device) -> RanOn:
         name, peak_memory = _name_cpu(CPU_INFO), _read_peak_memory()
     else:  # Apple's, whose peak PyTorch does not keep
         name, peak_memory = platform.processor() or "Apple GPU", None
-    cudnn = torch.backends.cudnn.version() if is_cuda else None
+    # PyTorch gives this function no types.
+    cudnn = torch.backends.cudnn.version() if is_cuda else None  # type: ignore[no-untyped-call]
     return RanOn(
         device=name,
         driver=read_driver() if is_cuda else None,
