@@ -30,7 +30,7 @@ from se_search.record import Failure
 Result = TypeVar("Result")
 Process = ForkServerProcess | SpawnProcess
 
-START_ATTEMPTS = 3  # of a child
+START_PAUSES = (0.05, 0.5, 5.0)  # seconds before each further attempt to start a child
 
 
 @dataclass(slots=True)
@@ -94,17 +94,18 @@ class Child:
 
 
 def _start_process(arguments: tuple[Any, ...], threads: int) -> Process:
-    for attempts_left in reversed(range(START_ATTEMPTS)):
+    for pause in (*START_PAUSES, None):
         process = _context().Process(target=_work, args=arguments)
         try:
             with _as_server_starts(threads):
                 process.start()
             return process
         except (EOFError, OSError) as error:
-            # The server has been killed just now; the next attempt starts it anew.
-            if not attempts_left:
+            # The server is dying: once it is dead, the next attempt starts it anew.
+            if pause is None:
                 reason = f"no process can be started: {explain(error) or type(error).__name__}"
                 raise InfrastructureError(reason) from error
+            time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
 
 
