@@ -74,10 +74,15 @@ def reproduce(
     reports, untrained = [], []
     for plan in itertools.chain.from_iterable(by_log.values()):
         contents = read_trainings(plan)
-        if contents is not None:
-            reports.append(report_plan(plan, contents, options.store))
-        else:
+        if contents is None:
             untrained.append(f"there are no trainings of {plan.name} yet: no {plan.log}")
+        elif not _has_begun(plan, contents, options.store):
+            untrained.append(
+                f"{plan.name} has not been begun: {plan.log} has just the trainings that other "
+                "studies need, too"
+            )
+        else:
+            reports.append(report_plan(plan, contents, options.store))
     if not reports and number is None:
         raise StudyFileError(untrained[0])
     for text in untrained:
@@ -86,6 +91,13 @@ def reproduce(
         summary = options.store / f"{options.scale}.md"
         write_summary(summary, reports)
     return reports, number
+
+
+def _has_begun(plan: Plan, contents: LogContents, store: Path) -> bool:
+    """Tell whether a study was stated, or has a training of each of its candidates all the same."""
+    trained = {training.key for training in contents.trainings}
+    wanted = {candidate.key for candidate in plan.candidates.values()}
+    return read_statement(plan, store) is not None or wanted <= trained
 
 
 def forecast_studies(options: ReproduceOptions, note: Note) -> list[Forecast]:

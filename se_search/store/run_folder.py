@@ -17,7 +17,7 @@ from se_search.errors import RunBusyError, RunChangedError, RunError, explain, s
 from se_search.store.files import read_yaml, remove_leftovers, write_yaml
 from se_search.store.identity import compare_identities
 
-FORMAT = 4  # of a run's folder; another number wherever an older folder can't be read any more
+FORMAT = 5  # of a run's folder; another number wherever an older folder can't be read any more
 # What a report can't do without; `se-search run` writes all of it.
 REQUIRED = (
     *("identity.objectives", "identity.epochs", "identity.space.choices", "identity.space.block"),

@@ -17,7 +17,9 @@ from se_search.cli import app
 # What takes seconds; the other commands train, serve or measure.
 QUICK = ("cost", "effects", "report", "show", "spaces", "version")
 SLOW = ("se-search cost --space full --csv costs.csv",)  # writes 371,800 lines
-FOREIGN = ("optuna-dashboard", "pip", "source")  # not ours; nothing here can check their options
+FOREIGN = (  # not ours; nothing here can check their options
+    *("optuna-dashboard", "pip", "source", "export", "mkdir", "echo", "nvidia-cuda-mps-control"),
+)
 COMMANDS = [command for page in PAGES for command in read_commands(page)]
 
 

@@ -1,4 +1,4 @@
-"""A training in a child process that is killed goes on, when it is handed in again."""
+"""A training in a child process that is killed goes on from its last state."""
 
 import os
 import signal
@@ -20,27 +20,27 @@ DEVICE = Device("cpu", 0, 1, "32-true")
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-def test_a_child_that_is_killed_is_gone_on_with_and_gives_the_same_bits(tmp_path):
+def test_a_training_that_is_killed_goes_on_and_gives_the_same_bits(tmp_path):
     recipe = data_sets.make_recipe(epochs=4, batch_size=300, split={"validation": 200})
     data = prepare_data("digits", None, tmp_path, recipe)
     candidate = Candidate.plain(describe_backbone("resnet20_bottleneck", 1, 8, 10))
     assignment = Assignment(candidate, 0, recipe.epochs)
     checkpointing = Checkpointing(tmp_path / "states", seconds=0, max_share=1)
     task = TrainingTask(data, recipe, checkpointing=checkpointing)
-    executor = LocalExecutor(task, [DEVICE], tmp_path / "worker.log")
-
+    executor = LocalExecutor(task, [DEVICE], tmp_path / "worker.log", pauses=[0.0])
     executor.submit(0, assignment)
-    (child,) = executor._children.values()
+    (attempt,) = executor._running.values()
     while not list(checkpointing.folder.rglob("*.state")):
-        assert child.process.is_alive()
+        assert attempt.child._process.is_alive()
         time.sleep(0.005)
-    os.kill(child.process.pid, signal.SIGKILL)
-    ((_, killed),) = executor.wait(60)
-    assert not isinstance(killed, Evaluation)
+    os.kill(attempt.child._process.pid, signal.SIGKILL)
 
-    executor.submit(1, assignment)
-    ((_, evaluation),) = executor.wait(60)
+    ended = []
+    while not ended:
+        ended = executor.wait(60)
+    ((_, evaluation),) = ended
     assert isinstance(evaluation, Evaluation)
+    assert evaluation.effort.attempts == 2
     assert not checkpointing.folder.exists()
     undisturbed = TrainingTask(data, recipe)(assignment, DEVICE)
     assert evaluation.history == undisturbed.history

@@ -314,6 +314,14 @@ def test_a_study_without_trainings_is_left_out_of_the_judgement_of_others(folder
     assert any("no trainings of two yet" in text for text in notes)
 
 
+def test_a_study_of_which_only_shared_trainings_are_there_has_not_been_begun(folder, carry_out):
+    carry_out("one", replicates=2, force=True)
+    notes = []
+    reports, _ = reproduce(options(folder, "one", "two", train=False), notes.append)
+    assert [report.setting.name for report in reports] == ["one"]
+    assert any("two has not been begun" in text for text in notes)
+
+
 def test_an_accuracy_that_is_not_finite_is_a_failure_and_never_judged(folder, sessions):
     def diverge(assignment):
         return replace(evaluate(assignment), loss=math.nan)

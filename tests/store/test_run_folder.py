@@ -198,8 +198,8 @@ def test_a_configuration_that_can_not_be_written_leaves_the_old_one(folder):
         (b"identity: !!python/object/apply:os.getcwd []", "can't be read"),
         (b"", "is no mapping"),
         (b"- identity", "is no mapping"),
-        (b"format: 4\nhash: abc", "'identity' is not there"),
-        (b"format: 4\nidentity: 5", "'identity' is not there"),
+        (b"format: 5\nhash: abc", "'identity' is not there"),
+        (b"format: 5\nidentity: 5", "'identity' is not there"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused_by_its_path(folder, content, message):
@@ -225,7 +225,7 @@ def test_a_folder_of_another_format_is_refused_in_one_sentence(folder, content, 
     with pytest.raises(RunError) as caught:
         folder.read_config()
     assert str(caught.value) == (
-        f"{folder.path} holds {found}; this version of se-search reads format 4"
+        f"{folder.path} holds {found}; this version of se-search reads format 5"
     )
 
 
@@ -237,7 +237,7 @@ def test_a_new_run_does_not_start_in_a_folder_with_trials_of_format_1(folder):
 
 def test_the_file_states_the_format(folder):
     folder.write_config({"identity": IDENTITY})
-    assert folder.config_file.read_text().startswith("format: 4\n")
+    assert folder.config_file.read_text().startswith("format: 5\n")
 
 
 def test_a_new_run_takes_any_identity(folder):
