@@ -41,7 +41,7 @@ class View:
 
     Attributes:
         records: all trials, by number.
-        num_known: so many trials, the first ones, have ended and have their results.
+        num_known: number of trials, counted from the first, that have ended and show their results.
     """
 
     records: Sequence[TrialRecord]

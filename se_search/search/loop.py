@@ -116,7 +116,7 @@ def run_search(
         budget: how much to spend.
         rotation: which replicate each training takes.
         lag: what trial n trains is chosen by the results of trials 0 to ``n - lag`` alone, so that
-            which trials are made does not depend on which training is faster. At most so many
+            which trials are made does not depend on which training is faster. At most ``lag``
             trainings run at a time; with 1 all results are known.
         promotion: how candidates are chosen for the next of the budget's rungs.
         is_settled: is handed trials that have all ended and tells whether the search may end; see

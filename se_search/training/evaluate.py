@@ -18,6 +18,7 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
+from se_search.errors import DivergedError
 from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seed_generators
 from se_search.models.surgery import build
@@ -209,7 +210,12 @@ def _fit(
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):
             state = saver.path if saver is not None and saver.has_state else None
-            trainer.fit(classifier, datamodule=datamodule, ckpt_path=state, weights_only=True)
+            try:
+                trainer.fit(classifier, datamodule=datamodule, ckpt_path=state, weights_only=True)
+            except DivergedError:  # the end of this training: nobody goes on with it
+                if saver is not None:
+                    saver.remove()
+                raise
         if not classifier.history or classifier.history[-1]["epoch"] < trainer.max_epochs:
             trainer.validate(classifier, datamodule=datamodule, verbose=False)
     if saver is not None:

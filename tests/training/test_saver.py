@@ -15,13 +15,14 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
+from se_search.errors import DivergedError
 from se_search.models.catalogue import describe_backbone
 from se_search.models.surgery import build
 from se_search.record import Assignment
 from se_search.store.checkpoint_files import DIGEST_LENGTH, CheckpointFiles
 from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import prepare_data
-from se_search.training.evaluate import train
+from se_search.training.evaluate import evaluate, train
 from se_search.training.saver import Saver
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
@@ -192,6 +193,13 @@ def test_the_state_of_another_replicate_is_not_taken(train_digits, undisturbed, 
     for path in other.iterdir():
         path.rename(mine / path.name)
     assert numbers(train_digits(always)) == numbers(undisturbed)
+
+
+def test_a_training_that_diverges_leaves_no_state(digits, always):
+    wild = make_recipe(optimizer={"lr": 1e30, "momentum": 0.0})
+    with pytest.raises(DivergedError):
+        evaluate(Assignment(EVERYWHERE, 0, 3), digits, wild, DEVICE, checkpointing=always)
+    assert not always.folder.exists()
 
 
 def test_a_training_of_seconds_is_not_saved(train_digits, undisturbed, tmp_path):
