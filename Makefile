@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: run test lint docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
+.PHONY: run test test-services lint docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
@@ -18,6 +18,9 @@ gpu: $(STAMP)  ## check trainings on this machine's GPU against its CPU: a minut
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test-services: $(STAMP)  ## what needs a browser, a server, notebooks or many processes: at most five minutes
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -rs -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

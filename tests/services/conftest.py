@@ -1,0 +1,48 @@
+"""A browser for the tests of pages: Debian's Chromium without a window, driven by Selenium."""
+
+import shutil
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",  # root, as in CI's container, can't have one
+    "--disable-gpu",
+    "--hide-scrollbars",
+    # Chromium asks nothing of hosts of its maker.
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return a browser; where none is installed, the tests that open pages skip and say so."""
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    if None in programs.values():
+        missing = [name for name, path in programs.items() if path is None]
+        pytest.skip(f"NO PAGE IS TESTED: {' and '.join(missing)} not found; see CONTRIBUTING.md")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs["chromium"]
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for switch in SWITCHES:
+        options.add_argument(switch)
+    driver = webdriver.Chrome(options=options, service=Service(programs["chromedriver"]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """Return a browser of 1280 x 900 pixels; what a page's scripts complain of fails the test."""
+    chromium.set_window_size(1280, 900)
+    chromium.get_log("browser")  # of the test before
+    yield chromium
+    complaints = [line["message"] for line in chromium.get_log("browser")]
+    chromium.get("about:blank")
+    assert complaints == []
