@@ -25,11 +25,13 @@ from typing import Any, TypeVar
 from se_search.errors import DivergedError, InfrastructureError, SESearchError, explain
 from se_search.execution.faults import count_memory_kills, explain_death, explain_error
 from se_search.execution.signals import STOPPING
+from se_search.parent_death import COORDINATOR
 from se_search.record import Failure
 
 Result = TypeVar("Result")
 Process = ForkServerProcess | SpawnProcess
 
+SERVER = "se_search.execution.server"  # acts as it is imported, so that only a server may do so
 START_PAUSES = (0.05, 0.5, 5.0)  # seconds before each further attempt to start a child
 
 
@@ -142,7 +144,7 @@ def warm_up(preload: Sequence[str], threads: int) -> None:
     context = _context()
     if not isinstance(context, ForkServerContext):
         return
-    context.set_forkserver_preload(list(preload))
+    context.set_forkserver_preload([SERVER, *preload])
     # Started first, because starting it lifts the mask that the server is started with.
     resource_tracker.ensure_running()
     with _as_server_starts(threads):
@@ -158,17 +160,19 @@ def _as_server_starts(threads: int) -> Iterator[None]:
     children inherit a mask that keeps them away, or a training that is broken off would count as
     failed.
     """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    inherited = {"OMP_NUM_THREADS": str(threads), COORDINATOR: str(os.getpid())}
+    before = {name: os.environ.get(name) for name in inherited}
+    os.environ.update(inherited)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _context() -> ForkServerContext | SpawnContext:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms import v2
 
+from se_search.parent_death import end_with_parent
 from se_search.recipe import Augmentation, Recipe
 from se_search.seeds import derive_seed
 from se_search.training.checkpointing import Position
@@ -105,6 +107,8 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
             pin_memory=torch.cuda.is_available(),
             collate_fn=_collate_channels_last,
             generator=seeded_generator(self.seed, "workers"),  # else the global generator is moved
+            # By themselves they would notice only after some seconds that this process is gone.
+            worker_init_fn=partial(_end_worker_with, os.getpid()),
             **options,
         )
 
@@ -179,6 +183,10 @@ class _SeededImages(Dataset[tuple[Tensor, int]]):
             # Not torch.manual_seed: in a worker it queues a call for a GPU that is never opened.
             torch.default_generator.manual_seed(seed)
             return self._images[index]
+
+
+def _end_worker_with(parent: int, _worker: int) -> None:
+    end_with_parent(parent)
 
 
 def _train_transform(info: DataInfo, augmentation: Augmentation) -> v2.Transform:

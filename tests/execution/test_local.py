@@ -336,40 +336,6 @@ def test_the_coordinator_itself_still_hears_ctrl_c():
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
 
 
-def test_children_die_with_their_coordinator(tmp_path):
-    """A coordinator is killed while its child sleeps; the child must be gone soon after."""
-    pid_file = tmp_path / "pid"
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from support import children\n"
-        "import time\n"
-        "from pathlib import Path\n"
-        "from support.networks import make_backbone\n"
-        "from se_search.candidate import Candidate\n"
-        "from se_search.device import Device\n"
-        "from se_search.record import Assignment\n"
-        "from se_search.execution.local import LocalExecutor\n"
-        "device = Device('cpu', 0, 1, '32-true')\n"
-        "executor = LocalExecutor(children.hang, [device], Path(sys.argv[2]))\n"
-        "executor.submit(0, Assignment(Candidate.plain(make_backbone([8])), 0, 1))\n"
-        "time.sleep(60)\n"
-    )
-    coordinator = subprocess.Popen(
-        [sys.executable, "-c", script, TESTS, str(tmp_path / "log")],
-        env=os.environ | {"SE_TEST_PID_FILE": str(pid_file)},
-    )
-    deadline = time.monotonic() + 30
-    while not (pid_file.is_file() and pid_file.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    coordinator.kill()
-    coordinator.wait()
-    child = int(pid_file.read_text())
-    while is_alive(child):
-        assert time.monotonic() < deadline, "the child outlived its coordinator"
-        time.sleep(0.05)
-
-
 def is_alive(pid):
     try:
         os.kill(pid, 0)
