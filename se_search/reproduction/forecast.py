@@ -132,7 +132,7 @@ def describe_forecast(forecast: Forecast) -> list[str]:
 
 
 def forecast_event(forecast: Forecast) -> dict[str, Any]:
-    """Return a forecast as plain data; differences are in points."""
+    """Return a forecast as plain data; differences are shares (0..1) of the images."""
     return {
         "event": "forecast",
         "scale": forecast.scale,
@@ -155,13 +155,13 @@ def forecast_event(forecast: Forecast) -> dict[str, Any]:
             {
                 "name": name,
                 "looks": list(prospects.looks.looks),
-                "sd": 100 * prospects.noise[1].sd,
+                "sd": prospects.noise[1].sd,
                 "sd_source": prospects.noise[1].source,
-                "detectable": _finite(100 * prospects.detectable),
+                "detectable": _finite(prospects.detectable),
                 "claims": [
                     {
                         "claim": str(each.claim),
-                        "supposed": None if each.difference is None else 100 * each.difference,
+                        "supposed": each.difference,
                         "power": each.power,
                         "replicates_needed": each.needed,
                     }

@@ -180,7 +180,7 @@ def judge_study(
                 top1=tuple(top1[name].accuracies.tolist()) if name in top1 else (),
                 top5=tuple(top5[name].accuracies.tolist()) if name in top5 else (),
                 against_baseline=against,
-                paper=study.paper.figures.get(name),
+                paper=study.figures.get(name),
             )
         )
     num_missing = _count_missing(candidates, own, wanted)

@@ -104,7 +104,7 @@ def foresee(
         noise: of differences in top-1 (key 1) and top-5 accuracy (key 5).
     """
     found = tuple(
-        _foresee_claim(claim, suppose_difference(claim, study.paper.figures), looks, noise)
+        _foresee_claim(claim, suppose_difference(claim, study.figures), looks, noise)
         for claim in claims
     )
     return StudyProspects(looks, noise, found)

@@ -56,7 +56,7 @@ def to_markdown(report: StudyReport) -> str:
     ]
     if report.costs:
         lines += ["## Parameters", "", *to_table(cost_rows(report)), ""]
-    lines += ["## Claims", "", *to_table(shown_claim_rows(report)), ""]
+    lines += ["## Claims", "", *to_table(_shown(shown_claim_rows(report), study)), ""]
     lines += [f"- {_describe_verdict(verdict, study)}" for verdict in report.verdicts]
     looks = setting.looks
     fewest = MIN_PAIRED if looks is None else looks.looks[0]
@@ -65,7 +65,9 @@ def to_markdown(report: StudyReport) -> str:
         for text in report.unjudged
     ]
     lines += ["", _describe_power(report), "", "## Candidates", ""]
-    lines += [*to_table(candidate_rows(report)), "", f"Paper: {study.paper.source}.", ""]
+    lines += [*to_table(_shown(candidate_rows(report), study)), ""]
+    if study.paper is not None:
+        lines += [f"Paper: {study.paper.source}.", ""]
     if _list_gains(report):
         lines += ["![Gains over the baseline](results.png)", ""]
     return "\n".join(lines)
@@ -81,15 +83,16 @@ def study_table(report: StudyReport) -> ResultTable:
         "family": 4,
         "trainings saved": 3,
     }
+    names = [name for name in CLAIM_HEADINGS if name != "paper" or report.study.paper is not None]
     table = ResultTable(
         [
             Column(name, name not in ("claim", "verdict", "ended", "family"), ranks.get(name, 0))
-            for name in CLAIM_HEADINGS
+            for name in names
         ],
         title=f"{report.study.title} ({report.setting.scale})",
     )
     for row in shown_claim_rows(report):
-        table.add_row(*(str(row[name]) for name in CLAIM_HEADINGS))
+        table.add_row(*(str(row[name]) for name in names))
     return table
 
 
@@ -261,12 +264,21 @@ def _describe_verdict(verdict: Verdict, study: StudyFile) -> str:
     """Return whether a claim holds by the paper's figures, and the verdict on it here."""
     claim = verdict.claim
     gap = paper_gap(claim, study)
+    if study.paper is None:
+        return f"**{claim}**: {verdict.outcome}. {verdict.sentence}"
     if gap is None:
         said = "the paper has no figures for this claim"
     else:
         holds = claim.region.holds(gap / 100)
         said = f"{'holds' if holds else 'does not hold'} by the paper's figures ({gap:+.2f})"
     return f"**{claim}**: {said}; {verdict.outcome} here. {verdict.sentence}"
+
+
+def _shown(rows: Sequence[Mapping[str, Any]], study: StudyFile) -> list[Mapping[str, Any]]:
+    """Return rows without the columns of a paper where the study has none."""
+    if study.paper is not None:
+        return list(rows)
+    return [{name: row[name] for name in row if not name.startswith("paper")} for row in rows]
 
 
 def to_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -299,8 +311,7 @@ def _draw(path: Path, report: StudyReport) -> None:
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.study import StudyGain, prepare_study, save_study
 
-    paper = report.study.paper
-    base = paper.figures.get(report.study.baseline, PaperFigures()).top1_error
+    base = report.study.figures.get(report.study.baseline, PaperFigures()).top1_error
     gains = []
     for result, against in found:
         theirs = None if result.paper is None else result.paper.top1_error
@@ -320,7 +331,7 @@ def _draw(path: Path, report: StudyReport) -> None:
         title=report.study.title,
         baseline=_name_baseline(report),
         ours=f"{setting.backbone} on {setting.data}, {_number_of_replicates(report)}",
-        theirs=paper.network,
+        theirs="" if report.study.paper is None else report.study.paper.network,
     )
     save_study(prepared, path)
 

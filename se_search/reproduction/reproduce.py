@@ -164,7 +164,7 @@ def _make_plans(options: ReproduceOptions, note: Note) -> dict[Path, list[Plan]]
     """Return the plans of the studies that are asked for, by their logs."""
     by_log: dict[Path, list[Plan]] = {}
     for name in choose_studies(options.names, study_names(), options.scale, note):
-        plan = keep_to_statement(make_plan(name, options), options)
+        plan = keep_to_statement(make_plan(name, options), options, note)
         by_log.setdefault(plan.log, []).append(plan)
     return by_log
 

@@ -145,7 +145,7 @@ def paper_gap(claim: Claim, study: StudyFile) -> float | None:
     """Return by how many points A is better than B in the paper; None: it lacks a figure."""
     errors = []
     for name in (claim.a, claim.b):
-        figures = study.paper.figures.get(name, PaperFigures())
+        figures = study.figures.get(name, PaperFigures())
         errors.append(figures.top1_error if claim.top == 1 else figures.top5_error)
     first, second = errors
     return None if first is None or second is None else second - first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -93,8 +94,13 @@ def write_statement(plan: Plan, store: Path, statement: Statement) -> None:
     write_yaml(statement_file(plan, store), row)
 
 
-def keep_to_statement(plan: Plan, options: ReproduceOptions) -> Plan:
+def keep_to_statement(plan: Plan, options: ReproduceOptions, note: Callable[[str], None]) -> Plan:
     """Return the plan with the looks that were stated for its trainings, if any were.
+
+    Args:
+        plan: as the study's file and the options have it now.
+        options: of the command.
+        note: told where the looks that were stated are not those of the study's file.
 
     Raises:
         RunError: the study's claims or candidates are others now, or other looks are asked for.
@@ -109,10 +115,16 @@ def keep_to_statement(plan: Plan, options: ReproduceOptions) -> Plan:
             f"{plan.name}: claims or candidates are others than those that were stated on "
             f"{found.stated}, before the trainings were looked at. {way_out}"
         )
-    if options.replicates is not None and LookPlan.until(options.replicates) != found.looks:
+    if plan.looks == found.looks:
+        return plan
+    if options.replicates is not None:
         raise RunError(
             f"{plan.name}: replicates {options.replicates} is not the plan that was stated on "
             f"{found.stated}, {found.looks}: a plan that changes after a look proves nothing. "
             f"{way_out}"
         )
+    note(
+        f"{plan.name}: {found.looks}, as stated on {found.stated}; the {plan.looks.looks[-1]} "
+        f"replicates of its study.yaml are for a new plan. {way_out}"
+    )
     return replace(plan, looks=found.looks)

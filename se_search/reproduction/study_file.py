@@ -79,20 +79,25 @@ class StudyFile(StrictModel):
         min_length=1, description="SE placements by name, as all=standard:r16/stage5=none"
     )
     baseline: Name = Field(description="the candidate that all others are compared with")
-    paper: Paper
+    paper: Paper | None = Field(None, description="left out where no paper has figures")
     claims: tuple[str, ...] = Field((), description="as: without_stage5 equals all within 0.1")
     costs: CostTable | None = None
     scales: dict[Name, StudyScale] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_names(self) -> StudyFile:
-        used = [self.baseline, *self.paper.figures]
+        used = [self.baseline, *self.figures]
         unknown = [name for name in used if name not in self.candidates]
         if unknown:
             raise ValueError(
                 f"{unknown[0]!r} is not one of the candidates {', '.join(self.candidates)}"
             )
         return self
+
+    @property
+    def figures(self) -> dict[str, PaperFigures]:
+        """The paper's figures by name of the candidate; empty without a paper."""
+        return {} if self.paper is None else self.paper.figures
 
 
 def study_names() -> list[str]:

@@ -87,9 +87,9 @@ def test_a_forecast_is_plain_data_too(paper):
     event = json.loads(json.dumps(forecast_event(paper)))
     assert event["trainings"] == {"done": 0, "next_look": 32, "whole_plan": 64}
     (study,) = event["studies"]
-    assert study["detectable"] == pytest.approx(0.19, abs=0.005)
+    assert study["detectable"] == pytest.approx(0.0019, abs=0.00005)
     assert [claim["supposed"] for claim in study["claims"]] == pytest.approx(
-        [0.72, 1.19, 0.47, 0.17]
+        [0.0072, 0.0119, 0.0047, 0.0017]
     )
 
 

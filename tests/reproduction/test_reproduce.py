@@ -184,6 +184,31 @@ def test_other_looks_or_claims_after_a_look_are_refused(folder, carry_out, train
     assert len(trained) == num_trained
 
 
+def test_replicates_that_change_in_the_file_after_the_plan_was_stated_are_said_to_wait(
+    folder, sessions, trained
+):
+    options_of_looks(folder, "one", 8)
+    reproduce(options(folder, "one"), lambda _: None, sessions)
+    file = folder / "one" / "study.yaml"
+    file.write_text(file.read_text().replace("replicates: 8", "replicates: 20"))
+    notes: list[str] = []
+    (report,), _ = reproduce(options(folder, "one"), notes.append, sessions)
+    assert report.setting.looks.looks == (8,)
+    assert any("the 20 replicates of its study.yaml are for a new plan" in note for note in notes)
+
+
+def test_a_study_without_a_paper_is_judged_without_one(folder, carry_out):
+    file = folder / "one" / "study.yaml"
+    text = file.read_text()
+    file.write_text(text[: text.index("paper:")] + text[text.index("claims:") :])
+    (report,), _ = carry_out("one")
+    page = (report.folder / "results.md").read_text()
+    assert "**all beats none**: supported. " in page
+    assert "Paper: " not in page
+    assert "paper" not in page.split("## Claims")[1].split("## Candidates")[0]
+    assert (report.folder / "results.png").is_file()
+
+
 def test_a_plan_that_can_not_be_read_is_named(folder, carry_out):
     carry_out("one", replicates=2, force=True)
     (folder / "store" / "one" / "desk" / "plan.yaml").write_text("looks: {alpha: 1}")
