@@ -160,6 +160,28 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochRow:
+    """How far a training that still runs has come; told after each epoch.
+
+    Attributes:
+        epoch: how many epochs have ended.
+        epochs: of the whole training.
+        train_loss: mean over the epoch's batches.
+        loss: mean cross-entropy over the validation images; None: they are not evaluated after
+            this epoch.
+        accuracy: share of the validation images classified correctly, 0..1; None likewise.
+        seconds: wall time of the training so far.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    loss: float | None
+    accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """A trial as the store has it; fields of results that are not known yet are None.
 

@@ -26,7 +26,7 @@ from se_search.execution.options import (
     Timeout,
     Workers,
 )
-from se_search.options import AtLeast, Positive, check_options, read_values
+from se_search.options import AtLeast, OneOf, Positive, check_options, read_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,11 @@ class SearchOptions:
     ] = False
     sites: Sites = None
     allow_code: AllowCode = False
+    logger: Annotated[
+        str | None,
+        typer.Option(help="tensorboard: keep curves of each training in the run's folder"),
+        OneOf(("tensorboard",)),
+    ] = None
     name: Annotated[str | None, typer.Option(help="name of the run; default: the space's")] = None
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs")
 

@@ -19,6 +19,7 @@ from se_search.commands.settings import (
     find_code,
     find_lag,
     record_settings,
+    refuse_missing_logger,
 )
 from se_search.cost import count_cost, find_allowed
 from se_search.errors import RunChangedError, RunError, suggest_nearest
@@ -28,7 +29,7 @@ from se_search.execution.signals import StopSignals
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.options import spell_options
 from se_search.recipe import Recipe, read_recipe, recipe_names
-from se_search.record import Evaluation, Rung, TrialRecord
+from se_search.record import EpochRow, Evaluation, Rung, TrialRecord
 from se_search.report.display import Display
 from se_search.report.run_report import Findings, write_report
 from se_search.report.spaces import describe_amount, describe_size
@@ -44,6 +45,7 @@ from se_search.space.everywhere import nearest_everywhere
 from se_search.space.schema import SearchSpace, read_space, space_names
 from se_search.store.files import write_bytes
 from se_search.store.front_cache import read_question
+from se_search.store.progress_log import ProgressLog
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
@@ -89,6 +91,7 @@ def search(
     if options.sampler not in SAMPLERS:
         hint = suggest_nearest(options.sampler, SAMPLERS)
         raise RunError(f"sampler {options.sampler!r}{hint} is not one of {', '.join(SAMPLERS)}")
+    refuse_missing_logger(options.logger)
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
@@ -261,6 +264,7 @@ def make_request(
         accelerator=options.accelerator,
         timeout=options.timeout,
         rehearsal=Rehearsal(run.backbone, designs),
+        tensorboard=folder.tensorboard.absolute() if options.logger else None,
     )
 
 
@@ -336,6 +340,12 @@ def _search(
     def is_settled(records: Sequence[TrialRecord]) -> bool:
         return fit_front(records, allowed.space, question).settled.is_settled
 
+    progress = ProgressLog(folder.progress_log)
+
+    def advance(record: TrialRecord, row: EpochRow) -> None:
+        progress.append(record, row)
+        display.advance(record, row)
+
     store = TrialStore(folder.database, run.objectives, run.directions)
     try:
         with store.explaining_errors(), StopSignals(display.note) as stop:
@@ -354,6 +364,7 @@ def _search(
                 stop=stop,
                 observe=display.update,
                 keep=keep,
+                advance=advance,
             )
         if ending != Ending.STOPPED:
             _record_ending(folder, ending)

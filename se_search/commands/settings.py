@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from se_search.commands.options import SearchOptions
+from se_search.errors import RunError
 from se_search.models.own_source import look_in, read_own_source
 from se_search.record import Rung
 from se_search.search.lag import choose_lag
@@ -39,6 +41,25 @@ def find_code(config: Mapping[str, Any], *, allow_code: bool, first: bool) -> No
     folder = (config.get("search") or {}).get("code")
     if folder and allow_code:
         look_in(Path(folder), first=first)
+
+
+def refuse_missing_logger(
+    logger: str | None, find: Callable[[str], object | None] = find_spec
+) -> None:
+    """Refuse a logger whose package is not installed.
+
+    Args:
+        logger: as ``tensorboard``; None: nothing is asked for.
+        find: returns None for the name of a package that is not there.
+
+    Raises:
+        RunError: the package is not there.
+    """
+    if logger is not None and find(logger) is None:
+        raise RunError(
+            f"logger {logger}: the package {logger} is not installed; "
+            f"pip install 'se-search[{logger}]' installs it"
+        )
 
 
 def describe_settings(options: SearchOptions, rungs: tuple[Rung, ...]) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from se_search.errors import DivergedError, InfrastructureError, SESearchError, explain
 from se_search.execution.faults import count_memory_kills, explain_death, explain_error
 from se_search.execution.signals import STOPPING
 from se_search.parent_death import COORDINATOR
-from se_search.record import Failure
+from se_search.record import EpochRow, Failure
 
 Result = TypeVar("Result")
 Process = ForkServerProcess | SpawnProcess
@@ -35,12 +35,21 @@ SERVER = "se_search.execution.server"  # acts as it is imported, so that only a 
 START_PAUSES = (0.05, 0.5, 5.0)  # seconds before each further attempt to start a child
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A function that tells how far it has come while it runs."""
+
+    def telling(self, tell: Callable[[EpochRow], None]) -> Callable[..., Any]:
+        """Return the function as it calls ``tell`` after each epoch."""
+
+
 @dataclass(slots=True)
 class Child:
     """A process that calls one function.
 
     Attributes:
-        receiver: is ready to be read when the child has sent its result or has died.
+        receiver: is ready to be read when the child has told of an epoch, has sent its result or
+            has died.
         started: when it was started, by ``time.monotonic``.
     """
 
@@ -69,14 +78,15 @@ class Child:
         return cls(receiver, time.monotonic(), process, memory_kills)
 
     def receive(self) -> Any:
-        """Return what the child sent; a Failure with the reason if it died before."""
+        """Return what the child sent: epochs, then its result; a Failure if it died before."""
         try:
             outcome = self.receiver.recv()
         except EOFError:
             self._process.join()
             outcome = explain_death(self._process.exitcode, self._count_memory_kills())
-        self._process.join()
-        self.receiver.close()
+        if not isinstance(outcome, EpochRow):
+            self._process.join()
+            self.receiver.close()
         return outcome
 
     def kill(self) -> None:
@@ -194,7 +204,9 @@ def _work(
     _redirect_output(log)
     outcome: Any
     try:
-        outcome = function(*arguments)
+        # A row is shorter than what a pipe takes at once: nobody reads half of one.
+        told = function.telling(sender.send) if isinstance(function, Telling) else function
+        outcome = told(*arguments)
     except DivergedError as error:
         outcome = Failure(str(error))
     except BaseException as error:  # the trial boundary: any error is one failed training

@@ -22,6 +22,7 @@ from se_search.record import (
     CandidateT,
     CandidateT_co,
     Effort,
+    EpochRow,
     Evaluation,
     Failure,
     Fault,
@@ -36,6 +37,9 @@ class Work(Protocol[CandidateT_co]):
 
     def begin(self) -> tuple[int, Assignment[CandidateT_co]] | None:
         """Return a number and the next assignment, which then runs; None: none may start now."""
+
+    def advance(self, number: int, row: EpochRow) -> None:
+        """Take how far a running assignment has come."""
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Take the outcome of a running assignment; the numbers of an Evaluation are finite."""
@@ -95,6 +99,9 @@ def drive(
             if not running:
                 break
             for number, result in executor.wait(POLL_SECONDS):
+                if isinstance(result, EpochRow):
+                    work.advance(number, result)
+                    continue
                 running.discard(number)
                 outcome = refuse_non_finite(result)
                 if isinstance(outcome, Failure) and outcome.fault != Fault.CANDIDATE:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from se_search.record import Assignment, Configuration, Effort, Evaluation, Failure
+from se_search.record import Assignment, Configuration, Effort, EpochRow, Evaluation, Failure
 
 TrainedT = TypeVar("TrainedT", bound=Configuration, contravariant=True)
 
@@ -18,8 +19,11 @@ class Executor(Protocol[TrainedT]):
     def submit(self, number: int, assignment: Assignment[TrainedT]) -> None:
         """Start an assignment; only while there is room."""
 
-    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
-        """Return the assignments that have ended; block up to ``timeout`` seconds for the first."""
+    def wait(self, timeout: float) -> Sequence[tuple[int, Evaluation | Failure | EpochRow]]:
+        """Return which assignments have ended, and how far others have come.
+
+        Blocks up to ``timeout`` seconds for the first.
+        """
 
     def kill(self) -> dict[int, Effort]:
         """End all running assignments at once; none of them is returned by ``wait``.

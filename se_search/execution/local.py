@@ -17,7 +17,8 @@ from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.execution.child import Child
 from se_search.execution.device_pool import DevicePool
-from se_search.record import Assignment, Effort, Evaluation, Failure, Fault
+from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Fault
+from se_search.training.task import TrainingTask
 
 Evaluate = Callable[[Assignment[Candidate], Device], Evaluation]
 
@@ -68,18 +69,20 @@ class LocalExecutor:
         """Start an assignment on a free device."""
         device = self._pool.take()
         assert device is not None, "there is room"
-        self._start(number, _Job(assignment), device)
+        self._start(number, _Job(assignment, self._choose_work(number)), device)
 
-    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure]]:
-        """Return the trainings that have ended; block up to ``timeout`` seconds for the first.
+    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure | EpochRow]]:
+        """Return the trainings that have ended, and how far others have come.
 
-        A training that is tried again has not ended.
+        Blocks up to ``timeout`` seconds for the first. A training that is tried again has not
+        ended.
         """
         self._start_waiting()
         connection.wait([each.child.receiver for each in self._running.values()], timeout)
-        ended = []
+        ended: list[tuple[int, Evaluation | Failure | EpochRow]] = []
         for number, attempt in list(self._running.items()):
-            outcome = self._collect(attempt)
+            rows, outcome = self._collect(attempt)
+            ended += [(number, row) for row in rows]
             if outcome is None:
                 continue
             del self._running[number]
@@ -112,9 +115,14 @@ class LocalExecutor:
         attempt.job.effort += Effort(1, seconds, seconds * share)
         self._pool.give_back(attempt.device)
 
+    def _choose_work(self, number: int) -> Evaluate:
+        """Return what trains an assignment: some tasks keep a folder for each."""
+        task = self._evaluate
+        return task.for_trial(number) if isinstance(task, TrainingTask) else task
+
     def _start(self, number: int, job: _Job, device: Device) -> None:
         arguments = (job.assignment, device)
-        child = Child.start(self._evaluate, arguments, self._log, device.threads)
+        child = Child.start(job.evaluate, arguments, self._log, device.threads)
         self._running[number] = _Attempt(job, child, device)
 
     def _start_waiting(self) -> None:
@@ -131,13 +139,22 @@ class LocalExecutor:
                 del self._waiting[number]
                 self._start(number, job, device)
 
-    def _collect(self, attempt: _Attempt) -> Evaluation | Failure | None:
+    def _collect(self, attempt: _Attempt) -> tuple[list[EpochRow], Evaluation | Failure | None]:
+        """Return the epochs that have ended, and the outcome, None while the child trains."""
+        rows: list[EpochRow] = []
+        while attempt.child.receiver.poll():
+            outcome = attempt.child.receive()
+            if isinstance(outcome, EpochRow):
+                rows.append(outcome)
+            elif isinstance(outcome, Evaluation | Failure):
+                return rows, outcome
+            else:
+                return rows, Failure(f"the training handed back {type(outcome).__name__}")
+        return rows, self._end_late(attempt)
+
+    def _end_late(self, attempt: _Attempt) -> Failure | None:
+        """Kill a child that takes too long, and say so; None: it may go on."""
         child, job = attempt.child, attempt.job
-        if child.receiver.poll():
-            outcome = child.receive()
-            if isinstance(outcome, Evaluation | Failure):
-                return outcome
-            return Failure(f"the training handed back {type(outcome).__name__}")
         if self._timeout is None or time.monotonic() - child.started <= self._timeout:
             return None
         child.kill()
@@ -187,6 +204,7 @@ class _Job:
     """An assignment with what has befallen it.
 
     Attributes:
+        evaluate: trains the assignment on a device.
         failed_on: the device of each attempt that failed by a fault of the machine.
         not_before: when it may be tried again, by ``time.monotonic``.
         reserved: name of the device that it has, or waits to have, to itself.
@@ -195,6 +213,7 @@ class _Job:
     """
 
     assignment: Assignment[Candidate]
+    evaluate: Evaluate
     failed_on: list[str] = field(default_factory=list)
     not_before: float = 0.0
     reserved: str | None = None

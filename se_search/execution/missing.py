@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from se_search.candidate import Candidate
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
-from se_search.record import Assignment, Effort, Evaluation, Failure, Stop
+from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Stop
 from se_search.store.training_log import Training, TrainingId, TrainingLog
 
 MAX_FAILURES = 3  # in a row
@@ -107,6 +107,9 @@ class _MissingTrainings:
         if begun is not None:
             self._running[begun[0]] = begun[1]
         return begun
+
+    def advance(self, number: int, row: EpochRow) -> None:
+        """Take no notice: a training is told when it ends."""
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         assignment = self._running.pop(number)

@@ -47,6 +47,7 @@ class SessionRequest:
         timeout: seconds after which a training is killed; None: never.
         rehearsal: what is built and run before anything is trained; None: nothing.
         preload: modules that the server of the trainings imports besides PyTorch and Lightning.
+        tensorboard: folder that takes what TensorBoard shows of each training; None: nothing does.
     """
 
     data: str
@@ -62,6 +63,7 @@ class SessionRequest:
     timeout: float | None = None
     rehearsal: Rehearsal | None = None
     preload: tuple[str, ...] = ()
+    tensorboard: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def open_session(request: SessionRequest, note: Note) -> Session:
             weights,
             request.freeze_backbone,
             checkpointing=Checkpointing(request.worker_log.with_suffix(STATES_SUFFIX).absolute()),
+            tensorboard=request.tensorboard,
         ),
         hardware=hardware,
         devices=tuple(devices),

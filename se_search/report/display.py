@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from rich import progress as bars
 from rich.console import Console
 
-from se_search.record import ENDED_WELL, Progress, TrialRecord
+from se_search.record import ENDED_WELL, EpochRow, Progress, TrialRecord
 from se_search.report.confirmed import describe_confirmation
 from se_search.report.console import (
     make_console,
@@ -20,6 +20,7 @@ from se_search.report.console import (
     print_text,
 )
 from se_search.report.event import front_fields
+from se_search.report.format import duration
 from se_search.report.front_table import front_table
 from se_search.report.json_text import to_json
 from se_search.report.print_answer import print_answer
@@ -32,6 +33,8 @@ BAR_WIDTH = 24  # columns of the terminal, as all that follow
 TIMES_WIDTH = 28  # of the time that has passed, the time left and the gaps
 WITH_BAR = 110  # a narrower terminal shows no bar: its facts tell more
 ENDED = (*ENDED_WELL, "FAIL")
+LONG = 10.0  # seconds after which a training's epochs are shown
+LINE_EVERY = 60.0  # seconds of a training between two lines about its epochs
 ROLES = {"control": "control", "promotion": "promoted"}  # that are told of a trial
 
 
@@ -46,6 +49,9 @@ class Display(Protocol):
 
     def update(self, progress: Progress) -> None:
         """Show how far the search has come."""
+
+    def advance(self, record: TrialRecord, row: EpochRow) -> None:
+        """Show how far a training that runs has come, if it is a long one."""
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Show what has been found."""
@@ -64,6 +70,9 @@ class QuietDisplay:
         """Show nothing."""
 
     def update(self, progress: Progress) -> None:
+        """Show nothing."""
+
+    def advance(self, record: TrialRecord, row: EpochRow) -> None:
         """Show nothing."""
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
@@ -111,6 +120,7 @@ class PlainDisplay(QuietDisplay):
         self._with_front = with_front
         self._clock = _Clock()
         self._scan = ScanLines()
+        self._told: dict[int, float] = {}  # by trial, when its epochs were told, in its seconds
 
     def note(self, text: str) -> None:
         """Print the text."""
@@ -125,7 +135,15 @@ class PlainDisplay(QuietDisplay):
         self._clock.update(progress)
         record = progress.changed
         if record is not None and record.state in ENDED:
+            self._told.pop(record.number, None)
             self.note(f"{_describe(record)} | {_summarize(progress)}{self._clock.time_left()}")
+
+    def advance(self, record: TrialRecord, row: EpochRow) -> None:
+        """Print a line each minute of a training, unless it has just ended."""
+        since = row.seconds - self._told.get(record.number, 0.0)
+        if since >= LINE_EVERY and row.epoch < row.epochs:
+            self._told[record.number] = row.seconds
+            self.note(_describe_epoch(record, row))
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the answer, and where everything lies."""
@@ -145,16 +163,21 @@ class LiveDisplay(PlainDisplay):
             console=console,
         )
         self._task: bars.TaskID | None = None
+        self._last: Progress | None = None
+        self._epochs: dict[int, EpochRow] = {}  # of the long trainings that run, by trial
 
     def update(self, progress: Progress) -> None:
         """Move the bar."""
+        self._last = progress
+        if progress.changed is not None:  # it begins or has ended
+            self._epochs.pop(progress.changed.number, None)
         self._clock.update(progress)
         if self._task is None:
             self._task = self._bar.add_task("", total=progress.total, left="")
             self._bar.start()
         self._bar.update(
             self._task,
-            description=_summarize(progress, self._room()),
+            description=_summarize(progress, self._room(), self._epochs.values()),
             total=progress.total,
             completed=progress.completed + progress.failed,
             left=self._clock.time_left().removeprefix(", "),
@@ -162,6 +185,14 @@ class LiveDisplay(PlainDisplay):
         record = progress.changed
         if record is not None and record.state == "FAIL":
             self.note(_describe(record))
+
+    def advance(self, record: TrialRecord, row: EpochRow) -> None:
+        """Show the epoch in the line at the foot, once a training has become a long one."""
+        if row.seconds < LONG or self._last is None or self._task is None:
+            return
+        self._epochs[record.number] = row
+        text = _summarize(self._last, self._room(), self._epochs.values())
+        self._bar.update(self._task, description=text)
 
     def close(self) -> None:
         """Stop the bar."""
@@ -270,15 +301,41 @@ def _describe(record: TrialRecord) -> str:
     return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
 
 
-def _summarize(progress: Progress, room: int | None = None) -> str:
+def _describe_epoch(record: TrialRecord, row: EpochRow) -> str:
+    accuracy = "" if row.accuracy is None else f", {100 * row.accuracy:.2f} %"
+    left = duration(row.seconds / row.epoch * (row.epochs - row.epoch))
+    return (
+        f"trial {record.number}: {record.placement} (seed {record.seed}) epoch {row.epoch} of "
+        f"{row.epochs}{accuracy}, {left} left"
+    )
+
+
+def _summarize_epochs(rows: Collection[EpochRow]) -> str:
+    """Say where the trainings that run are: ``epoch 3 of 40``, ``epochs 3 to 7 of 40``."""
+    epochs = sorted(row.epoch for row in rows)
+    total = max(row.epochs for row in rows)
+    if epochs[0] == epochs[-1]:
+        return f"epoch {epochs[0]} of {total}"
+    return f"epochs {epochs[0]} to {epochs[-1]} of {total}"
+
+
+def _summarize(
+    progress: Progress, room: int | None = None, epochs: Collection[EpochRow] = ()
+) -> str:
     """Say how far the search has come, in as many columns of the terminal as there are.
 
     Facts are left out, the least important first; how many trials there are is always told.
+
+    Args:
+        progress: of the search.
+        room: columns that there are; None: as many as it takes.
+        epochs: how far long trainings have come.
     """
     best = progress.best_accuracy
     shorter = f" ({progress.shorter} short)" if progress.shorter else ""
     facts = {
         f"{progress.completed + progress.failed} of {progress.total} trials{shorter}": 0,
+        **({_summarize_epochs(epochs): 1} if epochs else {}),
         f"{progress.running} running": 4,
         f"{progress.failed} failed": 2,
         f"best {'-' if best is None else f'{100 * best:.2f} %'}": 1,

@@ -25,6 +25,7 @@ from se_search.record import (
     Assignment,
     CandidateT,
     Effort,
+    EpochRow,
     Evaluation,
     Failure,
     Progress,
@@ -103,6 +104,7 @@ def run_search(
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[Progress], None] | None = None,
     keep: Callable[[int, Evaluation], None] = lambda *_: None,
+    advance: Callable[[TrialRecord, EpochRow], None] = lambda *_: None,
 ) -> Ending:
     """Run trials until the store has ``budget.num_trials`` of them, or a stop is asked for.
 
@@ -124,6 +126,7 @@ def run_search(
         stop: asked before each start, and at least every half second.
         observe: told of every change; None: nobody is.
         keep: handed each finite evaluation with its trial's number, for what the store lacks.
+        advance: told of each epoch of a trial that runs.
 
     Raises:
         TooManyFailuresError: the last ``budget.max_failures`` trials failed, and the search is to
@@ -136,7 +139,7 @@ def run_search(
         rotation = replace(rotation, num_replicates=1)
     trials = _Trials(
         *(space, store, sampler, count_cost, objectives, budget, rotation, lag, promotion),
-        *(None if is_settled is None else Settling(is_settled), observe, keep),
+        *(None if is_settled is None else Settling(is_settled), observe, keep, advance),
     )
     trials.report(None)
     # Failures are counted here, in the order of the trials; drive would count as they come.
@@ -195,6 +198,7 @@ class _Trials(Generic[CandidateT]):
     settling: Settling | None
     observe: Callable[[Progress], None] | None
     keep: Callable[[int, Evaluation], None]
+    tell: Callable[[TrialRecord, EpochRow], None]
     ruled_out: dict[int, int] = field(default_factory=dict)
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
@@ -210,6 +214,10 @@ class _Trials(Generic[CandidateT]):
             record, assignment = self._ask(view)
         self.report(record)
         return record.number, assignment
+
+    def advance(self, number: int, row: EpochRow) -> None:
+        """Tell how far a training has come; nothing is decided by it."""
+        self.tell(self.store.record(number), row)
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Store how a training ended."""

@@ -161,6 +161,16 @@ class RunFolder:
         """The output of all trainings, and the tracebacks of failed ones."""
         return self.path / "worker.log"
 
+    @property
+    def progress_log(self) -> Path:
+        """The epochs of trainings as they end, a JSON object a line."""
+        return self.path / "progress.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard shows of the trainings, with ``--logger tensorboard``."""
+        return self.path / "tensorboard"
+
     def correct_file(self, number: int) -> Path:
         """Packed bits: which validation images trial ``number`` classifies correctly."""
         return self.path / "correct" / f"{number:05d}.bits"

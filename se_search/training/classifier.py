@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,6 +28,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         model: maps images ``(n, c, h, w)`` to logits ``(n, classes)``.
         recipe: optimiser, schedule and label smoothing.
         num_steps: optimiser steps of the whole training, over which the schedule runs.
+        tell: handed a row after each epoch: epoch and train_loss, and what the history has of a
+            validation after it.
 
     Attributes:
         history: a row for each validation: epoch, train_loss, accuracy (0..1) and loss; with more
@@ -36,8 +39,15 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
             bool for each loader.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, num_steps: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        num_steps: int,
+        tell: Callable[[Mapping[str, float]], None] = lambda _: None,
+    ) -> None:
         super().__init__()
+        self.tell = tell
         self.model = model
         self.recipe = recipe
         self.num_steps = num_steps
@@ -111,8 +121,15 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self._close_epoch()
 
     def on_train_epoch_end(self) -> None:
-        """Average the epoch's losses, if no validation did; raise a DivergedError likewise."""
+        """Average the epoch's losses, if no validation did, and tell how far it has come.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
         self._close_epoch()
+        last = self.history[-1] if self.history else {}
+        validated = last if last.get("epoch") == self._epoch else {}
+        self.tell({**validated, "epoch": self._epoch, "train_loss": self._train_loss})
 
     def _close_epoch(self) -> None:
         if not self._train_losses:

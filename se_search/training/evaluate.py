@@ -6,13 +6,14 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
@@ -23,7 +24,7 @@ from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seed_generators
 from se_search.models.surgery import build
 from se_search.recipe import Recipe
-from se_search.record import Assignment, Evaluation
+from se_search.record import Assignment, EpochRow, Evaluation
 from se_search.seeds import derive_seed
 from se_search.store.files import pack_bits
 from se_search.training.array_data import ArrayData
@@ -33,6 +34,7 @@ from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
 from se_search.training.folder_data import FolderData
 from se_search.training.saver import Saver, identify, make_saver
+from se_search.training.tensorboard import log_epoch, make_logger
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
@@ -46,6 +48,8 @@ def evaluate(
     freeze_backbone: bool = False,
     with_test: bool = False,
     checkpointing: Checkpointing | None = None,
+    tensorboard: Path | None = None,
+    tell: Callable[[EpochRow], None] | None = None,
 ) -> Evaluation:
     """Build a candidate, train it, and return its accuracy on the validation images.
 
@@ -63,6 +67,8 @@ def evaluate(
             without it the test images are not read.
         checkpointing: keeps the states of the training while it runs; if there is one of an
             equal training that was broken off, this one goes on from it. None: nothing is kept.
+        tensorboard: folder that takes what TensorBoard shows of the training; None: nothing does.
+        tell: handed a row after each epoch; None: nobody is told.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -70,7 +76,9 @@ def evaluate(
     """
     torch.set_num_threads(device.threads)
     model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
-    return train(model, assignment, data, recipe, device, with_test, checkpointing)
+    return train(
+        model, assignment, data, recipe, device, with_test, checkpointing, tensorboard, tell
+    )
 
 
 def train(
@@ -81,6 +89,8 @@ def train(
     device: Device,
     with_test: bool = False,
     checkpointing: Checkpointing | None = None,
+    tensorboard: Path | None = None,
+    tell: Callable[[EpochRow], None] | None = None,
 ) -> Evaluation:
     """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
@@ -93,14 +103,34 @@ def train(
     datamodule = make_data(data, recipe, assignment.seed, in_channels, device.num_loaders)
     datamodule.setup("fit")
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
-    classifier = Classifier(model, recipe, num_steps)
     started = time.monotonic()
     saver = None
     if checkpointing is not None:
         saver = make_saver(checkpointing, identify(assignment, recipe, device, with_test))
         datamodule.start = saver.find() or Position()
+    has_state = saver is not None and saver.has_state
+    logger = None if tensorboard is None else make_logger(tensorboard, goes_on=has_state)
+
+    def count_seconds() -> float:
+        return time.monotonic() - started + (saver.earlier_seconds if saver else 0.0)
+
+    def tell_epoch(row: Mapping[str, float]) -> None:
+        epoch = EpochRow(
+            int(row["epoch"]),
+            assignment.epochs,
+            row["train_loss"],
+            row.get("loss"),
+            row.get("accuracy"),
+            count_seconds(),
+        )
+        if logger is not None:
+            log_epoch(logger, epoch)
+        if tell is not None:
+            tell(epoch)
+
+    classifier = Classifier(model, recipe, num_steps, tell_epoch)
     evaluated = _WithTest(datamodule) if with_test else datamodule
-    _fit(classifier, evaluated, recipe, assignment.epochs, device, saver)
+    _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
     last = classifier.history[-1]
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
@@ -108,7 +138,7 @@ def train(
         loss=last["loss"],
         history=tuple(classifier.history),
         correct=correct,
-        seconds=time.monotonic() - started + (saver.earlier_seconds if saver else 0.0),
+        seconds=count_seconds(),
         test_correct=test_correct[0] if with_test else None,
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
@@ -137,9 +167,14 @@ def make_cuda_repeatable(precision: str) -> None:
 
 
 def make_trainer(
-    recipe: Recipe, epochs: int, device: Device, folder: Path, saver: Saver | None = None
+    recipe: Recipe,
+    epochs: int,
+    device: Device,
+    folder: Path,
+    saver: Saver | None = None,
+    logger: TensorBoardLogger | None = None,
 ) -> pl.Trainer:
-    """Return a Trainer without logger, bars and checks, which cost 5 % on a CPU.
+    """Return a Trainer without bars and checks, which cost 5 % on a CPU.
 
     Under Slurm a Trainer would by itself go on from any ``hpc_ckpt_*`` in its root folder, whatever
     network it is of, and answer SIGUSR1 by requeueing the job. So it is told that there is no
@@ -151,6 +186,7 @@ def make_trainer(
         device: where to train.
         folder: an empty folder that nothing else uses.
         saver: saves the training; None: it is not saved.
+        logger: keeps curves of the training; None: none are kept.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     plugins: list[Any] = [LightningEnvironment()]
@@ -163,7 +199,7 @@ def make_trainer(
         default_root_dir=folder,
         plugins=plugins if saver is None else [*plugins, saver.io],
         callbacks=[] if saver is None else [saver],
-        logger=False,
+        logger=logger or False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -198,6 +234,7 @@ def _fit(
     epochs: int,
     device: Device,
     saver: Saver | None,
+    logger: TensorBoardLogger | None,
 ) -> None:
     with warnings.catch_warnings(), TemporaryDirectory(prefix="se-search-") as folder:
         # Lightning calls a function of PyTorch by its old name.
@@ -206,7 +243,9 @@ def _fit(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # The data module begins where the state stands, which Lightning can't know.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-        trainer = make_trainer(recipe, epochs, device, Path(folder), saver)
+        # Curves have a point an epoch, however few the steps of one.
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        trainer = make_trainer(recipe, epochs, device, Path(folder), saver, logger)
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):
             state = saver.path if saver is not None and saver.has_state else None

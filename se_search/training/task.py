@@ -5,6 +5,7 @@ Calling a value imports PyTorch; the coordinator only creates the values and nev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.device import Device, Hardware
 from se_search.recipe import Recipe
-from se_search.record import Assignment, Evaluation
+from se_search.record import Assignment, EpochRow, Evaluation
 from se_search.space.designs import Designs
 from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import PreparedData
@@ -31,6 +32,8 @@ class TrainingTask:
         freeze_backbone: train only the parameters that are not in that file.
         with_test: evaluate the test images after each validation. A search never does.
         checkpointing: keeps the states of long trainings; None: none is kept.
+        tensorboard: folder that takes what TensorBoard shows of a training; None: nothing does.
+        tell: handed a row after each epoch of a training; None: nobody is told.
     """
 
     data: PreparedData
@@ -39,6 +42,18 @@ class TrainingTask:
     freeze_backbone: bool = False
     with_test: bool = False
     checkpointing: Checkpointing | None = None
+    tensorboard: Path | None = None
+    tell: Callable[[EpochRow], None] | None = None
+
+    def telling(self, tell: Callable[[EpochRow], None]) -> TrainingTask:
+        """Return the task as it calls ``tell`` after each epoch."""
+        return replace(self, tell=tell)
+
+    def for_trial(self, number: int) -> TrainingTask:
+        """Return the task of one trial, whose logs have a folder of their own."""
+        if self.tensorboard is None:
+            return self
+        return replace(self, tensorboard=self.tensorboard / f"trial-{number:04d}")
 
     def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
         """Train and validate a candidate; see ``evaluate``. The result says what that ran on."""
@@ -54,6 +69,8 @@ class TrainingTask:
             self.freeze_backbone,
             self.with_test,
             self.checkpointing,
+            self.tensorboard,
+            self.tell,
         )
         return replace(evaluation, ran_on=describe_training(device))
 

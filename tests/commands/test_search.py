@@ -12,6 +12,7 @@ from se_search.commands.settings import (
     describe_replicates,
     describe_settings,
     record_settings,
+    refuse_missing_logger,
 )
 from se_search.cost import count_cost
 from se_search.errors import AllFailedError, DataError, DivergedError, RunChangedError, RunError
@@ -45,6 +46,20 @@ def run_search(tmp_path):
         return outcome, sessions, notes.texts
 
     return run
+
+
+def test_a_logger_whose_package_is_missing_is_refused_with_what_installs_it():
+    refuse_missing_logger(None, find=lambda name: None)
+    refuse_missing_logger("tensorboard", find=lambda name: name)
+    with pytest.raises(RunError, match=r"pip install 'se-search\[tensorboard\]' installs it"):
+        refuse_missing_logger("tensorboard", find=lambda name: None)
+
+
+def test_curves_are_asked_for_by_name_and_lie_in_the_runs_folder(run_search, tmp_path):
+    with pytest.raises(RunError, match="logger 'tensorbord' .did you mean tensorboard"):
+        run_search(logger="tensorbord")
+    _, sessions, _ = run_search(logger="tensorboard", trials=1)
+    assert sessions.requests[0].tensorboard == tmp_path / "stages" / "tensorboard"
 
 
 def test_a_search_leaves_its_trials_and_its_front_in_a_folder_named_after_the_space(

@@ -14,7 +14,7 @@ from se_search.errors import (
 )
 from se_search.execution.drive import drive
 from se_search.execution.serial import SerialExecutor
-from se_search.record import Assignment, Evaluation, Failure, Fault, Stop
+from se_search.record import Assignment, EpochRow, Evaluation, Failure, Fault, Stop
 
 PLAIN = Candidate.plain(make_backbone([8]))
 
@@ -32,7 +32,7 @@ class Seeds:
 
     def __init__(self, count):
         self._waiting = iter(range(count))
-        self.begun, self.ended, self.released = [], {}, []
+        self.begun, self.ended, self.released, self.rows = [], {}, [], []
 
     def begin(self):
         seed = next(self._waiting, None)
@@ -40,6 +40,9 @@ class Seeds:
             return None
         self.begun.append(seed)
         return 100 + seed, Assignment(PLAIN, seed, 1)
+
+    def advance(self, number, row):
+        self.rows.append((number, row.epoch))
 
     def end(self, number, outcome):
         self.ended[number] = outcome
@@ -60,6 +63,21 @@ def test_everything_begins_in_order_and_ends_once(workers):
     assert seeds.begun == list(range(7))
     assert sorted(seeds.ended) == list(range(100, 107))
     assert seeds.released == []
+
+
+class TellsEpochs(SerialExecutor):
+    """Tells of an epoch of a training before each training ends."""
+
+    def wait(self, timeout):
+        rows = [(number, EpochRow(1, 2, 0.5, None, None, 1.0)) for number, _ in self._queue]
+        return [*rows, *super().wait(timeout)]
+
+
+def test_epochs_are_handed_on_and_end_no_training():
+    seeds = Seeds(2)
+    assert drive(seeds, TellsEpochs(succeed, 1), max_failures=3) == Stop.NO
+    assert seeds.rows == [(100, 1), (101, 1)]
+    assert sorted(seeds.ended) == [100, 101]
 
 
 def test_an_assignment_begins_only_when_there_is_room_for_it():

@@ -105,6 +105,24 @@ def test_the_traceback_of_a_failure_and_what_children_print_are_in_the_log(log):
     assert "hello from the child" in text
 
 
+def test_the_epochs_of_a_training_come_in_their_order_before_its_end(log):
+    executor = make_executor(children.TellsEpochs(), [DEVICE], log)
+    executor.submit(4, replace(assign(), epochs=300))
+    came = wait_for(executor, 301)
+    assert {number for number, _ in came} == {4}
+    assert [row.epoch for _, row in came[:-1]] == list(range(1, 301))
+    assert isinstance(came[-1][1], Evaluation)
+
+
+def test_a_training_that_tells_of_epochs_is_killed_like_any_other(log):
+    executor = make_executor(children.TellsEpochs(), [DEVICE], log)
+    executor.submit(0, replace(assign(), epochs=100_000_000))
+    wait_for(executor, 1)
+    executor.kill()
+    assert executor.wait(0) == []
+    assert executor.has_room()
+
+
 def test_a_training_that_takes_too_long_twice_is_its_candidates_fault(log):
     started = time.monotonic()
     failure = Failure("killed after 0.5 seconds (--timeout), twice", Fault.CANDIDATE)

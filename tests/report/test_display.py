@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from support.records import make_record
 
-from se_search.record import Progress
+from se_search.record import EpochRow, Progress
 from se_search.report.display import (
     JsonDisplay,
     LiveDisplay,
@@ -84,6 +84,41 @@ def test_a_terminals_line_has_the_facts_that_fit_and_cuts_no_number(show, width)
     assert "3 of 9 trials" in text
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     assert ("front 2" in text) == (width >= 80)
+
+
+def epoch(number, seconds):
+    return EpochRow(number, 40, 0.5, 0.4, 0.8125, seconds)
+
+
+def test_a_long_training_has_a_line_each_minute_in_a_log():
+    display = PlainDisplay(Console(file=io.StringIO(), width=160))
+    for number in range(1, 41):
+        display.advance(ENDED, epoch(number, 15.0 * number))
+    lines = display._console.file.getvalue().splitlines()
+    assert len(lines) == 9  # of ten minutes; the end has a line of its own
+    assert lines[0] == "trial 0: a (seed 3) epoch 4 of 40, 81.25 %, 9 min left"
+
+
+def test_a_short_training_has_no_line_for_its_epochs():
+    display = PlainDisplay(Console(file=io.StringIO(), width=160))
+    for number in range(1, 41):
+        display.advance(ENDED, epoch(number, 1.0 * number))
+    assert display._console.file.getvalue() == ""
+
+
+def test_a_terminal_shows_where_long_trainings_are_until_they_end():
+    file = io.StringIO()
+    display = LiveDisplay(Console(file=file, width=160, force_terminal=True))
+    second = replace(ENDED, number=1)
+    display.update(progress(None))
+    display.advance(ENDED, epoch(3, 30.0))
+    display.advance(second, epoch(7, 70.0))
+    assert "epochs 3 to 7 of 40" in display._bar.tasks[0].description
+    display.update(progress(ENDED))
+    assert "epoch 7 of 40" in display._bar.tasks[0].description
+    display.update(progress(second))
+    assert "epoch" not in display._bar.tasks[0].description
+    display.close()
 
 
 def test_json_has_an_object_for_each_trial_that_ended(capsys):

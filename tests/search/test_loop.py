@@ -19,7 +19,7 @@ from se_search.errors import (
     TooManyFailuresError,
 )
 from se_search.execution.serial import SerialExecutor
-from se_search.record import Failure, Fault, Stop
+from se_search.record import EpochRow, Failure, Fault, Stop
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Ending, refuse_all_failed
 from se_search.search.registry import SAMPLERS
@@ -316,6 +316,23 @@ def test_an_executor_may_hand_results_back_in_any_order(database):
     assert [r.number for r in records] == list(range(9))
     for record in records:
         assert record.accuracy == int(record.key, 16) % 9973 / 10_000 + record.seed * 1e-6
+
+
+def test_epochs_of_a_trial_are_handed_on_with_its_record(database):
+    class Telling(SerialExecutor):
+        def wait(self, timeout):
+            row = EpochRow(1, 4, 0.5, None, None, 1.0)
+            return [*((number, row) for number, _ in self._queue), *super().wait(timeout)]
+
+    told = []
+    records, _ = search(
+        database,
+        3,
+        executor=Telling(evaluate),
+        advance=lambda record, row: told.append((record.number, record.state, row.epoch)),
+    )
+    assert told == [(number, "RUNNING", 1) for number in range(3)]
+    assert [record.state for record in records] == ["COMPLETE"] * 3
 
 
 def test_failures_from_an_executor_are_recorded_word_for_word(database):

@@ -50,10 +50,13 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def train(cache):
-    def run(candidate=PLAIN, seed=0, epochs=2, device=DEVICE, **changes):
+    def run(
+        candidate=PLAIN, seed=0, epochs=2, device=DEVICE, tensorboard=None, tell=None, **changes
+    ):
         recipe = make_recipe(**changes)
         data = prepare_data("digits", None, cache, recipe)
-        return evaluate(Assignment(candidate, seed, epochs), data, recipe, device)
+        assignment = Assignment(candidate, seed, epochs)
+        return evaluate(assignment, data, recipe, device, tensorboard=tensorboard, tell=tell)
 
     return run
 
@@ -65,6 +68,39 @@ def baseline(train):
 
 def without_seconds(evaluation):
     return evaluation.accuracy, evaluation.loss, evaluation.history, evaluation.correct
+
+
+def test_each_epoch_is_told_as_the_history_has_it(train):
+    rows = []
+    evaluation = train(epochs=3, tell=rows.append)
+    assert [(row.epoch, row.epochs) for row in rows] == [(1, 3), (2, 3), (3, 3)]
+    assert [(r.train_loss, r.loss, r.accuracy) for r in rows] == [
+        (row["train_loss"], row["loss"], row["accuracy"]) for row in evaluation.history
+    ]
+    assert 0 < rows[0].seconds < rows[1].seconds < rows[2].seconds <= evaluation.seconds
+
+
+def test_an_epoch_without_a_validation_is_told_by_its_training_loss(train):
+    rows = []
+    evaluation = train(epochs=2, tell=rows.append, validate_every=0)
+    assert (rows[0].loss, rows[0].accuracy) == (None, None)
+    assert math.isfinite(rows[0].train_loss)
+    assert rows[1].accuracy == evaluation.accuracy
+
+
+def test_tensorboard_has_the_curves_of_a_training_that_gives_the_same_bits(
+    train, baseline, tmp_path
+):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    folder = tmp_path / "trial-0003"
+    logged = train(EVERYWHERE, seed=3, tensorboard=folder)
+    assert without_seconds(logged) == without_seconds(baseline)
+    curves = events.EventAccumulator(str(folder)).Reload()
+    points = [(point.step, point.value) for point in curves.Scalars("accuracy/validation")]
+    assert points == [
+        (row["epoch"], pytest.approx(row["accuracy"], rel=1e-6)) for row in baseline.history
+    ]
+    assert len(curves.Scalars("loss/train")) == len(baseline.history)
 
 
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(train, baseline):

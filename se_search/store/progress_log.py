@@ -1,0 +1,124 @@
+"""The epochs of a run's trainings as they end, a line each in ``progress.jsonl``.
+
+The file is for whoever waits: what counts stands in the trials. So a line that can't be written is
+left out, and old lines give way to new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from se_search.errors import RunError
+from se_search.record import EpochRow, TrialRecord
+from se_search.store.files import write_text
+
+MAX_BYTES = 4_000_000  # of the file: about 17,000 epochs
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEpoch:
+    """An epoch of a training.
+
+    Attributes:
+        trial: number of the trial.
+        placement: short text of the candidate.
+        seed: the replicate's name.
+        epoch: how many epochs have ended.
+        epochs: of the whole training.
+        train_loss: mean over the epoch's batches; None: it is not finite.
+        loss: mean cross-entropy over the validation images; None: they are not evaluated after
+            this epoch.
+        accuracy: share of the validation images classified correctly, 0..1; None likewise.
+        seconds: wall time of the training so far.
+        time: when the epoch ended (ISO 8601, UTC).
+    """
+
+    trial: int
+    placement: str
+    seed: int
+    epoch: int
+    epochs: int
+    train_loss: float | None
+    loss: float | None
+    accuracy: float | None
+    seconds: float
+    time: str
+
+
+class ProgressLog:
+    """Takes the epochs of a run's trainings; one process writes it.
+
+    Args:
+        path: the file, which is made with the first line and goes on where it is there.
+        max_bytes: of the file. When it has more, the older half of its lines is left out, but for
+            the last line of each training that has not ended.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+
+    def append(self, record: TrialRecord, row: EpochRow) -> None:
+        """Add an epoch of a trial."""
+        logged = LoggedEpoch(
+            record.number,
+            record.placement,
+            record.seed,
+            row.epoch,
+            row.epochs,
+            row.train_loss if math.isfinite(row.train_loss) else None,
+            row.loss,
+            row.accuracy,
+            round(row.seconds, 3),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        line = json.dumps(asdict(logged)).encode() + b"\n"
+        with suppress(OSError, RunError):  # a full disk must not end the search
+            with self._path.open("a+b") as file:
+                size = file.tell()
+                if size:
+                    file.seek(size - 1)
+                    if file.read(1) != b"\n":  # a line that was cut off
+                        line = b"\n" + line
+                file.write(line)
+            if size + len(line) > self._max_bytes:
+                self._shorten()
+
+    def _shorten(self) -> None:
+        rows = read_progress(self._path)
+        texts = [json.dumps(asdict(row)) + "\n" for row in rows]
+        last = {row.trial: place for place, row in enumerate(rows)}
+        running = {place for place in last.values() if rows[place].epoch < rows[place].epochs}
+        room, kept = self._max_bytes // 2, set[int]()
+        for place in reversed(range(len(rows))):
+            room -= len(texts[place])
+            if room >= 0 or place in running:
+                kept.add(place)
+        write_text(self._path, "".join(texts[place] for place in sorted(kept)))
+
+
+def read_progress(path: Path) -> list[LoggedEpoch]:
+    """Return the epochs that a file holds, the oldest first; empty if there is no file.
+
+    Lines that were cut off, or are none of this version's, are left out.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    rows = []
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            rows.append(LoggedEpoch(**json.loads(line)))
+    return rows
+
+
+def find_last(rows: Iterable[LoggedEpoch]) -> dict[int, LoggedEpoch]:
+    """Return the last epoch of each trial, by its number."""
+    return {row.trial: row for row in rows}
