@@ -56,7 +56,7 @@ def test_a_logger_whose_package_is_missing_is_refused_with_what_installs_it():
 
 
 def test_curves_are_asked_for_by_name_and_lie_in_the_runs_folder(run_search, tmp_path):
-    with pytest.raises(RunError, match="logger 'tensorbord' .did you mean tensorboard"):
+    with pytest.raises(RunError, match=r"logger 'tensorbord' .did you mean tensorboard"):
         run_search(logger="tensorbord")
     _, sessions, _ = run_search(logger="tensorboard", trials=1)
     assert sessions.requests[0].tensorboard == tmp_path / "stages" / "tensorboard"
