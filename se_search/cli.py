@@ -20,7 +20,7 @@ from se_search.benchmark.options import BenchmarkOptions
 from se_search.commands.networks import add_network_commands
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.completion import complete_run
-from se_search.errors import SESearchError, explain, suggest_nearest
+from se_search.errors import SESearchError, explain, find_exit_code, suggest_nearest
 from se_search.options import takes_options
 from se_search.report.console import make_console, print_files, print_text
 from se_search.report.json_text import to_json
@@ -97,14 +97,14 @@ def main() -> None:
             sys.stdout.flush()
     except SESearchError as error:
         _complain(str(error))
-        sys.exit(error.exit_code)
+        sys.exit(find_exit_code(error))
     except Interrupted:
         _complain(f"interrupted. To go on: {join_command(sys.argv[1:])}")
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:  # a file that nobody has named in a message of its own
         name = "" if error.filename is None else f"{error.filename}: "
         _complain(f"{name}{explain(error)}")
-        sys.exit(SESearchError.exit_code)
+        sys.exit(find_exit_code(error))
 
 
 def _complain(message: str) -> None:

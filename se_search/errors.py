@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -15,6 +16,37 @@ class SESearchError(Exception):
     """
 
     exit_code = 2
+
+
+# Of a disk that is full, broken or gone, and of limits of the system: no fault of what was asked
+# for, and the same command goes on once the cause is removed.
+_OF_MACHINE = {
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EIO", "ESTALE", "ENODEV", "ENXIO", "EMFILE", "ENFILE"),
+        *("ETIMEDOUT", "EREMOTEIO", "EHOSTDOWN", "ENOTCONN"),
+    )
+    if hasattr(errno, name)  # not each system has each
+}
+_OF_MACHINE_IN_SQLITE = {13, 10}  # SQLITE_FULL, SQLITE_IOERR (sqlite.org/rescode.html)
+
+
+def find_exit_code(error: SESearchError | OSError) -> int:
+    """Return the exit status of an error: 75 where a fault of the machine lies beneath it."""
+    for cause in list_causes(error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the kind, without its details
+        of_machine = isinstance(cause, OSError) and cause.errno in _OF_MACHINE
+        if of_machine or code in _OF_MACHINE_IN_SQLITE:
+            return InfrastructureError.exit_code
+    return error.exit_code if isinstance(error, SESearchError) else SESearchError.exit_code
+
+
+def list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and each one that it was raised from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def explain(error: Exception) -> str:
@@ -54,17 +86,22 @@ class StudyFileError(SESearchError):
     """A study file can't be read, or asks for something impossible."""
 
 
-class UnwritableError(RunError):
+class StorageError(RunError):
+    """A file that takes or holds results can't be written or read."""
+
+
+class UnwritableError(StorageError):
     """A file can't be written.
 
     Attributes:
         path: the file.
-        reason: why, in the system's words.
+        reason: why, in the system's words, and with the room that is lacking.
     """
 
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} can't be written: {explain(error)}")
-        self.path, self.reason = path, explain(error)
+    def __init__(self, path: Path, error: OSError, room: str = "") -> None:
+        reason = f"{explain(error)} ({room})" if room else explain(error)
+        super().__init__(f"{path} can't be written: {reason}")
+        self.path, self.reason = path, reason
 
 
 class RunBusyError(RunError):

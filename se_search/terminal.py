@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from se_search.errors import SESearchError
+from se_search.errors import StorageError
 
 # What is printed where an encoding lacks a sign; any other sign becomes its escape, as \xe9.
 SUBSTITUTES = {
@@ -133,7 +133,7 @@ class _LastingFile(io.FileIO):
             _point(self.fileno(), None)
             if isinstance(cause, BrokenPipeError):
                 return len(data)
-            raise SESearchError(f"the output can't be written: {cause.strerror}") from cause
+            raise StorageError(f"the output can't be written: {cause.strerror}") from cause
 
 
 def _open_stream(descriptor: int, old: TextIO) -> TextIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +57,7 @@ class MemoryStore(TrialStore):
     """Trials of a search that is read once and forgotten: in memory, ten times faster."""
 
     def __init__(self) -> None:
+        self.path = Path("memory")
         self._objectives = OBJECTIVES
         self._storage = optuna.storages.InMemoryStorage()
         self._open_study([DIRECTIONS[name] for name in OBJECTIVES])

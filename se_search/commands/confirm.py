@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,12 +26,14 @@ from se_search.commands.recorded_run import (
     refuse_differences,
     refuse_other_backbone,
 )
-from se_search.commands.search import complete, make_request, refuse_without_test
-from se_search.commands.settings import find_code
+from se_search.commands.search import complete, make_request
+from se_search.commands.settings import find_code, refuse_without_test
+from se_search.errors import SESearchError
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
+from se_search.execution.storing import Room
 from se_search.record import Assignment
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
@@ -39,6 +42,7 @@ from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.space.designs import Designs, collect_designs
 from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
+from se_search.store.room import Reserve, estimate_room
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
@@ -121,19 +125,28 @@ def confirm(
                 failures.append(f"{ended.placement}, replicate {ended.seed}: {ended.reason}")
             observe(ended)
 
+        def judge() -> None:
+            rounds[-1] = close_round(
+                rounds[-1],
+                read_trainings(folder),
+                run.objectives[1:],
+                failures,
+                before.keys(),
+            )
+            write_rounds(folder, rounds)
+            write_confirmation(folder, rounds)
+            write_checklist(folder.checklist, config, records, rounds)
+
         signal = None
         try:
             if session is not None:
                 last = rounds[-1]
                 signal = _take_looks(folder, run, session, last, options, note, watch)
-        finally:
-            trainings = read_trainings(folder)
-            rounds[-1] = close_round(
-                rounds[-1], trainings, run.objectives[1:], failures, before.keys()
-            )
-            write_rounds(folder, rounds)
-            write_confirmation(folder, rounds)
-            write_checklist(folder.checklist, config, records, rounds)
+        except BaseException:
+            with suppress(SESearchError):  # the first error is the one to be told
+                judge()
+            raise
+        judge()
         return ConfirmOutcome(folder, rounds, signal)
 
 
@@ -150,7 +163,11 @@ def _take_looks(
     # Networks are trained alike whatever the space; the log says which training ran where.
     identity = {"run": {key: v for key, v in run.identity.items() if key != "space"}}
     log = TrainingLog(folder.confirmation_log, identity, session.environment, mix=True)
-    with log, StopSignals(note) as stop:
+    num_trainings = last.stated.plan.looks[-1] * len(last.chosen)
+    needed = estimate_room(num_trainings, run.epochs, sum(last.num_images))
+    with Reserve(folder.path / ".reserve") as reserve, log, StopSignals(note) as stop:
+        reserve.refuse_lack(needed)
+        room = Room(reserve.release, note)
         while True:
             before = read_trainings(folder)
             look = list_next_look(last, run.backbone, before)
@@ -161,7 +178,7 @@ def _take_looks(
             # One evaluation, after the last epoch: the test images are read once a training, and
             # no number of the training depends on how often it is validated.
             executor = session.executor(with_test=True, validate_every=0)
-            train_missing(look, log, executor, stop=stop, observe=observe)
+            train_missing(look, log, executor, stop=stop, observe=observe, room=room)
             has_progressed = len(read_trainings(folder)) > len(before)
             if stop.number is not None or not options.until_decided or not has_progressed:
                 break

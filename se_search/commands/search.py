@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from se_search.commands.settings import (
     find_lag,
     record_settings,
     refuse_missing_logger,
+    refuse_without_test,
 )
 from se_search.cost import count_cost, find_allowed
-from se_search.errors import RunChangedError, RunError, suggest_nearest
+from se_search.errors import RunChangedError, RunError, SESearchError, suggest_nearest
 from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
+from se_search.execution.storing import Room
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.options import spell_options
 from se_search.recipe import Recipe, read_recipe, recipe_names
@@ -46,13 +49,14 @@ from se_search.space.schema import SearchSpace, read_space, space_names
 from se_search.store.files import write_bytes
 from se_search.store.front_cache import read_question
 from se_search.store.progress_log import ProgressLog
+from se_search.store.room import Reserve, estimate_room
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone, write_backbone
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.array_cache import default_cache_dir
 from se_search.training.datasets import absolute_name, describe_data
-from se_search.training.image_listing import LAYOUT, printable
+from se_search.training.image_listing import printable
 from se_search.training.image_scan import SILENT, Watch, describe_changes
 from se_search.training.task import Rehearsal
 
@@ -104,11 +108,14 @@ def search(
         refuse_without_test(folder, options.data, run)
     bound = BoundSpace(space, run.backbone)
     allowed = find_allowed(bound)
-    with folder.lock():
+    with folder.lock(), Reserve(folder.path / ".reserve") as reserve:
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
         if recorded:
             refuse_changes(folder, assume_recorded(run, recorded["identity"]))
+        num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
+        num_new = max(0, options.trials - num_trials)
+        reserve.refuse_lack(estimate_room(num_new, run.epochs, run.data["validation"]))
         display.note(
             f"{run.backbone.name} on {printable(options.data)}: {describe_size(allowed)}, "
             f"{len(run.backbone.sites)} sites; {run.data['train']:,} images train, "
@@ -126,7 +133,6 @@ def search(
         refuse_changes(folder, run)
         write_backbone(folder, run.backbone)
         settings = describe_settings(options, rungs)
-        num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
         lag = find_lag(recorded, num_trials, len(session.devices))
         if lag < len(session.devices):
             display.note(
@@ -138,25 +144,8 @@ def search(
             display.note(change)
         settings = {**settings, "history": history, "lag": lag}
         folder.write_config(make_config(run, options, settings, session))
-        return _search(folder, run, allowed, session, rungs, lag, options, display)
-
-
-def refuse_without_test(folder: RunFolder, data: str, run: RunConfig) -> None:
-    """Refuse to confirm a run on data without test images.
-
-    Args:
-        folder: of the run.
-        data: the data set's name as it was given.
-        run: the run.
-
-    Raises:
-        RunError: the data have no test images.
-    """
-    if not run.data["test"]:
-        raise RunError(
-            f"{folder.path} can't be confirmed: {printable(data)} has no test images, "
-            f"on which candidates are judged ({LAYOUT})"
-        )
+        room = Room(reserve.release, display.note)
+        return _search(folder, run, allowed, session, rungs, lag, room, options, display)
 
 
 def describe_run(
@@ -319,6 +308,7 @@ def _search(
     session: Session,
     rungs: tuple[Rung, ...],
     lag: int,
+    room: Room,
     options: SearchOptions,
     display: Display,
 ) -> Outcome:
@@ -348,7 +338,7 @@ def _search(
 
     store = TrialStore(folder.database, run.objectives, run.directions)
     try:
-        with store.explaining_errors(), StopSignals(display.note) as stop:
+        with StopSignals(display.note) as stop:
             ending = run_search(
                 space=allowed.space,
                 store=store,
@@ -365,14 +355,16 @@ def _search(
                 observe=display.update,
                 keep=keep,
                 advance=advance,
+                room=room,
             )
         if ending != Ending.STOPPED:
             _record_ending(folder, ending)
             refuse_all_failed(store.records)
-    finally:
-        store.close()
-        display.close()
-        findings = write_report(folder)
+    except BaseException:
+        with suppress(SESearchError):  # the first error is the one to be told
+            _close(store, display, folder)
+        raise
+    findings = _close(store, display, folder)
     without = list_replicates_without_control(store.records)
     if without:
         display.note(
@@ -386,6 +378,12 @@ def _search(
         )
     display.finish(folder, findings)
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
+
+
+def _close(store: TrialStore, display: Display, folder: RunFolder) -> Findings:
+    store.close()
+    display.close()
+    return write_report(folder)
 
 
 def _record_ending(folder: RunFolder, ending: Ending) -> None:

@@ -11,7 +11,10 @@ from se_search.commands.options import SearchOptions
 from se_search.errors import RunError
 from se_search.models.own_source import look_in, read_own_source
 from se_search.record import Rung
+from se_search.run_config import RunConfig
 from se_search.search.lag import choose_lag
+from se_search.store.run_folder import RunFolder
+from se_search.training.image_listing import LAYOUT, printable
 
 
 def absolute(path: str | Path | None, names: Collection[str] = ()) -> str | None:
@@ -59,6 +62,24 @@ def refuse_missing_logger(
         raise RunError(
             f"logger {logger}: the package {logger} is not installed; "
             f"pip install 'se-search[{logger}]' installs it"
+        )
+
+
+def refuse_without_test(folder: RunFolder, data: str, run: RunConfig) -> None:
+    """Refuse to confirm a run on data without test images.
+
+    Args:
+        folder: of the run.
+        data: the data set's name as it was given.
+        run: the run.
+
+    Raises:
+        RunError: the data have no test images.
+    """
+    if not run.data["test"]:
+        raise RunError(
+            f"{folder.path} can't be confirmed: {printable(data)} has no test images, "
+            f"on which candidates are judged ({LAYOUT})"
         )
 
 

@@ -14,9 +14,11 @@ from se_search.errors import (
     InfrastructureError,
     MemoryLackingError,
     SESearchError,
+    StorageError,
     TooManyFailuresError,
 )
 from se_search.execution.executor import Executor
+from se_search.execution.storing import Room, Storing
 from se_search.record import (
     Assignment,
     CandidateT,
@@ -54,26 +56,33 @@ def drive(
     *,
     max_failures: int | None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
+    room: Room = Room(),  # noqa: B008  # frozen
 ) -> Stop:
     """Train until nothing runs and nothing may start; return the stop that was asked for, if any.
 
     Only a failure that is the candidate's own fault is an outcome of its assignment. After any
     other failure the assignment is taken back as if it had been broken off, no other one starts,
-    and the running ones end. Nothing of the executor runs when this function returns or raises.
+    and the running ones end. So it is after a StorageError of the work: outcomes that can't be
+    stored are kept, and tried again until the room's patience has passed; then their assignments
+    are taken back, too. Nothing of the executor runs when this function returns or raises.
 
     Args:
-        work: where assignments come from and their outcomes go.
+        work: where assignments come from and their outcomes go. It may raise a StorageError, after
+            which ``end`` is called again for an outcome.
         executor: trains them.
         max_failures: after this many failures in a row no assignment starts. The running ones end;
             if one of them ends well, the row is broken and others may start again. None: any
             number; the work itself decides.
         stop: asked before each start, and at least every half second.
+        room: what is done when outcomes can't be stored.
 
     Raises:
         TooManyFailuresError: ``max_failures`` trainings in a row failed.
         MemoryLackingError: a training lacked memory.
-        InfrastructureError: a training failed by a fault of the machine.
+        InfrastructureError: a training failed by a fault of the machine, or the work could not
+            store something.
     """
+    storing = Storing(work.end, work.release, room)
     running: set[int] = set()
     blameless: list[Failure] = []  # of no fault of their candidates
     reasons: list[str] = []  # of the failures in a row
@@ -86,35 +95,46 @@ def drive(
             if stop() == Stop.NOW:
                 efforts = executor.kill()
                 for number in sorted(running):
-                    work.release(number, efforts.get(number))
+                    storing.release(number, efforts.get(number))
+                storing.give_up()
                 return Stop.NOW
             while not blameless and not has_failed() and executor.has_room():
-                if stop() != Stop.NO:
+                if stop() != Stop.NO or storing.error is not None:
                     break
-                begun = work.begin()
+                try:
+                    begun = work.begin()
+                except StorageError as error:
+                    storing.stop(error)
+                    break
                 if begun is None:
                     break
                 running.add(begun[0])
                 executor.submit(*begun)
             if not running:
+                if stop() == Stop.NO and storing.wait():
+                    continue
                 break
+            storing.try_again()
             for number, result in executor.wait(POLL_SECONDS):
                 if isinstance(result, EpochRow):
-                    work.advance(number, result)
+                    _advance(work, number, result, storing)
                     continue
                 running.discard(number)
                 outcome = refuse_non_finite(result)
                 if isinstance(outcome, Failure) and outcome.fault != Fault.CANDIDATE:
                     blameless.append(outcome)
-                    work.release(number, outcome.effort)
+                    storing.release(number, outcome.effort)
                     continue
                 if isinstance(outcome, Failure):
                     reasons.append(outcome.reason)
                 else:
                     reasons.clear()
-                work.end(number, outcome)
+                storing.end(number, outcome)
     finally:
         executor.kill()
+    num_lost = storing.give_up()
+    if storing.error is not None:
+        raise _make_storage_error(storing.error, num_lost) from storing.error
     if blameless and stop() == Stop.NO:
         raise _make_error(blameless[0])
     if has_failed():
@@ -136,6 +156,26 @@ def _make_error(failure: Failure) -> SESearchError:
     return InfrastructureError(
         f"a training failed by a fault of the machine: {failure.reason}. No candidate is judged by "
         "it: once the cause is removed, the same command goes on, and makes the training again"
+    )
+
+
+def _advance(work: Work[CandidateT], number: int, row: EpochRow, storing: Storing) -> None:
+    try:
+        work.advance(number, row)
+    except StorageError as error:  # of the output, whose disk is full
+        storing.stop(error)
+
+
+def _make_storage_error(error: StorageError, num_lost: int) -> InfrastructureError:
+    """Return what ends a command that could not store everything."""
+    ended = (
+        "all trainings that have ended are stored"
+        if not num_lost
+        else f"{num_lost} of the trainings that have ended could not be stored and are made again"
+    )
+    return InfrastructureError(
+        f"{error}. No candidate is judged by it, and {ended}: once the cause is removed, the same "
+        "command goes on"
     )
 
 

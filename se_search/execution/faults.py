@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-from se_search.errors import DataError, RunError, SESearchError
+from se_search.errors import DataError, RunError, SESearchError, list_causes
 from se_search.record import Failure, Fault
 
 VM_STATISTICS = Path("/proc/vmstat")
@@ -97,23 +96,15 @@ def _lacks_memory(error: BaseException) -> bool:
         isinstance(each, MemoryError)
         or (isinstance(each, OSError) and each.errno == errno.ENOMEM)
         or _says(each, NO_MEMORY)
-        for each in _list_causes(error)
+        for each in list_causes(error)
     )
 
 
 def _lacks_device(error: BaseException) -> bool:
     return any(
         isinstance(each, RuntimeError) and _says(each, NO_DEVICE) and not _says(each, OWN_ON_DEVICE)
-        for each in _list_causes(error)
+        for each in list_causes(error)
     )
-
-
-def _list_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, and each one that it was raised from."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
 
 
 def _says(error: BaseException, parts: tuple[str, ...]) -> bool:

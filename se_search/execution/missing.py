@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from se_search.candidate import Candidate
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
+from se_search.execution.storing import Room
 from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Stop
 from se_search.store.training_log import Training, TrainingId, TrainingLog
 
@@ -65,6 +66,7 @@ def train_missing(
     *,
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[EndedTraining], None] = lambda _: None,
+    room: Room = Room(),  # noqa: B008  # frozen
 ) -> None:
     """Train the assignments that the log does not have, in order, until all are done or a stop.
 
@@ -76,13 +78,14 @@ def train_missing(
         executor: trains, and evaluates the test images.
         stop: asked before each start, and at least every half second.
         observe: told of each training that ends.
+        room: what is done when the log can't be written.
 
     Raises:
         TooManyFailuresError: three trainings in a row failed.
+        InfrastructureError: a fault of the machine, as a full disk.
     """
-    drive(
-        _MissingTrainings(assignments, log, observe), executor, max_failures=MAX_FAILURES, stop=stop
-    )
+    work = _MissingTrainings(assignments, log, observe)
+    drive(work, executor, max_failures=MAX_FAILURES, stop=stop, room=room)
 
 
 class _MissingTrainings:
@@ -112,7 +115,7 @@ class _MissingTrainings:
         """Take no notice: a training is told when it ends."""
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
-        assignment = self._running.pop(number)
+        assignment = self._running[number]
         accuracy, seconds, reason = None, None, None
         if isinstance(outcome, Failure):
             self._log.note_loss(id_of(assignment), outcome.effort)
@@ -121,6 +124,7 @@ class _MissingTrainings:
             self._log.append(_make_training(assignment, outcome, self._log.environment))
             self._num_done += 1
             accuracy, seconds = outcome.accuracy, outcome.seconds
+        del self._running[number]
         self._observe(
             EndedTraining(
                 self._num_done,

@@ -14,6 +14,7 @@ from se_search.execution.deadline import Deadline
 from se_search.execution.missing import id_of, train_missing
 from se_search.execution.session import OpenSession, Session, SessionRequest
 from se_search.execution.signals import StopSignals
+from se_search.execution.storing import Room
 from se_search.record import Assignment, Stop
 from se_search.report.format import count
 from se_search.reproduction.judge import (
@@ -27,6 +28,7 @@ from se_search.reproduction.plan import Plan
 from se_search.reproduction.statement import make_statement, read_statement, write_statement
 from se_search.space.designs import collect_designs
 from se_search.store.files import explaining_write
+from se_search.store.room import Reserve, estimate_room
 from se_search.store.training_log import (
     LogContents,
     Training,
@@ -98,12 +100,16 @@ def train_looks(
     session = open_session(_make_request(plans, options), note)
     _state(plans, trainings, options.store)
     started = time.monotonic()
+    num_images = first.info.num_validation + first.info.num_test
+    needed = estimate_room(len(missing), first.epochs, num_images)
     with (
+        Reserve(first.log.with_suffix(".reserve")) as reserve,
         TrainingLog(
             first.log, _complete(first, session), session.environment, options.mix_environments
         ) as log,
         StopSignals(note) as stop,
     ):
+        reserve.refuse_lack(needed)
         while missing and stop.number is None and not deadline.has_passed:
             _note_look(plans, wanted, len(missing), note)
             train_missing(
@@ -112,6 +118,7 @@ def train_looks(
                 session.executor(with_test=True),
                 stop=lambda: max(stop(), Stop.AFTER_RUNNING if deadline.has_passed else Stop.NO),
                 observe=lambda ended: note(str(ended)),
+                room=Room(reserve.release, note),
             )
             before = len(trainings)
             trainings = _read(first.log)

@@ -20,6 +20,7 @@ from se_search.cost import Cost
 from se_search.errors import AllFailedError, TooManyFailuresError
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
+from se_search.execution.storing import Room
 from se_search.record import (
     ENDED_WELL,
     Assignment,
@@ -105,6 +106,7 @@ def run_search(
     observe: Callable[[Progress], None] | None = None,
     keep: Callable[[int, Evaluation], None] = lambda *_: None,
     advance: Callable[[TrialRecord, EpochRow], None] = lambda *_: None,
+    room: Room = Room(),  # noqa: B008  # frozen
 ) -> Ending:
     """Run trials until the store has ``budget.num_trials`` of them, or a stop is asked for.
 
@@ -125,10 +127,13 @@ def run_search(
             ``Settling``. None: the search spends its budget.
         stop: asked before each start, and at least every half second.
         observe: told of every change; None: nobody is.
-        keep: handed each finite evaluation with its trial's number, for what the store lacks.
+        keep: handed each finite evaluation with its trial's number, for what the store lacks,
+            before the store has it.
         advance: told of each epoch of a trial that runs.
+        room: what is done when results can't be stored.
 
     Raises:
+        InfrastructureError: a fault of the machine stopped the search.
         TooManyFailuresError: the last ``budget.max_failures`` trials failed, and the search is to
             have more.
     """
@@ -143,7 +148,7 @@ def run_search(
     )
     trials.report(None)
     # Failures are counted here, in the order of the trials; drive would count as they come.
-    if drive(trials, executor, max_failures=None, stop=stop) != Stop.NO:
+    if drive(trials, executor, max_failures=None, stop=stop, room=room) != Stop.NO:
         return Ending.STOPPED
     return trials.ending()
 
@@ -203,15 +208,16 @@ class _Trials(Generic[CandidateT]):
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
         """Begin a trial that was broken off, a control, a promotion, or the sampler's proposal."""
-        if not self.has_budget():
-            return None
-        if self.store.count("WAITING"):
-            record, assignment = self._restart()
-        else:
-            view = self._find_view()
-            if view is None:
+        with self.store.explaining_errors():
+            if not self.has_budget():
                 return None
-            record, assignment = self._ask(view)
+            if self.store.count("WAITING"):
+                record, assignment = self._restart()
+            else:
+                view = self._find_view()
+                if view is None:
+                    return None
+                record, assignment = self._ask(view)
         self.report(record)
         return record.number, assignment
 
@@ -221,19 +227,21 @@ class _Trials(Generic[CandidateT]):
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Store how a training ended."""
-        if isinstance(outcome, Failure):
-            record = self.store.fail(number, outcome)
-        elif self.store.record(number).epochs < self.budget.epochs:
-            record = self.store.prune(number, outcome)
-        else:
-            record = self.store.complete(number, outcome)
-        if isinstance(outcome, Evaluation):
-            self.keep(number, outcome)
+        with self.store.explaining_errors():
+            if isinstance(outcome, Evaluation):
+                self.keep(number, outcome)  # first: a trial that has ended well has all its files
+            if isinstance(outcome, Failure):
+                record = self.store.fail(number, outcome)
+            elif self.store.record(number).epochs < self.budget.epochs:
+                record = self.store.prune(number, outcome)
+            else:
+                record = self.store.complete(number, outcome)
         self.report(record)
 
     def release(self, number: int, effort: Effort | None) -> None:
         """Store that a training was broken off: its trial waits for the next command."""
-        self.store.release(number, effort)
+        with self.store.explaining_errors():
+            self.store.release(number, effort)
 
     def has_budget(self) -> bool:
         """Tell whether a trial may start: one that waits has been counted already."""

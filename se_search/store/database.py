@@ -15,7 +15,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from se_search.errors import RunError, SESearchError
+from se_search.errors import SESearchError, StorageError, list_causes
+from se_search.store.files import describe_free
 
 BUSY_SECONDS = 30.0  # how long to wait for another process that is writing
 # Optuna takes a URL and never connects to it: connections come from a pool, because a URL can't
@@ -100,7 +101,7 @@ def _keep_log(path: Path, busy_seconds: float) -> None:
 
 @contextmanager
 def explaining_errors(path: Path, sentence: str, *others: type[Exception]) -> Iterator[None]:
-    """Turn errors of SQLite, SQLAlchemy and Optuna's storage into a RunError.
+    """Turn errors of SQLite, SQLAlchemy and Optuna's storage into a StorageError.
 
     Args:
         path: the file.
@@ -113,18 +114,19 @@ def explaining_errors(path: Path, sentence: str, *others: type[Exception]) -> It
         kinds = (sqlite3.Error, SQLAlchemyError, StorageInternalError, *others)
         if isinstance(cause, SESearchError) or not isinstance(cause, kinds):
             raise
-        raise RunError(f"{path} {sentence}: {_explain(path, cause)}") from cause
+        raise StorageError(f"{path} {sentence}: {_explain(path, cause)}") from cause
 
 
 def _explain(path: Path, error: BaseException) -> str:
     """Return the reason in SQLite's words, which others wrap in errors of their own."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    *_, error = list_causes(error)
     text = str(error)
     if isinstance(error, KeyError):  # of Optuna, which does not find the Optuna study
         return "it holds no trials of se-search"
     if "database is locked" in text or "database table is locked" in text:
         return f"it is locked. Close {_name_holders(path)}, and repeat the command"
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return f"{text} ({describe_free(path)})"
     if isinstance(error, RuntimeError) and "table schema" in text:
         return (
             f"another version of Optuna than this one, {optuna.__version__}, has made its tables; "

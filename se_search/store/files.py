@@ -7,13 +7,15 @@ the old file as it was and nothing else behind.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import resource
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,10 @@ def write_bytes(path: Path, data: bytes) -> None:
         UnwritableError: the file can't be written.
     """
     if not path.name:
-        raise UnwritableError(path, IsADirectoryError(EISDIR, os.strerror(EISDIR)))
+        raise UnwritableError(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     # Without the file's own name, which may be as long as the system allows.
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with explaining_write(path):
+    with explaining_write(path, len(data)):
         try:
             if not path.parent.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,12 +53,35 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def explaining_write(path: Path) -> Iterator[None]:
-    """Turn an error of the system, until the ``with`` block ends, into an UnwritableError."""
+def explaining_write(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Turn an error of the system, until the ``with`` block ends, into an UnwritableError.
+
+    Args:
+        path: what is written, as errors name it.
+        needed: how many bytes are to be written, if that is known.
+    """
     try:
         yield
     except OSError as cause:
-        raise UnwritableError(path, cause) from cause
+        raise UnwritableError(path, cause, _describe_room(path, cause, needed)) from cause
+
+
+def describe_free(path: Path) -> str:
+    """Say in a few words how much room the disk has that a path lies on, or would lie on."""
+    for folder in (path, *path.absolute().parents):
+        with suppress(OSError):
+            return f"{shutil.disk_usage(folder).free:,} bytes are free on its disk"
+    return "its disk can't be reached"
+
+
+def _describe_room(path: Path, cause: OSError, needed: int | None) -> str:
+    """Say what room a write lacks; nothing where room is not the matter."""
+    asked = "" if needed is None else f"{needed:,} bytes are needed, "
+    if cause.errno == errno.EFBIG:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        return f"{asked}a file may have {limit:,} by the limit of this shell, ulimit -f"
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return f"{asked}{describe_free(path)}" if cause.errno in full else ""
 
 
 class WrittenFiles:

@@ -160,8 +160,7 @@ class TrainingLog:
         """
         if training.id in self.done:
             raise RunError(f"{self.path} has {training.candidate}, {training.id[1:]} already")
-        with explaining_write(self.path):
-            self._write({"kind": "training", **_to_plain(training)})
+        self._write({"kind": "training", **_to_plain(training)})
         self.done.add(training.id)
 
     def note_loss(self, training: TrainingId, effort: Effort | None) -> None:
@@ -174,8 +173,7 @@ class TrainingLog:
             return
         key, epochs, seed = training
         fields = {"kind": "loss", "key": key, "epochs": epochs, "seed": seed, **asdict(effort)}
-        with explaining_write(self.path):
-            self._write(fields)
+        self._write(fields)
 
     def _open(self) -> None:
         contents = read_log(self.path) if self.path.exists() else None
@@ -184,8 +182,10 @@ class TrainingLog:
             self._check(part)
         self.done = {training.id for part in parts for training in part.trainings}
         environments = contents.environments if contents else ()
-        self._file = self.path.open("ab")
-        self._file.truncate(contents.size if contents else 0)
+        self._size = contents.size if contents else 0
+        # Without a buffer: what could not be written must not be written later by itself.
+        self._file = self.path.open("ab", buffering=0)
+        self._file.truncate(self._size)
         if contents is None:
             self._write({"kind": "table", "identity": self._identity})
             _sync_folder(self.path.parent)
@@ -221,9 +221,14 @@ class TrainingLog:
             )
 
     def _write(self, fields: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+        with explaining_write(self.path, len(line)):
+            self._file.truncate(self._size)  # of half a line, which a full disk has cut off
+            rest = line
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+            os.fsync(self._file.fileno())
+        self._size += len(line)
 
 
 def read_log(path: Path) -> LogContents | None:

@@ -69,6 +69,8 @@ def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRe
 class TrialStore:
     """The trials of one run, open for writing by one process: the one that asks and tells.
 
+    A method that an error of the database ended can be called again.
+
     Everything but the sampler's parameters stands in user attributes under the field names of
     TrialRecord, so that Optuna's dashboard shows it. Close the store, or enter it in a ``with``.
 
@@ -155,13 +157,15 @@ class TrialStore:
 
     def restart(self, trial: optuna.Trial) -> TrialRecord:
         """Note that a trial that waited is trained again, with what it was assigned."""
+        self._efforts.pop(trial.number, None)
         return self._note(trial.number, TrialState.RUNNING)
 
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
         """Note what a full training handed back."""
-        self._set_evaluation(number, evaluation)
-        attributes = self._attributes[number]
-        self.optuna_study.tell(number, [attributes[name] for name in self._objectives])
+        if not self._has_ended(number):
+            self._set_evaluation(number, evaluation)
+            attributes = self._attributes[number]
+            self.optuna_study.tell(number, [attributes[name] for name in self._objectives])
         return self._note(number, TrialState.COMPLETE)
 
     def prune(self, number: int, evaluation: Evaluation) -> TrialRecord:
@@ -169,15 +173,17 @@ class TrialStore:
 
         Optuna is told no values, so that its own front compares full trainings alone.
         """
-        self._set_evaluation(number, evaluation)
-        self.optuna_study.tell(number, state=TrialState.PRUNED)
+        if not self._has_ended(number):
+            self._set_evaluation(number, evaluation)
+            self.optuna_study.tell(number, state=TrialState.PRUNED)
         return self._note(number, TrialState.PRUNED)
 
     def fail(self, number: int, failure: Failure) -> TrialRecord:
         """Note that a training handed nothing back."""
-        self._set_attributes(number, {"reason": failure.reason})
-        self._add_effort(number, failure.effort)
-        self.optuna_study.tell(number, state=TrialState.FAIL)
+        if not self._has_ended(number):
+            self._set_attributes(number, {"reason": failure.reason})
+            self._add_effort(number, failure.effort)
+            self.optuna_study.tell(number, state=TrialState.FAIL)
         return self._note(number, TrialState.FAIL)
 
     def release(self, number: int, effort: Effort | None = None) -> TrialRecord:
@@ -214,6 +220,7 @@ class TrialStore:
         # One process writes, so what stands in the file need not be read back after each write.
         self._trial_ids: dict[int, int] = {}
         self._attributes: dict[int, dict[str, Any]] = {}
+        self._efforts: dict[int, Effort] = {}  # before the present command's attempts
         self._records: dict[int, TrialRecord] = {}
         for trial in self.optuna_study.get_trials(deepcopy=False):
             self._attributes[trial.number] = dict(trial.user_attrs)
@@ -266,9 +273,17 @@ class TrialStore:
         """Add what attempts took to what earlier commands spent on the trial."""
         if effort is None:
             return
-        before = {name: self._attributes[number].get(name, 0) for name in EFFORT_FIELDS}
-        total = Effort(**before) + effort
+        # By what stood there as the trial began: each of these methods may be called again.
+        total = self._efforts.setdefault(number, self._read_effort(number)) + effort
         self._set_attributes(number, {name: round(v, 3) for name, v in asdict(total).items()})
+
+    def _read_effort(self, number: int) -> Effort:
+        attributes = self._attributes[number]
+        return Effort(**{name: attributes.get(name, 0) for name in EFFORT_FIELDS})
+
+    def _has_ended(self, number: int) -> bool:
+        """Tell whether a trial's end is stored: it was, before an error came."""
+        return self._storage.get_trial(self._trial_id(number)).state.is_finished()
 
     def _note(self, number: int, state: TrialState) -> TrialRecord:
         self._records[number] = _make_record(number, state, self._attributes[number])

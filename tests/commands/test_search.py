@@ -1,9 +1,11 @@
 """The search command: from options to a finished folder, on made-up trainings."""
 
+from contextlib import ExitStack
 from dataclasses import fields
 
 import pytest
 from support.commands import read_rows
+from support.full_disk import largest_file
 from support.sessions import MadeUpSessions
 
 from se_search.commands.options import ConfirmOptions, SearchOptions
@@ -15,11 +17,19 @@ from se_search.commands.settings import (
     refuse_missing_logger,
 )
 from se_search.cost import count_cost
-from se_search.errors import AllFailedError, DataError, DivergedError, RunChangedError, RunError
+from se_search.errors import (
+    AllFailedError,
+    DataError,
+    DivergedError,
+    InfrastructureError,
+    RunChangedError,
+    RunError,
+)
 from se_search.record import Evaluation, Rung
 from se_search.report.display import QuietDisplay
 from se_search.search.promotion import parse_rungs
 from se_search.search.registry import SAMPLERS
+from se_search.store.trials import read_records
 
 
 def evaluate(assignment):
@@ -39,9 +49,9 @@ class Notes(QuietDisplay):
 def run_search(tmp_path):
     """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
 
-    def run(evaluate=evaluate, num_workers=1, **options):
+    def run(evaluate=evaluate, num_workers=1, notes=None, **options):
         options = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4} | options
-        sessions, notes = MadeUpSessions(evaluate, num_workers), Notes()
+        sessions, notes = MadeUpSessions(evaluate, num_workers), notes or Notes()
         outcome = search(SearchOptions(runs_dir=tmp_path, **options), notes, sessions)
         return outcome, sessions, notes.texts
 
@@ -149,6 +159,31 @@ def test_another_run_in_the_folder_is_refused_before_a_session_is_opened(run_sea
     run_search()
     with pytest.raises(RunChangedError, match="seed: 0 in the run, 1 asked for"):
         run_search(seed=1)
+
+
+def test_a_disk_that_fills_up_ends_the_command_and_the_same_command_goes_on(run_search, tmp_path):
+    """Trial 2 ends on the full disk, and there is room again as soon as the reserve is given up."""
+    disk, reserve = ExitStack(), tmp_path / "stages" / ".reserve"
+
+    class Lifts(Notes):
+        def note(self, text):
+            super().note(text)
+            if "Nothing more begins" in text:
+                assert reserve.exists()
+                disk.close()
+
+    def fill(assignment):
+        if len(read_records(tmp_path / "stages" / "trials.db")) == 3:
+            disk.enter_context(largest_file(1))
+        return evaluate(assignment)
+
+    with disk, pytest.raises(InfrastructureError, match="that have ended are stored") as caught:
+        run_search(fill, notes=Lifts())
+    assert str(caught.value).startswith(f"{tmp_path / 'stages' / 'trials.db'} can't be read or wri")
+    assert not reserve.exists()
+    _, continued, _ = run_search()
+    _, undisturbed, _ = run_search(name="undisturbed")
+    assert continued.trained == undisturbed.trained[3:]
 
 
 def test_a_run_that_gets_no_session_leaves_no_configuration(tmp_path):

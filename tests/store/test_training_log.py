@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from support.full_disk import largest_file
 
-from se_search.errors import RunError
+from se_search.errors import RunError, UnwritableError
 from se_search.record import Effort, RanOn
 from se_search.store.training_log import LogContents, Training, TrainingLog, read_log
 
@@ -67,6 +68,18 @@ def test_what_failed_trainings_took_is_added_up_and_makes_none_count_as_done(log
     assert read_log(path).lost == Effort(4, 32.0, 16.0)
     assert log(2) == [0, 1]
     assert read_log(path).lost == Effort(4, 32.0, 16.0)
+
+
+def test_half_a_line_that_a_full_disk_has_cut_off_is_replaced_at_the_next_attempt(path):
+    with TrainingLog(path, IDENTITY, HERE) as log:
+        log.append(make_up(0))
+        whole = path.stat().st_size
+        with largest_file(whole + 10), pytest.raises(UnwritableError, match="bytes are needed"):
+            log.append(make_up(1))
+        assert [training.seed for training in read_log(path).trainings] == [0]
+        log.append(make_up(1))
+    assert read_log(path).trainings == (make_up(0), make_up(1))
+    assert path.read_bytes().count(b"\n") == 4
 
 
 def test_a_training_is_read_back_as_it_was(log, path):
