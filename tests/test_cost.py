@@ -14,7 +14,7 @@ from se_search.cost import count_cost, count_space
 from se_search.errors import CandidateError
 from se_search.models.catalogue import default_shape, describe_backbone
 from se_search.models.surgery import build
-from se_search.models.trace import trace_cost
+from se_search.models.trace import trace, trace_cost, uncounted_operators
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace, read_space
 
@@ -150,6 +150,17 @@ def test_convolutions_and_linear_layers_are_half_of_what_torch_counts(seed):
         model(torch.zeros(1, 1, 28, 28))
     by_operator = count_cost(candidate).by_operator
     assert 2 * (by_operator["conv"] + by_operator["linear"]) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_convolutions_whose_padding_has_a_name_are_half_of_what_torch_counts(padding):
+    net = torch.nn.Conv2d(3, 6, 3, padding=padding, dilation=2, groups=3)
+    image = torch.zeros(1, 3, 9, 9)
+    with FlopCounterMode(display=False) as counter:
+        net(image)
+    analysis = trace(net, 3, 9)
+    assert analysis.total() == counter.get_total_flops() // 2
+    assert uncounted_operators(analysis) == ()
 
 
 def test_without_a_squeeze_se_resnet50_has_the_multiply_adds_of_the_papers_table_16():

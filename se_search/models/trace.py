@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     warnings.simplefilter("ignore", DeprecationWarning)
     from fvcore.nn import FlopCountAnalysis
-    from fvcore.nn.jit_handles import elementwise_flop_counter
+    from fvcore.nn.jit_handles import conv_flop_count, elementwise_flop_counter, get_shape
 
 from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
@@ -23,6 +24,13 @@ from se_search.models.recording import call_order, evaluation_mode, image_for
 from se_search.models.sites import find_parts
 from se_search.models.surgery import locate
 from se_search.models.units import native_layers
+
+
+def _count_named_padding(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Count a convolution with ``padding="same"`` or ``"valid"``, an operator of its own."""
+    image, weight, output = (get_shape(value) for value in (*inputs[:2], outputs[0]))
+    return Counter(conv=conv_flop_count(image, weight, output))
+
 
 # Operators of SE blocks that fvcore does not count by itself: one multiply-add for each element of
 # the input or of the output. ReLU costs nothing, as in fvcore.
@@ -37,6 +45,7 @@ SE_HANDLES = {
     "aten::hardsigmoid": elementwise_flop_counter(0, 1),
     "aten::tanh": elementwise_flop_counter(0, 1),
 }
+CONVOLUTION_HANDLES = {"aten::_convolution_mode": _count_named_padding}
 
 
 def trace_cost(model: nn.Module, backbone: Backbone) -> Cost:
@@ -179,7 +188,7 @@ def trace(model: nn.Module, in_channels: int, image_size: int) -> FlopCountAnaly
 def _count(model: nn.Module, image: torch.Tensor) -> FlopCountAnalysis:
     analysis = (
         FlopCountAnalysis(model, image)
-        .set_op_handle(**SE_HANDLES)
+        .set_op_handle(**SE_HANDLES, **CONVOLUTION_HANDLES)
         .unsupported_ops_warnings(False)
         .uncalled_modules_warnings(False)
         .tracer_warnings("none")
