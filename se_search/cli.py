@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,8 @@ from typer.core import TyperGroup
 from se_search.benchmark.options import BenchmarkOptions
 from se_search.commands.networks import add_network_commands
 from se_search.commands.options import ConfirmOptions, SearchOptions
-from se_search.completion import complete_run
+from se_search.commands.runs import add_run_commands
+from se_search.commands.status import RunArgument
 from se_search.errors import SESearchError, explain, find_exit_code, suggest_nearest
 from se_search.options import takes_options
 from se_search.report.console import make_console, print_files, print_text
@@ -70,10 +70,6 @@ benchmark_app = typer.Typer(
 )
 app.add_typer(benchmark_app, name="benchmark")
 
-RunArgument = Annotated[
-    Path,
-    typer.Argument(help="folder of the run, or its name in runs/", autocompletion=complete_run),
-]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 FrontOption = Annotated[
     bool,
@@ -297,6 +293,7 @@ def reproduce(
     _exit_if_stopped(number)
 
 
+add_run_commands(app)
 add_network_commands(app, CommandGroup)
 
 

@@ -57,7 +57,7 @@ def front_fields(credible: PosteriorFront) -> dict[str, Any]:
     """Return the front as plain data, and what is known of it."""
     area, noise, better = credible.hypervolume, credible.noise, credible.better_untrained
     return {
-        "front": [_list_columns(candidate) for candidate in list_front(credible)],
+        "front": [list_columns(candidate) for candidate in list_front(credible)],
         "credible_set": [candidate.summary.key for candidate in credible.credible_set],
         "decision": asdict(credible.decision),
         "settled": {**asdict(credible.settled), "is_settled": credible.settled.is_settled},
@@ -72,7 +72,8 @@ def front_fields(credible: PosteriorFront) -> dict[str, Any]:
     }
 
 
-def _list_columns(candidate: PosteriorCandidate) -> dict[str, Any]:
+def list_columns(candidate: PosteriorCandidate) -> dict[str, Any]:
+    """Return a candidate as a row of ``pareto.csv``."""
     row = candidate.flat()
     return {name: row[name] for name in FRONT_FIELDS}
 

@@ -70,6 +70,11 @@ def open_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database
     return Database(path, _choose_mode(path), busy_seconds, is_made=True)
 
 
+def connect_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open a file that is there for SQL of one's own, as :func:`open_for_reading` does."""
+    return _open_connection(path, _choose_mode(path), busy_seconds)
+
+
 def open_for_writing(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
     """Open a file with all of Optuna's tables; they are made where they are not there.
 

@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from se_search.errors import RunError, UnwritableError, explain
 from se_search.terminal import escape
 
+# As safe as SafeLoader, and seven times as quick where PyYAML comes with it.
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a binary file, and make its folder where that is not there.
@@ -147,7 +150,10 @@ def read_yaml(path: Path) -> Any:
         RunError: the file can't be read, or is not YAML in UTF-8.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        with suppress(yaml.YAMLError):  # libyaml takes fewer signs than PyYAML, and words errors
+            return yaml.load(text, Loader=_YAML_LOADER)
+        return yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as cause:  # ValueError: not UTF-8
         raise RunError(f"{path} can't be read: {explain(cause)}") from cause
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import astuple
+from pathlib import Path
 
 from se_search.backbone_file import backbone_to_json
 from se_search.errors import RunError
@@ -41,7 +42,7 @@ def read_posterior_front(
         fit: what computes the front.
     """
     question = read_question(folder)
-    path = folder.path / "posterior.json"
+    path = _path(folder)
     digest = _digest(records, space, question)
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -51,8 +52,23 @@ def read_posterior_front(
         pass  # not there, cut off or of another version: made anew
     front = fit(records, space, question)
     with suppress(RunError):  # a folder that may not be written to can be read, too
-        write_text(path, json.dumps({"digest": digest, "front": front.to_json()}))
+        kept = {"digest": digest, "model": MODEL_VERSION, "front": front.to_json()}
+        write_text(path, json.dumps(kept))
     return front
+
+
+def read_kept_front(folder: RunFolder) -> PosteriorFront | None:
+    """Return the front as it was last computed, of the trials of then; None: there is none.
+
+    Nothing is computed: for lists of many runs.
+    """
+    try:
+        kept = json.loads(_path(folder).read_text(encoding="utf-8"))
+        if kept["model"] == MODEL_VERSION:
+            return PosteriorFront.from_json(kept["front"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not there, cut off or of another version
+    return None
 
 
 def read_question(folder: RunFolder) -> Question:
@@ -67,6 +83,10 @@ def read_question(folder: RunFolder) -> Question:
         num_validation=int(identity["data"]["validation"]),
         tolerance=TOLERANCE if tolerance is None else tolerance / 100,
     )
+
+
+def _path(folder: RunFolder) -> Path:
+    return folder.path / "posterior.json"
 
 
 def _digest(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -> str:

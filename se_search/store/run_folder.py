@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunChangedError, RunError, explain, suggest_nearest
 from se_search.store.files import read_yaml, remove_leftovers, write_yaml
+from se_search.store.holder import describe_this_process, read_holder
 from se_search.store.identity import compare_identities
 
 FORMAT = 5  # of a run's folder; another number wherever an older folder can't be read any more
@@ -175,32 +176,37 @@ class RunFolder:
         """Packed bits: which validation images trial ``number`` classifies correctly."""
         return self.path / "correct" / f"{number:05d}.bits"
 
-    def lock(self) -> AbstractContextManager[FileLock]:
+    @property
+    def lock_file(self) -> Path:
+        """The file by which a command keeps others from the folder, and which names it."""
+        return self.path / "run.lock"
+
+    def lock(self) -> AbstractContextManager[object]:
         """Make the folder and take it for this process, until the ``with`` block ends.
 
         Raises:
             RunBusyError: another process has taken the folder.
             RunError: the folder can't be made or written to.
         """
-        correct, file = self.path / "correct", self.path / "run.lock"
-        holder = ""
+        correct, file = self.path / "correct", self.lock_file
+        holder = None
         try:
             correct.mkdir(parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK):  # the lock's file might be written to
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            holder = _read_holder(file)  # before filelock, which may empty the file, opens it
+            holder = read_holder(file)  # before filelock, which may empty the file, opens it
             lock = FileLock(file).acquire(timeout=0)
-            file.write_text(f"{os.getpid()}\n")
+            file.write_text(describe_this_process())
         except Timeout as cause:
             raise RunBusyError(
-                f"another se-search{holder} is working on {self.path}; wait for it, stop it, or "
-                "take another --name"
+                f"another se-search{f' ({holder})' if holder else ''} is working on {self.path}; "
+                "wait for it, stop it, or take another --name"
             ) from cause
         except OSError as cause:
             raise RunError(f"{self.path} can't be written to: {explain(cause)}") from cause
         for folder in (self.path, correct):
             remove_leftovers(folder)
-        return lock
+        return _Held(lock, file)
 
     def read_config(self) -> dict[str, Any]:
         """Read ``config.yaml``; empty if the run has not started yet.
@@ -275,9 +281,17 @@ def list_runs(runs_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in runs_dir.glob("*/config.yaml"))
 
 
-def _read_holder(lock: Path) -> str:
-    """Return the process that a lock's file names, as words in a message; else nothing."""
-    try:
-        return f" (process {int(lock.read_text())})"
-    except (OSError, ValueError):
-        return ""
+class _Held:
+    """A lock that this process has; its file names nobody once it is given back."""
+
+    def __init__(self, lock: AbstractContextManager[object], file: Path) -> None:
+        self._lock = lock
+        self._file = file
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        with suppress(OSError):
+            self._file.write_text("")
+        self._lock.__exit__(*error)

@@ -273,7 +273,9 @@ def test_what_is_not_there_is_one_sentence_without_the_systems_numbers(call_main
 def test_a_busy_run_names_the_process(run):
     with (
         RunFolder(run).lock(),
-        pytest.raises(RunBusyError, match=rf"another se-search \(process {os.getpid()}\) is"),
+        pytest.raises(
+            RunBusyError, match=rf"another se-search \(process {os.getpid()} on \S+\) is"
+        ),
     ):
         RunFolder(run).lock()
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from se_search.cli import app
 
 # What takes seconds; the other commands train, serve or measure.
-QUICK = ("cost", "effects", "report", "show", "spaces", "version")
+QUICK = ("cost", "effects", "ls", "report", "show", "spaces", "status", "version")
 SLOW = ("se-search cost --space full --csv costs.csv",)  # writes 371,800 lines
 FOREIGN = (  # not ours; nothing here can check their options
     *("optuna-dashboard", "pip", "source", "export", "mkdir", "echo", "nvidia-cuda-mps-control"),
