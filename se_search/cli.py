@@ -222,9 +222,12 @@ def confirm(
 def report(
     run: RunArgument,
     front: FrontOption = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="write tables for LaTeX (booktabs), too")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
-    """Make a run's tables and figures (PNG and PDF) anew, and print what to do.
+    """Make a run's page (report.html), tables and figures anew, and print what to do.
 
     A folder that is read-only is reported, too; the files that could not be written are named.
     """
@@ -234,7 +237,7 @@ def report(
         from se_search.store.run_folder import RunFolder
 
         folder = RunFolder.existing(run)
-        findings = write_report(folder)
+        findings = write_report(folder, latex=latex)
         if as_json:
             from se_search.report.event import report_event
 

@@ -177,7 +177,7 @@ def test_a_report_makes_the_same_files_again(finished, call):
     assert {name: (folder / name).read_bytes() for name in before} == before
     assert (folder / "pareto.png").is_file()
     assert (folder / "pareto.pdf").is_file()
-    assert f"Written to {folder}: pareto.png, pareto.pdf, pareto.csv, " in outcome.stdout
+    assert f"Written to {folder}: report.html, report.md, pareto.png, " in outcome.stdout
 
 
 def test_a_report_takes_a_runs_name(finished, call):

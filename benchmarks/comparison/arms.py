@@ -16,7 +16,8 @@ from benchmarks.comparison.scoring import Fitted, Truth, fit, observed_front
 from benchmarks.comparison.single_seed import search_with_single_seed
 from se_search.record import Rung, TrialRecord
 from se_search.seeds import derive_seed
-from se_search.surrogate.fit_front import MIN_TRAININGS, Question, fit_front
+from se_search.surrogate.coded_trainings import Question
+from se_search.surrogate.fit_front import MIN_TRAININGS, fit_front
 from se_search.surrogate.posterior_front import MODEL_VERSION
 
 NEAR = 0.05  # points: what a front may lack, or lose, to be as good as that of all trainings

@@ -19,9 +19,9 @@ from se_search.analysis.pareto import hypervolume, is_non_dominated, summarize
 from se_search.candidate import Candidate
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import Decision, Settled, decide, judge_settled
 from se_search.surrogate.features import Factors
-from se_search.surrogate.fit_front import Question
 from se_search.surrogate.fitted_model import FittedModel
 from se_search.surrogate.trainings import Trainings
 

@@ -38,6 +38,7 @@ from se_search.record import Assignment
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.format import count
+from se_search.report.page.write import refresh_pages
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.space.designs import Designs, collect_designs
@@ -136,6 +137,7 @@ def confirm(
             write_rounds(folder, rounds)
             write_confirmation(folder, rounds)
             write_checklist(folder.checklist, config, records, rounds)
+            refresh_pages(folder)
 
         signal = None
         try:

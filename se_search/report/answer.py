@@ -6,51 +6,23 @@ Between the first and the second stands a table of five rows: where SE surely he
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from se_search.analysis.confirmation import Chosen
-from se_search.analysis.effect_contrasts import MEAN_SLOT, NO_SE
-from se_search.analysis.effects import Effect
 from se_search.analysis.pareto import CandidateSummary
-from se_search.analysis.slot_levels import ANY_SE
 from se_search.candidate import Candidate
 from se_search.report.format import count, gain, round_up, significant
 from se_search.report.next_step import NextStep, choose_next_step
 from se_search.report.placement_words import describe_placement, join_list
+from se_search.report.places import PlaceGain, choose_places
 from se_search.report.run_facts import RunFacts
 from se_search.store.confirmations import Round
 from se_search.surrogate.decision import Kind
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
-Verdict = Literal["helps", "harms", "no effect known"]
-
-NUM_PLACES = 5
 COST_NAMES = {"params": "parameters", "macs": "MACs"}
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceGain:
-    """What SE in one place gains over none there.
-
-    Attributes:
-        place: as ``stage 3`` or ``stage 3, width 8``.
-        gain: in points, averaged over what candidates carry elsewhere.
-        low: lower end of its 95 % interval, in points.
-        high: upper end of its 95 % interval, in points.
-        cost_pct: what it adds to the cost on average, in per cent of the plain network's.
-        verdict: sure only with all of a run's effects allowed for, of which some differ from 0 by
-            chance.
-    """
-
-    place: str
-    gain: float
-    low: float
-    high: float
-    cost_pct: float | None
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,48 +80,6 @@ def make_answer(
         how_sure=_describe_evidence(front, facts),
         next_step=choose_next_step(front, facts, confirmation),
     )
-
-
-def choose_places(effects: Sequence[Effect]) -> tuple[PlaceGain, ...]:
-    """Return the five places of which most is known: sure effects first, then large ones.
-
-    Any SE in a slot stands for the slot. One of its levels is added where more is known of it: it
-    surely helps or harms, and any SE there does not do so, too.
-
-    Args:
-        effects: of any SE, positions, widths and variants.
-    """
-    known = [
-        each
-        for each in effects
-        if each.gain is not None
-        and each.low is not None
-        and each.high is not None
-        and each.slot != MEAN_SLOT
-        and each.reference == NO_SE
-    ]
-    slots = {each.slot: _to_place(each) for each in known if each.level == ANY_SE}
-    rows = list(slots.values())
-    for effect in known:
-        if effect.level != ANY_SE:
-            place, slot = _to_place(effect), slots.get(effect.slot)
-            told = slot.verdict if slot else "no effect known"
-            if slot is None or place.verdict not in ("no effect known", told):
-                rows.append(place)
-    rows.sort(key=lambda row: (row.verdict == "no effect known", -abs(row.gain)))
-    return tuple(rows[:NUM_PLACES])
-
-
-def _to_place(effect: Effect) -> PlaceGain:
-    assert effect.gain is not None
-    assert effect.low is not None
-    assert effect.high is not None
-    verdict: Verdict = "no effect known"
-    if effect.holds:
-        verdict = "helps" if effect.gain > 0 else "harms"
-    slot = re.sub(r"stage(\d)", r"stage \1", effect.slot).replace(".block", ", block ")
-    place = slot if effect.level == ANY_SE else f"{slot}, {effect.level}"
-    return PlaceGain(place, effect.gain, effect.low, effect.high, effect.cost_pct, verdict)
 
 
 def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:

@@ -1,4 +1,4 @@
-"""Writes the report of a run: its answer, CSV files, figures and checklist."""
+"""Writes the report of a run: its page, CSV files, figures, tables for LaTeX and checklist."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from se_search.analysis.pareto import CandidateSummary
-from se_search.analysis.rungs import RungFinding, judge_rungs
+from se_search.analysis.rungs import RungFinding
 from se_search.errors import UnwritableError
-from se_search.record import Rung, TrialRecord
-from se_search.report.answer import Answer, make_answer
+from se_search.record import TrialRecord
+from se_search.report.answer import Answer
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import list_confirmation_files
 from se_search.report.format import count
 from se_search.report.front_table import list_front
-from se_search.report.run_facts import read_facts
+from se_search.report.latex import list_latex_files
+from se_search.report.page.write import write_pages
 from se_search.report.rungs import RUNG_FIELDS, rung_row
-from se_search.store.confirmations import Round, read_rounds
-from se_search.store.files import WrittenFiles, write_table
-from se_search.store.front_cache import read_posterior_front
+from se_search.report.source import read_source
+from se_search.store.confirmations import Round
+from se_search.store.files import WrittenFiles, write_table, write_text
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import read_space
-from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 FRONT_FIELDS = (
@@ -60,10 +59,14 @@ class Findings:
     num_trials: int = 0
 
 
-def write_report(folder: RunFolder) -> Findings:
-    """Write all tables and figures of a run, and its checklist, from the trials so far.
+def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
+    """Write all tables and figures of a run, its page and its checklist, from the trials so far.
 
     The findings list the files that can't be written, as in a folder that is read-only.
+
+    Args:
+        folder: the run's.
+        latex: whether tables for LaTeX are written, too.
 
     Raises:
         RunError: the folder holds no trials, or a file can't be read.
@@ -73,50 +76,37 @@ def write_report(folder: RunFolder) -> Findings:
     from se_search.report.figures.pareto_front import draw_front
     from se_search.report.figures.style import save_one
 
-    config = folder.read_config()
-    objectives, epochs = config["identity"]["objectives"], config["identity"]["epochs"]
-    records = read_records(folder.database)
-    space = read_space(folder)
-    credible = read_posterior_front(folder, records, space)
-    rungs = judge_rungs(records, list_rungs(config, records), space)
-    rounds = read_rounds(folder)
-    figure = draw_front(prepare_front(credible, objectives[1:], _title(config)))
-    facts = read_facts(folder.path, config, records, space)
-    answer = make_answer(credible, facts, rounds[-1] if rounds else None)
+    source = read_source(folder)
+    config, records, credible = source.config, source.records, source.front
+    costs = config["identity"]["objectives"][1:]
+    figure = draw_front(prepare_front(credible, costs, _title(config)))
     files = WrittenFiles()
+    write_pages(files, folder, source)
     for path in (folder.pareto_png, folder.pareto_pdf):
         files.attempt(save_one, path, figure)
     files.attempt(write_candidates, folder.pareto_csv, FRONT_FIELDS, list_front(credible))
     files.attempt(write_candidates, folder.candidates_csv, FRONT_FIELDS, credible.candidates)
     files.attempt(write_trials, folder.trials_csv, records)
-    if rungs:
-        files.attempt(
-            write_table, folder.rungs_csv, RUNG_FIELDS, [rung_row(each) for each in rungs]
-        )
-    for write, path, *contents in list_confirmation_files(folder, rounds):
+    if source.rungs:
+        rows = [rung_row(each) for each in source.rungs]
+        files.attempt(write_table, folder.rungs_csv, RUNG_FIELDS, rows)
+    for write, path, *contents in list_confirmation_files(folder, source.rounds):
         files.attempt(write, path, *contents)
-    files.attempt(write_checklist, folder.checklist, config, records, rounds)
+    files.attempt(write_checklist, folder.checklist, config, records, source.rounds)
+    if latex:
+        for path, text in list_latex_files(folder, source):
+            files.attempt(write_text, path, text)
     return Findings(
         folder.path,
         credible,
-        answer,
-        rungs,
-        epochs,
+        source.answer,
+        source.rungs,
+        config["identity"]["epochs"],
         files.written,
-        rounds=rounds,
+        rounds=source.rounds,
         unwritten=files.unwritten,
         num_trials=len(records),
     )
-
-
-def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
-    """List a run's rungs: the rungs last asked for, and those of earlier, shorter trainings."""
-    full = Rung(config["identity"]["epochs"], 1)
-    text = config["search"].get("promotion", "off")
-    rungs = [full] if text == "off" else [Rung.parse(part) for part in text.split(",")]
-    known = {rung.epochs for rung in rungs}
-    shorter = {r.epochs for r in records if r.state == "PRUNED"} - known
-    return sorted([*rungs, *(Rung(epochs, 1) for epochs in shorter)])
 
 
 def write_trials(path: Path, records: Sequence[TrialRecord]) -> None:
@@ -132,7 +122,7 @@ def write_candidates(
     write_table(path, columns, [candidate.flat() for candidate in candidates])
 
 
-def _title(config: dict[str, Any]) -> str:
+def _title(config: Mapping[str, Any]) -> str:
     identity = config["identity"]
     return (
         f"{identity['backbone']['name']} on {identity['data']['name']}, "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from se_search.analysis.least_squares import Contrast
 from se_search.analysis.rungs import RungFinding
+from se_search.record import Rung, TrialRecord
 from se_search.report.format import interval, number
 from se_search.report.table import Column, ResultTable
 
@@ -80,3 +82,13 @@ def _describe_tau(finding: RungFinding) -> str:
 def _describe(effect: Contrast) -> str:
     word = "gains" if effect.value > 0 else "loses"
     return f"{word} {100 * abs(effect.value):.2f} ± {100 * effect.error:.2f}"
+
+
+def list_rungs(config: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[Rung]:
+    """List a run's rungs: the rungs last asked for, and those of earlier, shorter trainings."""
+    full = Rung(config["identity"]["epochs"], 1)
+    text = config["search"].get("promotion", "off")
+    rungs = [full] if text == "off" else [Rung.parse(part) for part in text.split(",")]
+    known = {rung.epochs for rung in rungs}
+    shorter = {r.epochs for r in records if r.state == "PRUNED"} - known
+    return sorted([*rungs, *(Rung(epochs, 1) for epochs in shorter)])

@@ -50,7 +50,7 @@ class ResultTable:
         self.columns = tuple(columns)
         self.rows: list[tuple[str, ...]] = []
         self._sections: list[int] = []
-        self._title, self._caption = title, caption
+        self.title, self.caption = title, caption
 
     def add_row(self, *cells: str) -> None:
         """Add a row; the cells that are not given are empty."""
@@ -69,8 +69,8 @@ class ResultTable:
             return
         widths = self._share(shown, options.max_width)
         table = Table(
-            title=self._title or None,
-            caption=self._caption or None,
+            title=self.title or None,
+            caption=self.caption or None,
             caption_justify="left",
         )
         for index in shown:
@@ -104,13 +104,13 @@ class ResultTable:
 
     def _list_rows(self) -> Iterator[Text]:
         """Write each cell in a line of its own, below its row's first: no column is left out."""
-        yield Text(self._title)
+        yield Text(self.title)
         for row in self.rows:
             yield Text(f"{self.columns[0].heading}: {row[0]}")
             for column, cell in zip(self.columns[1:], row[1:], strict=True):
                 if cell:
                     yield Text(f"  {column.heading}: {cell}")
-        yield Text(self._caption)
+        yield Text(self.caption)
 
     def _share(self, shown: Sequence[int], room: int) -> dict[int, int]:
         """Return how wide each column is: as wide as it likes to be, or else narrower texts."""

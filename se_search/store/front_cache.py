@@ -1,6 +1,6 @@
-"""Keeps the posterior front of a run in its folder, so that it is computed just once.
+"""Keeps the posterior front of a run, and its history, in its folder: both are computed just once.
 
-Fitting the accuracy model to 200 trainings takes seconds, reading the file milliseconds. The file
+Fitting the accuracy model to 200 trainings takes seconds, reading a file milliseconds. A file
 belongs to the trials, the space and the version of the model that it was computed from: for others
 it is made anew.
 """
@@ -20,10 +20,15 @@ from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.store.files import write_text
 from se_search.store.run_folder import RunFolder
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.fit_front import fit_front
+from se_search.surrogate.history import History, trace_history
 from se_search.surrogate.posterior_front import MODEL_VERSION, PosteriorFront
 
+TraceHistory = Callable[
+    [Sequence[TrialRecord], BoundSpace, Question, Sequence[Sequence[float]]], History | None
+]
 FitFront = Callable[[Iterable[TrialRecord], BoundSpace, Question], PosteriorFront]
 
 
@@ -69,6 +74,39 @@ def read_kept_front(folder: RunFolder) -> PosteriorFront | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version
     return None
+
+
+def read_history(
+    folder: RunFolder,
+    records: Sequence[TrialRecord],
+    space: BoundSpace,
+    front: PosteriorFront,
+    trace: TraceHistory = trace_history,
+) -> History | None:
+    """Return how a run came to what it knows, traced now or before; None: it can't be told.
+
+    Args:
+        folder: the run's; ``history.json`` in it is read, and written where that is allowed.
+        records: all trials of the run.
+        space: that the candidates are of.
+        front: of these trials.
+        trace: what traces the history.
+    """
+    question = read_question(folder)
+    path = folder.path / "history.json"
+    digest = _digest(records, space, question)
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["digest"] == digest:
+            found = kept["history"]
+            return None if found is None else History.from_json(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not there, cut off or of another version: made anew
+    history = trace(records, space, question, front.kernels)
+    plain = None if history is None else history.to_json()
+    with suppress(RunError):  # a folder that may not be written to can be read, too
+        write_text(path, json.dumps({"digest": digest, "history": plain}))
+    return history
 
 
 def read_question(folder: RunFolder) -> Question:

@@ -98,6 +98,16 @@ class RunFolder:
         return self.path / "pareto.csv"
 
     @property
+    def report_html(self) -> Path:
+        """The page of the run: all that is known of it, in one file."""
+        return self.path / "report.html"
+
+    @property
+    def report_md(self) -> Path:
+        """The text of ``report.html`` as Markdown."""
+        return self.path / "report.md"
+
+    @property
     def pareto_png(self) -> Path:
         """The figure of the front."""
         return self.path / "pareto.png"
@@ -151,6 +161,21 @@ class RunFolder:
     def confirmation_pdf(self) -> Path:
         """The figure of ``confirmation.png`` for print."""
         return self.path / "confirmation.pdf"
+
+    @property
+    def front_tex(self) -> Path:
+        """The listed candidates as a table for LaTeX."""
+        return self.path / "front.tex"
+
+    @property
+    def effects_tex(self) -> Path:
+        """The effects as a table for LaTeX."""
+        return self.path / "effects.tex"
+
+    @property
+    def confirmation_tex(self) -> Path:
+        """The last confirmation as a table for LaTeX."""
+        return self.path / "confirmation.tex"
 
     @property
     def checklist(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,17 @@ from se_search.analysis.pareto import (
 )
 from se_search.analysis.statistics import median_and_interval
 from se_search.candidate import Candidate
-from se_search.record import ENDED_WELL, TrialRecord
+from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
+from se_search.surrogate.coded_trainings import (
+    Encoder,
+    Question,
+    code_trainings,
+    is_full,
+    list_ended,
+)
 from se_search.surrogate.decision import (
     MIN_REPLICATES,
-    TOLERANCE,
     Decision,
     Settled,
     choose,
@@ -30,7 +36,6 @@ from se_search.surrogate.decision import (
     judge_settled,
     mark_better,
 )
-from se_search.surrogate.features import Factors
 from se_search.surrogate.posterior_front import (
     LISTED,
     MedianInterval,
@@ -42,30 +47,6 @@ from se_search.surrogate.posterior_front import (
 Array = NDArray[np.float64]
 
 MIN_TRAININGS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of a run's trials.
-
-    Attributes:
-        objectives: ``accuracy``, and the costs that are minimised.
-        full_epochs: of a full training; longer ones are left out.
-        chance: accuracy of a constant answer, a share; 0: it is not known.
-        num_validation: number of validation images of a training.
-        tolerance: a difference in gain that does not matter, a share.
-    """
-
-    objectives: tuple[str, ...]
-    full_epochs: int
-    chance: float = 0.0
-    num_validation: int = 1
-    tolerance: float = TOLERANCE
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The names of the costs."""
-        return tuple(name for name in self.objectives if name != "accuracy")
 
 
 def fit_front(
@@ -84,15 +65,8 @@ def fit_front(
     Raises:
         SpaceError: a candidate is not in the space.
     """
-    ordered = sorted(records, key=lambda record: record.number)
-    ended = [
-        record
-        for record in ordered
-        if record.state in ENDED_WELL
-        and record.accuracy is not None
-        and (record.epochs < question.full_epochs or _is_full(record, question))
-    ]
-    full = [record for record in ended if _is_full(record, question)]
+    ended = list_ended(records, question)
+    full = [record for record in ended if is_full(record, question)]
     summaries = summarize(full, question.objectives)
     if len(ended) < MIN_TRAININGS:
         return _front_of_means(
@@ -105,10 +79,6 @@ def fit_front(
     return _front_of_model(ended, full, summaries, space, question)
 
 
-def _is_full(record: TrialRecord, question: Question) -> bool:
-    return record.state == "COMPLETE" and record.epochs == question.full_epochs
-
-
 def _front_of_model(
     ended: Sequence[TrialRecord],
     full: Sequence[TrialRecord],
@@ -119,17 +89,10 @@ def _front_of_model(
     # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
     from se_search.surrogate.effects import compute_effects
     from se_search.surrogate.fitted_model import FittedModel
-    from se_search.surrogate.trainings import Trainings
     from se_search.surrogate.untrained import find_better_untrained
 
-    encode = _Encoder(space)
-    budgets = sorted({record.epochs for record in ended})
-    trainings = Trainings(
-        encode([record.candidate for record in ended]),
-        np.array([budgets.index(record.epochs) for record in ended], np.int64),
-        np.array([record.seed for record in ended], np.int64),
-        np.array([record.accuracy for record in ended], np.float64),
-    )
+    encode = Encoder(space)
+    trainings, budgets = code_trainings(ended, encode)
     model = FittedModel.fit(encode.factors, trainings, budgets)
     codes = encode([summary.candidate for summary in summaries])
     accuracies = model.draw(np.vstack([model.plain, codes]))
@@ -173,32 +136,8 @@ def _front_of_model(
         effects=compute_effects(
             model, space, ended, question.objectives, question.full_epochs, unproven
         ),
+        kernels=tuple(tuple(kernel.values.tolist()) for kernel in model.kernels),
     )
-
-
-class _Encoder:
-    """Codes of candidates' texts; the plain network need not be in the space."""
-
-    def __init__(self, space: BoundSpace) -> None:
-        self.space = space
-        self.factors = Factors(space.describe_levels()).with_empty_levels()
-        self.plain = str(Candidate.plain(space.backbone))
-        self._known: dict[str, NDArray[np.int16]] = {}
-
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.int16]:
-        """Return ``(n, num_slots)``: positions in the levels of each slot."""
-        rows = [self._encode(text) for text in texts]
-        return np.array(rows, np.int16).reshape(len(rows), self.factors.num_slots)
-
-    def _encode(self, text: str) -> NDArray[np.int16]:
-        if text not in self._known:
-            plain = self.factors.plain
-            self._known[text] = (
-                plain
-                if text == self.plain and plain is not None
-                else self.space.codes_of(self.space.parse(text))
-            )
-        return self._known[text]
 
 
 def _list_compared(full: Sequence[TrialRecord], plain: str) -> list[int]:

@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 7  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 8  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,8 @@ class PosteriorFront:
             vary.
         attainment: by cost, the best gain at that cost or less; empty: there is no model.
         effects: what each slot's levels add; None: there is no model.
+        kernels: the model's hyper-parameters, with which it is made again without being fitted;
+            empty: there is no model.
     """
 
     candidates: tuple[PosteriorCandidate, ...]
@@ -138,6 +140,7 @@ class PosteriorFront:
     hypervolume: MedianInterval | None
     attainment: Mapping[str, tuple[Step, ...]]
     effects: Effects | None
+    kernels: tuple[tuple[float, ...], ...] = ()
 
     @property
     def front(self) -> list[PosteriorCandidate]:
@@ -202,6 +205,7 @@ class PosteriorFront:
                 "settled": Settled(**settled | {"missing": tuple(settled["missing"])}),
                 "attainment": steps,
                 "effects": None if effects is None else Effects.from_json(effects),
+                "kernels": tuple(map(tuple, data["kernels"])),
             }
         )
 

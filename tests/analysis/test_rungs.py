@@ -19,8 +19,7 @@ from se_search.analysis.rungs import (
 )
 from se_search.analysis.slot_levels import ANY_SE
 from se_search.record import Rung
-from se_search.report.run_report import list_rungs
-from se_search.report.rungs import rung_warnings, rungs_table
+from se_search.report.rungs import list_rungs, rung_warnings, rungs_table
 
 ONE_AND_FOUR = (Rung(1, 1), Rung(4, 1))
 WIDTHS = [4, 8, 16, 32]

@@ -11,8 +11,9 @@ from benchmarks.calibration.crossed_world import CrossedWorld
 from benchmarks.calibration.searches import OBJECTIVES, search
 from benchmarks.comparison.scoring import Fitted, Truth, Yardstick, fit, observed_front
 from se_search.candidate import Candidate
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import Decision, Settled
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.fit_front import fit_front
 
 QUESTION = Question(OBJECTIVES, EPOCHS)
 

@@ -18,7 +18,8 @@ from se_search.cost import count_cost
 from se_search.errors import RunError
 from se_search.record import Rung
 from se_search.search.registry import SAMPLERS
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.coded_trainings import Question
+from se_search.surrogate.fit_front import fit_front
 
 # --- networks -------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ from se_search.store.run_space import digest_backbone
 from se_search.store.run_space import read_space as read_run_space
 from se_search.store.training_log import read_log
 from se_search.store.trials import read_records
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.coded_trainings import Question
+from se_search.surrogate.fit_front import fit_front
 
 NUM_VALIDATION, NUM_TEST = 287, 360
 QUESTION = Question(("accuracy", "params"), 1)

@@ -21,7 +21,8 @@ from support.made_up_fronts import (
     make_front,
 )
 
-from se_search.report.answer import NUM_PLACES, choose_places, make_answer
+from se_search.report.answer import make_answer
+from se_search.report.places import NUM_PLACES, choose_places
 
 FACTS = make_facts()
 EFFECTS = make_effects(make_effect("stage 2", 0.6, 0.3), make_effect("stage 3", -0.1, 0.4))

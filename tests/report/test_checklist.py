@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from support.made_up_configs import CONFIG
 from support.records import make_record
 
 from se_search.analysis.confirmation import Chosen, Confirmation, Confirmed
@@ -12,58 +13,6 @@ from se_search.analysis.sequential import LookPlan
 from se_search.report.checklist import list_items, write_checklist
 from se_search.store.confirmations import Round
 
-CONFIG = {
-    "identity": {
-        "space": {"granularity": "stage"},
-        "backbone": {"name": "tiny", "weights": None, "frozen": False},
-        "data": {
-            "name": "digits",
-            "num_classes": 10,
-            "channels": 1,
-            "image_size": 8,
-            "train": 1150,
-            "validation": 287,
-            "test": 360,
-            "validation_part": "train",
-            "pool_share": 1.0,
-            "chance": 0.1045,
-            "fingerprint": "0f1e2d3c4b5a6978",
-        },
-        "recipe": {
-            "batch_size": 64,
-            "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
-            "schedule": {"name": "linear"},
-            "label_smoothing": 0.0,
-            "augmentation": {"crop_padding": 2, "flip": False, "resized_crop": None},
-            "split": {"draw": "replicate", "seed": 0},
-        },
-        "epochs": 4,
-        "objectives": ["accuracy", "params"],
-        "seed": 3,
-        "precision": "32-true",
-    },
-    "hash": "0123456789ab",
-    "search": {
-        "space": "stages",
-        "sampler": "pareto",
-        "promotion": "off",
-        "trials": 9,
-        "workers": 2,
-        "threads": 1,
-        "recipe": "quick",
-        "recipe_hash": "ba9876543210",
-        "max_failures": 5,
-    },
-    "versions": {"python": "3.11.9", "torch": "2.9.0"},
-    "hardware": {
-        "accelerator": "cpu",
-        "name": "a CPU",
-        "devices": 1,
-        "cores": 2,
-        "system": "Linux 6 x86_64",
-    },
-    "command": ["se-search", "run", "--data", "folder:my images"],
-}
 RECORDS = [
     make_record("a", 0.8, seed=3),
     make_record("a", 0.81, seed=4),

@@ -4,14 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
+from support.made_up_pages import HISTORY
 from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, records_of
 from support.networks import bind
 from support.run_folders import begin_run
 
 from se_search.store import front_cache
-from se_search.store.front_cache import read_posterior_front, read_question
+from se_search.store.front_cache import read_history, read_posterior_front, read_question
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.fit_front import fit_front
 
 RECORDS = records_of(*make_trainings(0, 40)[::2])
 
@@ -150,3 +152,28 @@ def test_a_file_of_another_version_of_the_model_is_made_anew(read, fit, monkeypa
 def test_where_nothing_may_be_written_the_front_is_still_read(folder, fit, front):
     (folder.path / "posterior.json").mkdir()
     assert read_posterior_front(folder, RECORDS, SPACE, fit) == front
+
+
+def test_a_history_is_traced_once_and_read_back_equal(tmp_path, front):
+    folder = begin_run(tmp_path / "run", SPACE)
+    asked = []
+
+    def trace(records, space, question, kernels):
+        asked.append(kernels)
+        return HISTORY
+
+    first = read_history(folder, RECORDS, SPACE, front, trace)
+    assert read_history(folder, RECORDS, SPACE, front, trace) == first == HISTORY
+    assert asked == [front.kernels]
+    read_history(folder, RECORDS[:-1], SPACE, front, trace)
+    assert len(asked) == 2
+
+
+def test_that_a_history_cant_be_told_is_kept_too(tmp_path, front):
+    folder = begin_run(tmp_path / "run", SPACE)
+    asked = []
+    for _ in range(2):
+        assert (
+            read_history(folder, RECORDS, SPACE, front, lambda *given: asked.append(given)) is None
+        )
+    assert len(asked) == 1

@@ -22,8 +22,9 @@ from support.records import make_record
 
 from se_search.analysis.pareto import is_non_dominated
 from se_search.errors import SpaceError
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import MIN_REPLICATES, Decision, choose, decide
-from se_search.surrogate.fit_front import Question, _attain, _hypervolume, fit_front
+from se_search.surrogate.fit_front import _attain, _hypervolume, fit_front
 from se_search.surrogate.fitted_model import FittedModel
 from se_search.surrogate.posterior_front import LISTED, PosteriorFront
 

@@ -6,8 +6,9 @@ from scipy import stats
 from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, records_of
 
 from se_search.cost import count_cost
+from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.features import Factors
-from se_search.surrogate.fit_front import Question, fit_front
+from se_search.surrogate.fit_front import fit_front
 from se_search.surrogate.fitted_model import FittedModel
 from se_search.surrogate.untrained import find_better_untrained
 

@@ -57,6 +57,8 @@ class Panel:
         members: the listed candidates, in the order of ``FrontFigure.members``.
         front: all candidates on the front of expected gains, cheapest first.
         band: (cost / ``unit``, lower end, upper end) of the best gain at a cost or less.
+        other_names: short texts of ``others``.
+        credible_names: short texts of ``credible``.
     """
 
     cost: str
@@ -67,6 +69,8 @@ class Panel:
     members: tuple[tuple[float, float], ...]
     front: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float, float], ...]
+    other_names: tuple[str, ...] = ()
+    credible_names: tuple[str, ...] = ()
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -191,11 +195,12 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
     }
     unlisted = [c for c in credible.credible_set if not c.is_listed]
     shown = {c.summary.key for c in (*unlisted, *credible.listed)}
+    others = [c for c in credible.candidates if c.summary.key not in shown]
     return Panel(
         cost=cost,
         unit=unit,
         plain=plain.pop() / unit if len(plain) == 1 and min(plain) > 0 else None,
-        others=points(c for c in credible.candidates if c.summary.key not in shown),
+        others=points(others),
         credible=points(unlisted),
         members=points(credible.listed),
         front=points(credible.front),
@@ -203,6 +208,8 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
             (step.cost / unit, 100 * step.low, 100 * step.high)
             for step in credible.attainment.get(cost, ())
         ),
+        other_names=tuple(each.summary.placement for each in others),
+        credible_names=tuple(each.summary.placement for each in unlisted),
     )
 
 

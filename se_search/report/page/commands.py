@@ -1,0 +1,82 @@
+"""The commands by which a reader of the page goes on with a run, from whatever folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from se_search.report.answer import Answer
+from se_search.report.next_step import NextStep, choose_next_step
+from se_search.report.run_facts import RunFacts
+from se_search.shell import join_words
+from se_search.store.confirmations import Round
+from se_search.surrogate.posterior_front import PosteriorFront
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command, and what it is for."""
+
+    purpose: str
+    text: str
+
+
+def locate_next_step(
+    front: PosteriorFront, facts: RunFacts, confirmation: Round | None = None
+) -> NextStep:
+    """Return the answer's next step with a command that can be given in any folder."""
+    step = choose_next_step(front, _locate(facts), confirmation)
+    return step if step.command is None else replace(step, command=_from_anywhere(step.command))
+
+
+def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
+    """Return how to go on, confirm, export and look on, each as a command for any folder."""
+    located = _locate(facts)
+    run = located.run
+    more = located.continue_command(max(2 * facts.num_trials, facts.num_wanted))
+    commands: list[tuple[str, str | None]] = [
+        (
+            f"Continue the search to {max(2 * facts.num_trials, facts.num_wanted):,} trials.",
+            more,
+        ),
+        (
+            "Confirm what is listed in fresh replicates, on the test images.",
+            located.confirm_command() if facts.has_test else None,
+        ),
+        (
+            "Effects of all places, widths and positions: tables and a figure for print.",
+            join_words(["se-search", "effects", run]),
+        ),
+        (
+            "Export tables for a paper (LaTeX, booktabs), and all files of the report anew.",
+            join_words(["se-search", "report", run, "--latex"]),
+        ),
+        (
+            "Export everything as JSON, for a program.",
+            join_words(["se-search", "report", run, "--json"]),
+        ),
+        (
+            "Look at all trials in a browser.",
+            join_words(["se-search", "dashboard", run]),
+        ),
+    ]
+    is_foreign = facts.has_code or "--sites" in facts.arguments  # takes options that we don't keep
+    if answer.candidate is not None and not is_foreign:
+        commands.append(
+            (
+                "Draw the network of the answer.",
+                join_words(["se-search", "show", answer.candidate]),
+            )
+        )
+    return [Command(purpose, _from_anywhere(text)) for purpose, text in commands if text]
+
+
+def _locate(facts: RunFacts) -> RunFacts:
+    return replace(facts, run=facts.run.resolve())
+
+
+def _from_anywhere(command: str) -> str:
+    """Return a command that begins with ``cd`` if it names files by where it is given."""
+    if not command.startswith("se-search run "):
+        return command
+    return f"{join_words(['cd', Path.cwd()])} && {command}"

@@ -1,0 +1,67 @@
+"""What a report is made of: a run's trials, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from se_search.analysis.rungs import RungFinding, judge_rungs
+from se_search.record import TrialRecord
+from se_search.report.answer import Answer, make_answer
+from se_search.report.run_facts import RunFacts, read_facts
+from se_search.report.rungs import list_rungs
+from se_search.store.confirmations import Round, read_rounds
+from se_search.store.front_cache import read_history, read_posterior_front
+from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import read_space
+from se_search.store.trials import read_records
+from se_search.surrogate.history import History
+from se_search.surrogate.posterior_front import PosteriorFront
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a report is made of.
+
+    Attributes:
+        config: the run's ``config.yaml``.
+        records: all trials of the run.
+        facts: what an answer says of the run besides its front.
+        front: what the trials say of each candidate.
+        answer: what follows.
+        rounds: the confirmations, the oldest first.
+        rungs: a finding for each rung below the full training.
+        history: how the run came to what it knows; None: it can't be told.
+    """
+
+    config: Mapping[str, Any]
+    records: Sequence[TrialRecord]
+    facts: RunFacts
+    front: PosteriorFront
+    answer: Answer
+    rounds: Sequence[Round] = ()
+    rungs: Sequence[RungFinding] = ()
+    history: History | None = None
+
+
+def read_source(folder: RunFolder) -> Source:
+    """Return what a run's report is made of, from its trials so far.
+
+    Raises:
+        RunError: the folder holds no trials, or a file can't be read.
+    """
+    config, records, space = folder.read_config(), read_records(folder.database), read_space(folder)
+    front = read_posterior_front(folder, records, space)
+    rounds = read_rounds(folder)
+    facts = read_facts(folder.path, config, records, space)
+    return Source(
+        config=config,
+        records=records,
+        facts=facts,
+        front=front,
+        answer=make_answer(front, facts, rounds[-1] if rounds else None),
+        rounds=rounds,
+        rungs=judge_rungs(records, list_rungs(config, records), space),
+        history=read_history(folder, records, space, front),
+    )

@@ -1,0 +1,93 @@
+"""A run's trials as the accuracy model takes them: which count, and as which codes of the space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from se_search.candidate import Candidate
+from se_search.record import ENDED_WELL, TrialRecord
+from se_search.space.bound import BoundSpace
+from se_search.surrogate.decision import TOLERANCE
+from se_search.surrogate.features import Factors
+from se_search.surrogate.trainings import Trainings
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a run's trials.
+
+    Attributes:
+        objectives: ``accuracy``, and the costs that are minimised.
+        full_epochs: of a full training; longer ones are left out.
+        chance: accuracy of a constant answer, a share; 0: it is not known.
+        num_validation: number of validation images of a training.
+        tolerance: a difference in gain that does not matter, a share.
+    """
+
+    objectives: tuple[str, ...]
+    full_epochs: int
+    chance: float = 0.0
+    num_validation: int = 1
+    tolerance: float = TOLERANCE
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The names of the costs."""
+        return tuple(name for name in self.objectives if name != "accuracy")
+
+
+def list_ended(records: Iterable[TrialRecord], question: Question) -> list[TrialRecord]:
+    """Return the trials that have ended well and are no longer than a full one, by number."""
+    return [
+        record
+        for record in sorted(records, key=lambda record: record.number)
+        if record.state in ENDED_WELL
+        and record.accuracy is not None
+        and (record.epochs < question.full_epochs or is_full(record, question))
+    ]
+
+
+def is_full(record: TrialRecord, question: Question) -> bool:
+    """Tell whether a trial is a full training that has ended well."""
+    return record.state == "COMPLETE" and record.epochs == question.full_epochs
+
+
+def code_trainings(ended: Sequence[TrialRecord], encode: Encoder) -> tuple[Trainings, list[int]]:
+    """Return trainings as the accuracy model takes them, and their budgets in epochs, ascending."""
+    budgets = sorted({record.epochs for record in ended})
+    trainings = Trainings(
+        encode([record.candidate for record in ended]),
+        np.array([budgets.index(record.epochs) for record in ended], np.int64),
+        np.array([record.seed for record in ended], np.int64),
+        np.array([record.accuracy for record in ended], np.float64),
+    )
+    return trainings, budgets
+
+
+class Encoder:
+    """Codes of candidates' texts; the plain network need not be in the space."""
+
+    def __init__(self, space: BoundSpace) -> None:
+        self.space = space
+        self.factors = Factors(space.describe_levels()).with_empty_levels()
+        self.plain = str(Candidate.plain(space.backbone))
+        self._known: dict[str, NDArray[np.int16]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.int16]:
+        """Return ``(n, num_slots)``: positions in the levels of each slot."""
+        rows = [self._encode(text) for text in texts]
+        return np.array(rows, np.int16).reshape(len(rows), self.factors.num_slots)
+
+    def _encode(self, text: str) -> NDArray[np.int16]:
+        if text not in self._known:
+            plain = self.factors.plain
+            self._known[text] = (
+                plain
+                if text == self.plain and plain is not None
+                else self.space.codes_of(self.space.parse(text))
+            )
+        return self._known[text]
