@@ -34,7 +34,8 @@ from se_search.record import Assignment
 from se_search.training.classifier import make_optimizer
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData, prepare_data
-from se_search.training.evaluate import evaluate, make_cuda_repeatable
+from se_search.training.evaluate import evaluate
+from se_search.training.repeatable import make_cuda_repeatable
 
 RECIPE = Path(__file__).parent.parent / "studies/recipes/gpu.yaml"
 GPU = Device("cuda", 0, 1, "32-true")

@@ -111,7 +111,7 @@ class RunBusyError(RunError):
 
 
 class RunChangedError(RunError):
-    """The run's folder was made with another space, backbone, recipe, data set or objective."""
+    """The run was made with another space, backbone, recipe, data set, objective or environment."""
 
     exit_code = 4
 

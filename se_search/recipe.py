@@ -145,6 +145,14 @@ class Recipe(StrictModel):
     description: str = Field("", description="what the recipe is for, in one line")
     epochs: int = Field(ge=1, description="epochs of a full training")
     batch_size: int = Field(ge=2, description="images in a batch of the training")
+    micro_batch: int | None = Field(
+        None,
+        ge=2,
+        # A recipe without it trains as before there was this field, and keeps its hash.
+        exclude_if=lambda value: value is None,
+        description="images of a batch that are trained at a time, at most: the batch is trained "
+        "in equal pieces whose gradients add up, and needs less memory; null: all at once",
+    )
     optimizer: Optimizer = Field(description="optimiser and its learning rate")
     schedule: Schedule = Field(Schedule(), description="the learning rate over the training")
     label_smoothing: float = Field(
@@ -176,6 +184,32 @@ class Recipe(StrictModel):
         "auto",
         description="auto: bfloat16 or float16 where the hardware computes in it, else float32",
     )
+
+    @model_validator(mode="after")
+    def _check_micro_batch(self) -> Recipe:
+        if self.micro_batch is None:
+            return self
+        if self.micro_batch >= self.batch_size:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} is not below batch_size {self.batch_size}: leave "
+                "it out to train a whole batch at once"
+            )
+        if self.batch_size // self.num_pieces < 2:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} would leave a single image of a batch of "
+                f"{self.batch_size}, and batch norm needs two: take a divisor of batch_size"
+            )
+        return self
+
+    @property
+    def num_pieces(self) -> int:
+        """Into how many pieces of (nearly) equal size a batch is split."""
+        return 1 if self.micro_batch is None else -(-self.batch_size // self.micro_batch)
+
+    @property
+    def images_at_a_time(self) -> int:
+        """How many images are trained at a time, at most."""
+        return -(-self.batch_size // self.num_pieces)
 
     @property
     def hash(self) -> str:

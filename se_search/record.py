@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Generic, Literal, Protocol, TypeVar
 
+from se_search.ground import Ground
+
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
 ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: fewer epochs than a full one
 Role = Literal["control", "start", "proposal", "promotion"]
@@ -91,6 +93,12 @@ class RanOn:
         torch: version of PyTorch.
         peak_memory: bytes: on a GPU the most that tensors took there, on a CPU the most that the
             process took.
+        threads: CPU threads; None on a GPU, where they change no number.
+        packages: other packages that change numbers, as ``numpy 2.4.1, pillow 13.0.0``.
+        micro_batch: images that were trained at a time: a whole batch, or the recipe's
+            ``micro_batch``.
+        unrepeatable: operators of CUDA that ran without a repeatable version, as
+            ``cumsum_cuda_kernel``, with commas between them.
     """
 
     device: str
@@ -100,6 +108,23 @@ class RanOn:
     precision: str
     torch: str
     peak_memory: int | None
+    threads: int | None = None
+    packages: str | None = None
+    micro_batch: int | None = None
+    unrepeatable: str | None = None
+
+    @property
+    def ground(self) -> Ground:
+        """The part that can change numbers."""
+        return Ground(
+            self.device,
+            self.precision,
+            self.threads,
+            self.torch,
+            self.cuda,
+            self.cudnn,
+            self.packages,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +244,10 @@ class TrialRecord:
         precision: in Lightning's words.
         torch: version of PyTorch.
         peak_memory: bytes, of the GPU or of the process.
+        threads: CPU threads; None on a GPU.
+        packages: versions of other packages that change numbers.
+        micro_batch: images that were trained at a time.
+        unrepeatable: operators of CUDA that ran without a repeatable version.
     """
 
     number: int
@@ -250,6 +279,25 @@ class TrialRecord:
     precision: str | None = None
     torch: str | None = None
     peak_memory: int | None = None
+    threads: int | None = None
+    packages: str | None = None
+    micro_batch: int | None = None
+    unrepeatable: str | None = None
+
+    @property
+    def ground(self) -> Ground | None:
+        """What the training ran on, as far as it can change numbers; None: it is not recorded."""
+        if self.device is None or self.precision is None or self.torch is None:
+            return None
+        return Ground(
+            self.device,
+            self.precision,
+            self.threads,
+            self.torch,
+            self.cuda,
+            self.cudnn,
+            self.packages,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +347,13 @@ class Failure:
         reason: why, in one line.
         fault: whose fault it is.
         effort: what all attempts took; None: nothing was trained.
+        remedy: what may mend a lack of memory; None: not known.
     """
 
     reason: str
     fault: Fault = Fault.CANDIDATE
     effort: Effort | None = None
+    remedy: str | None = None
 
 
 class Stop(IntEnum):

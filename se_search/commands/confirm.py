@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from se_search.commands.confirm_round import (
     plan_round,
     read_trainings,
 )
+from se_search.commands.grounds import check_grounds
 from se_search.commands.options import ConfirmOptions
 from se_search.commands.recorded_run import (
     describe_recorded_run,
@@ -38,11 +40,18 @@ from se_search.record import Assignment
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
 from se_search.report.format import count
+from se_search.report.hardware import count_all_grounds
 from se_search.report.page.write import refresh_pages
 from se_search.report.run_report import write_report
 from se_search.run_config import RunConfig
 from se_search.space.designs import Designs, collect_designs
-from se_search.store.confirmations import Round, count_readings, read_rounds, write_rounds
+from se_search.store.confirmations import (
+    Round,
+    count_readings,
+    read_fresh,
+    read_rounds,
+    write_rounds,
+)
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
@@ -112,7 +121,11 @@ def confirm(
             _note_choice(rounds, run.backbone, note)
             request = make_request(run, recorded, folder, _collect_designs(rounds[-1], run))
             session = open_session(request, note)
-            run = complete(run, session)
+            used = sum(count_all_grounds(records, read_fresh(folder)), Counter())
+            mixed = check_grounds(folder.path, used, session.grounds, mix=options.mix_environments)
+            if mixed:
+                note(mixed)
+            run = complete(run, session, config["identity"]["precision"] if used else None)
             refuse_differences(folder, config["identity"], run)
             _note_versions(config, note)
             _note_readings(rounds, note)
@@ -136,7 +149,7 @@ def confirm(
             )
             write_rounds(folder, rounds)
             write_confirmation(folder, rounds)
-            write_checklist(folder.checklist, config, records, rounds)
+            write_checklist(folder.checklist, config, records, rounds, read_fresh(folder))
             refresh_pages(folder)
 
         signal = None

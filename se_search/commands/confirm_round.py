@@ -16,10 +16,10 @@ from se_search.commands.confirm_candidates import fresh_seeds
 from se_search.commands.options import ConfirmOptions
 from se_search.record import Assignment, TrialRecord
 from se_search.run_config import RunConfig
-from se_search.store.confirmations import Round
+from se_search.store.confirmations import Round, read_fresh
 from se_search.store.replicates import Measure, replicates_by_key
 from se_search.store.run_folder import RunFolder
-from se_search.store.training_log import Training, TrainingId, read_log
+from se_search.store.training_log import Training, TrainingId
 
 Trainings = Mapping[TrainingId, Training]
 
@@ -134,8 +134,7 @@ def close_round(
 
 def read_trainings(folder: RunFolder) -> dict[TrainingId, Training]:
     """Return all trainings in fresh replicates that a run has had; empty if there are none."""
-    path = folder.confirmation_log
-    contents = read_log(path) if path.is_file() else None
+    contents = read_fresh(folder)
     return {training.id: training for training in contents.trainings} if contents else {}
 
 

@@ -18,9 +18,11 @@ from se_search.completion import (
 )
 from se_search.errors import RunError
 from se_search.execution.options import (
+    ACCELERATORS,
     Accelerator,
     AllowCode,
     DataDir,
+    MixEnvironments,
     Sites,
     Threads,
     Timeout,
@@ -129,6 +131,7 @@ class SearchOptions:
     threads: Threads = 1
     accelerator: Accelerator = "auto"
     timeout: Timeout = None
+    mix_environments: MixEnvironments = False
     max_failures: Annotated[
         int,
         typer.Option(help="stop when this many trials in a row have failed"),
@@ -218,7 +221,13 @@ class ConfirmOptions:
         typer.Option(help="CPU threads of each training; default: the run's"),
         AtLeast(1),
     ] = None
+    accelerator: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda or mps; default: the run's"),
+        OneOf(ACCELERATORS),
+    ] = None
     timeout: Timeout = None
+    mix_environments: MixEnvironments = False
     data_dir: Annotated[
         Path | None, typer.Option(help="folder that holds the data set; default: the run's")
     ] = None

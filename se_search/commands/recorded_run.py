@@ -42,7 +42,7 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
         seed=identity["seed"],
         workers=options.workers,
         threads=options.threads or search.get("threads", 1),
-        accelerator=search.get("accelerator", "auto"),
+        accelerator=options.accelerator or search.get("accelerator", "auto"),
         timeout=options.timeout,
         allow_code=options.allow_code,
         sites=Path(search["sites"]) if search.get("sites") else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,29 +10,29 @@ from typing import Any
 
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
+from se_search.commands.grounds import check_grounds
 from se_search.commands.options import SearchOptions
 from se_search.commands.settings import (
-    absolute,
-    code_folder,
     describe_replicates,
     describe_settings,
     find_code,
     find_lag,
+    make_config,
     record_settings,
     refuse_missing_logger,
     refuse_without_test,
 )
 from se_search.cost import count_cost, find_allowed
 from se_search.errors import RunChangedError, RunError, SESearchError, suggest_nearest
-from se_search.execution.environment import describe_hardware, read_versions
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
-from se_search.options import spell_options
 from se_search.recipe import Recipe, read_recipe, recipe_names
-from se_search.record import EpochRow, Evaluation, Rung, TrialRecord
+from se_search.record import EpochRow, Evaluation, Progress, Rung, TrialRecord
 from se_search.report.display import Display
+from se_search.report.estimate import Estimates
+from se_search.report.hardware import count_grounds
 from se_search.report.run_report import Findings, write_report
 from se_search.report.spaces import describe_amount, describe_size
 from se_search.run_config import RunConfig, parse_objectives
@@ -45,17 +44,17 @@ from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.designs import Designs, list_designs
 from se_search.space.everywhere import nearest_everywhere
-from se_search.space.schema import SearchSpace, read_space, space_names
+from se_search.space.schema import SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.front_cache import read_question
 from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.run_folder import RunFolder
-from se_search.store.run_space import digest_backbone, write_backbone
+from se_search.store.run_space import write_backbone
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.array_cache import default_cache_dir
-from se_search.training.datasets import absolute_name, describe_data
+from se_search.training.datasets import describe_data
 from se_search.training.image_listing import printable
 from se_search.training.image_scan import SILENT, Watch, describe_changes
 from se_search.training.task import Rehearsal
@@ -113,7 +112,8 @@ def search(
         recorded = folder.read_config()
         if recorded:
             refuse_changes(folder, assume_recorded(run, recorded["identity"]))
-        num_trials = len(read_records(folder.database)) if folder.database.is_file() else 0
+        records = read_records(folder.database) if folder.database.is_file() else []
+        num_trials = len(records)
         num_new = max(0, options.trials - num_trials)
         reserve.refuse_lack(estimate_room(num_new, run.epochs, run.data["validation"]))
         display.note(
@@ -129,7 +129,15 @@ def search(
         session = open_session(
             make_request(run, options, folder, list_designs(bound)), display.note
         )
-        run = complete(run, session)
+        is_broken_off = any(record.state in ("RUNNING", "WAITING") for record in records)
+        trains = is_broken_off or num_trials < options.trials
+        used = count_grounds(records)
+        if trains:
+            mixed = check_grounds(folder.path, used, session.grounds, mix=options.mix_environments)
+            if mixed:
+                display.note(mixed)
+        began_with = recorded["identity"]["precision"] if recorded and used else None
+        run = complete(run, session, began_with)
         refuse_changes(folder, run)
         write_backbone(folder, run.backbone)
         settings = describe_settings(options, rungs)
@@ -143,7 +151,10 @@ def search(
         if change:
             display.note(change)
         settings = {**settings, "history": history, "lag": lag}
-        folder.write_config(make_config(run, options, settings, session))
+        config = make_config(run, options, settings, session)
+        if recorded and not trains:  # what the trainings there are ran on stays
+            config |= {name: recorded[name] for name in ("versions", "hardware")}
+        folder.write_config(config)
         room = Room(reserve.release, display.note)
         return _search(folder, run, allowed, session, rungs, lag, room, options, display)
 
@@ -226,11 +237,18 @@ def refuse_changes(folder: RunFolder, run: RunConfig) -> None:
         raise RunChangedError(f"{error}\n{changes}") from error
 
 
-def complete(run: RunConfig, session: Session) -> RunConfig:
-    """Return the run with all of its identity, of which a session knows the rest."""
+def complete(run: RunConfig, session: Session, precision: str | None = None) -> RunConfig:
+    """Return the run with all of its identity, of which a session knows the rest.
+
+    Args:
+        run: as far as it is known.
+        session: what its trainings use.
+        precision: that the run began with; trainings in another one are mixed only if that is
+            asked for. None: it begins with the session's.
+    """
     return replace(
         run,
-        precision=session.precision,
+        precision=precision or session.precision,
         weights=session.weights_digest,
         data={**run.data, "fingerprint": session.task.data.info.fingerprint},
     )
@@ -255,50 +273,6 @@ def make_request(
         rehearsal=Rehearsal(run.backbone, designs),
         tensorboard=folder.tensorboard.absolute() if options.logger else None,
     )
-
-
-def make_config(
-    run: RunConfig, options: SearchOptions, settings: Mapping[str, Any], session: Session
-) -> dict[str, Any]:
-    """Return what a run's ``config.yaml`` says: what the run is, how it was made, and on what.
-
-    Args:
-        run: what it is.
-        options: what was asked for.
-        settings: how candidates are chosen, and were before.
-        session: what its trainings use.
-    """
-    return {
-        "identity": run.identity,
-        "hash": run.hash,
-        "backbone_digest": digest_backbone(run.backbone),
-        "search": {
-            "space": absolute(options.space, space_names()),
-            "data": absolute_name(options.data),
-            **settings,
-            "trials": options.trials,
-            "tolerance": options.tolerance,
-            "workers": len(session.devices),
-            "threads": options.threads,
-            "accelerator": session.devices[0].accelerator,
-            "recipe": absolute(options.recipe, recipe_names()),
-            "data_dir": absolute(options.data_dir),
-            "weights": absolute(options.weights, ["DEFAULT"]),
-            "sites": absolute(options.sites),
-            "code": code_folder(run.backbone.name) if run.backbone.source else None,
-            "recipe_hash": run.recipe.hash,
-            "max_failures": options.max_failures,
-            "timeout": options.timeout,
-            # What a command that goes on with the run must say again.
-            "arguments": spell_options(
-                options, always=["space"], never=["trials", "name", "runs_dir"]
-            ),
-        },
-        "versions": read_versions(),
-        "hardware": describe_hardware(session.hardware),
-        "command": ["se-search", *sys.argv[1:]],
-        "working_directory": str(Path.cwd()),
-    }
 
 
 def _search(
@@ -337,6 +311,12 @@ def _search(
         display.advance(record, row)
 
     store = TrialStore(folder.database, run.objectives, run.directions)
+    estimates = Estimates(store.records, min(lag, len(session.devices)), display.note)
+
+    def observe(progress: Progress) -> None:
+        display.update(progress)
+        estimates.update(progress)
+
     try:
         with StopSignals(display.note) as stop:
             ending = run_search(
@@ -352,7 +332,7 @@ def _search(
                 promotion=Promotion(options.eta),
                 is_settled=is_settled if options.stop_when_settled else None,
                 stop=stop,
-                observe=display.update,
+                observe=observe,
                 keep=keep,
                 advance=advance,
                 room=room,

@@ -1,7 +1,8 @@
-"""What a run's ``config.yaml`` says of how it is searched: where its files lie, and changes."""
+"""What a run's ``config.yaml`` says: what the run is, how it is searched, on what, and where."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,11 +10,18 @@ from typing import Any, Literal
 
 from se_search.commands.options import SearchOptions
 from se_search.errors import RunError
+from se_search.execution.environment import describe_hardware, read_versions
+from se_search.execution.session import Session
 from se_search.models.own_source import look_in, read_own_source
+from se_search.options import spell_options
+from se_search.recipe import recipe_names
 from se_search.record import Rung
 from se_search.run_config import RunConfig
 from se_search.search.lag import choose_lag
+from se_search.space.schema import space_names
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_space import digest_backbone
+from se_search.training.datasets import absolute_name
 from se_search.training.image_listing import LAYOUT, printable
 
 
@@ -81,6 +89,52 @@ def refuse_without_test(folder: RunFolder, data: str, run: RunConfig) -> None:
             f"{folder.path} can't be confirmed: {printable(data)} has no test images, "
             f"on which candidates are judged ({LAYOUT})"
         )
+
+
+def make_config(
+    run: RunConfig, options: SearchOptions, settings: Mapping[str, Any], session: Session
+) -> dict[str, Any]:
+    """Return what a run's ``config.yaml`` says: what the run is, how it was made, and on what.
+
+    Args:
+        run: what it is.
+        options: what was asked for.
+        settings: how candidates are chosen, and were before.
+        session: what its trainings use.
+    """
+    return {
+        "identity": run.identity,
+        "hash": run.hash,
+        "backbone_digest": digest_backbone(run.backbone),
+        "search": {
+            "space": absolute(options.space, space_names()),
+            "data": absolute_name(options.data),
+            **settings,
+            "trials": options.trials,
+            "tolerance": options.tolerance,
+            "workers": len(session.devices),
+            "threads": options.threads,
+            "accelerator": session.devices[0].accelerator,
+            "recipe": absolute(options.recipe, recipe_names()),
+            "data_dir": absolute(options.data_dir),
+            "weights": absolute(options.weights, ["DEFAULT"]),
+            "sites": absolute(options.sites),
+            "code": code_folder(run.backbone.name) if run.backbone.source else None,
+            "recipe_hash": run.recipe.hash,
+            "max_failures": options.max_failures,
+            "timeout": options.timeout,
+            # What a command that goes on with the run must say again.
+            "arguments": spell_options(
+                options,
+                always=["space"],
+                never=["trials", "name", "runs_dir", "mix_environments"],
+            ),
+        },
+        "versions": read_versions(),
+        "hardware": describe_hardware(session.hardware),
+        "command": ["se-search", *sys.argv[1:]],
+        "working_directory": str(Path.cwd()),
+    }
 
 
 def describe_settings(options: SearchOptions, rungs: tuple[Rung, ...]) -> dict[str, Any]:

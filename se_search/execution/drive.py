@@ -147,11 +147,13 @@ def drive(
 def _make_error(failure: Failure) -> SESearchError:
     """Return what ends a command whose training failed by no fault of its candidate."""
     if failure.fault == Fault.RESOURCE:
+        remedy = failure.remedy or (
+            "A recipe with a micro_batch needs less; it is another run, for it trains every "
+            "candidate otherwise"
+        )
         return MemoryLackingError(
             f"a training does not fit into memory: {failure.reason}. No candidate is judged by it: "
-            "the training is made when there is room. A recipe with a smaller batch_size needs "
-            "less; it is another run, for it trains every candidate otherwise. Fewer --workers "
-            "leave more to each training where other programs are small"
+            f"the training is made when there is room. {remedy}"
         )
     return InfrastructureError(
         f"a training failed by a fault of the machine: {failure.reason}. No candidate is judged by "

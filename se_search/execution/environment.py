@@ -8,11 +8,9 @@ from importlib import metadata
 from typing import Any
 
 from se_search.device import Device, Hardware
+from se_search.ground import PACKAGES, Ground
 
-VERSIONED = (
-    *("torch", "torchvision", "timm", "pytorch-lightning", "optuna", "fvcore", "numpy"),
-    "se-search",
-)
+VERSIONED = ("torch", *PACKAGES, "optuna", "fvcore", "se-search")
 
 
 def read_versions() -> dict[str, str]:
@@ -34,11 +32,19 @@ def describe_hardware(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def describe_environment(hardware: Hardware, devices: Sequence[Device]) -> dict[str, Any]:
-    """Return what could change the numbers of a training, as a log of trainings has it."""
+def describe_environment(
+    hardware: Hardware, devices: Sequence[Device], grounds: Sequence[Ground]
+) -> dict[str, Any]:
+    """Return what could change the numbers of a training, as a log of trainings has it.
+
+    Args:
+        hardware: what the machine has.
+        devices: what trainings run on.
+        grounds: what these are.
+    """
     return {
         **read_versions(),
-        "hardware": hardware.name,
+        "hardware": ", ".join(dict.fromkeys(ground.device for ground in grounds)),
         "cores": hardware.num_cores,
         "system": f"{platform.system()} {platform.machine()}",
         "accelerator": devices[0].accelerator,

@@ -17,6 +17,7 @@ from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.execution.child import Child
 from se_search.execution.device_pool import DevicePool
+from se_search.execution.memory import advise_micro_batch
 from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Fault
 from se_search.training.task import TrainingTask
 
@@ -40,6 +41,7 @@ class LocalExecutor:
         timeout: seconds after which a child is killed; None: never.
         note: told of each training that is tried again, and of each device that is put aside.
         pauses: seconds before each further attempt after a fault of the machine.
+        images: that are trained at a time; None: not known, and so there is no advice on memory.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class LocalExecutor:
         timeout: float | None = None,
         note: Callable[[str], None] = lambda _: None,
         pauses: Sequence[float] = PAUSES,
+        images: int | None = None,
     ) -> None:
         self._evaluate = evaluate
         self._pool = DevicePool(devices)
@@ -57,6 +60,8 @@ class LocalExecutor:
         self._timeout = timeout
         self._note = note
         self._pauses = pauses
+        self._images = images
+        self._peak: int | None = None  # bytes of the largest training that has ended well
         self._running: dict[int, _Attempt] = {}
         self._waiting: dict[int, _Job] = {}  # to be tried again
 
@@ -171,6 +176,8 @@ class LocalExecutor:
         job, name = attempt.job, attempt.device.name
         was_alone = job.reserved is not None
         self._end_reservation(job)
+        if isinstance(outcome, Evaluation):
+            self._note_peak(outcome)
         if isinstance(outcome, Evaluation) or outcome.fault == Fault.CANDIDATE:
             # A device that a slow training was taken to hang on works, too.
             for working in (name, *(job.failed_on if job.has_timed_out else ())):
@@ -178,7 +185,7 @@ class LocalExecutor:
             return outcome
         if outcome.fault == Fault.RESOURCE:
             if was_alone:
-                return replace(outcome, reason=f"{job}: {outcome.reason} (also alone on {name})")
+                return self._advise(job, outcome, name)
             job.reserved = name
             self._pool.reserve(name)
             self._note(f"{job}: {outcome.reason}. It is tried again alone on {name}")
@@ -192,6 +199,19 @@ class LocalExecutor:
         job.not_before = time.monotonic() + self._pauses[num_failures - 1]
         self._note(f"{job}: {outcome.reason}. It is tried again")
         return None
+
+    def _advise(self, job: _Job, failure: Failure, device: str) -> Failure:
+        """Return the failure of a training that lacked memory alone on a device."""
+        reason = f"{job}: {failure.reason} (also alone on {device})"
+        if self._images is None:
+            return replace(failure, reason=reason)
+        remedy = advise_micro_batch(failure.reason, self._images, self._peak)
+        return replace(failure, reason=reason, remedy=remedy)
+
+    def _note_peak(self, evaluation: Evaluation) -> None:
+        peak = evaluation.ran_on.peak_memory if evaluation.ran_on is not None else None
+        if peak is not None:
+            self._peak = max(peak, self._peak or 0)
 
     def _end_reservation(self, job: _Job) -> None:
         if job.reserved is not None:

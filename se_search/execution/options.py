@@ -22,6 +22,13 @@ Timeout = Annotated[
     typer.Option(help="seconds after which a training is killed; it is made again once"),
     Positive(),
 ]
+MixEnvironments = Annotated[
+    bool,
+    typer.Option(
+        "--mix-environments",
+        help="go on with trainings that were made on other hardware or with other versions",
+    ),
+]
 AllowCode = Annotated[
     bool,
     typer.Option("--allow-code", help="run code of your own: --backbone module:callable"),

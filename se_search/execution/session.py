@@ -20,10 +20,18 @@ from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
 from se_search.execution.local import LocalExecutor
 from se_search.execution.rehearsal import rehearse_once
+from se_search.ground import Ground
 from se_search.recipe import Recipe
 from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import prepare_data
-from se_search.training.task import PRELOAD, FindWeights, Rehearsal, TrainingTask, probe_hardware
+from se_search.training.task import (
+    PRELOAD,
+    FindGrounds,
+    FindWeights,
+    Rehearsal,
+    TrainingTask,
+    probe_hardware,
+)
 
 STATES_SUFFIX = ".states"  # of the folder that keeps the states of trainings under way
 
@@ -74,6 +82,7 @@ class Session:
         task: trains on the data by the recipe, from the weights.
         hardware: what the machine has.
         devices: what trainings run on, one each at a time; at least one.
+        grounds: what the devices are, as far as it can change numbers, each kind once.
         weights_digest: twelve hexadecimal digits over the file of weights; None: there is none.
         make_executor: returns what trains by a task on the devices.
     """
@@ -81,6 +90,7 @@ class Session:
     task: TrainingTask
     hardware: Hardware
     devices: tuple[Device, ...]
+    grounds: tuple[Ground, ...]
     weights_digest: str | None
     make_executor: Callable[[TrainingTask], Executor[Candidate]]
 
@@ -92,7 +102,7 @@ class Session:
     @property
     def environment(self) -> dict[str, Any]:
         """What could change the numbers of a training, as plain data."""
-        return describe_environment(self.hardware, self.devices)
+        return describe_environment(self.hardware, self.devices, self.grounds)
 
     def executor(
         self, *, with_test: bool = False, validate_every: int | None = None
@@ -129,6 +139,7 @@ def open_session(request: SessionRequest, note: Note) -> Session:
     warm_up((*PRELOAD, *request.preload), request.threads)
     hardware = call_in_child(probe_hardware, request.worker_log)
     devices = choose_devices(hardware, request)
+    grounds = call_in_child(FindGrounds(tuple(devices)), request.worker_log)
     if request.rehearsal is not None:
         rehearse_once(request.rehearsal, request.worker_log, note)
     weights = _find_weights(request)
@@ -143,9 +154,15 @@ def open_session(request: SessionRequest, note: Note) -> Session:
         ),
         hardware=hardware,
         devices=tuple(devices),
+        grounds=grounds,
         weights_digest=None if weights is None else _digest(weights),
         make_executor=lambda task: LocalExecutor(
-            task, devices, request.worker_log, request.timeout, note
+            task,
+            devices,
+            request.worker_log,
+            request.timeout,
+            note,
+            images=task.recipe.images_at_a_time,
         ),
     )
 

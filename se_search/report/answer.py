@@ -173,8 +173,9 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
         f"{count(len(front.candidates), 'candidate')} in "
         f"{count(front.num_replicates, 'replicate')}"
     )
+    mixed = f" {facts.mixed}" if facts.mixed else ""
     if front.noise is None:
-        return f"{counts}. Gains are plain means, without intervals, and nothing is settled."
+        return f"{counts}.{mixed} Gains are plain means, without intervals, and nothing is settled."
     rest = math.hypot(front.noise.interaction_sd, front.noise.training_sd)
     noise = (
         "a replicate's seed moves all networks together by "
@@ -182,7 +183,7 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
         f"{significant(100 * rest)} (standard deviations)"
     )
     parts = [counts, noise, _describe_images(front, facts)]
-    return f"{'; '.join(filter(None, parts))}. {_describe_settled(front)}"
+    return f"{'; '.join(filter(None, parts))}.{mixed} {_describe_settled(front)}"
 
 
 def _describe_images(front: PosteriorFront, facts: RunFacts) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,16 @@ from typing import Any
 from se_search.analysis.confirmation import EVERYWHERE, PLAIN
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.report.format import count
-from se_search.report.hardware import describe_hardware
+from se_search.report.hardware import (
+    count_all_grounds,
+    describe_hardware,
+    describe_time,
+    describe_unrepeatable,
+)
 from se_search.shell import join_words
 from se_search.store.confirmations import Round, count_readings
 from se_search.store.files import write_text
+from se_search.store.training_log import LogContents
 from se_search.terminal import one_line
 
 UNKNOWN = "The run has not recorded this"
@@ -57,6 +63,7 @@ def write_checklist(
     config: Mapping[str, Any],
     records: Sequence[TrialRecord],
     rounds: Sequence[Round] = (),
+    fresh: LogContents | None = None,
 ) -> None:
     """Write a run's checklist as Markdown.
 
@@ -65,6 +72,7 @@ def write_checklist(
         config: the run's configuration.
         records: all trials of the search.
         rounds: the confirmations of the run, the oldest first.
+        fresh: their trainings; None: there are none.
 
     Raises:
         RunError: the file can't be written.
@@ -75,16 +83,20 @@ def write_checklist(
         "",
         SOURCE,
     ]
-    for heading, items in list_items(config, records, rounds).items():
+    for heading, items in list_items(config, records, rounds, fresh).items():
         lines += ["", f"## {heading}", "", *map(str, items)]
     write_text(path, "\n".join(lines) + "\n")
 
 
 def list_items(
-    config: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round] = ()
+    config: Mapping[str, Any],
+    records: Sequence[TrialRecord],
+    rounds: Sequence[Round] = (),
+    fresh: LogContents | None = None,
 ) -> dict[str, list[Item]]:
     """Return the items by heading; the arguments are those of ``write_checklist``."""
     identity, search = config["identity"], config.get("search") or {}
+    hardware = describe_hardware(config, *count_all_grounds(records, fresh))
     return {
         "Code": [
             Item("Code and versions.", _describe_versions(config)),
@@ -137,16 +149,16 @@ def list_items(
             Item("Test split.", _describe_test(identity, rounds)),
             Item(
                 "Confounding factors.",
-                f"{describe_hardware(config, records) or 'Hardware not recorded'}. Precision "
+                f"{hardware or 'Hardware not recorded'}. Precision "
                 f"{identity.get('precision', '?')}, "
                 f"{count(search.get('threads', 1), 'thread')} a training, "
-                f"{search.get('workers', '?')} at a time",
+                f"{search.get('workers', '?')} at a time{describe_unrepeatable(records, fresh)}",
             ),
         ],
         "Reporting": [
             Item("Budget.", _describe_budget(identity, search, records)),
-            Item("Time.", _describe_time(records, rounds)),
-            Item("Hardware.", describe_hardware(config, records)),
+            Item("Time.", describe_time(records, rounds, fresh)),
+            Item("Hardware.", hardware),
             Item(
                 "Settings of the search.",
                 f"{_describe_settings(search)}, "
@@ -190,9 +202,15 @@ def _describe_recipe(recipe: Mapping[str, Any]) -> str:
     return (
         f"{optimizer['name']} with a learning rate of {optimizer['lr']:g}, momentum "
         f"{optimizer['momentum']:g} and weight decay {optimizer['weight_decay']:g}, batches of "
-        f"{recipe['batch_size']}, schedule {recipe['schedule']['name']}, label smoothing "
+        f"{recipe['batch_size']}{_describe_pieces(recipe)}, schedule "
+        f"{recipe['schedule']['name']}, label smoothing "
         f"{recipe['label_smoothing']:g}, augmentation {', '.join(changes) or 'none'}"
     )
+
+
+def _describe_pieces(recipe: Mapping[str, Any]) -> str:
+    size = recipe.get("micro_batch")
+    return f" in pieces of up to {size}" if size else ""
 
 
 def _describe_identity(config: Mapping[str, Any]) -> str | None:
@@ -339,22 +357,6 @@ def _describe_budget(
     )
 
 
-def _describe_time(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
-    text = f"Search: {_seconds(r.seconds or 0.0 for r in records)} of trainings, added up"
-    if rounds:
-        # A later round does not repeat the trainings of an earlier one, but counts them.
-        text += f". Last confirmation: {_seconds([rounds[-1].seconds])}"
-    text += ". Several trainings at a time take less wall time; the sampler's is not counted"
-    device_seconds = sum(record.device_seconds or 0.0 for record in records)
-    if not device_seconds:
-        return text
-    num_more = sum((record.attempts or 1) - 1 for record in records)
-    return (
-        f"{text}. Devices were taken for {device_seconds / 3600:,.2f} h by the search, failed "
-        f"trials and {count(num_more, 'repeated attempt')} included"
-    )
-
-
 def _describe_failures(records: Sequence[TrialRecord], rounds: Sequence[Round]) -> str:
     failed = sum(record.state == "FAIL" for record in records)
     text = f"{count(failed, 'trial')} of the search failed"
@@ -369,10 +371,6 @@ def _code(text: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     gap = " " if "`" in line else ""
     return f"{fence}{gap}{line}{gap}{fence}"
-
-
-def _seconds(parts: Iterable[float]) -> str:
-    return f"{sum(parts):,.0f} s"
 
 
 def _span(seeds: Sequence[int]) -> str:

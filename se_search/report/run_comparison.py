@@ -23,7 +23,7 @@ from se_search.report.format import count, gain
 from se_search.report.front_table import list_front
 from se_search.report.run_facts import read_facts
 from se_search.report.table import Column, ResultTable
-from se_search.store.confirmations import read_rounds
+from se_search.store.confirmations import read_fresh, read_rounds
 from se_search.store.identity import compare_identities
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
@@ -149,7 +149,7 @@ def read_compared(folder: RunFolder, front: PosteriorFront) -> ComparedRun:
     """
     config = folder.read_config()
     records, rounds = read_records(folder.database), read_rounds(folder)
-    facts = read_facts(folder.path, config, records, read_space(folder))
+    facts = read_facts(folder.path, config, records, read_space(folder), read_fresh(folder))
     answer = make_answer(front, facts, rounds[-1] if rounds else None)
     return ComparedRun(str(folder.path), config["search"]["space"], records, front, answer)
 

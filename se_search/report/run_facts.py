@@ -10,11 +10,14 @@ from statistics import fmean
 from typing import Any
 
 from se_search.record import ENDED_WELL, TrialRecord
+from se_search.report.hardware import count_all_grounds, describe_mixed
 from se_search.run_config import holds_for_other_images
 from se_search.shell import join_words
 from se_search.space.bound import BoundSpace
+from se_search.store.confirmations import read_fresh
 from se_search.store.run_folder import RunFolder, is_run_name
 from se_search.store.run_space import read_space
+from se_search.store.training_log import LogContents
 from se_search.store.trials import read_records
 
 RUNS = Path("runs")  # the folder of runs that commands take without being told
@@ -45,6 +48,7 @@ class RunFacts:
             as words; without the run's name and folder and the number of trials.
         working_directory: where that command was given.
         has_code: whether the network is of the user's own, so that its code must be allowed.
+        mixed: a sentence about the hardware and versions that trainings mix; None: they mix none.
     """
 
     run: Path
@@ -66,6 +70,7 @@ class RunFacts:
     arguments: tuple[str, ...]
     working_directory: Path
     has_code: bool
+    mixed: str | None = None
 
     def time(self, trainings: int, seconds: float | None) -> float | None:
         """Return the wall time in seconds of as many trainings of ``seconds`` each."""
@@ -123,11 +128,16 @@ def read_run_facts(folder: RunFolder) -> RunFacts:
         RunError: a file of the run can't be read.
     """
     records = read_records(folder.database)
-    return read_facts(folder.path, folder.read_config(), records, read_space(folder))
+    config, space = folder.read_config(), read_space(folder)
+    return read_facts(folder.path, config, records, space, read_fresh(folder))
 
 
 def read_facts(
-    run: Path, config: Mapping[str, Any], records: Sequence[TrialRecord], space: BoundSpace
+    run: Path,
+    config: Mapping[str, Any],
+    records: Sequence[TrialRecord],
+    space: BoundSpace,
+    fresh: LogContents | None,
 ) -> RunFacts:
     """Return the facts of a run.
 
@@ -136,6 +146,7 @@ def read_facts(
         config: its ``config.yaml``.
         records: all of its trials.
         space: that it searches.
+        fresh: the trainings of its confirmations; None: there are none.
     """
     identity, search = config["identity"], config["search"]
     ended = [record for record in records if record.state in ENDED_WELL]
@@ -160,6 +171,7 @@ def read_facts(
         arguments=tuple(search["arguments"]),
         working_directory=Path(config["working_directory"]),
         has_code=bool(search.get("code")),
+        mixed=describe_mixed(*count_all_grounds(records, fresh)),
     )
 
 

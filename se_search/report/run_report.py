@@ -92,7 +92,7 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
         files.attempt(write_table, folder.rungs_csv, RUNG_FIELDS, rows)
     for write, path, *contents in list_confirmation_files(folder, source.rounds):
         files.attempt(write, path, *contents)
-    files.attempt(write_checklist, folder.checklist, config, records, source.rounds)
+    files.attempt(write_checklist, folder.checklist, config, records, source.rounds, source.fresh)
     if latex:
         for path, text in list_latex_files(folder, source):
             files.attempt(write_text, path, text)

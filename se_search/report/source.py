@@ -11,10 +11,11 @@ from se_search.record import TrialRecord
 from se_search.report.answer import Answer, make_answer
 from se_search.report.run_facts import RunFacts, read_facts
 from se_search.report.rungs import list_rungs
-from se_search.store.confirmations import Round, read_rounds
+from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.front_cache import read_history, read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.training_log import LogContents
 from se_search.store.trials import read_records
 from se_search.surrogate.history import History
 from se_search.surrogate.posterior_front import PosteriorFront
@@ -31,6 +32,7 @@ class Source:
         front: what the trials say of each candidate.
         answer: what follows.
         rounds: the confirmations, the oldest first.
+        fresh: their trainings; None: there are none.
         rungs: a finding for each rung below the full training.
         history: how the run came to what it knows; None: it can't be told.
     """
@@ -41,6 +43,7 @@ class Source:
     front: PosteriorFront
     answer: Answer
     rounds: Sequence[Round] = ()
+    fresh: LogContents | None = None
     rungs: Sequence[RungFinding] = ()
     history: History | None = None
 
@@ -54,7 +57,8 @@ def read_source(folder: RunFolder) -> Source:
     config, records, space = folder.read_config(), read_records(folder.database), read_space(folder)
     front = read_posterior_front(folder, records, space)
     rounds = read_rounds(folder)
-    facts = read_facts(folder.path, config, records, space)
+    fresh = read_fresh(folder)
+    facts = read_facts(folder.path, config, records, space, fresh)
     return Source(
         config=config,
         records=records,
@@ -62,6 +66,7 @@ def read_source(folder: RunFolder) -> Source:
         front=front,
         answer=make_answer(front, facts, rounds[-1] if rounds else None),
         rounds=rounds,
+        fresh=fresh,
         rungs=judge_rungs(records, list_rungs(config, records), space),
         history=read_history(folder, records, space, front),
     )

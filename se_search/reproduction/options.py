@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from se_search.completion import begin_with
-from se_search.execution.options import Accelerator, DataDir, Threads, Timeout, Workers
+from se_search.execution.options import (
+    Accelerator,
+    DataDir,
+    MixEnvironments,
+    Threads,
+    Timeout,
+    Workers,
+)
 from se_search.options import AtLeast, Positive, check_options
 
 
@@ -81,13 +88,7 @@ class ReproduceOptions:
     threads: Threads = 1
     accelerator: Accelerator = "auto"
     timeout: Timeout = None
-    mix_environments: Annotated[
-        bool,
-        typer.Option(
-            "--mix-environments",
-            help="continue trainings that were made on other hardware or with other versions",
-        ),
-    ] = False
+    mix_environments: MixEnvironments = False
 
     def __post_init__(self) -> None:
         """Check each number."""

@@ -21,6 +21,7 @@ from se_search.analysis.winner import Winner
 from se_search.errors import RunError
 from se_search.store.files import read_yaml, write_yaml
 from se_search.store.run_folder import RunFolder
+from se_search.store.training_log import LogContents, read_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,15 @@ def read_rounds(folder: RunFolder) -> list[Round]:
         return [_from_plain(row) for row in read_yaml(path)["confirmations"]]
     except (KeyError, TypeError) as cause:
         raise RunError(f"{path} can't be read as the confirmations of a run: {cause}") from cause
+
+
+def read_fresh(folder: RunFolder) -> LogContents | None:
+    """Read the trainings of all confirmations of a run; None: there are none.
+
+    Raises:
+        RunError: the file can't be read.
+    """
+    return read_log(folder.confirmation_log) if folder.confirmation_log.is_file() else None
 
 
 def write_rounds(folder: RunFolder, rounds: Sequence[Round]) -> None:

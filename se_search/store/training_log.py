@@ -18,13 +18,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from se_search.errors import RunError, explain
+from se_search.errors import RunChangedError, RunError, explain
+from se_search.ground import PACKAGES
 from se_search.record import Effort, RanOn
 from se_search.store.files import explaining_write
 from se_search.store.identity import compare_identities
 
-# The parts of an environment that can change a training's numbers.
-COMPARED = ("torch", "numpy", "pytorch-lightning", "hardware", "accelerator", "threads")
+# The parts of an environment that can change a training's numbers; the threads do so on a CPU.
+COMPARED = ("torch", *PACKAGES, "hardware", "accelerator", "precision", "threads")
 
 TrainingId = tuple[str, int, int]
 Environment = Mapping[str, Any]
@@ -99,7 +100,7 @@ class TrainingLog:
         path: the file; made if it is not there.
         identity: backbone, space, recipe and data that all trainings of the log must have.
         environment: hardware and versions of this process.
-        mix: whether to go on in an environment other than the log's last one.
+        mix: whether to go on in an environment that the log does not have.
         published: finished trainings that count as done without being in the log.
 
     Attributes:
@@ -127,7 +128,8 @@ class TrainingLog:
 
         Raises:
             RunError: the log can't be written, another process has it, or trainings in it or
-                published ones have another identity or another environment.
+                published ones have another identity.
+            RunChangedError: they are of other environments.
         """
         with explaining_write(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,14 +213,23 @@ class TrainingLog:
             )
         if self._mix or not contents.environments:
             return
-        before = {name: contents.environments[-1].get(name) for name in COMPARED}
-        now = {name: self._environment.get(name) for name in COMPARED}
-        if changes := compare_identities(before, now, ("there", "here")):
-            raise RunError(
-                f"{self.path} has trainings of another environment: {'; '.join(changes)}. A "
+        others = [self._compare_environment(before) for before in contents.environments]
+        if all(others):
+            raise RunChangedError(
+                f"{self.path} has trainings of another environment: {'; '.join(others[-1])}. A "
                 "training may give slightly other numbers here; --mix-environments goes on, and "
                 "the log says which training ran where"
             )
+
+    def _compare_environment(self, before: Environment) -> list[str]:
+        """List the differences to an environment of the log, as far as it tells its parts."""
+        names = [
+            name
+            for name in COMPARED
+            if name in before and (name != "threads" or before.get("accelerator") == "cpu")
+        ]
+        now = {name: self._environment.get(name) for name in names}
+        return compare_identities({name: before[name] for name in names}, now, ("there", "here"))
 
     def _write(self, fields: Mapping[str, Any]) -> None:
         line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"

@@ -22,7 +22,8 @@ NUM_LIKELIEST = 5
 class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skipped by mypy
     """Trains a network by a recipe, and records its accuracy on the validation images.
 
-    If each validation has a second loader, that loader has the test images.
+    If each validation has a second loader, that loader has the test images. A recipe with a
+    ``micro_batch`` trains each batch in pieces, after which the optimiser steps once.
 
     Args:
         model: maps images ``(n, c, h, w)`` to logits ``(n, classes)``.
@@ -51,6 +52,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         self.model = model
         self.recipe = recipe
         self.num_steps = num_steps
+        self.automatic_optimization = recipe.num_pieces == 1
         self.history: list[dict[str, float]] = []
         self.correct: list[Tensor] = []
         self._epoch = 0
@@ -79,12 +81,36 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Return the mean cross-entropy of a batch, with the recipe's label smoothing."""
         images, labels = batch
-        loss = F.cross_entropy(
-            self.model(images), labels, label_smoothing=self.recipe.label_smoothing
-        )
+        if self.automatic_optimization:
+            loss = self._find_loss(images, labels)
+        else:
+            loss = self._step_in_pieces(images, labels)
         # Kept as a tensor: reading a number would make the CPU wait for a GPU in every step.
         self._train_losses.append(loss.detach())
         return loss
+
+    def _find_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(
+            self.model(images), labels, label_smoothing=self.recipe.label_smoothing
+        )
+
+    def _step_in_pieces(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Do one step of the optimiser by a batch, a piece at a time; return the mean loss.
+
+        Pieces weigh by their numbers of images, so that their gradients add up to the batch's.
+        """
+        optimizer, num_pieces = self.optimizers(), self.recipe.num_pieces
+        optimizer.zero_grad()
+        parts = []
+        for piece in zip(
+            images.tensor_split(num_pieces), labels.tensor_split(num_pieces), strict=True
+        ):
+            loss = self._find_loss(*piece) * (len(piece[1]) / len(labels))
+            self.manual_backward(loss)
+            parts.append(loss.detach())
+        optimizer.step()
+        self.lr_schedulers().step()
+        return torch.stack(parts).sum()
 
     def on_train_epoch_start(self) -> None:
         """Count the epoch, and keep the batch norms of a frozen backbone in evaluation mode."""

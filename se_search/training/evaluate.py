@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +32,8 @@ from se_search.training.classifier import Classifier
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
 from se_search.training.folder_data import FolderData
+from se_search.training.hardware import describe_training
+from se_search.training.repeatable import make_cuda_repeatable, noting_unrepeatable
 from se_search.training.saver import Saver, identify, make_saver
 from se_search.training.tensorboard import log_epoch, make_logger
 
@@ -53,8 +54,8 @@ def evaluate(
 ) -> Evaluation:
     """Build a candidate, train it, and return its accuracy on the validation images.
 
-    Equal arguments, number of threads, precision and library versions give equal numbers to the
-    bit, whatever was trained before in this process.
+    Equal arguments on equal grounds (see ``Ground``) give equal numbers to the bit, whatever was
+    trained before in this process.
 
     Args:
         assignment: candidate, seed and epochs.
@@ -130,7 +131,8 @@ def train(
 
     classifier = Classifier(model, recipe, num_steps, tell_epoch)
     evaluated = _WithTest(datamodule) if with_test else datamodule
-    _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
+    with noting_unrepeatable() as unrepeatable:
+        _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
     last = classifier.history[-1]
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
@@ -142,28 +144,8 @@ def train(
         test_correct=test_correct[0] if with_test else None,
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
+        ran_on=describe_training(device, recipe.images_at_a_time, unrepeatable),
     )
-
-
-def make_cuda_repeatable(precision: str) -> None:
-    """Let this process's CUDA operations give equal numbers each time, and float32 mean float32.
-
-    An operation for which PyTorch has no repeatable version warns and runs all the same: the
-    networks that come with se-search have none, and a user's own network shall not fail by it.
-
-    Args:
-        precision: in Lightning's words. With ``32-true`` convolutions and matrix products compute
-            in IEEE float32; PyTorch's default for convolutions is TF32, with a mantissa of 10 bits.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read as CUDA is started
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling would cost time in each step. (PyTorch's types don't know this property.)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if precision == "32-true":
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def make_trainer(

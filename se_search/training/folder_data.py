@@ -96,7 +96,7 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
 
     @property
     def _eval_batch_size(self) -> int:
-        return self.recipe.batch_size  # large images: a batch that fits in training fits here
+        return self.recipe.images_at_a_time  # large images: what fits in training fits here
 
     def _loader(self, images: Dataset[Any], batch_size: int, **options: Any) -> DataLoader[Any]:
         return DataLoader(

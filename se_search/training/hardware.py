@@ -7,11 +7,14 @@ import platform
 import re
 import resource
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
 from se_search.device import Device, Hardware
+from se_search.ground import PACKAGES, Ground
 from se_search.record import RanOn
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -48,30 +51,53 @@ def describe_hardware(cpu_info: Path = CPU_INFO) -> Hardware:
     )
 
 
-def describe_training(device: Device) -> RanOn:
+def describe_ground(device: Device) -> Ground:
+    """Return what a training on a device would run on, as far as that can change its numbers."""
+    is_cuda = device.accelerator == "cuda"
+    if is_cuda:
+        name = torch.cuda.get_device_name(device.index)
+    elif device.accelerator == "cpu":
+        name = _name_cpu(CPU_INFO)
+    else:
+        name = platform.processor() or "Apple GPU"
+    # PyTorch gives this function no types.
+    cudnn = torch.backends.cudnn.version() if is_cuda else None  # type: ignore[no-untyped-call]
+    return Ground(
+        device=name,
+        precision=device.precision,
+        threads=device.threads if device.accelerator == "cpu" else None,
+        torch=str(torch.__version__),
+        cuda=torch.version.cuda if is_cuda else None,
+        cudnn=None if cudnn is None else str(cudnn),
+        packages=", ".join(f"{package} {metadata.version(package)}" for package in PACKAGES),
+    )
+
+
+def describe_training(device: Device, micro_batch: int, unrepeatable: Iterable[str]) -> RanOn:
     """Return what this process has trained on; the peak of memory is that of its whole life.
 
     Args:
         device: the device that it trained on.
+        micro_batch: images that were trained at a time.
+        unrepeatable: operators of CUDA that ran without a repeatable version.
     """
-    is_cuda = device.accelerator == "cuda"
-    if is_cuda:
-        name = torch.cuda.get_device_name(device.index)
+    if device.accelerator == "cuda":
         peak_memory: int | None = torch.cuda.max_memory_allocated(device.index)
-    elif device.accelerator == "cpu":
-        name, peak_memory = _name_cpu(CPU_INFO), _read_peak_memory()
-    else:  # Apple's, whose peak PyTorch does not keep
-        name, peak_memory = platform.processor() or "Apple GPU", None
-    # PyTorch gives this function no types.
-    cudnn = torch.backends.cudnn.version() if is_cuda else None  # type: ignore[no-untyped-call]
+    else:  # of Apple's GPUs PyTorch does not keep the peak
+        peak_memory = _read_peak_memory() if device.accelerator == "cpu" else None
+    ground = describe_ground(device)
     return RanOn(
-        device=name,
-        driver=read_driver() if is_cuda else None,
-        cuda=torch.version.cuda if is_cuda else None,
-        cudnn=None if cudnn is None else str(cudnn),
-        precision=device.precision,
-        torch=torch.__version__,
+        device=ground.device,
+        driver=read_driver() if device.accelerator == "cuda" else None,
+        cuda=ground.cuda,
+        cudnn=ground.cudnn,
+        precision=ground.precision,
+        torch=ground.torch,
         peak_memory=peak_memory,
+        threads=ground.threads,
+        packages=ground.packages,
+        micro_batch=micro_batch,
+        unrepeatable=", ".join(sorted(unrepeatable)) or None,
     )
 
 

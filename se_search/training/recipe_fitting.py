@@ -78,4 +78,5 @@ def _fit_sizes(recipe: Recipe, scan: FolderScan, note: Callable[[str], None]) ->
         f"learning rate {lr:g} instead of {recipe.optimizer.lr:g}, in proportion"
     )
     optimizer = recipe.optimizer.model_copy(update={"lr": lr})
-    return fitted.model_copy(update={"batch_size": batch_size, "optimizer": optimizer})
+    changes = {"batch_size": batch_size, "micro_batch": None, "optimizer": optimizer}
+    return fitted.model_copy(update=changes)

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import pickle
-import platform
 import random
 import sys
 import time
@@ -34,6 +33,7 @@ from se_search.recipe import Recipe
 from se_search.record import Assignment
 from se_search.store.checkpoint_files import CheckpointFiles
 from se_search.training.checkpointing import Checkpointing, Position
+from se_search.training.hardware import describe_ground
 
 
 def identify(
@@ -44,9 +44,8 @@ def identify(
 ) -> dict[str, Any]:
     """Describe all that a state must share with the training that goes on from it.
 
-    Devices and versions are in it, because only equal ones give equal numbers.
+    The ground is in it, because only equal ones give equal numbers.
     """
-    is_cuda = device.accelerator == "cuda"
     return {
         "candidate": str(assignment.candidate),
         "seed": assignment.seed,
@@ -54,11 +53,7 @@ def identify(
         "recipe": recipe.hash,
         "validate_every": recipe.validate_every,
         "with_test": with_test,
-        "device": torch.cuda.get_device_name(device.index) if is_cuda else platform.machine(),
-        "precision": device.precision,
-        "threads": device.threads,
-        "torch": str(torch.__version__),
-        "pytorch_lightning": str(pl.__version__),
+        "ground": asdict(describe_ground(device)),
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.device import Device, Hardware
+from se_search.ground import Ground
 from se_search.recipe import Recipe
 from se_search.record import Assignment, EpochRow, Evaluation
 from se_search.space.designs import Designs
@@ -56,11 +57,10 @@ class TrainingTask:
         return replace(self, tensorboard=self.tensorboard / f"trial-{number:04d}")
 
     def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
-        """Train and validate a candidate; see ``evaluate``. The result says what that ran on."""
+        """Train and validate a candidate; see ``evaluate``."""
         from se_search.training.evaluate import evaluate
-        from se_search.training.hardware import describe_training
 
-        evaluation = evaluate(
+        return evaluate(
             assignment,
             self.data,
             self.recipe,
@@ -72,7 +72,6 @@ class TrainingTask:
             self.tensorboard,
             self.tell,
         )
-        return replace(evaluation, ran_on=describe_training(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +110,24 @@ class Rehearsal:
         from se_search.models.rehearsal import rehearse
 
         return rehearse(self.backbone, self.designs)
+
+
+@dataclass(frozen=True, slots=True)
+class FindGrounds:
+    """Finds out what trainings on some devices would run on.
+
+    Attributes:
+        devices: of this machine.
+    """
+
+    devices: tuple[Device, ...]
+
+    def __call__(self) -> tuple[Ground, ...]:
+        """Return what the devices are, each kind once; see ``describe_ground``."""
+        from se_search.training.hardware import describe_ground
+
+        kinds = [describe_ground(device) for device in dict.fromkeys(self.devices)]
+        return tuple(dict.fromkeys(kinds))
 
 
 def probe_hardware() -> Hardware:

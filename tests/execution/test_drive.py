@@ -182,7 +182,7 @@ class Blameless(SerialExecutor):
 @pytest.mark.parametrize(
     ("fault", "error", "exit_code", "words"),
     [
-        (Fault.RESOURCE, MemoryLackingError, 5, "batch_size .* --workers"),
+        (Fault.RESOURCE, MemoryLackingError, 5, "micro_batch .* another run"),
         (Fault.INFRASTRUCTURE, InfrastructureError, 75, "the same command goes on"),
     ],
 )

@@ -162,9 +162,10 @@ def test_a_candidates_own_failure_is_not_tried_again(log, tmp_path):
 def test_a_training_that_lacks_memory_is_made_again_once(log, tmp_path):
     flaky = children.Flaky(children.exhaust, tmp_path)
     assert isinstance(run_one(flaky, log)[1], Evaluation)
-    failure = run_one(children.exhaust, log)[1]
+    failure = run_one(children.exhaust, log, images=64)[1]
     reason = "no SE (replicate 0): out of memory: an allocation failed (also alone on cpu)"
-    assert failure == Failure(reason, Fault.RESOURCE)
+    assert (failure.reason, failure.fault) == (reason, Fault.RESOURCE)
+    assert "micro_batch: 32" in failure.remedy
 
 
 def test_a_training_that_lacks_memory_has_its_device_to_itself_the_second_time(log, tmp_path):

@@ -10,8 +10,10 @@ from support.records import make_record
 from se_search.analysis.confirmation import Chosen, Confirmation, Confirmed
 from se_search.analysis.confirming import Stated
 from se_search.analysis.sequential import LookPlan
+from se_search.record import Effort
 from se_search.report.checklist import list_items, write_checklist
 from se_search.store.confirmations import Round
+from se_search.store.training_log import LogContents, Training
 
 RECORDS = [
     make_record("a", 0.8, seed=3),
@@ -51,9 +53,9 @@ ROUND = Round(
 )  # fmt: skip
 
 
-def items(config=CONFIG, records=RECORDS, rounds=()):
+def items(config=CONFIG, records=RECORDS, rounds=(), fresh=None):
     """Return all items by their questions."""
-    found = list_items(config, records, rounds)
+    found = list_items(config, records, rounds, fresh)
     return {item.question: item for group in found.values() for item in group}
 
 
@@ -143,14 +145,44 @@ def test_the_time_of_devices_counts_failed_trials_and_repeated_attempts():
     assert "2 repeated attempts" in answer
 
 
+def test_the_time_of_devices_counts_what_confirmations_lost():
+    effort = Effort(attempts=1, wall_seconds=1800.0, device_seconds=1800.0)
+    training = Training("a", "tiny/a", 4, 7, 0, (), b"", b"", 9.0, effort=effort + effort)
+    fresh = LogContents({}, (), (training,), 0, lost=effort)
+    answer = items(rounds=(ROUND,), fresh=fresh)["Time."].answer
+    assert "Confirmations took them for 1.50 h, 2 failed or repeated attempts included" in answer
+
+
+def test_operators_without_a_repeatable_version_are_named():
+    assert "repeatable" not in items()["Confounding factors."].answer
+    records = [
+        replace(make_record("a", 0.8), unrepeatable="cumsum, put_"),
+        replace(make_record("b", 0.8), unrepeatable="put_"),
+        make_record("c", 0.8),
+    ]
+    answer = items(records=records)["Confounding factors."].answer
+    assert "2 trainings used operators of CUDA without a repeatable version" in answer
+    assert answer.endswith(": cumsum, put_")
+
+
+def test_a_recipe_with_a_micro_batch_says_so():
+    identity = CONFIG["identity"]
+    recipe = identity["recipe"] | {"micro_batch": 16}
+    config = CONFIG | {"identity": identity | {"recipe": recipe}}
+    assert "batches of 64 in pieces of up to 16," in items(config)["Training pipeline."].answer
+    assert "batches of 64, schedule" in items()["Training pipeline."].answer
+
+
 def test_hardware_that_was_mixed_is_named_with_its_numbers_of_trainings():
     ground = {"precision": "32-true", "torch": "2.14.1", "cuda": "13.0", "device": "an A100"}
     records = [replace(make_record(str(n), 0.8), **ground) for n in range(3)]
     assert "mixed" not in items(records=records)["Hardware."].answer
     records[1] = replace(records[1], device="an H100")
     answer = items(records=records)["Hardware."].answer
-    assert "2 trainings on an A100 (PyTorch 2.14.1, CUDA 13.0, 32-true)" in answer
-    assert "1 training on an H100 (PyTorch 2.14.1, CUDA 13.0, 32-true)" in answer
+    assert answer.endswith("mixed: 2 trainings on an A100, 1 training on an H100")
+    records[1] = replace(records[0], cuda="13.1")
+    answer = items(records=records)["Hardware."].answer
+    assert "2 trainings on an A100 (CUDA 13.0), 1 training on an A100 (CUDA 13.1)" in answer
 
 
 def test_what_was_tuned_is_left_to_the_authors():

@@ -6,11 +6,13 @@ from pathlib import Path
 from se_search.device import Device, Hardware
 from se_search.execution.serial import SerialExecutor
 from se_search.execution.session import Session
+from se_search.ground import Ground
 from se_search.training.datasets import PreparedData, describe_data
 from se_search.training.task import TrainingTask
 
 HARDWARE = Hardware("cpu", 1, 2, "a CPU", "32-true")
 DEVICE = Device("cpu", 0, 1, "32-true")
+GROUND = Ground("a CPU", "32-true", 1, "2.14.1", None, None, "numpy 2.4.1, timm 1.0.31")
 
 
 class MadeUpSessions:
@@ -19,6 +21,7 @@ class MadeUpSessions:
     Args:
         evaluate: from an assignment to its Evaluation.
         num_workers: how many trainings may wait at once.
+        grounds: what the devices are; their precision is that of the first.
 
     Attributes:
         requests: what sessions were opened for.
@@ -26,8 +29,9 @@ class MadeUpSessions:
         trained: the assignments, in the order in which they were evaluated.
     """
 
-    def __init__(self, evaluate, num_workers=1):
+    def __init__(self, evaluate, num_workers=1, grounds=(GROUND,)):
         self._evaluate = evaluate
+        self._grounds = tuple(grounds)
         self._num_workers = num_workers
         self.requests, self.tasks, self.trained = [], [], []
 
@@ -37,7 +41,8 @@ class MadeUpSessions:
         info = replace(info, fingerprint=info.fingerprint or "0123456789abcdef")
         data = PreparedData(info, "arrays", Path("nowhere"), "nowhere")
         task = TrainingTask(data, recipe)
-        return Session(task, HARDWARE, (DEVICE,) * self._num_workers, None, self._make_executor)
+        devices = (replace(DEVICE, precision=self._grounds[0].precision),) * self._num_workers
+        return Session(task, HARDWARE, devices, self._grounds, None, self._make_executor)
 
     def _make_executor(self, task):
         self.tasks.append(task)

@@ -20,8 +20,9 @@ from se_search.models.surgery import build
 from se_search.record import Assignment
 from se_search.training.data import make_data
 from se_search.training.datasets import prepare_data
-from se_search.training.evaluate import evaluate, make_cuda_repeatable
+from se_search.training.evaluate import evaluate
 from se_search.training.evaluate import train as train_network
+from se_search.training.repeatable import make_cuda_repeatable
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 

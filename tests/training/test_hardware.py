@@ -1,10 +1,13 @@
 """Hardware is described by what PyTorch and Linux say of it."""
 
+import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from se_search.device import Device
 from se_search.training.hardware import describe_hardware, describe_training, read_driver
+from se_search.training.task import FindGrounds
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ def test_half_precision_on_a_gpu_is_bfloat16_where_it_has_it(monkeypatch, has_bf
 
 
 def test_a_training_on_the_cpu_has_neither_driver_nor_cuda_and_took_some_memory():
-    found = describe_training(Device("cpu", 0, 1, "bf16-mixed"))
+    found = describe_training(Device("cpu", 0, 1, "bf16-mixed"), 64, [])
     assert (found.driver, found.cuda, found.cudnn) == (None, None, None)
     assert (found.torch, found.precision) == (torch.__version__, "bf16-mixed")
     assert found.device
@@ -42,10 +45,27 @@ def test_a_training_on_the_cpu_has_neither_driver_nor_cuda_and_took_some_memory(
 
 
 def test_the_peak_of_memory_grows_by_what_is_taken():
-    before = describe_training(Device("cpu", 0, 1, "32-true")).peak_memory
+    before = describe_training(Device("cpu", 0, 1, "32-true"), 64, []).peak_memory
     taken = bytearray(before)  # more than the peak had left, whatever that was
-    assert describe_training(Device("cpu", 0, 1, "32-true")).peak_memory > before
+    assert describe_training(Device("cpu", 0, 1, "32-true"), 64, []).peak_memory > before
     assert taken
+
+
+def test_a_training_ran_on_the_ground_that_was_known_before_it_began():
+    device = Device("cpu", 0, 3, "bf16-mixed")
+    (known,) = FindGrounds((device, device))()
+    assert describe_training(device, 64, []).ground == known
+    assert known.threads == 3
+    assert known.facts()["pytorch-lightning"] == pl.__version__
+    assert known.facts()["numpy"] == np.__version__
+
+
+def test_threads_belong_to_the_ground_of_a_cpu_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index % 2}")
+    devices = [
+        Device("cuda", index, threads, "32-true") for index in (0, 1, 2) for threads in (1, 2)
+    ]
+    assert [each.device for each in FindGrounds(tuple(devices))()] == ["GPU 0", "GPU 1"]
 
 
 @pytest.mark.parametrize(

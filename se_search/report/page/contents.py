@@ -18,7 +18,7 @@ from se_search.report.figures.effects import prepare_effects
 from se_search.report.figures.forest import Forest
 from se_search.report.figures.front_points import FrontFigure, prepare_front
 from se_search.report.format import count, gain, number, round_up, significant
-from se_search.report.hardware import describe_hardware
+from se_search.report.hardware import count_all_grounds, describe_hardware
 from se_search.report.page.candidates import CandidateTable, list_candidates
 from se_search.report.page.commands import Command, list_commands, locate_next_step
 from se_search.report.page.failures import FailureGroup, group_failures, list_failures
@@ -156,7 +156,7 @@ def prepare_page(source: Source) -> Page:
         failures=tuple(group_failures(source.records)),
         confirmation_failures=tuple(list_failures(source.rounds)),
         num_trials=facts.num_trials,
-        checklist=list_items(source.config, source.records, source.rounds),
+        checklist=list_items(source.config, source.records, source.rounds, source.fresh),
         commands=tuple(list_commands(facts, answer)),
     )
 
@@ -175,7 +175,10 @@ def _list_settings(source: Source) -> tuple[tuple[str, str], ...]:
         "trainings": f"{facts.num_trainings:,} of {count(len(front.candidates), 'candidate')}",
         "replicates": f"{front.num_replicates:,}",
         "epochs": f"{facts.epochs:,}",
-        "hardware": describe_hardware(source.config, source.records) or "",
+        "hardware": describe_hardware(
+            source.config, *count_all_grounds(source.records, source.fresh)
+        )
+        or "",
     }
     return tuple((name, value) for name, value in settings.items() if value)
 

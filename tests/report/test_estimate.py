@@ -1,0 +1,67 @@
+"""Estimates of what a whole search takes, from the trials so far."""
+
+from dataclasses import replace
+
+from support.records import make_record
+
+from se_search.record import Progress
+from se_search.report.estimate import Estimates
+
+HOUR = 3600.0
+
+
+def make_trial(number, wall_seconds, device_seconds=None, state="COMPLETE"):
+    return replace(
+        make_record("a", 0.8, state=state),
+        number=number,
+        attempts=1,
+        wall_seconds=wall_seconds,
+        device_seconds=wall_seconds if device_seconds is None else device_seconds,
+    )
+
+
+def tell(trials, total=100, num_workers=2, earlier=()):
+    """Return what is said after each trial."""
+    said = []
+    estimates = Estimates(earlier, num_workers, said.append)
+    after = []
+    for number, trial in enumerate(trials, len(earlier) + 1):
+        before = len(said)
+        estimates.update(Progress(total, number, 0, 0, None, 0, changed=trial))
+        after.append(said[before:])
+    return after
+
+
+def test_the_first_estimate_comes_after_two_trials_more_than_train_at_a_time():
+    after = tell([make_trial(number, HOUR, HOUR / 2) for number in range(6)])
+    assert after[:3] == [[], [], []]
+    assert after[3] == [
+        "By 4 trials so far, 100 trials take about 2 days with 2 at a time, and 50 "
+        "device-hours; about 2 days are left"
+    ]
+    assert after[4:] == [[], []]
+
+
+def test_failed_trials_and_all_their_attempts_count():
+    trials = [make_trial(0, HOUR), make_trial(1, HOUR), make_trial(2, 5 * HOUR, state="FAIL")]
+    (text,) = tell(trials, total=10, num_workers=1)[-1]
+    assert "23.3 h with 1 at a time, and 23 device-hours; about 16.3 h are left" in text
+
+
+def test_it_is_said_again_only_if_it_changes_by_more_than_a_half():
+    first = [make_trial(number, 10.0) for number in range(4)]
+    assert tell([*first, make_trial(4, 34.0)])[-1] == []  # 14.8 seconds a trial
+    (text,) = tell([*first, make_trial(4, 36.0)])[-1]  # 15.2
+    assert text.startswith("By 5 trials so far")
+
+
+def test_trials_of_earlier_commands_count_at_once():
+    earlier = [make_trial(number, HOUR) for number in range(10)]
+    (text,) = tell([make_trial(3, HOUR, state="RUNNING")], earlier=earlier)[0]
+    assert text.startswith("By 10 trials so far")
+
+
+def test_nothing_is_said_when_nothing_is_left_or_nothing_is_known():
+    trials = [make_trial(number, HOUR) for number in range(4)]
+    assert tell(trials, total=4)[-1] == []
+    assert tell([make_record("a", 0.8)] * 9)[-1] == []
