@@ -115,7 +115,7 @@ def test_optuna_opens_the_same_file(finished):
 
 def test_python_sees_the_run_as_data_frames(finished):
     run = se_search.open_run(finished[1])
-    assert repr(run) == f"Run({str(finished[1])!r}, 5 trials)"
+    assert repr(run).startswith(f"{finished[1]}: Nothing can be said: fewer than 8 trainings")
     assert isinstance(run.trials, pd.DataFrame)
     empty = ["reason", "driver", "cuda", "cudnn"]  # on a CPU where nothing fails
     pd.testing.assert_frame_equal(

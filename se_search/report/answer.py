@@ -49,6 +49,17 @@ class Answer:
     how_sure: str
     next_step: NextStep
 
+    def __str__(self) -> str:
+        """Return the three sentences, and the command of the third, a line each."""
+        lines = [self.what, self.how_sure, self.next_step.text]
+        if self.next_step.command is not None:
+            lines.append(f"  {self.next_step.command}")
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the sentences in IPython."""
+        printer.text(str(self))
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data: the fields, in which ``next_step`` has its own."""
         return asdict(self)

@@ -24,6 +24,18 @@ GAIN_FIELDS = tuple(field.name for field in fields(Gain))
 CLAIM_FIELDS = ("outcome", "family_outcome", "ending", "look", "p_support", "p_refute")
 
 
+def _name_columns(name: str) -> tuple[str, ...]:
+    if name in ("gain", "test_gain"):
+        return tuple(name if each == "mean" else f"{name}_{each}" for each in GAIN_FIELDS)
+    return CLAIM_FIELDS if name == "claim" else (name,)
+
+
+# The columns of confirmation.csv.
+CONFIRMED_FIELDS = tuple(
+    column for field in fields(Confirmed) for column in _name_columns(field.name)
+)
+
+
 def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> None:
     """Write the CSV file and the figure of the last confirmation, if it has a result.
 
@@ -46,12 +58,12 @@ def list_confirmation_files(folder: RunFolder, rounds: Sequence[Round]) -> list[
     from se_search.report.figures.confirmation import draw_confirmation, prepare_confirmation
     from se_search.report.figures.style import save_one
 
-    rows = [_flatten(candidate) for candidate in last.result.candidates]
+    rows = [confirmed_row(candidate) for candidate in last.result.candidates]
     figure = draw_confirmation(prepare_confirmation(last))
     return [
         (save_one, folder.confirmation_png, figure),
         (save_one, folder.confirmation_pdf, figure),
-        (write_table, folder.confirmation_csv, list(rows[0]), rows),
+        (write_table, folder.confirmation_csv, CONFIRMED_FIELDS, rows),
     ]
 
 
@@ -165,18 +177,17 @@ def _describe_place(candidate: Confirmed) -> str:
     return word if share is None else f"{word} {share:.2f}"
 
 
-def _flatten(candidate: Confirmed) -> dict[str, object]:
-    """Return a CSV row: roles as words, each gain and the claim as columns."""
+def confirmed_row(candidate: Confirmed) -> dict[str, object]:
+    """Return a row of ``confirmation.csv``: roles as words, each gain and the claim as columns."""
     row: dict[str, object] = {}
     for field in fields(Confirmed):
         value = getattr(candidate, field.name)
-        if field.name in ("gain", "test_gain"):
-            row |= {
-                field.name if name == "mean" else f"{field.name}_{name}": getattr(value, name, None)
-                for name in GAIN_FIELDS
-            }
-        elif field.name == "claim":
-            row |= {name: getattr(value, name, None) for name in CLAIM_FIELDS}
+        if field.name == "roles":
+            row["roles"] = "; ".join(value)
+        elif field.name in ("gain", "test_gain", "claim"):
+            names = CLAIM_FIELDS if field.name == "claim" else GAIN_FIELDS
+            values = (getattr(value, name, None) for name in names)
+            row |= dict(zip(_name_columns(field.name), values, strict=True))
         else:
-            row[field.name] = "; ".join(value) if field.name == "roles" else value
+            row[field.name] = value
     return row

@@ -1,9 +1,8 @@
-"""The trials and the front of a run as data frames."""
+"""A run from Python: its answer, data frames, figures and networks."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.recipe import Recipe
 from se_search.record import TrialRecord
+from se_search.report.answer import Answer, make_answer
+from se_search.report.figures.run_plots import RunPlots
 from se_search.report.front_table import list_front
-from se_search.report.run_report import FRONT_FIELDS
+from se_search.report.run_facts import read_facts
+from se_search.report.run_frames import (
+    frame_candidates,
+    frame_confirmation,
+    frame_effects,
+    frame_trials,
+)
+from se_search.report.run_html import render_problem, render_run
+from se_search.report.run_report import describe_search
+from se_search.space.bound import BoundSpace
+from se_search.store.confirmations import Round, read_rounds
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
+from se_search.surrogate.posterior_front import PosteriorFront
+from se_search.terminal import one_line
 from se_search.training.datasets import prepare_data
 from se_search.training.prepared_split import split_prepared
 
@@ -42,46 +56,140 @@ def open_run(path: str | Path) -> Run:
 
 
 class Run:
-    """The trials and the front of a search that has ended or goes on.
+    """The trials of a search that has ended or goes on, and what they say.
 
-    Everything is read once, when it is first asked for. Open the run again to see newer trials.
+    Everything is read once, when it is first asked for; the accuracy model is fitted then if the
+    last report had fewer trials. Open the run again to see newer trials. In a notebook a run shows
+    its answer.
 
     Attributes:
         folder: the run's folder.
+        plot: its figures; see ``RunPlots``.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.plot = RunPlots(self)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder.path)!r}, {len(self.records)} trials)"
+        """Return the three sentences of the answer, a line each, or why there is none."""
+        try:
+            answer = self.answer
+            lines = [answer.what, answer.how_sure, answer.next_step.text.removesuffix(":")]
+        except RunError as error:
+            lines = [str(error)]
+        return f"{self.folder.path}: " + "\n".join(map(one_line, lines))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer, and the listed candidates as a table."""
+        try:
+            return render_run(f"{self.folder.path}: {self.title}", self.answer, self.posterior)
+        except RunError as error:
+            return render_problem(str(self.folder.path), str(error))
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The contents of ``config.yaml``, with versions and hardware."""
         return self.folder.read_config()
 
+    @property
+    def title(self) -> str:
+        """What the run searches, in a phrase."""
+        return describe_search(self.config)
+
     @cached_property
     def records(self) -> list[TrialRecord]:
         """All trials, by number."""
         return read_records(self.folder.database)
 
+    @cached_property
+    def space(self) -> BoundSpace:
+        """The space that is searched, on its backbone."""
+        return read_space(self.folder)
+
+    @cached_property
+    def posterior(self) -> PosteriorFront:
+        """What the trials say of each candidate, as the accuracy model has it."""
+        return read_posterior_front(self.folder, self.records, self.space)
+
+    @cached_property
+    def rounds(self) -> list[Round]:
+        """The confirmations, the oldest first."""
+        return read_rounds(self.folder)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What to do, how sure that is, and what to do next; ``print`` shows the sentences."""
+        facts = read_facts(self.folder.path, self.config, self.records, self.space)
+        return make_answer(self.posterior, facts, self.rounds[-1] if self.rounds else None)
+
     @property
     def trials(self) -> pd.DataFrame:
         """A row for each trial, with the columns of ``trials.csv``."""
-        import pandas as pd
-
-        names = [field.name for field in fields(TrialRecord)]
-        return pd.DataFrame([asdict(record) for record in self.records], columns=names)
+        return frame_trials(self.records)
 
     @property
     def front(self) -> pd.DataFrame:
         """A row for each candidate on the front or listed, cheapest first, as ``pareto.csv``."""
-        import pandas as pd
+        return frame_candidates(list_front(self.posterior))
 
-        credible = read_posterior_front(self.folder, self.records, read_space(self.folder))
-        rows = [candidate.flat() for candidate in list_front(credible)]
-        return pd.DataFrame(rows, columns=list(FRONT_FIELDS))
+    @property
+    def candidates(self) -> pd.DataFrame:
+        """A row for each candidate with a full training, as ``candidates.csv``."""
+        return frame_candidates(self.posterior.candidates)
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """A row for each effect, as ``effects.csv``; none while trainings are too few."""
+        return frame_effects(self.posterior)
+
+    @property
+    def confirmation(self) -> pd.DataFrame:
+        """A row for each candidate of the last confirmation; none if there is no result."""
+        return frame_confirmation(self.rounds)
+
+    def candidate(self, text: str = "recommended") -> Candidate:
+        """Return a candidate of the run.
+
+        Args:
+            text: its long or short text, as ``resnet50/stage2=standard:r16`` or ``s2:4``;
+                ``recommended``: the one that the answer takes, which may be the plain network.
+
+        Raises:
+            RunError: nothing is recommended; the message says why.
+            CandidateError: the text is of no candidate.
+        """
+        if text != "recommended":
+            return self.space.parse(text)
+        taken = self.answer.candidate
+        if taken is None:
+            raise RunError(f"no network is recommended. {self.answer.what} Name a candidate")
+        return self.space.parse(taken)
+
+    def build(
+        self,
+        candidate: str = "recommended",
+        replicate: int | None = None,
+        *,
+        allow_code: bool = False,
+    ) -> Any:  # PyTorch's type belongs to models and training
+        """Return a candidate's network, an ``nn.Module`` with the weights its training began with.
+
+        Args:
+            candidate: see ``candidate``.
+            replicate: seed of the replicate whose initial weights it has; None: the run's first.
+            allow_code: whether code of your own may be run: that of a network ``module:callable``.
+
+        Raises:
+            RunError: nothing is recommended, or the file of weights has changed.
+            CandidateError: the text is of no candidate.
+            BackboneError: the network is code that may not be run, or is not there any more.
+        """
+        from se_search.report.run_network import build_network
+
+        text = str(self.candidate(candidate))
+        seed = self.config["identity"]["seed"] if replicate is None else replicate
+        return build_network(self.folder, self.config, text, seed, allow_code=allow_code)
 
     def correct(self, number: int) -> NDArray[np.bool_]:
         """Return which validation images trial ``number`` classifies correctly: ``(images,)``.

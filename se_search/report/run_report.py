@@ -79,7 +79,7 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
     source = read_source(folder)
     config, records, credible = source.config, source.records, source.front
     costs = config["identity"]["objectives"][1:]
-    figure = draw_front(prepare_front(credible, costs, _title(config)))
+    figure = draw_front(prepare_front(credible, costs, describe_search(config)))
     files = WrittenFiles()
     write_pages(files, folder, source)
     for path in (folder.pareto_png, folder.pareto_pdf):
@@ -122,7 +122,8 @@ def write_candidates(
     write_table(path, columns, [candidate.flat() for candidate in candidates])
 
 
-def _title(config: Mapping[str, Any]) -> str:
+def describe_search(config: Mapping[str, Any]) -> str:
+    """Return what a run searches, in a phrase: network, data, epochs and space."""
     identity = config["identity"]
     return (
         f"{identity['backbone']['name']} on {identity['data']['name']}, "

@@ -16,6 +16,7 @@ from se_search.report.console import print_text
 from se_search.report.event import front_fields
 from se_search.report.format import count, duration
 from se_search.report.overview import is_of_all
+from se_search.report.run_report import describe_search
 from se_search.report.run_state import State, describe_state, judge_state
 from se_search.report.short_answer import find_best, shorten_answer
 from se_search.report.table import Column, ResultTable
@@ -117,7 +118,7 @@ def read_status(
         RunError: a file of the run can't be read.
     """
     config = folder.read_config()
-    identity, search = config["identity"], config["search"]
+    search = config["search"]
     now = now or datetime.now().astimezone()
     has_trials = folder.database.is_file()
     times = read_times(folder.database) if has_trials else []
@@ -131,8 +132,7 @@ def read_status(
     failed = Counter(record.reason or "no reason" for record in records if record.state == "FAIL")
     return Status(
         run=str(folder.path),
-        title=f"{identity['backbone']['name']} on {identity['data']['name']}, space "
-        f"{search['space']}, {count(identity['epochs'], 'epoch')}",
+        title=describe_search(config),
         state=state,
         holder=holder,
         trials=trials,

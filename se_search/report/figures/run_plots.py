@@ -1,0 +1,126 @@
+"""The figures of a run for notebooks, by matplotlib or by plotly: they show themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from se_search.errors import RunError, suggest_nearest
+from se_search.report.effects import describe_figure, shown_effects
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from se_search.report.run import Run
+
+Engine = Literal["matplotlib", "plotly"]
+ENGINES = ("matplotlib", "plotly")
+
+
+class RunPlots:
+    """The figures of a run; none is written to a file.
+
+    With ``engine="plotly"`` a figure is plotly's, interactive as on the run's page; else it is
+    matplotlib's, as in the run's folder, and ``figure.savefig("front.svg")`` writes it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def front(self, engine: Engine = "matplotlib") -> Any:  # plotly's figure or matplotlib's
+        """Return the gain over the plain network against each cost, as in ``pareto.png``."""
+        from se_search.report.figures.front_points import prepare_front
+        from se_search.report.figures.pareto_front import draw_front as draw
+        from se_search.report.page.figures.front import draw_front as draw_interactive
+
+        run = self._run
+        costs = run.config["identity"]["objectives"][1:]
+        prepared = prepare_front(run.posterior, costs, run.title)
+        return _choose(engine, draw, draw_interactive)(prepared)
+
+    def effects(self, engine: Engine = "matplotlib") -> Any:  # likewise
+        """Return what SE contributes by place, position and width, as in ``effects.png``.
+
+        Raises:
+            RunError: there are too few trainings for a model.
+        """
+        from se_search.report.figures.effects import draw_effects, prepare_effects
+        from se_search.report.page.figures.forest import draw_forest
+
+        draw = _choose(engine, draw_effects, draw_forest)
+        effects = self._run.posterior.effects
+        if effects is None:
+            raise RunError(f"there are no effects yet, as {self._run.posterior.reason}")
+        shown = shown_effects(effects)
+        return draw(prepare_effects(shown, self._run.title, describe_figure(effects)))
+
+    def confirmation(self, engine: Engine = "matplotlib") -> Any:  # likewise
+        """Return what fresh replicates say beside the search, as in ``confirmation.png``.
+
+        Raises:
+            RunError: the run has no confirmation with a result.
+        """
+        from se_search.report.figures.confirmation import draw_confirmation, prepare_confirmation
+        from se_search.report.page.figures.forest import draw_forest
+
+        draw = _choose(engine, draw_confirmation, draw_forest)
+        results = [each for each in self._run.rounds if each.result is not None]
+        if not results:
+            raise RunError(
+                f"{self._run.folder.path} has no confirmation yet; se-search confirm makes one"
+            )
+        return draw(prepare_confirmation(results[-1]))
+
+    def history(self, against: Literal["trainings", "time"] = "trainings") -> Any:  # plotly's
+        """Return what was found by when, beside what random search would have, as on the page.
+
+        Args:
+            against: ``trainings``, or ``time``: their wall time added up.
+
+        Raises:
+            RunError: too few trainings have ended, or what time they took is not known.
+        """
+        from se_search.report.page.figures.history import draw_found, has_times
+        from se_search.store.front_cache import read_history
+
+        run = self._run
+        history = read_history(run.folder, run.records, run.space, run.posterior)
+        if history is None:
+            raise RunError(f"{run.folder.path} has no history yet: too few trainings have ended")
+        if against == "time" and not has_times(history):
+            raise RunError(f"{run.folder.path} does not know what time its trainings took")
+        return draw_found(history, against)
+
+    def trainings(self) -> Figure:
+        """Return each full training less its replicate's plain network, in the order of trials."""
+        from se_search.report.figures.trainings import draw_trainings, prepare_trainings
+
+        return draw_trainings(prepare_trainings(self._run.records, self._run.title))
+
+    def placement(self, candidate: str = "recommended") -> Figure:
+        """Return where a candidate has SE, block by block.
+
+        Args:
+            candidate: as for ``Run.candidate``.
+
+        Raises:
+            RunError: nothing is recommended.
+            CandidateError: the text is of no candidate.
+        """
+        from se_search.report.figures.placement import draw_placement, prepare_placement
+
+        return draw_placement(prepare_placement(self._run.candidate(candidate)))
+
+
+def _choose(
+    engine: str, plain: Callable[..., Any], interactive: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return what draws with an engine.
+
+    Raises:
+        RunError: there is no such engine.
+    """
+    if engine not in ENGINES:
+        hint = suggest_nearest(engine, ENGINES)
+        raise RunError(f"engine {engine!r}{hint} is not one of {', '.join(ENGINES)}")
+    return interactive if engine == "plotly" else plain
