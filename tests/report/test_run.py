@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import plotly.graph_objects
 import pytest
 from matplotlib.figure import Figure
 from support.kept_runs import make_run, make_trial
@@ -81,6 +82,15 @@ def test_a_figure_is_matplotlibs_and_can_be_written(run, name):
     file = io.BytesIO()
     figure.savefig(file, dpi=30)
     assert file.getvalue().startswith(b"\x89PNG")
+
+
+def test_a_figure_may_be_plotlys_and_has_the_same_candidates(run):
+    figure = run.plot.front(engine="plotly")
+    assert isinstance(figure, plotly.graph_objects.Figure)
+    heights = {round(y, 6) for trace in figure.data for y in trace.y or () if y is not None}
+    assert round(100 * GOOD.gain, 6) in heights
+    with pytest.raises(RunError, match=r"engine 'plotli' .did you mean plotly"):
+        run.plot.front(engine="plotli")
 
 
 def test_a_figure_of_which_nothing_is_known_says_why(run):
