@@ -27,7 +27,7 @@ from se_search.report.run_frames import (
 from se_search.report.run_html import render_problem, render_run
 from se_search.report.run_report import describe_search
 from se_search.space.bound import BoundSpace
-from se_search.store.confirmations import Round, read_rounds
+from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
@@ -120,7 +120,8 @@ class Run:
     @cached_property
     def answer(self) -> Answer:
         """What to do, how sure that is, and what to do next; ``print`` shows the sentences."""
-        facts = read_facts(self.folder.path, self.config, self.records, self.space)
+        fresh = read_fresh(self.folder)
+        facts = read_facts(self.folder.path, self.config, self.records, self.space, fresh)
         return make_answer(self.posterior, facts, self.rounds[-1] if self.rounds else None)
 
     @property
