@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from se_search.analysis.confirmation import Chosen
 from se_search.analysis.confirming import Trained, count_wanted, judge_candidates, state_claims
@@ -55,7 +55,7 @@ def plan_round(
         used = {record.seed for record in records} | {s for each in rounds for s in each.seeds}
         seeds = fresh_seeds(run.seed, used, plan.looks[-1])
     return Round(
-        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
         asked_for=options.candidates,
         chosen=tuple(chosen),
         stated=state_claims(chosen, run.objectives[1:], tolerance, plan),

@@ -201,9 +201,9 @@ def _work(
     # Where there is no fork server, nothing has kept Ctrl-C from this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    _redirect_output(log)
     outcome: Any
     try:
+        _redirect_output(log)
         # A row is shorter than what a pipe takes at once: nobody reads half of one.
         told = function.telling(sender.send) if isinstance(function, Telling) else function
         outcome = told(*arguments)
@@ -230,12 +230,29 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+class _LosingFile(io.FileIO):
+    """An open file descriptor that loses what its disk has no room for: no training fails by it."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # the buffer's memoryviews
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
+
+
 def _redirect_output(log: Path) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    # A network may print any sign, whatever the terminal that the search was started from takes.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stdout, sys.stderr = _open_stream(1), _open_stream(2)
+
+
+def _open_stream(descriptor: int) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_LosingFile(descriptor, "w", closefd=False)),  # type: ignore[type-var]  # its write takes what FileIO's does
+        # A network may print any sign, whatever the terminal of the search takes.
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=descriptor == 2,
+    )

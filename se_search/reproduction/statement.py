@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Statement:
 def make_statement(plan: Plan, num_before: int) -> Statement:
     """State a plan now, when a number of trainings of its candidates are there already."""
     return Statement(
-        stated=datetime.now().astimezone().isoformat(timespec="seconds"),
+        stated=datetime.now(UTC).isoformat(timespec="seconds"),
         looks=plan.looks,
         claims=tuple(map(str, plan.claims)),
         candidates={name: str(candidate) for name, candidate in plan.candidates.items()},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import resource
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from se_search.errors import RunError, UnwritableError, explain
 from se_search.terminal import escape
+from se_search.yaml_values import MAX_DEPTH, compose_yaml
 
 # As safe as SafeLoader, and seven times as quick where PyYAML comes with it.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -66,7 +68,7 @@ def explaining_write(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        raise UnwritableError(path, cause, _describe_room(path, cause, needed)) from cause
+        raise UnwritableError(path, cause, describe_room(path, cause, needed)) from cause
 
 
 def describe_free(path: Path) -> str:
@@ -77,8 +79,14 @@ def describe_free(path: Path) -> str:
     return "its disk can't be reached"
 
 
-def _describe_room(path: Path, cause: OSError, needed: int | None) -> str:
-    """Say what room a write lacks; nothing where room is not the matter."""
+def describe_room(path: Path, cause: OSError, needed: int | None) -> str:
+    """Say what room a write lacks; nothing where room is not the matter.
+
+    Args:
+        path: what is written.
+        cause: why it failed.
+        needed: how many bytes were to be written, if that is known.
+    """
     asked = "" if needed is None else f"{needed:,} bytes are needed, "
     if cause.errno == errno.EFBIG:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -134,28 +142,74 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, escape(text).encode())
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that stands twice twice, for no alias is read back."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     """Write plain data as YAML, its keys in their order.
 
     Raises:
         UnwritableError: the file can't be written.
     """
-    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    write_text(path, text)
 
 
 def read_yaml(path: Path) -> Any:
-    """Read plain data from a YAML file.
+    """Read plain data from a YAML file; somebody else may have written it.
 
     Raises:
-        RunError: the file can't be read, or is not YAML in UTF-8.
+        RunError: the file can't be read, or is not YAML in UTF-8, or has tags, aliases or values
+            that are nested too deeply.
     """
     try:
         text = path.read_text(encoding="utf-8")
         with suppress(yaml.YAMLError):  # libyaml takes fewer signs than PyYAML, and words errors
-            return yaml.load(text, Loader=_YAML_LOADER)
-        return yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as cause:  # ValueError: not UTF-8
+            if _is_plain(text):
+                return yaml.load(text, Loader=_YAML_LOADER)
+        return compose_yaml(text, RunError, path.name)[1]
+    except (OSError, ValueError, RunError) as cause:  # ValueError: not UTF-8
         raise RunError(f"{path} can't be read: {explain(cause)}") from cause
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a YAML text has neither aliases nor tags, and is not nested deeply."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_YAML_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        has_tag = getattr(event, "tag", None) is not None
+        if has_tag or depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
+            return False
+    return True
+
+
+def read_json(path: Path) -> Any:
+    """Read plain data from a JSON file; somebody else may have written it.
+
+    Raises:
+        RunError: the file can't be read, or is not JSON in UTF-8.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except (OSError, ValueError) as cause:
+        raise RunError(f"{path} can't be read: {explain(cause)}") from cause
+
+
+def parse_json(text: bytes) -> Any:
+    """Return the plain data of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, or is nested too deeply.
+    """
+    try:
+        return json.loads(text.decode())
+    except RecursionError as cause:
+        raise ValueError("its values are nested too deeply") from cause
 
 
 def write_table(

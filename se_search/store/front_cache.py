@@ -18,7 +18,7 @@ from se_search.backbone_file import backbone_to_json
 from se_search.errors import RunError
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
-from se_search.store.files import write_text
+from se_search.store.files import read_json, write_text
 from se_search.store.run_folder import RunFolder
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
@@ -50,10 +50,10 @@ def read_posterior_front(
     path = _path(folder)
     digest = _digest(records, space, question)
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
         if kept["digest"] == digest:
             return PosteriorFront.from_json(kept["front"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
     front = fit(records, space, question)
     with suppress(RunError):  # a folder that may not be written to can be read, too

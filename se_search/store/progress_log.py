@@ -16,7 +16,7 @@ from pathlib import Path
 
 from se_search.errors import RunError
 from se_search.record import EpochRow, TrialRecord
-from se_search.store.files import write_text
+from se_search.store.files import parse_json, write_text
 
 MAX_BYTES = 4_000_000  # of the file: about 17,000 epochs
 
@@ -115,7 +115,7 @@ def read_progress(path: Path) -> list[LoggedEpoch]:
     rows = []
     for line in lines:
         with suppress(ValueError, TypeError):
-            rows.append(LoggedEpoch(**json.loads(line)))
+            rows.append(LoggedEpoch(**parse_json(line)))
     return rows
 
 

@@ -12,7 +12,7 @@ from se_search.backbone_file import backbone_from_json, backbone_to_json
 from se_search.errors import BackboneError, RunError, explain
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
-from se_search.store.files import write_text
+from se_search.store.files import read_json, write_text
 from se_search.store.run_folder import RunFolder
 
 
@@ -39,9 +39,8 @@ def read_backbone(folder: RunFolder, *, allow_code: bool = False) -> Backbone:
     if not path.is_file():
         raise RunError(f"{path} is not there: the run's backbone is not known")
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-        backbone = backbone_from_json(row, allow_code=allow_code)
-    except (OSError, ValueError, BackboneError) as cause:
+        backbone = backbone_from_json(read_json(path), allow_code=allow_code)
+    except (ValueError, BackboneError) as cause:
         raise RunError(f"{path} can't be read: {explain(cause)}") from cause
     written = folder.read_config().get("backbone_digest")
     if written is not None and digest_backbone(backbone) != written:

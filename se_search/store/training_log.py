@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from se_search.errors import RunChangedError, RunError, explain
 from se_search.ground import PACKAGES
 from se_search.record import Effort, RanOn
-from se_search.store.files import explaining_write
+from se_search.store.files import explaining_write, parse_json
 from se_search.store.identity import compare_identities
 
 # The parts of an environment that can change a training's numbers; the threads do so on a CPU.
@@ -261,7 +261,7 @@ def read_log(path: Path) -> LogContents | None:
         if not line.endswith(b"\n"):
             break  # cut off by a crash, or being written
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
             kind = fields.pop("kind")
             if kind == "table":
                 identity = fields["identity"]

@@ -15,7 +15,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from se_search.errors import DataError, RunError, explain
-from se_search.store.files import write_bytes
+from se_search.store.files import describe_room, parse_json, write_bytes
 from se_search.training.dataset_spec import ARRAY_NAMES, Arrays, DataSetSpec, Files
 
 CACHE_VARIABLE = "SE_SEARCH_CACHE"
@@ -25,10 +25,11 @@ _ARRAY_FORMAT = 1  # part of the cache's key: raise it when equal files give oth
 class CacheError(DataError):
     """The cache folder can't be written, so no other source of the data would help."""
 
-    def __init__(self, cache: Path, cause: Exception) -> None:
+    def __init__(self, cache: Path, cause: Exception, needed: int | None = None) -> None:
+        room = describe_room(cache, cause, needed) if isinstance(cause, OSError) else ""
         super().__init__(
-            f"cache folder {cache} can't be written: {explain(cause)}; "
-            f"set {CACHE_VARIABLE} to a folder that can"
+            f"cache folder {cache} can't be written: {explain(cause)}"
+            f"{f' ({room})' if room else ''}; set {CACHE_VARIABLE} to a folder that can"
         )
 
 
@@ -60,7 +61,8 @@ def decode(spec: DataSetSpec, files: Files, cache: Path) -> Path:
                 assert array.shape == spec.shape(name)
                 _write_array(folder / f"{name}.npy", array)
         except OSError as cause:
-            raise CacheError(cache, cause) from cause
+            needed = sum(array.nbytes for array in arrays.values())
+            raise CacheError(cache, cause, needed) from cause
     return folder
 
 
@@ -78,7 +80,7 @@ def fingerprint_arrays(folder: Path) -> str:
         states[name] = [status.st_size, status.st_mtime_ns]
     file = folder / "fingerprint.json"
     try:
-        known = json.loads(file.read_text())
+        known = parse_json(file.read_bytes())
         if known["files"] == states:
             return str(known["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -303,7 +303,10 @@ def describe_changes(cache: Path, before: str, after: str) -> str | None:
     files = [next(cache.glob(f"folders/*/{name}.npz"), None) for name in (before, after)]
     if None in files:
         return None
-    old, new = (_read_content(file) for file in files if file is not None)
+    try:
+        old, new = (_read_content(file) for file in files if file is not None)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # the cache is damaged
     kinds = {
         "new": sorted(new.keys() - old.keys()),
         "gone": sorted(old.keys() - new.keys()),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import random
 import sys
 import time
@@ -106,10 +105,14 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
 
     def find(self) -> Position | None:
         """Return where the newest whole state of this training stands; None: there is none."""
-        state = _read_newest(self._files)
-        own = state["callbacks"][self.state_key] if state is not None else None
-        self.has_state = own is not None and own["identity"] == self._identity
-        return Position(**own["position"]) if own is not None and self.has_state else None
+        state = _read_newest(self._files) or {}
+        callbacks = state.get("callbacks")
+        own = callbacks.get(self.state_key) if isinstance(callbacks, dict) else None
+        if not isinstance(own, dict) or own.get("identity") != self._identity:
+            self.has_state = False
+            return None
+        self.has_state = True
+        return Position(**own["position"])
 
     def remove(self) -> None:
         """Remove the states of a training that has ended."""
@@ -190,11 +193,11 @@ class _VerifiedIO(CheckpointIO):
 def _read_newest(files: CheckpointFiles) -> dict[str, Any] | None:
     """Return the newest state that is whole and holds nothing but plain data and tensors."""
     for data in files.read():
-        with suppress(pickle.UnpicklingError):
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(data), map_location="cpu", weights_only=True
-            )
-            return state
+        # Whatever it is that somebody has put there, PyTorch has errors of many classes for it.
+        with suppress(Exception):
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            if isinstance(state, dict):
+                return state
     return None
 
 

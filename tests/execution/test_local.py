@@ -105,6 +105,21 @@ def test_the_traceback_of_a_failure_and_what_children_print_are_in_the_log(log):
     assert "hello from the child" in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+def test_no_training_fails_by_a_log_that_finds_no_room(log):
+    log.symlink_to("/dev/full")
+    assert run_one(children.succeed, log)[1].accuracy == 0.5
+    assert "ValueError: bad value" in run_one(children.misbehave, log)[1].reason
+
+
+def test_a_log_that_can_not_be_opened_is_named(log):
+    log.mkdir()
+    failure = run_one(children.succeed, log)[1]
+    assert failure.fault == Fault.INFRASTRUCTURE
+    assert "IsADirectoryError" in failure.reason
+    assert str(log) in failure.reason
+
+
 def test_the_epochs_of_a_training_come_in_their_order_before_its_end(log):
     executor = make_executor(children.TellsEpochs(), [DEVICE], log)
     executor.submit(4, replace(assign(), epochs=300))

@@ -1,5 +1,6 @@
 """The SQLite file: found under any name, locked by others, damaged, or of another Optuna."""
 
+import pickle
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import optuna
 import pytest
 from support.made_up_trainings import record_of
 from support.names import ODD_NAMES
+from support.poison import Poison
 from support.run_folders import store_trials
-from support.searching import OBJECTIVES, open_store
+from support.searching import OBJECTIVES, open_store, search
 
 from se_search.errors import RunError
 from se_search.store.database import open_for_writing
@@ -96,6 +98,22 @@ def test_a_torn_file_is_named(path):
     for use in (read_records, open_store):
         with pytest.raises(RunError, match=r"trials\.db can't be .*: database disk image is"):
             use(path)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "pareto"])
+def test_code_in_the_attributes_of_trials_is_not_run_by_samplers(tmp_path, sampler):
+    """Optuna's CMA-ES keeps itself as a pickle in the attributes of trials, under such names."""
+    path = tmp_path / "trials.db"
+    search(path, 2)
+    poison = pickle.dumps(Poison(tmp_path / "marker")).hex()
+    with open_store(path) as store:
+        study, storage = store.optuna_study, store.optuna_study._storage
+        storage.set_study_system_attr(study._study_id, "cma:optimizer", poison)
+        trial = study.ask()
+        storage.set_trial_system_attr(trial._trial_id, "cma:optimizer:0", poison)
+    search(path, 3, sampler=sampler)
+    assert len(read_records(path)) == 3
+    assert not (tmp_path / "marker").exists()
 
 
 def test_tables_of_a_newer_optuna_are_said_to_be_so(path):

@@ -19,6 +19,7 @@ from se_search.store.files import (
     WrittenFiles,
     pack_bits,
     read_bits,
+    read_json,
     read_yaml,
     remove_leftovers,
     unpack_bits,
@@ -162,11 +163,35 @@ def test_yaml_is_read_back_with_its_keys_in_order(tmp_path):
     assert list(read_yaml(tmp_path / "a.yaml")) == ["b", "a"]
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\xff"])
-def test_a_file_that_is_no_yaml_is_an_error_that_names_it(tmp_path, content):
+BOMB = b"a: &a [x, x]\n" + b"".join(
+    b"%c: &%c [*%c, *%c]\n" % (n, n, n - 1, n - 1) for n in range(98, 123)
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"a: [", b"\xff\xfe\xff", b"\0\0"),
+        *(BOMB, b"[" * 100_000, b"!!python/object/apply:os.abort []"),
+    ],
+)
+def test_a_file_that_is_no_yaml_of_ours_is_an_error_that_names_it(tmp_path, content):
     (tmp_path / "a.yaml").write_bytes(content)
     with pytest.raises(RunError, match=r"a\.yaml can't be read"):
         read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_value_that_stands_twice_is_written_twice_and_read_back(tmp_path):
+    value = {"reduction": [4, 8]}
+    write_yaml(tmp_path / "a.yaml", {"one": value, "two": value})
+    assert read_yaml(tmp_path / "a.yaml") == {"one": value, "two": value}
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\xff", b"\0\0", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_an_error_that_names_it(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"a\.json can't be read"):
+        read_json(tmp_path / "a.json")
 
 
 CELLS = st.one_of(

@@ -8,9 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.data_sets import IMAGES, NUM_TEST, prepare_fashion, train_images, write_idx_files
+from support.data_sets import (
+    IMAGES,
+    NUM_TEST,
+    NUM_TRAIN,
+    prepare_fashion,
+    train_images,
+    write_idx_files,
+)
+from support.full_disk import largest_file
+from support.poison import Poison
 
-from se_search.errors import DataError
+from se_search.errors import DataError, find_exit_code
 from se_search.recipe import read_recipe
 from se_search.training.dataset_spec import Arrays, DataSetSpec, Files
 from se_search.training.datasets import prepare_data
@@ -49,6 +58,19 @@ def test_a_cache_with_a_missing_or_cut_off_array_is_filled_again(
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("part", ["train_images", "train_labels"])
+def test_a_cache_with_code_in_it_is_filled_again_and_runs_nothing(
+    tmp_path: Path, part: str
+) -> None:
+    write_idx_files(tmp_path / "data")
+    path = prepare_fashion(tmp_path, tmp_path / "data").folder / f"{part}.npy"
+    whole = path.read_bytes()
+    np.save(path, np.array([Poison(tmp_path / "marker")], dtype=object))
+    prepare_fashion(tmp_path, tmp_path / "data")
+    assert path.read_bytes() == whole
+    assert not (tmp_path / "marker").exists()
+
+
 def test_a_decoding_that_breaks_off_leaves_nothing_that_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +102,20 @@ def test_a_cache_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_pat
     for data_dir, known in ((tmp_path / "data", ()), (None, (tmp_path / "data",)), (None, ())):
         with pytest.raises(DataError, match=r"cache folder .*cache can't be written.*SE_SEARCH"):
             prepare_fashion(tmp_path, data_dir, known_folders=known)
+
+
+def test_a_cache_on_a_full_disk_is_named_with_bytes_needed_and_leaves_no_half_array(
+    tmp_path: Path,
+) -> None:
+    write_idx_files(tmp_path / "data")
+    needed = (NUM_TRAIN + NUM_TEST) * (28 * 28 + 8)
+    with largest_file(10_000), pytest.raises(DataError) as caught:
+        prepare_fashion(tmp_path, tmp_path / "data")
+    assert f"cache folder {tmp_path / 'cache'} can't be written" in str(caught.value)
+    assert f"({needed:,} bytes are needed, " in str(caught.value)
+    assert find_exit_code(caught.value) == 75
+    assert list((tmp_path / "cache" / "arrays").rglob("*.npy")) == []
+    prepare_fashion(tmp_path, tmp_path / "data")
 
 
 def test_equal_pixels_and_labels_have_one_fingerprint_wherever_they_come_from(

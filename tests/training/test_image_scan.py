@@ -10,11 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.poison import Poison
 
 from se_search.errors import DataError
 from se_search.training import image_scan
 from se_search.training.image_notes import list_notes
-from se_search.training.image_scan import FolderScan, Watch, read_part, scan_folder
+from se_search.training.image_scan import (
+    FolderScan,
+    Watch,
+    describe_changes,
+    read_part,
+    scan_folder,
+)
 
 
 @pytest.fixture
@@ -130,6 +137,22 @@ def test_a_broken_cache_is_made_anew(root: Path, cache: Path) -> None:
         file.write_bytes(file.read_bytes()[:50])
     assert reads(root, cache) == 10
     assert scan_folder(root, cache).fingerprint == before
+
+
+def test_a_cache_with_code_in_it_is_made_anew_and_runs_nothing(
+    root: Path, cache: Path, tmp_path: Path
+) -> None:
+    before = scan_folder(root, cache).fingerprint
+    for file in cache.glob("folders/*/*.npz"):
+        poison = np.array([Poison(tmp_path / "marker")], dtype=object)
+        with np.load(file) as stored:
+            np.savez(file, **{name: stored[name] for name in stored} | {"names": poison})
+        with pytest.raises(DataError, match="can't be read"):
+            read_part(file, "train")
+    assert describe_changes(cache, before, before) is None
+    assert reads(root, cache) == 10
+    assert scan_folder(root, cache).fingerprint == before
+    assert not (tmp_path / "marker").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(root: Path, cache: Path) -> None:

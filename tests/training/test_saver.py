@@ -4,13 +4,13 @@ import hashlib
 import io
 import pickle
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from support import data_sets
+from support.poison import Poison
 from torch import nn
 
 from se_search.candidate import Candidate
@@ -161,16 +161,6 @@ def test_a_training_whose_states_are_all_damaged_begins_anew(train_digits, undis
     assert numbers(train_digits(always)) == numbers(undisturbed)
 
 
-class Poison:
-    """Writes a marker as it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
-
-
 def test_code_in_a_state_is_not_run(train_digits, undisturbed, always, tmp_path):
     with pytest.raises(PowerCutError):
         train_digits(always, cut_after=2)
@@ -179,6 +169,17 @@ def test_code_in_a_state_is_not_run(train_digits, undisturbed, always, tmp_path)
         path.write_bytes(hashlib.sha256(poison).hexdigest().encode() + b"\n" + poison)
     assert numbers(train_digits(always)) == numbers(undisturbed)
     assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("state", [b"nothing of use", [1, 2], {"callbacks": 3}, {"a": 1}])
+def test_a_whole_file_that_holds_no_state_of_a_training_is_passed_over(tmp_path, state):
+    files = CheckpointFiles(tmp_path / "states")
+    if not isinstance(state, bytes):
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        state = buffer.getvalue()
+    files.write(7, state)
+    assert Saver(files, {}, Checkpointing(tmp_path)).find() is None
 
 
 def test_the_state_of_another_replicate_is_not_taken(train_digits, undisturbed, always):
