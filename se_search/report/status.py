@@ -44,6 +44,7 @@ class RunningTraining:
         seed: the replicate's name.
         epochs: of the whole training.
         epoch: how many have ended; None: none has.
+        train_loss: mean over that epoch's batches.
         accuracy: share of the validation images classified correctly after that epoch, 0..1.
         loss: mean cross-entropy over the validation images after that epoch.
         seconds: wall time of the training up to that epoch.
@@ -55,6 +56,7 @@ class RunningTraining:
     seed: int
     epochs: int
     epoch: int | None = None
+    train_loss: float | None = None
     accuracy: float | None = None
     loss: float | None = None
     seconds: float | None = None
@@ -125,7 +127,10 @@ def read_status(
     records = read_records(folder.database) if has_trials else []
     holder = find_holder(folder.lock_file)
     trials: dict[str, int] = dict(Counter(trial.state for trial in times))
+    running = _list_running(folder, records, times) if holder is not None else ()
     pace = _find_pace(times, records, holder, search["workers"], now)
+    if pace is None:  # of the first trainings, before one has ended
+        pace = _foretell_pace(running, search["workers"])
     state = judge_state(search, times, holder, is_settled=is_of_all(kept, times))
     left = search["trials"] - sum(trials.get(each, 0) for each in ENDED)
     goes_on = left > 0 and state in ("running", "waiting")
@@ -139,7 +144,7 @@ def read_status(
         num_wanted=search["trials"],
         seconds_a_trial=pace,
         seconds_left=pace * left if goes_on and pace is not None else None,
-        running=_list_running(folder, records, times) if holder is not None else (),
+        running=running,
         failures=tuple(failed.most_common()),
         is_settled=is_of_all(kept, times),
         records=records,
@@ -165,6 +170,16 @@ def _find_pace(
     lasted = [each.wall_seconds or each.seconds for each in records if each.state in ENDED_WELL]
     known = [seconds for seconds in lasted if seconds is not None][-RECENT:]
     return fmean(known) / workers if known else None
+
+
+def _foretell_pace(running: Sequence[RunningTraining], workers: int) -> float | None:
+    """Return the wall time between the ends of two trials as far as those that run foretell it."""
+    whole = [
+        each.seconds + each.seconds_left
+        for each in running
+        if each.seconds is not None and each.seconds_left is not None
+    ]
+    return fmean(whole) / workers if whole else None
 
 
 def _list_running(
@@ -195,6 +210,7 @@ def _with_epoch(training: RunningTraining, row: LoggedEpoch) -> RunningTraining:
         training.seed,
         row.epochs,
         row.epoch,
+        row.train_loss,
         row.accuracy,
         row.loss,
         row.seconds,
@@ -244,8 +260,8 @@ def running_table(trainings: Sequence[RunningTraining]) -> ResultTable:
             Column("SE (stage:squeeze width)", is_number=False),
             Column("replicate", rank=3),
             Column("epoch"),
+            Column("train loss", rank=4),
             Column("accuracy %", rank=1),
-            Column("loss", rank=4),
             Column("left", rank=2),
         ],
         title=f"{count(len(trainings), 'training')} under way",
@@ -256,8 +272,8 @@ def running_table(trainings: Sequence[RunningTraining]) -> ResultTable:
             each.placement,
             f"{each.seed:,}",
             f"{each.epoch or 0}/{each.epochs}",
+            "-" if each.train_loss is None else f"{each.train_loss:.3f}",
             "-" if each.accuracy is None else f"{100 * each.accuracy:.2f}",
-            "-" if each.loss is None else f"{each.loss:.3f}",
             "-" if each.seconds_left is None else duration(each.seconds_left),
         )
     return table

@@ -54,6 +54,17 @@ def test_the_rate_of_a_running_command_is_its_own(tmp_path):
     assert status.seconds_left == pytest.approx(200.0)
 
 
+def test_before_a_trial_has_ended_those_that_run_foretell_the_time(tmp_path):
+    folder = make_run(tmp_path / "run", trials=10, workers=1)
+    with folder.lock():
+        store_trials(folder, [make_trial("s2:8", 0.5, 7, state="RUNNING", epochs=40)])
+        record = make_trial("s2:8", 0.5, 7, state="RUNNING")
+        ProgressLog(folder.progress_log).append(record, EpochRow(10, 40, 0.5, None, None, 30.0))
+        status = read_status(folder)
+    assert status.seconds_a_trial == pytest.approx(120.0)
+    assert status.seconds_left == pytest.approx(1_200.0)
+
+
 def test_a_run_that_has_ended_has_no_time_left(tmp_path):
     status = read_status(make_run(tmp_path / "run", ENDED, trials=9, ending="exhausted"))
     assert (status.state, status.seconds_left) == ("finished", None)
