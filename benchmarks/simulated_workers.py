@@ -92,6 +92,12 @@ class SimulatedWorkers(Generic[CandidateT]):
         except DivergedError as error:
             return [(number, Failure(str(error)))]
 
+    def wind_down(self, seconds: float) -> None:
+        """Do nothing: the clock is simulated."""
+
+    def forget(self, assignment: Assignment[CandidateT]) -> None:
+        """Do nothing: nothing is kept."""
+
     def kill(self) -> None:
         """Forget the running assignments."""
         self._running.clear()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +19,12 @@ from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.runs import add_run_commands
 from se_search.commands.status import RunArgument
 from se_search.errors import SESearchError, explain, find_exit_code, suggest_nearest
+from se_search.interrupt import (
+    EXIT_INTERRUPTED,
+    Interrupted,
+    ignore_interrupts,
+    raise_interrupted,
+)
 from se_search.options import takes_options
 from se_search.report.console import make_console, print_files, print_text
 from se_search.report.json_text import to_json
@@ -75,16 +79,11 @@ FrontOption = Annotated[
     bool,
     typer.Option("--front", help="print the table of the front, too; docs/results.md reads it"),
 ]
-EXIT_INTERRUPTED = 128 + signal.SIGINT
-
-
-class Interrupted(BaseException):
-    """Ctrl-C, where no loop of trainings waits for it: typer would end without a word."""
 
 
 def main() -> None:
     """Run the command line; an error that a user can mend is one message and an exit code."""
-    signal.signal(signal.SIGINT, _interrupt)
+    raise_interrupted(_complain_of_interrupt)
     open_streams()
     try:
         try:
@@ -95,12 +94,18 @@ def main() -> None:
         _complain(str(error))
         sys.exit(find_exit_code(error))
     except Interrupted:
-        _complain(f"interrupted. To go on: {join_command(sys.argv[1:])}")
+        _complain_of_interrupt()
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:  # a file that nobody has named in a message of its own
         name = "" if error.filename is None else f"{error.filename}: "
         _complain(f"{name}{explain(error)}")
         sys.exit(find_exit_code(error))
+    finally:
+        ignore_interrupts()
+
+
+def _complain_of_interrupt() -> None:
+    _complain(f"interrupted. To go on: {join_command(sys.argv[1:])}")
 
 
 def _complain(message: str) -> None:
@@ -150,10 +155,6 @@ def prepare(
     except FileNotFoundError as cause:
         raise SESearchError("the working directory is gone; change to another one") from cause
     context.with_resource(own_output())
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted
 
 
 @app.command()

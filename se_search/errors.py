@@ -147,6 +147,10 @@ class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""
 
 
+class BrokenOffError(SESearchError):
+    """A training was asked to end and has saved its state; the message says how far it came."""
+
+
 def suggest_nearest(name: object, known: Iterable[str], at_least: float = 0.6) -> str:
     """Return `` (did you mean X?)`` with the known name nearest to an unknown one, or nothing.
 

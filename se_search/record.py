@@ -331,12 +331,16 @@ class Fault(StrEnum):
 
     CANDIDATE: its own, as a loss that is not finite; such a failure alone judges the candidate.
     RESOURCE: memory did not suffice. INFRASTRUCTURE: of the machine, as a process that was killed,
-    a device that is gone, or files that can't be read.
+    a device that is gone, or files that can't be read. CRASH: in native code each time; whether of
+    the candidate or of the machine shows by how others end. STOPPED: nobody's, for it was asked to
+    end.
     """
 
     CANDIDATE = "candidate"
     RESOURCE = "resource"
     INFRASTRUCTURE = "infrastructure"
+    CRASH = "crash"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +361,13 @@ class Failure:
 
 
 class Stop(IntEnum):
-    """How soon a search is to end: not, when the running trainings have ended, or at once."""
+    """How soon a search is to end.
+
+    NO: not. AFTER_RUNNING: when each running training has ended, or has saved its state because it
+    would take long. SOON: likewise, within seconds. NOW: at once.
+    """
 
     NO = 0
     AFTER_RUNNING = 1
-    NOW = 2
+    SOON = 2
+    NOW = 3

@@ -20,9 +20,15 @@ from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from se_search.errors import DivergedError, InfrastructureError, SESearchError, explain
+from se_search.errors import (
+    BrokenOffError,
+    DivergedError,
+    InfrastructureError,
+    SESearchError,
+    explain,
+)
 from se_search.execution.faults import count_memory_kills, explain_death, explain_error
 from se_search.execution.signals import STOPPING
 from se_search.parent_death import COORDINATOR
@@ -32,6 +38,7 @@ Result = TypeVar("Result")
 Process = ForkServerProcess | SpawnProcess
 
 SERVER = "se_search.execution.server"  # acts as it is imported, so that only a server may do so
+TELL_SECONDS = 1.0  # between two messages by which a child says that it goes on
 START_PAUSES = (0.05, 0.5, 5.0)  # seconds before each further attempt to start a child
 
 
@@ -48,13 +55,16 @@ class Child:
     """A process that calls one function.
 
     Attributes:
-        receiver: is ready to be read when the child has told of an epoch, has sent its result or
-            has died.
+        receiver: is ready to be read when the child has told how far it has come, has sent its
+            result or has died.
         started: when it was started, by ``time.monotonic``.
+        went_on: when it was last known to go on.
     """
 
     receiver: connection.Connection
     started: float
+    went_on: float
+    _orders: connection.Connection
     _process: Process
     _memory_kills: int | None
 
@@ -66,28 +76,41 @@ class Child:
 
         Args:
             function: what it calls; picklable, as are the arguments and the result.
-            arguments: what the function is called with.
+            arguments: what the function is called with, and after them until when it shall have
+                ended, an ``Until``.
             log: file that takes what the child prints, and the tracebacks of errors.
             threads: CPU threads of the child.
         """
         receiver, sender = _context().Pipe(duplex=False)
+        orders, giver = _context().Pipe(duplex=False)
         memory_kills = count_memory_kills()
-        process = _start_process((sender, function, arguments, log), threads)
+        process = _start_process((sender, orders, function, arguments, log), threads)
         # Closed here, so that the child's death ends the pipe.
         sender.close()
-        return cls(receiver, time.monotonic(), process, memory_kills)
+        orders.close()
+        now = time.monotonic()
+        return cls(receiver, now, now, giver, process, memory_kills)
+
+    def ask_to_end(self, until: float) -> None:
+        """Tell the child until when it shall have ended, by ``time.monotonic``."""
+        with suppress(BrokenPipeError):  # it has ended
+            self._orders.send(until)
 
     def receive(self) -> Any:
-        """Return what the child sent: epochs, then its result; a Failure if it died before."""
+        """Return what the child sent: epochs and that it goes on, then its result.
+
+        If it died before, its result is a Failure.
+        """
         try:
-            outcome = self.receiver.recv()
+            message = self.receiver.recv()
         except EOFError:
             self._process.join()
-            outcome = explain_death(self._process.exitcode, self._count_memory_kills())
-        if not isinstance(outcome, EpochRow):
-            self._process.join()
-            self.receiver.close()
-        return outcome
+            message = explain_death(self._process.exitcode, self._count_memory_kills())
+        if isinstance(message, EpochRow | GoesOn):
+            self.went_on = time.monotonic()
+        else:
+            self._end()
+        return message
 
     def kill(self) -> None:
         """End the child at once."""
@@ -97,12 +120,45 @@ class Child:
             assert self._process.pid is not None
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> None:
         self._process.join()
         self.receiver.close()
+        self._orders.close()
 
     def _count_memory_kills(self) -> int | None:
         now = count_memory_kills()
         return None if now is None or self._memory_kills is None else now - self._memory_kills
+
+
+class GoesOn(NamedTuple):
+    """A child's message that it takes steps."""
+
+
+class Until:
+    """Until when a child shall have ended, by ``time.monotonic``; None: nobody has asked it to.
+
+    That clock is one for all processes of a machine on Linux and macOS. A child that asks goes on,
+    and so the coordinator is told.
+    """
+
+    def __init__(self, orders: connection.Connection, sender: connection.Connection) -> None:
+        self._orders = orders
+        self._sender = sender
+        self._time: float | None = None
+        self._told = 0.0
+
+    def __call__(self) -> float | None:
+        """Return what has been asked for last."""
+        now = time.monotonic()
+        with suppress(EOFError, OSError):  # whoever asks is gone, and so is this process soon
+            if now - self._told > TELL_SECONDS:
+                self._told = now
+                self._sender.send(GoesOn())
+            while self._orders.poll():
+                self._time = self._orders.recv()
+        return self._time
 
 
 def _start_process(arguments: tuple[Any, ...], threads: int) -> Process:
@@ -137,11 +193,16 @@ def call_in_child(function: Callable[[], Result], log: Path) -> Result:
     Raises:
         SESearchError: the function raised, or the child died.
     """
-    outcome = Child.start(function, (), log, threads=1).receive()
+    child = Child.start(_call, (function,), log, threads=1)
+    outcome = child.receive()
     if isinstance(outcome, Failure):
         raise SESearchError(f"{outcome.reason} (more in {log})")
     result: Result = outcome
     return result
+
+
+def _call(function: Callable[[], Result], _until: Until) -> Result:
+    return function()
 
 
 def warm_up(preload: Sequence[str], threads: int) -> None:
@@ -193,6 +254,7 @@ def _context() -> ForkServerContext | SpawnContext:
 
 def _work(
     sender: connection.Connection,
+    orders: connection.Connection,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     log: Path,
@@ -206,9 +268,9 @@ def _work(
         _redirect_output(log)
         # A row is shorter than what a pipe takes at once: nobody reads half of one.
         told = function.telling(sender.send) if isinstance(function, Telling) else function
-        outcome = told(*arguments)
-    except DivergedError as error:
-        outcome = Failure(str(error))
+        outcome = told(*arguments, Until(orders, sender))
+    except (DivergedError, BrokenOffError) as error:
+        outcome = explain_error(error)
     except BaseException as error:  # the trial boundary: any error is one failed training
         traceback.print_exc()
         outcome = explain_error(error)

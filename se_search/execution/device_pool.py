@@ -85,6 +85,16 @@ class DevicePool:
         self._aside.add(name)
         return True
 
+    def readmit(self, names: Collection[str]) -> None:
+        """Let trainings start again on devices whose failures were not their own."""
+        for name in names:
+            self._aside.discard(name)
+            self.note_success(name)
+
+    def has_others(self, names: Collection[str]) -> bool:
+        """Tell whether there are devices besides these, those put aside not counted."""
+        return bool(self._num_places.keys() - self._aside - set(names))
+
     def is_aside(self, name: str) -> bool:
         """Tell whether a device has been put aside."""
         return name in self._aside

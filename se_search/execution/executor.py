@@ -25,6 +25,16 @@ class Executor(Protocol[TrainedT]):
         Blocks up to ``timeout`` seconds for the first.
         """
 
+    def wind_down(self, seconds: float) -> None:
+        """Have all assignments end within ``seconds``; none is submitted afterwards.
+
+        One that would take longer is broken off, if the executor can: ``wait`` returns it with a
+        Failure of ``Fault.STOPPED``. It may be called again, for fewer seconds.
+        """
+
+    def forget(self, assignment: Assignment[TrainedT]) -> None:
+        """Remove whatever is kept of an assignment that has ended and is not made again."""
+
     def kill(self) -> dict[int, Effort]:
         """End all running assignments at once; none of them is returned by ``wait``.
 

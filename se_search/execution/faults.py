@@ -10,7 +10,7 @@ import errno
 import signal
 from pathlib import Path
 
-from se_search.errors import DataError, RunError, SESearchError, list_causes
+from se_search.errors import BrokenOffError, DataError, RunError, SESearchError, list_causes
 from se_search.record import Failure, Fault
 
 VM_STATISTICS = Path("/proc/vmstat")
@@ -35,14 +35,18 @@ NO_DEVICE = (
     "nccl error",
     "dataloader worker",  # a process that reads images was killed
 )
+HUNG_SHARE = 0.25  # of the timeout: a training that takes no step for so long hangs
 OWN_ON_DEVICE = ("device-side assert",)  # an index or a label beyond its range
 STORAGE = (OSError, EOFError, DataError, RunError)
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)  # by what it ran itself
 ASKED_TO_END = (SystemExit, KeyboardInterrupt)  # Lightning makes such an exception of a signal
 
 
 def explain_error(error: BaseException) -> Failure:
     """Return the failure of a training that an exception ended."""
     text = " ".join(str(error).split())
+    if isinstance(error, BrokenOffError):
+        return Failure(text, Fault.STOPPED)
     if _lacks_memory(error):
         name = f"{type(error).__name__}: {text}" if text else "an allocation failed"
         # The message mostly says it by itself.
@@ -69,12 +73,34 @@ def explain_death(exit_code: int | None, memory_kills: int | None = None) -> Fai
         return Failure(text, Fault.INFRASTRUCTURE)
     name = signal.Signals(-exit_code).name
     text = f"the training process was killed by {name}"
+    if -exit_code in CRASHES:
+        return Failure(text.replace("was killed by", "crashed by"), Fault.CRASH)
     if name != "SIGKILL" or memory_kills == 0:
         return Failure(text, Fault.INFRASTRUCTURE)
     if memory_kills is None:
         text += "; the system does that when memory runs out"
         return Failure(text, Fault.INFRASTRUCTURE)
     return Failure(f"out of memory: {text}, as the system ran out of it", Fault.RESOURCE)
+
+
+def explain_time(ran: float, idle: float, hung_before: float, timeout: float) -> Failure | None:
+    """Return the failure of a training that is to be killed; None: it may go on.
+
+    Args:
+        ran: seconds since it was started.
+        idle: seconds since it took a step.
+        hung_before: seconds that its first attempt took, which hung; 0: none did.
+        timeout: seconds that it may take, with an attempt that hung.
+    """
+    if ran > timeout - hung_before:
+        counted = f", {hung_before:.0f} of them by an attempt that hung" if hung_before else ""
+        return Failure(f"killed after {timeout:g} seconds (--timeout){counted}")
+    if idle <= HUNG_SHARE * timeout:
+        return None
+    reason = f"killed as it hung: no step in {HUNG_SHARE * timeout:g} seconds (--timeout / 4)"
+    if hung_before:  # to hang twice by a fault of the machine is unlikely
+        return Failure(f"{reason}, twice")
+    return Failure(reason, Fault.INFRASTRUCTURE)
 
 
 def count_memory_kills(statistics: Path = VM_STATISTICS) -> int | None:

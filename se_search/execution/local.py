@@ -15,16 +15,20 @@ from typing import NamedTuple
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.execution.child import Child
+from se_search.execution.child import Child, GoesOn, Until
 from se_search.execution.device_pool import DevicePool
+from se_search.execution.faults import explain_time
 from se_search.execution.memory import advise_micro_batch
 from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Fault
 from se_search.training.task import TrainingTask
 
-Evaluate = Callable[[Assignment[Candidate], Device], Evaluation]
+Evaluate = Callable[[Assignment[Candidate], Device, Until], Evaluation]
 
 # Seconds before a training that failed by a fault of the machine is tried again, each time.
 PAUSES = (1.0, 30.0)
+
+# Share of the time in which trainings shall have ended by which they plan to: an estimate may err.
+PLANNED_SHARE = 0.8
 
 
 class LocalExecutor:
@@ -32,16 +36,19 @@ class LocalExecutor:
 
     A training that fails by a fault of the machine is tried again after each pause, on another
     device if there is one; one that lacks memory is tried again once, alone on its device; and one
-    that takes too long once, because it may have hung.
+    that hangs once.
 
     Args:
-        evaluate: trains an assignment on a device; a picklable value.
+        evaluate: trains an assignment on a device, and ends early where it would take longer than
+            it is asked to; a picklable value.
         devices: the devices that children train on, a place each.
         log: file that takes what children print, and the tracebacks of failed trainings.
-        timeout: seconds after which a child is killed; None: never.
+        timeout: seconds after which a training is killed, a first attempt that hung counted in; one
+            that takes no step for a quarter of them hangs. None: never.
         note: told of each training that is tried again, and of each device that is put aside.
         pauses: seconds before each further attempt after a fault of the machine.
         images: that are trained at a time; None: not known, and so there is no advice on memory.
+        forget: removes the states of a training that nobody will go on with.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class LocalExecutor:
         note: Callable[[str], None] = lambda _: None,
         pauses: Sequence[float] = PAUSES,
         images: int | None = None,
+        forget: Callable[[Assignment[Candidate]], None] = lambda _: None,
     ) -> None:
         self._evaluate = evaluate
         self._pool = DevicePool(devices)
@@ -62,6 +70,8 @@ class LocalExecutor:
         self._pauses = pauses
         self._images = images
         self._peak: int | None = None  # bytes of the largest training that has ended well
+        self._forget = forget
+        self._end: float | None = None  # when all shall have ended, by time.monotonic
         self._running: dict[int, _Attempt] = {}
         self._waiting: dict[int, _Job] = {}  # to be tried again
 
@@ -82,9 +92,9 @@ class LocalExecutor:
         Blocks up to ``timeout`` seconds for the first. A training that is tried again has not
         ended.
         """
+        ended: list[tuple[int, Evaluation | Failure | EpochRow]] = [*self._give_up_waiting()]
         self._start_waiting()
         connection.wait([each.child.receiver for each in self._running.values()], timeout)
-        ended: list[tuple[int, Evaluation | Failure | EpochRow]] = []
         for number, attempt in list(self._running.items()):
             rows, outcome = self._collect(attempt)
             ended += [(number, row) for row in rows]
@@ -99,6 +109,20 @@ class LocalExecutor:
                 ended.append((number, replace(final, effort=attempt.job.effort)))
         self._start_waiting()
         return ended
+
+    def wind_down(self, seconds: float) -> None:
+        """Ask the children to end within some seconds, and end those that do not.
+
+        What fails meanwhile, or waits to be tried again, is broken off: ``wait`` says so.
+        """
+        now = time.monotonic()
+        self._end = now + seconds
+        for attempt in self._running.values():
+            attempt.child.ask_to_end(now + PLANNED_SHARE * seconds)
+
+    def forget(self, assignment: Assignment[Candidate]) -> None:
+        """Remove the states of a training that nobody will go on with."""
+        self._forget(assignment)
 
     def kill(self) -> dict[int, Effort]:
         """Kill all children, and forget what waits to be tried again."""
@@ -130,6 +154,19 @@ class LocalExecutor:
         child = Child.start(job.evaluate, arguments, self._log, device.threads)
         self._running[number] = _Attempt(job, child, device)
 
+    def _give_up_waiting(self) -> list[tuple[int, Failure]]:
+        """Take back what waits to be tried again, if all is to end."""
+        if self._end is None:
+            return []
+        jobs = dict(self._waiting)
+        self._waiting.clear()
+        for job in jobs.values():
+            self._end_reservation(job)
+        return [
+            (number, Failure("it was to be tried again", Fault.STOPPED, job.effort))
+            for number, job in jobs.items()
+        ]
+
     def _start_waiting(self) -> None:
         for number, job in list(self._waiting.items()):
             if time.monotonic() < job.not_before:
@@ -151,6 +188,8 @@ class LocalExecutor:
             outcome = attempt.child.receive()
             if isinstance(outcome, EpochRow):
                 rows.append(outcome)
+            elif isinstance(outcome, GoesOn):
+                continue
             elif isinstance(outcome, Evaluation | Failure):
                 return rows, outcome
             else:
@@ -160,14 +199,20 @@ class LocalExecutor:
     def _end_late(self, attempt: _Attempt) -> Failure | None:
         """Kill a child that takes too long, and say so; None: it may go on."""
         child, job = attempt.child, attempt.job
-        if self._timeout is None or time.monotonic() - child.started <= self._timeout:
+        now = time.monotonic()
+        if self._end is not None and now > self._end:
+            child.kill()
+            reason = "broken off; the same command goes on from its last state, or makes it again"
+            return Failure(reason, Fault.STOPPED)
+        if self._timeout is None:
             return None
-        child.kill()
-        reason = f"killed after {self._timeout:g} seconds (--timeout)"
-        if job.has_timed_out:  # and so it is slow: to hang twice is unlikely
-            return Failure(f"{reason}, twice")
-        job.has_timed_out = True
-        return Failure(reason, Fault.INFRASTRUCTURE)
+        ran, idle = now - child.started, now - child.went_on
+        failure = explain_time(ran, idle, job.hung_seconds, self._timeout)
+        if failure is not None:
+            child.kill()
+            if failure.fault == Fault.INFRASTRUCTURE:
+                job.hung_seconds = ran
+        return failure
 
     def _settle(
         self, attempt: _Attempt, outcome: Evaluation | Failure
@@ -179,10 +224,13 @@ class LocalExecutor:
         if isinstance(outcome, Evaluation):
             self._note_peak(outcome)
         if isinstance(outcome, Evaluation) or outcome.fault == Fault.CANDIDATE:
-            # A device that a slow training was taken to hang on works, too.
-            for working in (name, *(job.failed_on if job.has_timed_out else ())):
+            # A device on which a training hung by its own fault works, too.
+            for working in (name, *(job.failed_on if job.hung_seconds else ())):
                 self._pool.note_success(working)
             return outcome
+        if self._end is not None:
+            self._note(f"{job}: {outcome.reason}")
+            return replace(outcome, fault=Fault.STOPPED)
         if outcome.fault == Fault.RESOURCE:
             if was_alone:
                 return self._advise(job, outcome, name)
@@ -190,12 +238,25 @@ class LocalExecutor:
             self._pool.reserve(name)
             self._note(f"{job}: {outcome.reason}. It is tried again alone on {name}")
             return None
+        return self._try_again(job, name, outcome)
+
+    def _try_again(self, job: _Job, name: str, outcome: Failure) -> Failure | None:
+        """Return the failure of the last attempt; None: there is another one."""
         job.failed_on.append(name)
+        job.has_crashed_only &= outcome.fault == Fault.CRASH
         if self._pool.note_failure(name):
             self._note(f"{name} is put aside: trainings in a row failed on it, no fault of theirs")
         num_failures = len(job.failed_on)
         if num_failures > len(self._pauses):
-            return replace(outcome, reason=f"{job}: {outcome.reason} ({_describe(job.failed_on)})")
+            if job.has_crashed_only:  # and so the devices may be as good as any
+                self._pool.readmit(job.failed_on)
+            reason = f"{job}: {outcome.reason} ({_describe(job.failed_on)})"
+            fault = Fault.CRASH if job.has_crashed_only else Fault.INFRASTRUCTURE
+            return replace(outcome, reason=reason, fault=fault)
+        is_last = num_failures == len(self._pauses)
+        if is_last and job.has_crashed_only and not self._pool.has_others(job.failed_on):
+            job.reserved = name
+            self._pool.reserve(name)
         job.not_before = time.monotonic() + self._pauses[num_failures - 1]
         self._note(f"{job}: {outcome.reason}. It is tried again")
         return None
@@ -228,7 +289,8 @@ class _Job:
         failed_on: the device of each attempt that failed by a fault of the machine.
         not_before: when it may be tried again, by ``time.monotonic``.
         reserved: name of the device that it has, or waits to have, to itself.
-        has_timed_out: whether an attempt took longer than the timeout.
+        has_crashed_only: whether all of these attempts crashed in native code.
+        hung_seconds: how long an attempt took that hung; 0: none did.
         effort: what its attempts that have ended took.
     """
 
@@ -237,7 +299,8 @@ class _Job:
     failed_on: list[str] = field(default_factory=list)
     not_before: float = 0.0
     reserved: str | None = None
-    has_timed_out: bool = False
+    has_crashed_only: bool = True
+    hung_seconds: float = 0.0
     effort: Effort = field(default_factory=Effort)
 
     def __str__(self) -> str:

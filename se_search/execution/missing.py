@@ -139,6 +139,9 @@ class _MissingTrainings:
             )
         )
 
+    def has_results(self) -> bool:
+        return bool(self._log.done)
+
     def release(self, number: int, effort: Effort | None) -> None:
         self._log.note_loss(id_of(self._running.pop(number)), effort)
 

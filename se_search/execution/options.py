@@ -19,7 +19,7 @@ Threads = Annotated[int, typer.Option(help="CPU threads of each training"), AtLe
 Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda or mps"), OneOf(ACCELERATORS)]
 Timeout = Annotated[
     float | None,
-    typer.Option(help="seconds after which a training is killed; it is made again once"),
+    typer.Option(help="seconds that a training may take; three times the usual or more"),
     Positive(),
 ]
 MixEnvironments = Annotated[

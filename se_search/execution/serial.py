@@ -45,6 +45,12 @@ class SerialExecutor(Generic[CandidateT]):
         except DivergedError as error:
             return [(number, Failure(str(error)))]
 
+    def wind_down(self, seconds: float) -> None:
+        """Do nothing: an evaluation in this process can't be broken off."""
+
+    def forget(self, assignment: Assignment[CandidateT]) -> None:
+        """Do nothing: nothing is kept."""
+
     def kill(self) -> dict[int, Effort]:
         """Forget the queued assignments, which have taken nothing."""
         self._queue.clear()

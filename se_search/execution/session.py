@@ -163,6 +163,7 @@ def open_session(request: SessionRequest, note: Note) -> Session:
             request.timeout,
             note,
             images=task.recipe.images_at_a_time,
+            forget=task.forget,
         ),
     )
 

@@ -10,13 +10,15 @@ from typing import Any
 
 from se_search.record import Stop
 
+STOP_SECONDS = {Stop.AFTER_RUNNING: 30.0, Stop.SOON: 5.0}  # docker stop kills after 10
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # what asks a command to stop
 
 
 class StopSignals:
-    """While entered: one Ctrl-C lets running trainings end; a second one or SIGTERM kills them.
+    """While entered: one Ctrl-C asks for a stop after what runs, SIGTERM for one soon.
 
-    SIGUSR1, by which a batch system warns that the time is nearly up, is taken for SIGTERM.
+    Ctrl-C after another signal asks for a stop now. SIGUSR1, by which a batch system warns that the
+    time is nearly up, is taken for SIGTERM.
 
     Args:
         note: told in a sentence what each signal causes.
@@ -54,8 +56,10 @@ class StopSignals:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.number = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
-        is_urgent = self.number == signal.SIGTERM or self._urgency != Stop.NO
-        self._urgency = Stop.NOW if is_urgent else Stop.AFTER_RUNNING
+        if self.number == signal.SIGTERM:  # may come twice, from a batch system and from a shell
+            self._urgency = max(self._urgency, Stop.SOON)
+        else:
+            self._urgency = Stop.NOW if self._urgency != Stop.NO else Stop.AFTER_RUNNING
         # In a thread of its own: the signal may have come in the midst of another print, and a
         # stream refuses to be written to by the thread that is writing to it.
         before = self._notes[-1] if self._notes else None
@@ -70,6 +74,13 @@ class StopSignals:
 
 
 def _describe_stop(urgency: Stop) -> str:
-    if urgency == Stop.AFTER_RUNNING:
-        return "Stopping when the running trainings have ended; Ctrl-C again stops them now."
-    return "Stopping now; the trainings that are broken off will be made again."
+    if urgency == Stop.NOW:
+        return (
+            "Stopping now: what is broken off goes on from its last state, or is made again, by "
+            "the same command."
+        )
+    return (
+        f"Stopping within {STOP_SECONDS[urgency]:g} seconds: trainings that end by then are let "
+        "end, longer ones save their states now, and the same command goes on from there. "
+        "Ctrl-C stops at once."
+    )

@@ -243,6 +243,10 @@ class _Trials(Generic[CandidateT]):
         with self.store.explaining_errors():
             self.store.release(number, effort)
 
+    def has_results(self) -> bool:
+        """Tell whether any training has ended well, those of earlier commands too."""
+        return self.store.count(*ENDED_WELL) > 0
+
     def has_budget(self) -> bool:
         """Tell whether a trial may start: one that waits has been counted already."""
         num_begun = self.store.count("RUNNING", "FAIL", *ENDED_WELL)

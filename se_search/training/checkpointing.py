@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from se_search.candidate import Candidate
+from se_search.recipe import Recipe
+from se_search.record import Assignment
+from se_search.store.checkpoint_files import CheckpointFiles
+
+Until = Callable[[], float | None]
+"""Returns until when a training shall have ended, by ``time.monotonic``; None: nobody has asked."""
+
+
+def never() -> None:
+    """Ask for no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +49,18 @@ class Checkpointing:
     folder: Path
     seconds: float = 60.0
     max_share: float = 0.02
+
+    def files(
+        self, assignment: Assignment[Candidate], recipe: Recipe, with_test: bool
+    ) -> CheckpointFiles:
+        """Return where the states of a training are kept, wherever it is made."""
+        named = [
+            str(assignment.candidate),
+            assignment.seed,
+            assignment.epochs,
+            recipe.hash,
+            recipe.validate_every,
+            with_test,
+        ]
+        name = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+        return CheckpointFiles(self.folder / name)

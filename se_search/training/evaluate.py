@@ -18,7 +18,6 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.errors import DivergedError
 from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seed_generators
 from se_search.models.surgery import build
@@ -27,14 +26,14 @@ from se_search.record import Assignment, EpochRow, Evaluation
 from se_search.seeds import derive_seed
 from se_search.store.files import pack_bits
 from se_search.training.array_data import ArrayData
-from se_search.training.checkpointing import Checkpointing, Position
+from se_search.training.checkpointing import Checkpointing, Position, Until, never
 from se_search.training.classifier import Classifier
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
 from se_search.training.folder_data import FolderData
 from se_search.training.hardware import describe_training
 from se_search.training.repeatable import make_cuda_repeatable, noting_unrepeatable
-from se_search.training.saver import Saver, identify, make_saver
+from se_search.training.saver import Saver, identify
 from se_search.training.tensorboard import log_epoch, make_logger
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
@@ -51,6 +50,7 @@ def evaluate(
     checkpointing: Checkpointing | None = None,
     tensorboard: Path | None = None,
     tell: Callable[[EpochRow], None] | None = None,
+    until: Until = never,
 ) -> Evaluation:
     """Build a candidate, train it, and return its accuracy on the validation images.
 
@@ -70,15 +70,17 @@ def evaluate(
             equal training that was broken off, this one goes on from it. None: nothing is kept.
         tensorboard: folder that takes what TensorBoard shows of the training; None: nothing does.
         tell: handed a row after each epoch; None: nobody is told.
+        until: asked after each step: a training that would take longer saves its state and ends.
 
     Raises:
+        BrokenOffError: it has saved its state and ended, as it was asked to.
         DivergedError: the loss is not finite.
         BackboneError: the weights do not fit the backbone.
     """
     torch.set_num_threads(device.threads)
     model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
     return train(
-        model, assignment, data, recipe, device, with_test, checkpointing, tensorboard, tell
+        model, assignment, data, recipe, device, with_test, checkpointing, tensorboard, tell, until
     )
 
 
@@ -92,6 +94,7 @@ def train(
     checkpointing: Checkpointing | None = None,
     tensorboard: Path | None = None,
     tell: Callable[[EpochRow], None] | None = None,
+    until: Until = never,
 ) -> Evaluation:
     """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
@@ -107,7 +110,9 @@ def train(
     started = time.monotonic()
     saver = None
     if checkpointing is not None:
-        saver = make_saver(checkpointing, identify(assignment, recipe, device, with_test))
+        files = checkpointing.files(assignment, recipe, with_test)
+        identity = identify(assignment, recipe, device, with_test)
+        saver = Saver(files, identity, checkpointing, until)
         datamodule.start = saver.find() or Position()
     has_state = saver is not None and saver.has_state
     logger = None if tensorboard is None else make_logger(tensorboard, goes_on=has_state)
@@ -231,12 +236,7 @@ def _fit(
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):
             state = saver.path if saver is not None and saver.has_state else None
-            try:
-                trainer.fit(classifier, datamodule=datamodule, ckpt_path=state, weights_only=True)
-            except DivergedError:  # the end of this training: nobody goes on with it
-                if saver is not None:
-                    saver.remove()
-                raise
+            trainer.fit(classifier, datamodule=datamodule, ckpt_path=state, weights_only=True)
         if not classifier.history or classifier.history[-1]["epoch"] < trainer.max_epochs:
             trainer.validate(classifier, datamodule=datamodule, verbose=False)
     if saver is not None:

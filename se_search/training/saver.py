@@ -7,9 +7,7 @@ and the global random generators.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import random
 import sys
 import time
@@ -27,11 +25,11 @@ from torch import Tensor
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.errors import UnwritableError
+from se_search.errors import BrokenOffError, UnwritableError
 from se_search.recipe import Recipe
 from se_search.record import Assignment
 from se_search.store.checkpoint_files import CheckpointFiles
-from se_search.training.checkpointing import Checkpointing, Position
+from se_search.training.checkpointing import Checkpointing, Position, Until, never
 from se_search.training.hardware import describe_ground
 
 
@@ -56,24 +54,19 @@ def identify(
     }
 
 
-def make_saver(checkpointing: Checkpointing, identity: Mapping[str, Any]) -> Saver:
-    """Return what saves a training, in a folder that the identity names."""
-    text = json.dumps(identity, sort_keys=True)
-    folder = checkpointing.folder / hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Saver(CheckpointFiles(folder), identity, checkpointing)
-
-
 class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
     """Saves a training every so often, and restores the random generators of one that goes on.
 
-    Nothing is saved after the last step of an epoch, whose evaluation is still to come: Lightning
-    would go on behind it. A state that can't be written is said in the worker log, and the training
-    goes on without it.
+    A training that is asked to end is saved at the next step, and ended, if it would take longer
+    than it has time. Nothing is saved after the last step of an epoch, whose evaluation is still to
+    come: Lightning would go on behind it. A state that can't be written is said in the worker log,
+    and the training goes on without it.
 
     Args:
         files: take the states.
         identity: of the training; see ``identify``.
         checkpointing: says how often; its folder is that of all trainings.
+        until: says until when the training shall have ended, by the clock.
         clock: tells the seconds; another one is for tests.
 
     Attributes:
@@ -86,6 +79,7 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         files: CheckpointFiles,
         identity: Mapping[str, Any],
         checkpointing: Checkpointing,
+        until: Until = never,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.has_state = False
@@ -93,10 +87,13 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         self._files = files
         self._identity = dict(identity)
         self._checkpointing = checkpointing
+        self._until = until
         self._clock = clock
         self._started = self._due = clock()
+        self._num_passed = 0  # batches of this process, those that validate too
         self._position = Position()
         self._generators: dict[str, Any] | None = None
+        self._can_write = True
 
     @property
     def io(self) -> CheckpointIO:
@@ -104,12 +101,15 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         return _VerifiedIO(self._files)
 
     def find(self) -> Position | None:
-        """Return where the newest whole state of this training stands; None: there is none."""
+        """Return where the newest whole state of this training stands; None: there is none.
+
+        States that are damaged, or of a training elsewhere, are removed: new ones would be older.
+        """
         state = _read_newest(self._files) or {}
         callbacks = state.get("callbacks")
         own = callbacks.get(self.state_key) if isinstance(callbacks, dict) else None
         if not isinstance(own, dict) or own.get("identity") != self._identity:
-            self.has_state = False
+            self._files.remove()
             return None
         self.has_state = True
         return Position(**own["position"])
@@ -138,18 +138,62 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save the training if it is time to."""
-        began = self._clock()
-        if began < self._due or batch_idx + 1 >= trainer.num_training_batches:
+        """Save the training if it is time to.
+
+        Raises:
+            BrokenOffError: it was asked to end, would take longer, and has been saved.
+        """
+        self._num_passed += 1
+        if batch_idx + 1 >= trainer.num_training_batches:
             return
+        began = self._clock()
         self._position = Position(trainer.current_epoch, batch_idx + 1)
-        try:
-            trainer.save_checkpoint(self._files.folder / str(trainer.global_step))
-        except UnwritableError as error:
-            print(f"The training goes on unsaved: {error}", file=sys.stderr, flush=True)
+        until = self._until()
+        takes_too_long = until is not None and began + self._seconds_left(trainer) > until
+        # What could not be written a moment ago is not tried again at each step.
+        if began < self._due and not (takes_too_long and self._can_write):
+            return
+        self._save(trainer)
+        if takes_too_long and self._can_write:
+            raise BrokenOffError(self._describe(trainer))
         ended = self._clock()
         pause = (ended - began) / self._checkpointing.max_share
         self._due = ended + max(self._checkpointing.seconds, pause)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Count a batch that validates, and let the coordinator know that the training goes on."""
+        self._num_passed += 1
+        self._until()
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        try:
+            trainer.save_checkpoint(self._files.folder / str(trainer.global_step))
+            self._can_write = True
+        except UnwritableError as error:
+            self._can_write = False
+            print(f"The training goes on unsaved: {error}", file=sys.stderr, flush=True)
+
+    def _seconds_left(self, trainer: pl.Trainer) -> float:
+        """Estimate how long the training takes, if its batches go on as quickly as so far.
+
+        A batch that validates counts as one that trains, which takes longer.
+        """
+        every: int = trainer.check_val_every_n_epoch
+        num_validations = -(-trainer.max_epochs // every) - self._position.epoch // every
+        num_left = (
+            (trainer.max_epochs - self._position.epoch) * trainer.num_training_batches
+            - self._position.batch
+            + num_validations * _count_validating(trainer)
+        )
+        seconds = self._clock() - self._started
+        return float(num_left * seconds / self._num_passed)
+
+    def _describe(self, trainer: pl.Trainer) -> str:
+        share = self._position.batch / trainer.num_training_batches
+        return (
+            f"saved after {self._position.epoch + share:.1f} of {trainer.max_epochs} epochs; the "
+            "same command goes on from there"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what Lightning's own checkpoint does not have."""
@@ -164,6 +208,12 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         """Take what ``state_dict`` returned."""
         self.earlier_seconds = state_dict["seconds"]
         self._generators = state_dict["generators"]
+
+
+def _count_validating(trainer: pl.Trainer) -> int:
+    """Return the number of batches of a validation."""
+    loaders = trainer.datamodule.val_dataloader()
+    return sum(map(len, loaders)) if isinstance(loaders, list) else len(loaders)
 
 
 class _VerifiedIO(CheckpointIO):

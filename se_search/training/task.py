@@ -16,7 +16,7 @@ from se_search.ground import Ground
 from se_search.recipe import Recipe
 from se_search.record import Assignment, EpochRow, Evaluation
 from se_search.space.designs import Designs
-from se_search.training.checkpointing import Checkpointing
+from se_search.training.checkpointing import Checkpointing, Until, never
 from se_search.training.datasets import PreparedData
 
 PRELOAD = ("se_search.training.evaluate",)  # imported once, before children are forked
@@ -56,7 +56,9 @@ class TrainingTask:
             return self
         return replace(self, tensorboard=self.tensorboard / f"trial-{number:04d}")
 
-    def __call__(self, assignment: Assignment[Candidate], device: Device) -> Evaluation:
+    def __call__(
+        self, assignment: Assignment[Candidate], device: Device, until: Until = never
+    ) -> Evaluation:
         """Train and validate a candidate; see ``evaluate``."""
         from se_search.training.evaluate import evaluate
 
@@ -71,7 +73,13 @@ class TrainingTask:
             self.checkpointing,
             self.tensorboard,
             self.tell,
+            until,
         )
+
+    def forget(self, assignment: Assignment[Candidate]) -> None:
+        """Remove the states of a training that nobody will go on with."""
+        if self.checkpointing is not None:
+            self.checkpointing.files(assignment, self.recipe, self.with_test).remove()
 
 
 @dataclass(frozen=True, slots=True)

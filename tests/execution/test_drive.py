@@ -30,8 +30,9 @@ def fail(assignment):
 class Seeds:
     """Work for ``drive``: seeds 0 to n-1, as trials 100 to 100 + n - 1; notes what happens."""
 
-    def __init__(self, count):
+    def __init__(self, count, has_results=False):
         self._waiting = iter(range(count))
+        self._has_results = has_results
         self.begun, self.ended, self.released, self.rows = [], {}, [], []
 
     def begin(self):
@@ -46,6 +47,9 @@ class Seeds:
 
     def end(self, number, outcome):
         self.ended[number] = outcome
+
+    def has_results(self):
+        return self._has_results
 
     def release(self, number, effort):
         self.released.append(number)
@@ -217,3 +221,109 @@ def test_a_stop_that_was_asked_for_goes_before_such_a_failure():
     )
     assert stop == Stop.AFTER_RUNNING
     assert seeds.ended == {}
+
+
+class Scripted(SerialExecutor):
+    """Fails the assignments of some seeds with some faults, and notes what it is told.
+
+    Args:
+        faults: by seed; the others end well.
+    """
+
+    def __init__(self, faults, workers=1):
+        super().__init__(succeed, workers)
+        self._faults = faults
+        self.seconds, self.forgotten = [], []
+
+    def wait(self, timeout):
+        number, outcome = super().wait(timeout)[0]
+        fault = self._faults.get(number - 100)
+        return [(number, Failure("what happened", fault) if fault else outcome)]
+
+    def wind_down(self, seconds):
+        self.seconds.append(seconds)
+
+    def forget(self, assignment):
+        self.forgotten.append(assignment.seed)
+
+
+@pytest.mark.parametrize(
+    ("urgencies", "seconds"),
+    [
+        ([Stop.AFTER_RUNNING], [30]),
+        ([Stop.SOON], [5]),
+        ([Stop.AFTER_RUNNING, Stop.AFTER_RUNNING, Stop.SOON], [30, 5]),
+    ],
+)
+def test_the_executor_is_told_once_for_each_urgency_in_how_many_seconds_to_end(urgencies, seconds):
+    seeds, executor = Seeds(9), Scripted({}, workers=4)
+
+    def stop():
+        return urgencies[min(len(seeds.ended), len(urgencies)) - 1] if seeds.ended else Stop.NO
+
+    assert drive(seeds, executor, max_failures=3, stop=stop) == urgencies[-1]
+    assert executor.seconds == seconds
+    assert len(seeds.begun) == 4
+
+
+def test_a_training_that_saved_its_state_is_taken_back_and_raises_nothing():
+    seeds, executor = Seeds(9), Scripted({1: Fault.STOPPED}, workers=3)
+    stop = drive(
+        seeds,
+        executor,
+        max_failures=3,
+        stop=lambda: Stop.AFTER_RUNNING if seeds.ended else Stop.NO,
+    )
+    assert stop == Stop.AFTER_RUNNING
+    assert (sorted(seeds.ended), seeds.released) == ([100, 102], [101])
+    assert executor.forgotten == []
+
+
+def test_the_states_of_a_candidate_that_failed_by_its_own_fault_are_removed():
+    executor = Scripted({1: Fault.CANDIDATE, 2: Fault.RESOURCE})
+    with pytest.raises(MemoryLackingError):
+        drive(Seeds(9), executor, max_failures=3)
+    assert executor.forgotten == [1]
+
+
+@pytest.mark.parametrize("crashing", [0, 1])
+def test_a_training_that_crashes_each_time_is_at_fault_if_another_one_ends_well(crashing):
+    seeds, executor = Seeds(3), Scripted({crashing: Fault.CRASH})
+    drive(seeds, executor, max_failures=3)
+    assert seeds.ended[100 + crashing] == Failure("what happened", Fault.CANDIDATE)
+    assert (sorted(seeds.ended), seeds.released) == ([100, 101, 102], [])
+    assert executor.forgotten == [crashing]
+
+
+def test_a_machine_on_which_several_trainings_crash_and_none_ends_well_is_at_fault():
+    seeds = Seeds(9, has_results=True)
+    executor = Scripted(dict.fromkeys(range(9), Fault.CRASH), workers=2)
+    with pytest.raises(InfrastructureError, match="what happened"):
+        drive(seeds, executor, max_failures=3)
+    assert (seeds.ended, seeds.begun) == ({}, [0, 1, 2, 3])
+    assert sorted(seeds.released) == [100, 101, 102, 103]
+
+
+@pytest.mark.parametrize(("has_results", "error"), [(True, None), (False, InfrastructureError)])
+def test_the_last_training_that_crashes_each_time_is_at_fault_if_others_ended_well_before(
+    has_results, error
+):
+    seeds, executor = Seeds(1, has_results), Scripted({0: Fault.CRASH})
+    if error is None:
+        drive(seeds, executor, max_failures=3)
+        assert seeds.ended == {100: Failure("what happened", Fault.CANDIDATE)}
+    else:
+        with pytest.raises(error):
+            drive(seeds, executor, max_failures=3)
+        assert (seeds.ended, seeds.released) == ({}, [100])
+
+
+@pytest.mark.parametrize("urgency", [Stop.AFTER_RUNNING, Stop.NOW])
+def test_a_stop_takes_back_what_crashed_and_blames_nobody(urgency):
+    seeds, executor = Seeds(2, has_results=True), Scripted({0: Fault.CRASH, 1: Fault.STOPPED}, 2)
+
+    def stop():
+        return urgency if seeds.released else Stop.NO
+
+    assert drive(seeds, executor, max_failures=3, stop=stop) == urgency
+    assert (seeds.ended, seeds.released) == ({}, [101, 100])

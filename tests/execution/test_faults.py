@@ -6,8 +6,13 @@ import signal
 import pytest
 import torch
 
-from se_search.errors import BackboneError, DataError, DivergedError
-from se_search.execution.faults import count_memory_kills, explain_death, explain_error
+from se_search.errors import BackboneError, BrokenOffError, DataError, DivergedError
+from se_search.execution.faults import (
+    count_memory_kills,
+    explain_death,
+    explain_error,
+    explain_time,
+)
 from se_search.record import Failure, Fault
 
 
@@ -91,11 +96,20 @@ def test_a_reason_is_one_line_that_names_the_kind_of_error():
     assert explain_error(AssertionError()) == Failure("AssertionError")
 
 
-@pytest.mark.parametrize(
-    "exit_code", [7, 255, None, *(-s for s in (signal.SIGSEGV, signal.SIGTERM))]
-)
+@pytest.mark.parametrize("exit_code", [7, 255, None, -signal.SIGTERM, -signal.SIGBUS])
 def test_a_process_that_dies_is_not_the_candidates_fault(exit_code):
     assert explain_death(exit_code, memory_kills=1).fault == Fault.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL"])
+def test_a_crash_in_native_code_is_told_from_a_kill(name):
+    text = f"the training process crashed by {name}"
+    assert explain_death(-signal.Signals[name], memory_kills=0) == Failure(text, Fault.CRASH)
+
+
+def test_a_training_that_was_asked_to_end_is_nobodys_failure():
+    failure = explain_error(BrokenOffError("saved after 1.5 of 3 epochs"))
+    assert failure == Failure("saved after 1.5 of 3 epochs", Fault.STOPPED)
 
 
 def test_a_kill_counts_as_a_lack_of_memory_only_if_the_system_has_killed_for_memory_meanwhile():
@@ -105,6 +119,36 @@ def test_a_kill_counts_as_a_lack_of_memory_only_if_the_system_has_killed_for_mem
     unknown = explain_death(kill, memory_kills=None)
     assert unknown.fault == Fault.INFRASTRUCTURE
     assert unknown.reason.endswith("killed by SIGKILL; the system does that when memory runs out")
+
+
+def test_a_training_may_go_on_while_it_takes_steps_and_has_time():
+    assert explain_time(ran=99, idle=24, hung_before=0, timeout=100) is None
+    assert explain_time(ran=29, idle=24, hung_before=70, timeout=100) is None
+
+
+def test_a_training_that_takes_steps_for_too_long_is_slow_by_its_candidates_fault():
+    failure = Failure("killed after 100 seconds (--timeout)", Fault.CANDIDATE)
+    assert explain_time(ran=101, idle=0, hung_before=0, timeout=100) == failure
+
+
+def test_a_training_that_takes_no_step_hangs_by_the_machines_fault_the_first_time_alone():
+    reason = "killed as it hung: no step in 25 seconds (--timeout / 4)"
+    first = explain_time(ran=60, idle=26, hung_before=0, timeout=100)
+    assert first == Failure(reason, Fault.INFRASTRUCTURE)
+    second = explain_time(ran=26, idle=26, hung_before=60, timeout=100)
+    assert second == Failure(f"{reason}, twice", Fault.CANDIDATE)
+
+
+def test_a_hang_blocks_no_longer_than_the_limit_in_all():
+    """Whenever the two attempts hang, or the second one goes on and on."""
+    for first in range(26, 101):
+        for idle in (0, 26):
+            longest = next(
+                ran
+                for ran in range(idle, 200)
+                if explain_time(ran, idle, hung_before=first, timeout=100) is not None
+            )
+            assert first + longest <= 101 or longest == 26
 
 
 def test_the_systems_kills_for_memory_are_counted_where_it_counts_them(tmp_path):

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from multiprocessing import forkserver
@@ -20,8 +19,7 @@ from se_search.errors import SESearchError
 from se_search.execution.child import call_in_child, warm_up
 from se_search.execution.local import LocalExecutor
 from se_search.execution.serial import SerialExecutor
-from se_search.execution.signals import StopSignals
-from se_search.record import Assignment, Evaluation, Failure, Fault, Stop
+from se_search.record import Assignment, Evaluation, Fault
 
 DEVICE = Device("cpu", 0, 1, "32-true")
 TESTS = str(Path(__file__).parents[1])
@@ -84,7 +82,7 @@ def test_an_evaluation_comes_back_with_its_trials_number(log):
             Fault.INFRASTRUCTURE,
         ),
         (children.be_killed, "the training process was killed by SIGKILL", Fault.INFRASTRUCTURE),
-        (children.crash, "the training process was killed by SIGSEGV", Fault.INFRASTRUCTURE),
+        (children.crash, "the training process crashed by SIGSEGV", Fault.CRASH),
     ],
 )
 def test_whatever_befalls_a_child_each_time_is_one_failure_with_its_reason(
@@ -138,15 +136,16 @@ def test_a_training_that_tells_of_epochs_is_killed_like_any_other(log):
     assert executor.has_room()
 
 
-def test_a_training_that_takes_too_long_twice_is_its_candidates_fault(log):
+def test_a_training_that_hangs_twice_is_its_candidates_fault(log):
     started = time.monotonic()
-    failure = Failure("killed after 0.5 seconds (--timeout), twice", Fault.CANDIDATE)
-    assert run_one(children.hang, log, timeout=0.5) == (4, failure)
-    assert time.monotonic() - started < 20
+    _, failure = run_one(children.hang, log, timeout=2)
+    assert failure.fault == Fault.CANDIDATE
+    assert failure.reason == "killed as it hung: no step in 0.5 seconds (--timeout / 4), twice"
+    assert time.monotonic() - started < 2 + 5  # the machine may be slow to start processes
 
 
 def test_a_training_that_hung_once_is_made_again(log, tmp_path):
-    _, outcome = run_one(children.Flaky(children.hang, tmp_path), log, timeout=2)
+    _, outcome = run_one(children.Flaky(children.hang, tmp_path), log, timeout=8)
     assert isinstance(outcome, Evaluation)
 
 
@@ -391,42 +390,6 @@ def test_the_coordinators_own_environment_is_as_it_was():
 def test_a_call_that_fails_in_a_child_names_the_reason_and_the_log(log):
     with pytest.raises(SESearchError, match=r"RuntimeError: no cores here \(more in .*worker.log"):
         call_in_child(children.fail_to_count, log)
-
-
-def test_one_ctrl_c_stops_gently_and_two_stop_now():
-    notes = []
-    with StopSignals(notes.append) as stop:
-        assert stop() == Stop.NO
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop() == Stop.AFTER_RUNNING
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop() == Stop.NOW
-    assert "when the running trainings have ended" in notes[0]
-    assert "Stopping now" in notes[1]
-    assert stop.number == signal.SIGINT
-
-
-def test_a_signal_in_the_midst_of_a_print_does_not_break_it():
-    threads = []
-    with StopSignals(lambda _: threads.append(threading.get_ident())):
-        os.kill(os.getpid(), signal.SIGINT)
-    assert threads
-    assert threads != [threading.get_ident()]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_sigterm_and_the_warning_of_a_batch_system_stop_now(number):
-    with StopSignals(lambda _: None) as stop:
-        os.kill(os.getpid(), number)
-        assert stop() == Stop.NOW
-    assert stop.number == signal.SIGTERM
-
-
-def test_signals_mean_what_they_meant_once_the_search_is_over():
-    before = signal.getsignal(signal.SIGINT)
-    with StopSignals(lambda _: None):
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_the_serial_executor_evaluates_in_the_order_in_which_it_was_asked():

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from se_search.errors import DivergedError
+from se_search.errors import BrokenOffError, DivergedError
 from se_search.record import EpochRow, Evaluation
 
 
-def succeed(assignment, device):
+def succeed(assignment, device, until=None):
     print("hello from the child")
     return Evaluation(0.5 + assignment.seed / 100, 1.0, (), b"", float(device.threads))
 
@@ -26,25 +26,25 @@ class TellsEpochs:
     def telling(self, tell):
         return TellsEpochs(tell)
 
-    def __call__(self, assignment, device):
+    def __call__(self, assignment, device, until=None):
         for epoch in range(1, assignment.epochs + 1):
             self.tell(EpochRow(epoch, assignment.epochs, 0.5, None, None, float(epoch)))
         return succeed(assignment, device)
 
 
-def name_gpu(assignment, device):
+def name_gpu(assignment, device, until=None):
     return Evaluation(0.5, float(device.index), (), b"", 0.1)
 
 
-def diverge(assignment, device):
+def diverge(assignment, device, until=None):
     raise DivergedError("the loss is nan")
 
 
-def misbehave(assignment, device):
+def misbehave(assignment, device, until=None):
     raise ValueError("bad\nvalue")
 
 
-def exhaust(assignment, device):
+def exhaust(assignment, device, until=None):
     raise MemoryError
 
 
@@ -64,14 +64,41 @@ class Flaky:
     num_failures: int = 1
     on: int | None = None
 
-    def __call__(self, assignment, device):
+    def __call__(self, assignment, device, until=None):
         path = self.folder / f"calls-{assignment.seed}"
         with path.open("a") as file:
             file.write(f"{device.name}\n")
         is_bad = self.on in (None, device.index)
         if is_bad and len(path.read_text().splitlines()) <= self.num_failures:
-            return self.failure(assignment, device)
-        return succeed(assignment, device)
+            return self.failure(assignment, device, until)
+        return succeed(assignment, device, until)
+
+
+@dataclass(frozen=True)
+class MarksItsStart:
+    """An evaluation that makes a file before it does what another one does."""
+
+    evaluate: Callable
+    path: Path
+
+    def __call__(self, assignment, device, until):
+        self.path.touch()
+        while until() is None:
+            time.sleep(0.01)
+        return self.evaluate(assignment, device, until)
+
+
+def take_a_moment(assignment, device, until):
+    time.sleep(0.3)
+    return succeed(assignment, device)
+
+
+def save_when_asked(assignment, device, until):
+    raise BrokenOffError("saved after 1.5 of 3 epochs")
+
+
+def tell_time_left(assignment, device, until):
+    return Evaluation(until() - time.monotonic(), 1.0, (), b"", 1.0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,7 @@ class NotesItsProcess:
 
     path: Path
 
-    def __call__(self, assignment, device):
+    def __call__(self, assignment, device, until=None):
         draft = self.path.with_suffix(".draft")
         draft.write_text(str(os.getpid()))
         draft.rename(self.path)
@@ -93,7 +120,7 @@ class TracesItsTime:
 
     folder: Path
 
-    def __call__(self, assignment, device):
+    def __call__(self, assignment, device, until=None):
         mark = self.folder / f"running-{os.getpid()}"
         mark.touch()
         try:
@@ -103,32 +130,32 @@ class TracesItsTime:
                     raise MemoryError
         finally:
             mark.unlink()
-        return succeed(assignment, device)
+        return succeed(assignment, device, until)
 
 
-def leave(assignment, device):
+def leave(assignment, device, until=None):
     raise SystemExit(3)
 
 
-def vanish(assignment, device):
+def vanish(assignment, device, until=None):
     os._exit(7)
 
 
-def be_killed(assignment, device):
+def be_killed(assignment, device, until=None):
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(10)
 
 
-def crash(assignment, device):
+def crash(assignment, device, until=None):
     ctypes.string_at(0)
 
 
-def hang(assignment, device):
+def hang(assignment, device, until=None):
     Path(os.environ.get("SE_TEST_PID_FILE", os.devnull)).write_text(str(os.getpid()))
     time.sleep(60)
 
 
-def return_nonsense(assignment, device):
+def return_nonsense(assignment, device, until=None):
     return "nonsense"
 
 
@@ -144,7 +171,7 @@ def fail_to_count():
     raise RuntimeError("no cores here")
 
 
-def survive_interrupt(assignment, device):
+def survive_interrupt(assignment, device, until=None):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
-    return succeed(assignment, device)
+    return succeed(assignment, device, until)

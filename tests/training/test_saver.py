@@ -4,6 +4,8 @@ import hashlib
 import io
 import pickle
 import signal
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,15 +17,16 @@ from torch import nn
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.errors import DivergedError
+from se_search.errors import BrokenOffError, DivergedError
 from se_search.models.catalogue import describe_backbone
 from se_search.models.surgery import build
 from se_search.record import Assignment
 from se_search.store.checkpoint_files import DIGEST_LENGTH, CheckpointFiles
-from se_search.training.checkpointing import Checkpointing
+from se_search.training.checkpointing import Checkpointing, never
 from se_search.training.datasets import prepare_data
 from se_search.training.evaluate import evaluate, train
 from se_search.training.saver import Saver
+from se_search.training.task import TrainingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 
@@ -77,10 +80,12 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def train_digits(digits):
-    def run(checkpointing=None, cut_after=None, seed=3, happen=None):
+    def run(checkpointing=None, cut_after=None, seed=3, happen=None, until=never):
         assignment = Assignment(EVERYWHERE, seed, 3)
         model = nn.Sequential(build(EVERYWHERE, seed), DropoutUntil(cut_after, happen))
-        return train(model, assignment, digits, make_recipe(), DEVICE, True, checkpointing)
+        return train(
+            model, assignment, digits, make_recipe(), DEVICE, True, checkpointing, until=until
+        )
 
     return run
 
@@ -196,11 +201,64 @@ def test_the_state_of_another_replicate_is_not_taken(train_digits, undisturbed, 
     assert numbers(train_digits(always)) == numbers(undisturbed)
 
 
-def test_a_training_that_diverges_leaves_no_state(digits, always):
+def test_the_states_of_a_training_that_diverged_can_be_removed(digits, always):
     wild = make_recipe(optimizer={"lr": 1e30, "momentum": 0.0})
+    assignment, other = Assignment(EVERYWHERE, 0, 3), Assignment(EVERYWHERE, 1, 3)
+    always.files(other, wild, False).write(1, b"of another training")
     with pytest.raises(DivergedError):
-        evaluate(Assignment(EVERYWHERE, 0, 3), digits, wild, DEVICE, checkpointing=always)
+        evaluate(assignment, digits, wild, DEVICE, checkpointing=always)
+    assert len(state_files(always)) > 1
+    TrainingTask(digits, wild, checkpointing=always).forget(assignment)
+    assert [path.name for path in state_files(always)] == ["000000000001.state"]
+    TrainingTask(digits, wild, checkpointing=always).forget(other)
     assert not always.folder.exists()
+
+
+class AskedAfter:
+    """Asks a training, after some steps, to have ended at a moment by the clock.
+
+    Args:
+        num_steps: after which it asks.
+        seconds: from now on; negative: the moment has passed.
+    """
+
+    def __init__(self, num_steps, seconds):
+        self.num_steps, self.seconds, self.asked = num_steps, seconds, 0
+
+    def __call__(self):
+        self.asked += 1
+        return time.monotonic() + self.seconds if self.asked > self.num_steps else None
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, "0.2"), (2, "0.8"), (3, "1.2")])
+def test_a_long_training_that_is_asked_to_end_saves_its_state_and_ends_with_the_same_bits(
+    train_digits, undisturbed, tmp_path, step, expected
+):
+    """Four steps are an epoch, and after the last one it is not asked."""
+    usual = Checkpointing(tmp_path / "states")
+    with pytest.raises(BrokenOffError, match=f"saved after {expected} of 3 epochs"):
+        train_digits(usual, until=AskedAfter(step, -1))
+    assert len(state_files(usual)) == 1
+    assert numbers(train_digits(usual)) == numbers(undisturbed)
+    assert not usual.folder.exists()
+
+
+def test_a_training_that_ends_in_the_time_that_it_is_given_ends(
+    train_digits, undisturbed, tmp_path
+):
+    usual = Checkpointing(tmp_path / "states")
+    assert numbers(train_digits(usual, until=AskedAfter(0, 1000))) == numbers(undisturbed)
+    assert not usual.folder.exists()
+
+
+def test_a_training_that_is_asked_to_end_and_can_not_be_saved_goes_on(
+    train_digits, undisturbed, tmp_path, capfd
+):
+    """It may yet end before it is killed. Each step would say that it can't be saved."""
+    (tmp_path / "states").write_text("a file where the folder would be")
+    stuck = Checkpointing(tmp_path / "states")
+    assert numbers(train_digits(stuck, until=AskedAfter(0, -1))) == numbers(undisturbed)
+    assert capfd.readouterr().err.count("The training goes on unsaved") == 1
 
 
 def test_a_training_of_seconds_is_not_saved(train_digits, undisturbed, tmp_path):
@@ -221,8 +279,10 @@ class FakeTrainer:
     """Takes a number of seconds to save, by a clock that it moves."""
 
     num_training_batches, current_epoch, global_step = 1_000_000, 0, 0
+    max_epochs, check_val_every_n_epoch = 10, 4
 
-    def __init__(self, seconds_to_save):
+    def __init__(self, seconds_to_save, num_validating=0):
+        self.datamodule = SimpleNamespace(val_dataloader=lambda: [range(num_validating)])
         self.now = 0.0
         self.saved_at = []
         self.seconds_to_save = seconds_to_save
@@ -240,7 +300,7 @@ def test_states_come_each_minute_or_as_seldom_as_two_per_cent_of_the_time_asks(
 ):
     """A state of half a second may come each 25 s, one of 6 s each 300 s."""
     trainer = FakeTrainer(seconds_to_save)
-    saver = Saver(CheckpointFiles(tmp_path), {}, Checkpointing(tmp_path), lambda: trainer.now)
+    saver = Saver(CheckpointFiles(tmp_path), {}, Checkpointing(tmp_path), clock=lambda: trainer.now)
     saver.on_train_start(trainer, None)
     for second in range(1, 800):
         trainer.now = max(trainer.now, float(second))
@@ -251,12 +311,44 @@ def test_states_come_each_minute_or_as_seldom_as_two_per_cent_of_the_time_asks(
 def test_the_last_step_of_an_epoch_is_not_saved_for_its_evaluation_is_to_come(tmp_path):
     trainer = FakeTrainer(0)
     trainer.num_training_batches = 5
-    saver = Saver(CheckpointFiles(tmp_path), {}, Checkpointing(tmp_path, 0), lambda: trainer.now)
+    saver = Saver(
+        CheckpointFiles(tmp_path), {}, Checkpointing(tmp_path, 0), clock=lambda: trainer.now
+    )
     saver.on_train_start(trainer, None)
     saver.on_train_batch_end(trainer, None, None, None, 4)
     assert trainer.saved_at == []
     saver.on_train_batch_end(trainer, None, None, None, 3)
     assert trainer.saved_at == [0]
+
+
+@pytest.mark.parametrize(("spare", "is_broken_off"), [(0.1, False), (-0.1, True)])
+def test_how_long_a_training_takes_is_told_by_its_batches_so_far(tmp_path, spare, is_broken_off):
+    """Ten epochs of 20 batches, validated with 6 after 4, 8 and 10 epochs; half a second a batch.
+
+    It went on in the midst of epoch 6 (of 0 to 9), and has passed four batches and a validation.
+    """
+    trainer = FakeTrainer(0, num_validating=6)
+    trainer.num_training_batches, trainer.current_epoch = 20, 5
+    num_left = (4 * 20 + 20 - 14) + 2 * 6
+    until = (4 + 6) / 2 + num_left / 2 + spare
+    saver = Saver(
+        CheckpointFiles(tmp_path),
+        {},
+        Checkpointing(tmp_path),
+        lambda: until if trainer.now == 5 else None,
+        lambda: trainer.now,
+    )
+    saver.on_train_start(trainer, None)
+    for _ in range(6):
+        saver.on_validation_batch_end(trainer, None, None, None, 0)
+    for batch in range(10, 14):
+        trainer.now = 5.0 if batch == 13 else 1.0
+        if batch == 13 and is_broken_off:
+            with pytest.raises(BrokenOffError, match=r"saved after 5\.7 of 10 epochs"):
+                saver.on_train_batch_end(trainer, None, None, None, batch)
+        else:
+            saver.on_train_batch_end(trainer, None, None, None, batch)
+    assert trainer.saved_at == [5.0] * is_broken_off
 
 
 def test_images_of_a_folder_come_in_the_same_order_after_an_interruption(tmp_path, monkeypatch):
