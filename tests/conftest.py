@@ -1,11 +1,10 @@
 """Fixtures of several packages' tests."""
 
 import os
-import subprocess
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.commands import COMMAND
+from support.commands import call_here
 
 # The same examples in every run, however slow the machine is; nothing is kept between runs.
 settings.register_profile(
@@ -37,15 +36,10 @@ def environment(home):
 
 @pytest.fixture(scope="session")
 def call(home, environment):
-    def run(*arguments, expect=0, folder=home, timeout=240):
-        outcome = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    """Return a function that runs a command in this process and checks its exit code."""
+
+    def run(*arguments, expect=0, folder=home):
+        outcome = call_here(*arguments, folder=folder, environment=environment)
         assert outcome.returncode == expect, outcome.stdout + outcome.stderr
         return outcome
 

@@ -1,16 +1,17 @@
-"""The command line, run as a user runs it, on scikit-learn's digits."""
+"""The command line on scikit-learn's digits, in this process.
+
+Stops, killed trainings and servers are in ``tests/services``; how a search goes on made-up
+trainings is in ``tests/commands``.
+"""
 
 import dataclasses
 import json
 import os
-import resource
 import shlex
-import signal
+import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,13 +21,13 @@ import pytest
 import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
-from support.commands import COMMAND, RUN, read_rows
+from support.commands import RUN, read_rows
 from support.optuna_studies import load_optuna_study
 
 import se_search
 from se_search.errors import RunError
 from se_search.models.catalogue import describe_backbone
-from se_search.store.trials import read_records
+from se_search.store.run_folder import RunFolder
 
 COLUMNS = {
     "number",
@@ -43,11 +44,13 @@ COLUMNS = {
     "seconds",
 }
 
+FIVE = (*RUN, "--objectives", "accuracy,params,macs", "--name", "five")
+
 
 @pytest.fixture(scope="session")
 def finished(call, home):
     """Return what a run of five trials printed, and its folder."""
-    outcome = call(*RUN, "--trials", 5, "--objectives", "accuracy,params,macs", "--name", "five")
+    outcome = call(*FIVE, "--trials", 5)
     return outcome, home / "runs" / "five"
 
 
@@ -192,65 +195,75 @@ def test_a_report_prints_its_front_if_asked_for(finished, call):
         assert line.strip("│ ").startswith(row.placement)
 
 
-def test_the_next_command_of_a_run_goes_on_with_it(finished, call, home):
-    """It is given as it stands: the run has more trials then, and is no other run."""
-    command = call("report", "five", "--json").stdout
-    step = json.loads(command)["answer"]["next_step"]["command"]
-    words = shlex.split(step.replace("--trials 36", "--trials 6"))
-    assert words[:2] == ["se-search", "run"]
-    runs = sorted(path.name for path in (home / "runs").iterdir())
-    call(*words[1:])
-    assert sorted(path.name for path in (home / "runs").iterdir()) == runs
+@pytest.fixture(scope="session")
+def continued(finished, call, home, tmp_path_factory):
+    """Return what a copy of the run prints that goes on by its answer's command, and its folder.
+
+    The command stands as it is given, but for one trial more and ``--json``.
+    """
+    folder = tmp_path_factory.mktemp("continued")
+    copy = Path(shutil.copytree(finished[1], folder / "runs" / "five"))
+    report = json.loads(call("report", copy, "--json", folder=folder).stdout)
+    command = report["answer"]["next_step"]["command"]
+    words = shlex.split(command.replace("--trials 36", "--trials 6"))
+    assert words[:4] == ["cd", str(home), "&&", "se-search"]  # where the search was begun
+    return call(*words[4:], "--json"), copy
 
 
-@pytest.mark.parametrize(
-    ("arguments", "limit"),
-    [(["--help"], 1), (["run", "--help"], 1), (["spaces"], 1), (["report", "five"], 3)],
-)
-def test_quick_commands_take_few_seconds_of_cpu(finished, call, arguments, limit):
-    def measure():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        call(*arguments)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-    assert min(measure() for _ in range(3)) < limit
+def test_the_next_command_of_a_run_goes_on_with_it(finished, continued, home):
+    folder = continued[1]
+    assert [path.name for path in folder.parent.iterdir()] == ["five"]
+    assert [path.name for path in finished[1].parent.iterdir()] == ["five"]
+    rows = read_rows(folder / "trials.csv")
+    assert rows[:5] == read_rows(finished[1] / "trials.csv")
+    assert len(rows) == 6
 
 
-@pytest.mark.parametrize(
-    ("arguments", "more"),
-    [
-        (["--help"], ["optuna", "pandas", "matplotlib"]),
-        (["spaces"], ["optuna", "pandas", "matplotlib"]),
-        (["cost"], ["optuna", "pandas", "matplotlib"]),
-        (["benchmark", "samplers", "--help"], ["optuna", "pandas", "matplotlib"]),
-        (["report", "five"], []),
-    ],
-)
-def test_quick_commands_import_no_torch(finished, home, environment, arguments, more):
+def test_json_is_an_object_a_line_each_trial_and_then_the_front(continued):
+    outcome = continued[0]
+    events = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["trial", "end"]
+    assert events[-1]["front"][0]["params"] > 0
+    assert outcome.stderr == ""
+
+
+# What a quick command must not load, and the seconds of CPU that it may take.
+QUICK = [
+    (["--help"], ["optuna", "pandas", "matplotlib"], 1),
+    (["run", "--help"], ["optuna", "pandas", "matplotlib"], 1),
+    (["spaces"], ["optuna", "pandas", "matplotlib"], 1),
+    (["cost"], ["optuna", "pandas", "matplotlib"], 1),
+    (["benchmark", "samplers", "--help"], ["optuna", "pandas", "matplotlib"], 1),
+    (["report", "five"], [], 3),
+]
+
+
+@pytest.mark.parametrize(("arguments", "more", "limit"), QUICK)
+def test_quick_commands_import_no_torch_and_take_few_seconds_of_cpu(
+    finished, home, environment, arguments, more, limit
+):
     script = (
-        "import sys\n"
+        "import resource, sys\n"
         "from se_search.cli import app\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
         f"heavy = {{'torch', 'torchvision', 'pytorch_lightning', 'fvcore', *{more}}}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=home,
-        env=environment,
-        check=True,
-        capture_output=True,
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime, file=sys.stderr)\n"
     )
 
+    def measure():
+        outcome = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert outcome.returncode == 0, outcome.stderr
+        return float(outcome.stderr.splitlines()[-1])
 
-def test_the_same_command_continues_to_a_larger_total(call, home):
-    call(*RUN, "--trials", 2, "--name", "longer")
-    first = read_rows(home / "runs" / "longer" / "trials.csv")
-    call(*RUN, "--trials", 4, "--name", "longer")
-    rows = read_rows(home / "runs" / "longer" / "trials.csv")
-    assert rows[:2] == first
-    assert len(rows) == 4
+    assert any(measure() < limit for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -267,79 +280,11 @@ def test_the_same_command_continues_to_a_larger_total(call, home):
 def test_another_study_in_the_same_folder_is_refused_with_what_changed(
     finished, call, changes, line
 ):
-    same = [*RUN, "--trials", 9, "--objectives", "accuracy,params,macs", "--name", "five"]
     before = (finished[1] / "trials.csv").read_bytes()
-    outcome = call(*same, *changes, expect=4)
+    outcome = call(*FIVE, "--trials", 9, *changes, expect=4)
     assert line in outcome.stderr
     assert "--name" in outcome.stderr
     assert (finished[1] / "trials.csv").read_bytes() == before
-
-
-def test_json_is_an_object_a_line_each_trial_and_then_the_front(call):
-    outcome = call(*RUN, "--trials", 2, "--name", "json", "--json")
-    events = [json.loads(line) for line in outcome.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["trial", "trial", "end"]
-    assert events[-1]["front"][0]["params"] > 0
-    assert outcome.stderr == ""
-
-
-def test_candidates_climb_rungs_that_are_judged_and_may_change(call, home):
-    climb = ["run", "--data", "digits", "--space", "stages", "--epochs", "2", "--name", "rungs"]
-    climb += ["--workers", "1"]  # so that the fifth trial knows the results of the first two
-    outcome = call(*climb, "--sampler", "grid", "--promotion", "auto", "--trials", 5, "--eta", 2)
-    folder = home / "runs" / "rungs"
-    assert "Rungs of epochs x replicates: 1x1, 2x1; 1 in 2 is promoted" in outcome.stdout
-    assert "(seed 0, 1 epoch)" in outcome.stdout
-    assert "(seed 0, promoted)" in outcome.stdout
-    assert "rungs.csv" in outcome.stdout
-    trials = read_rows(folder / "trials.csv")
-    assert {(r["state"], r["epochs"]) for r in trials} == {("PRUNED", "1"), ("COMPLETE", "2")}
-    assert {r["role"] for r in trials} >= {"control", "promotion"}
-    search = yaml.safe_load((folder / "config.yaml").read_text())["search"]
-    assert (search["promotion"], search["eta"]) == ("1x1,2x1", 2)
-    call(*climb, "--sampler", "grid", "--trials", 7)
-    more = read_rows(folder / "trials.csv")
-    assert more[:5] == trials
-    assert {r["state"] for r in more[5:]} == {"COMPLETE"}
-    assert [r["epochs"] for r in read_rows(folder / "rungs.csv")] == ["1"]
-    assert "too few to judge" in call("report", "rungs", "--front").stdout
-
-
-def start(environment, home, *arguments):
-    return subprocess.Popen(
-        [COMMAND, *RUN, *map(str, arguments)],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for_line(process, start_of_line):
-    for line in process.stdout:
-        if line.startswith(start_of_line):
-            return line
-    raise AssertionError(f"no line {start_of_line!r}: {process.stderr.read()}")
-
-
-def states(home, name):
-    study = load_optuna_study(home / "runs" / name / "trials.db")
-    return [trial.state.name for trial in study.trials]
-
-
-def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, home, environment):
-    process = start(environment, home, "--trials", 6, "--name", "stopped", "--workers", 2)
-    wait_for_line(process, "trial ")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    printed = errors[errors.index("se-search run") :].strip().split()
-    assert set(states(home, "stopped")) == {"COMPLETE"}
-    assert 1 <= len(states(home, "stopped")) < 6
-    call(*printed[1:])
-    assert states(home, "stopped") == ["COMPLETE"] * 6
 
 
 def test_candidates_beyond_the_limits_are_not_priced_and_their_number_is_said(call, tmp_path):
@@ -381,110 +326,10 @@ def test_limits_that_leave_nothing_are_refused_with_what_the_cheapest_costs(call
         assert "the cheapest candidate adds" in refused
 
 
-def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
-    process = start(environment, home, "--trials", 2, "--name", "early")
-    wait_for_line(process, "Data")  # PyTorch starts now, which takes seconds
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "se-search: interrupted. To go on: se-search run " in errors
-    assert "Traceback" not in errors
-
-
-def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, environment):
-    process = start(
-        environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200
-    )
-    wait_for_line(process, "Data")
-    wait_until_running(process, home, "twice", 2)
-    for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.3)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert states(home, "twice") == ["WAITING"] * 2
-
-
-def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
-    process = start(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
-    wait_for_line(process, "Data")
-    wait_until_running(process, home, "term", 1)
-    # To the whole group, as a batch system, systemd and docker stop send it.
-    os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert set(states(home, "term")) <= {"COMPLETE", "WAITING"}
-
-
-def wait_until_running(process, home, name, count):
-    deadline = time.monotonic() + 120
-    while True:
-        assert process.poll() is None, process.stdout.read() + process.stderr.read()
-        try:
-            records = read_records(home / "runs" / name / "trials.db")
-            if sum(record.state == "RUNNING" for record in records) >= count:
-                return
-        except RunError:
-            pass  # the coordinator has not made the tables yet
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def children_of(pid):
-    """Return the processes below one, at any depth (Linux)."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *children_of(int(child))]
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds children through /proc")
-def test_a_killed_training_is_made_again_and_fails_no_trial(home, environment):
-    process = start(
-        environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
-    )
-    wait_for_line(process, "Data")
-    wait_until_running(process, home, "killed", 1)
-    # The fork server's children are trainings; the youngest process is the one that runs.
-    os.kill(max(children_of(process.pid)), signal.SIGKILL)
-    printed, _ = process.communicate(timeout=200)
-    assert process.returncode == 0
-    assert states(home, "killed") == ["COMPLETE"] * 3
-    assert "SIGKILL. It is tried again" in " ".join(printed.split())
-
-
-def test_a_study_that_only_fails_stops_and_says_why(call, home, tmp_path):
-    recipe = tmp_path / "wild.yaml"
-    recipe.write_text(
-        "epochs: 1\nbatch_size: 64\nsplit: {validation: 100}\n"
-        "optimizer: {lr: 1.0e+30, momentum: 0.0}\n"
-    )
-    outcome = call(
-        *RUN,
-        "--recipe",
-        recipe,
-        "--trials",
-        9,
-        "--name",
-        "wild",
-        "--max-failures",
-        2,
-        "--workers",
-        1,
-        expect=5,
-    )
-    # Two are known as the fifth would begin: the lag of one worker is three trials.
-    assert "4 trainings in a row failed; the last one: the loss is" in outcome.stderr
-    assert states(home, "wild") == ["FAIL"] * 4
-
-
-def test_a_run_that_another_process_works_on_is_refused(call, home, environment):
-    process = start(environment, home, "--trials", 50, "--name", "busy", "--epochs", 200)
-    wait_for_line(process, "resnet20")
-    outcome = call(*RUN, "--trials", 50, "--name", "busy", "--epochs", 200, expect=3)
-    assert f"another se-search (process {process.pid}) is working on" in outcome.stderr
-    process.terminate()
-    process.communicate(timeout=60)
+def test_a_run_that_another_process_works_on_is_refused(finished, call):
+    with RunFolder(finished[1]).lock():
+        outcome = call(*FIVE, "--trials", 9, expect=3)
+    assert f"another se-search (process {os.getpid()}) is working on" in outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -629,7 +474,10 @@ def own(tmp_path_factory):
     (folder / "space.yaml").write_text(
         "granularity: block\nchoices: {integration: [standard, post], reduction: [2, 4]}\n"
     )
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", list(sys.path))
+        yield folder
+    sys.modules.pop("mynet", None)
 
 
 OWN = ("--backbone", "mynet:make_net", "--sites", "sites.yaml")
@@ -717,47 +565,6 @@ def test_a_space_of_the_users_own_is_taken_by_path(call, home, tmp_path):
     path.write_text("sites: [stage5]\nchoices: {reduction: [8, 16]}\n")
     rows = json.loads(call("cost", "--space", path, "--json").stdout)
     assert len(rows) == 3
-
-
-def find_addresses(port):
-    """Return the addresses at which this machine listens on a port, as Linux writes them."""
-    found = set()
-    for table in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")):
-        for line in table.read_text().splitlines()[1:] if table.exists() else ():
-            _, local, _, state = line.split()[:4]
-            address, number = local.split(":")
-            if state == "0A" and int(number, 16) == port:
-                found.add(address)
-    return found
-
-
-def test_the_dashboard_serves_the_trials_on_this_machine_only(finished, home, environment):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [COMMAND, "dashboard", "five", "--port", str(port)],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies") as answer:
-                    studies = json.load(answer)
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-        assert "se-search" in json.dumps(studies)
-        assert find_addresses(port) <= {"0100007F"}  # 127.0.0.1, and nowhere else
-        assert find_addresses(port) or not Path("/proc/net/tcp").exists()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_a_port_that_is_taken_is_named(finished, call):

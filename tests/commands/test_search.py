@@ -7,7 +7,9 @@ import pytest
 from support.commands import read_rows
 from support.full_disk import largest_file
 from support.sessions import MadeUpSessions
+from typer.testing import CliRunner
 
+from se_search.cli import app
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.search import search
 from se_search.commands.settings import (
@@ -26,9 +28,10 @@ from se_search.errors import (
     RunError,
 )
 from se_search.record import Evaluation, Rung
-from se_search.report.display import QuietDisplay
+from se_search.report.display import QuietDisplay, make_display
 from se_search.search.promotion import parse_rungs
 from se_search.search.registry import SAMPLERS
+from se_search.store.files import read_yaml
 from se_search.store.trials import read_records
 
 
@@ -299,3 +302,31 @@ def test_only_settings_that_matter_are_said_to_have_changed(options, ending):
     history, line = record_settings({"search": {"history": history}}, settings, 3)
     assert len(history) == (1 if settings == before else 2)
     assert (line is None) if ending is None else line.endswith(ending)
+
+
+def test_candidates_climb_rungs_that_are_judged_and_may_change(tmp_path, capsys):
+    climb = {"space": "stages", "data": "digits", "epochs": 2, "sampler": "grid"}
+
+    def run(**options):
+        asked = SearchOptions(name="rungs", runs_dir=tmp_path, **climb, **options)
+        search(asked, make_display(), MadeUpSessions(evaluate))
+        return capsys.readouterr().out
+
+    text = run(promotion="auto", eta=2, trials=5)
+    folder = tmp_path / "rungs"
+    assert "Rungs of epochs x replicates: 1x1, 2x1; 1 in 2 is promoted" in text
+    assert "(seed 0, 1 epoch)" in text
+    assert "(seed 0, promoted)" in text
+    assert "rungs.csv" in text
+    trials = read_rows(folder / "trials.csv")
+    assert {(r["state"], r["epochs"]) for r in trials} == {("PRUNED", "1"), ("COMPLETE", "2")}
+    assert {r["role"] for r in trials} >= {"control", "promotion"}
+    settings = read_yaml(folder / "config.yaml")["search"]
+    assert (settings["promotion"], settings["eta"]) == ("1x1,2x1", 2)
+    run(trials=7)
+    more = read_rows(folder / "trials.csv")
+    assert more[:5] == trials
+    assert {r["state"] for r in more[5:]} == {"COMPLETE"}
+    assert [r["epochs"] for r in read_rows(folder / "rungs.csv")] == ["1"]
+    report = CliRunner().invoke(app, ["report", str(folder), "--front"])
+    assert "too few to judge" in report.output

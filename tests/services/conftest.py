@@ -1,10 +1,11 @@
-"""A browser for the tests of pages: Debian's Chromium without a window, driven by Selenium."""
+"""Real commands, and a browser: Debian's Chromium without a window, driven by Selenium."""
 
 import shutil
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from support.commands import call_program
 
 SWITCHES = (
     "--headless",
@@ -18,6 +19,18 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+@pytest.fixture(scope="session")
+def call(home, environment):
+    """Return a function that runs a command in a process of its own and checks its exit code."""
+
+    def run(*arguments, expect=0, folder=home):
+        outcome = call_program(*arguments, folder=folder, environment=environment)
+        assert outcome.returncode == expect, outcome.stdout + outcome.stderr
+        return outcome
+
+    return run
 
 
 @pytest.fixture(scope="session")
