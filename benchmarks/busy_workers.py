@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 
-from benchmarks.calibration.searches import OBJECTIVES, MemoryStore
+from benchmarks.calibration.searches import OBJECTIVES
 from benchmarks.simulated_workers import SimulatedWorkers, draw_duration, simulate_busy_share
 from se_search.benchmark.scores import Truth
 from se_search.benchmark.table import TableRow, TableSpace, TableTrainings
@@ -28,6 +28,7 @@ from se_search.search.lag import choose_lag
 from se_search.search.loop import Budget, run_search
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation
+from se_search.store.memory import MemoryStore
 
 LEVELS, NUM_SLOTS, NUM_REPLICATES = "abcde", 4, 8
 # Of accuracies: what a level adds, what a replicate does to all, and the rest; networks differ by
@@ -94,7 +95,7 @@ def search(
         *(space, WholeSpace(space), seed, space.count_cost, OBJECTIVES, 1),
         most_replicates=most_replicates,
     )
-    with MemoryStore() as store:
+    with MemoryStore(OBJECTIVES) as store:
         run_search(
             space=space,
             store=store,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import optuna
 
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, TrialRecord
-from se_search.run_config import DIRECTIONS
 from se_search.search.candidate_set import CandidateSet
 from se_search.search.history import History, PastTrial
 from se_search.search.loop import Budget, run_search
@@ -24,7 +21,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, count_replicates
 from se_search.space.bound import BoundSpace
 from se_search.space.everywhere import nearest_everywhere
-from se_search.store.trials import TrialStore
+from se_search.store.memory import MemoryStore
 from se_search.surrogate.features import Factors
 
 OBJECTIVES = ("accuracy", "params")
@@ -53,25 +50,11 @@ class Searchable(Protocol):
         """Return the accuracy of a training, a share."""
 
 
-class MemoryStore(TrialStore):
-    """Trials of a search that is read once and forgotten: in memory, ten times faster."""
-
-    def __init__(self) -> None:
-        self.path = Path("memory")
-        self._objectives = OBJECTIVES
-        self._storage = optuna.storages.InMemoryStorage()
-        self._open_study([DIRECTIONS[name] for name in OBJECTIVES])
-
-    def close(self) -> None:
-        """Do nothing: there is no file."""
-
-
 def search(
     world: Searchable,
     sampler: str,
     seed: int,
     num_trials: int,
-    make_store: Callable[[], TrialStore] = MemoryStore,
     *,
     rungs: tuple[Rung, ...] = (),
 ) -> list[TrialRecord]:
@@ -84,7 +67,6 @@ def search(
         sampler: name of a sampler.
         seed: of the sampler.
         num_trials: how many trainings.
-        make_store: opens what holds the trials.
         rungs: what candidates are trained with in turn; empty: one full training each.
     """
     space, plain, most = world.space, Candidate.plain(world.space.backbone), world.num_replicates
@@ -106,7 +88,7 @@ def search(
         control=plain,
         offered=None if most is None else lambda _: range(most),
     )
-    with make_store() as store:
+    with MemoryStore(OBJECTIVES) as store:
         run_search(
             space=space,
             store=store,

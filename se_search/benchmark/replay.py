@@ -1,10 +1,9 @@
-"""Replays samplers on tables of finished trainings, with the loop and store of real searches."""
+"""Replays samplers on tables of finished trainings: by the loop of real searches, in memory."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -27,7 +26,6 @@ from se_search.errors import RunError, SpaceError
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, Stop
 from se_search.report.console import print_files, print_line
-from se_search.run_config import DIRECTIONS
 from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Budget, run_search
 from se_search.search.promotion import Promotion
@@ -35,7 +33,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, count_replicates
 from se_search.search.samplers import CandidateSampler
 from se_search.seeds import derive_seed
-from se_search.store.trials import TrialStore
+from se_search.store.memory import MemoryStore
 
 OBJECTIVES = ("accuracy", "params")
 TIMED = ("before_trial", "infer_relative_search_space", "sample_relative", "after_trial")
@@ -134,31 +132,25 @@ def replay(job: Job) -> Replay:
     seconds = _time_sampler(sampler)
     # The number of trials that the epochs pay for if every training is of the shortest kind.
     num_trials = meter.limit // min((rung.epochs for rung in job.rungs), default=job.epochs)
-    with tempfile.TemporaryDirectory() as folder:
-        store = TrialStore(
-            Path(folder) / "trials.db", OBJECTIVES, [DIRECTIONS[name] for name in OBJECTIVES]
+    with MemoryStore(OBJECTIVES) as store:
+        run_search(
+            space=space,
+            store=store,
+            sampler=sampler,
+            executor=SerialExecutor(meter, job.workers),
+            count_cost=space.count_cost,
+            objectives=OBJECTIVES,
+            budget=Budget(num_trials, job.epochs, max_failures=1, rungs=job.rungs),
+            rotation=Rotation(
+                min(wanted, trainings.num_replicates),
+                first_seed=0,
+                offered=trainings.list_replicates,
+            ),
+            lag=job.workers,  # trainings end in the order in which they begin
+            promotion=Promotion(job.eta),
+            stop=meter.is_spent,
         )
-        try:
-            run_search(
-                space=space,
-                store=store,
-                sampler=sampler,
-                executor=SerialExecutor(meter, job.workers),
-                count_cost=space.count_cost,
-                objectives=OBJECTIVES,
-                budget=Budget(num_trials, job.epochs, max_failures=1, rungs=job.rungs),
-                rotation=Rotation(
-                    min(wanted, trainings.num_replicates),
-                    first_seed=0,
-                    offered=trainings.list_replicates,
-                ),
-                lag=job.workers,  # trainings end in the order in which they begin
-                promotion=Promotion(job.eta),
-                stop=meter.is_spent,
-            )
-            records = store.records
-        finally:
-            store.close()
+        records = store.records
     epochs = np.array([record.epochs for record in records], np.int64)
     paid = records[: int(np.sum(np.cumsum(epochs) <= meter.limit))]
     return Replay(

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from se_search.cost import Cost
@@ -98,7 +99,7 @@ class TrialStore:
         self._objectives = tuple(objectives)
         with explaining_errors(path, "can't be opened for trials", Exception):
             self._database = open_for_writing(path, busy_seconds)
-        self._storage = self._database.storage
+        self._storage: BaseStorage = self._database.storage
         try:
             with explaining_errors(path, "can't be opened for trials", Exception):
                 self._open_study(directions)

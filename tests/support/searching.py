@@ -3,7 +3,6 @@
 import numpy as np
 from support.networks import make_backbone
 
-from benchmarks.calibration.searches import MemoryStore
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
@@ -15,6 +14,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, count_replicates
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
+from se_search.store.memory import MemoryStore
 from se_search.store.trials import TrialStore
 
 OBJECTIVES = ("accuracy", "params")
@@ -68,7 +68,7 @@ def evaluate(assignment):
 def open_store(path, objectives=OBJECTIVES):
     """Open the store at ``path``; without a path, one in memory, which is ten times faster."""
     if path is None:
-        return MemoryStore()
+        return MemoryStore(objectives)
     return TrialStore(path, objectives, [DIRECTIONS[name] for name in objectives])
 
 
