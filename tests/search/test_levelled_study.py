@@ -15,7 +15,7 @@ LEVELS = np.random.default_rng(0).normal(0, 0.05, 100)
 MAKERS = {"tpe": (_make_tpe, 45), "nsga2": (_make_nsga2, 40)}  # trials: beyond random draws
 
 
-def run(path, inner, levels, subtract):
+def run(inner, levels, subtract):
     """Search candidates whose accuracies are additive; return the candidates trained."""
 
     def evaluate(assignment):
@@ -32,21 +32,21 @@ def run(path, inner, levels, subtract):
         )
 
     space = make_space(FOUR_WIDTHS)
-    records, _ = search(path, num_trials, space=space, sampler=make, evaluate=evaluate)
+    records, _ = search(None, num_trials, space=space, sampler=make, evaluate=evaluate)
     return [record.candidate for record in records]
 
 
 @pytest.mark.parametrize("inner", MAKERS)
-def test_where_levels_are_known_they_change_no_proposal_of_optunas_samplers(tmp_path, inner):
+def test_where_levels_are_known_they_change_no_proposal_of_optunas_samplers(inner):
     def subtract(values, keys, seeds):
         return np.round(np.array(values) - LEVELS[seeds], 6)
 
     def keep(values, keys, seeds):
         return np.round(values, 6)
 
-    without = run(tmp_path / "a.db", inner, 0 * LEVELS, keep)
-    assert run(tmp_path / "b.db", inner, LEVELS, subtract) == without
-    assert run(tmp_path / "c.db", inner, LEVELS, keep) != without
+    without = run(inner, 0 * LEVELS, keep)
+    assert run(inner, LEVELS, subtract) == without
+    assert run(inner, LEVELS, keep) != without
 
 
 def test_the_controls_are_one_trial_of_their_mean_accuracy(tmp_path):

@@ -364,8 +364,8 @@ def trainings_by_candidate(records):
 
 @pytest.mark.parametrize("rungs", [EPOCHS, SEEDS], ids=["epochs", "seeds"])
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
-def test_every_sampler_climbs_and_trains_nothing_twice(database, sampler, rungs):
-    records, _ = search(database, 36, sampler=sampler, workers=3, rungs=rungs)
+def test_every_sampler_climbs_and_trains_nothing_twice(sampler, rungs):
+    records, _ = search(None, 36, sampler=sampler, workers=3, rungs=rungs)
     assert [r.number for r in records] == list(range(36))
     assert {r.state for r in records} == {"COMPLETE", "PRUNED"}
     assert {r.epochs for r in records if r.state == "COMPLETE"} == {4}
@@ -378,8 +378,8 @@ def test_every_sampler_climbs_and_trains_nothing_twice(database, sampler, rungs)
     assert any(r.role == "promotion" for r in records)
 
 
-def test_longer_trainings_take_the_replicates_of_shorter_ones_and_then_the_emptiest(database):
-    records, _ = search(database, 60, rungs=SEEDS, replicates=4)
+def test_longer_trainings_take_the_replicates_of_shorter_ones_and_then_the_emptiest():
+    records, _ = search(None, 60, rungs=SEEDS, replicates=4)
     climbed = {r.key for r in records if r.role == "promotion" and r.epochs == 4}
     assert climbed
     for key in climbed - {PLAIN}:
@@ -389,8 +389,8 @@ def test_longer_trainings_take_the_replicates_of_shorter_ones_and_then_the_empti
         assert len(set(full)) == len(full)
 
 
-def test_controls_are_full_trainings_and_climb_no_rung(database):
-    records, _ = search(database, 40, rungs=EPOCHS, sampler="grid")
+def test_controls_are_full_trainings_and_climb_no_rung():
+    records, _ = search(None, 40, rungs=EPOCHS, sampler="grid")
     plain = [r for r in records if r.key == PLAIN]
     assert {(r.role, r.epochs) for r in plain} == {("control", 4)}
 
@@ -406,7 +406,7 @@ def test_a_candidate_that_was_the_control_alone_is_no_contender():
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_a_continued_study_decides_as_an_undisturbed_one(tmp_path, sampler):
     options = {"sampler": sampler, "rungs": EPOCHS, "replicates": 3}
-    undisturbed, _ = search(tmp_path / "a.db", 32, **options)
+    undisturbed, _ = search(None, 32, **options)
     for total in (11, 12, 27, 32):
         continued, _ = search(tmp_path / "b.db", total, **options)
     assert continued == undisturbed
@@ -430,22 +430,22 @@ def test_a_study_that_was_broken_off_decides_as_an_undisturbed_one(tmp_path, sam
     )
     assert "WAITING" in {r.state for r in broken}
     continued, _ = search(tmp_path / "b.db", 30, sampler=sampler, rungs=EPOCHS, workers=3)
-    undisturbed, _ = search(tmp_path / "a.db", 30, sampler=sampler, rungs=EPOCHS, workers=3)
+    undisturbed, _ = search(None, 30, sampler=sampler, rungs=EPOCHS, workers=3)
     assert continued == undisturbed
 
 
-def test_about_a_third_climbs_from_each_rung(database):
+def test_about_a_third_climbs_from_each_rung():
     space = make_space({"choices": {"reduction": [2, 4, 8, 16]}})  # 125 candidates
-    records, _ = search(database, 150, space=space, sampler="grid", rungs=EPOCHS)
+    records, _ = search(None, 150, space=space, sampler="grid", rungs=EPOCHS)
     counts = Counter(r.epochs for r in records)
     assert counts[1] + counts[2] + counts[4] == 150
     assert 0.33 <= counts[2] / counts[1] <= 0.5
     assert 0.33 <= counts[4] / counts[2] <= 0.5
 
 
-def test_promotions_do_not_make_a_grid_skip_candidates(database):
+def test_promotions_do_not_make_a_grid_skip_candidates():
     space = make_space()
-    records, _ = search(database, 30, space=space, sampler="grid", rungs=EPOCHS)
+    records, _ = search(None, 30, space=space, sampler="grid", rungs=EPOCHS)
     proposed = [r.candidate for r in records if r.role == "proposal"]
     assert len(proposed) < 25
     # Candidate 0 is the plain network, which the control has trained.
@@ -499,7 +499,7 @@ def test_nsga2_breeds_from_promoted_trials(database):
     assert len(records) == 90
 
 
-def test_a_candidate_whose_training_failed_stays_where_it_is_and_the_others_climb(database):
+def test_a_candidate_whose_training_failed_stays_where_it_is_and_the_others_climb():
     space = make_space()
     cursed = str(space.candidate_at(1))
 
@@ -508,7 +508,7 @@ def test_a_candidate_whose_training_failed_stays_where_it_is_and_the_others_clim
             raise DivergedError("cursed")
         return evaluate(assignment)
 
-    records, _ = search(database, 30, space=space, sampler="grid", rungs=EPOCHS, evaluate=fail_one)
+    records, _ = search(None, 30, space=space, sampler="grid", rungs=EPOCHS, evaluate=fail_one)
     assert [r.state for r in records if r.candidate == cursed] == ["FAIL"]
     assert {r.epochs for r in records} == {1, 2, 4}
 
@@ -526,9 +526,9 @@ def test_rungs_may_change_when_a_study_is_continued(database):
         assert len(set(trainings)) == len(trainings)
 
 
-def test_every_change_is_reported_with_counts_that_add_up(database):
+def test_every_change_is_reported_with_counts_that_add_up():
     seen = []
-    records, _ = search(database, 20, workers=2, rungs=EPOCHS, observe=seen.append)
+    records, _ = search(None, 20, workers=2, rungs=EPOCHS, observe=seen.append)
     short = sum(r.state == "PRUNED" for r in records)
     last = seen[-1]
     assert (last.completed, last.shorter, last.failed, last.running) == (20, short, 0, 0)

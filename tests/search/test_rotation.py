@@ -104,11 +104,9 @@ def database(tmp_path):
 
 
 @pytest.mark.parametrize(("sampler", "workers"), [*((name, 3) for name in ROTATING), ("random", 1)])
-def test_a_search_begins_with_a_control_in_each_replicate_and_fills_them_evenly(
-    database, sampler, workers
-):
+def test_a_search_begins_with_a_control_in_each_replicate_and_fills_them_evenly(sampler, workers):
     space = make_space()
-    records, _ = search(database, 36, space=space, sampler=sampler, workers=workers, seed=4)
+    records, _ = search(None, 36, space=space, sampler=sampler, workers=workers, seed=4)
     assert [(r.seed, r.role) for r in records[:3]] == [(seed, "control") for seed in (4, 5, 6)]
     assert {r.candidate for r in records[:3]} == {str(Candidate.plain(space.backbone))}
     counts = Counter(r.seed for r in records if r.seed < 7)
@@ -128,22 +126,22 @@ def test_the_plain_network_is_the_control_of_a_space_that_does_not_have_it(datab
     assert sum(r.role == "control" for r in records) == len({r.seed for r in records}) >= 2
 
 
-def test_a_control_that_fails_is_tried_once_more_and_then_its_replicate_goes_without(database):
+def test_a_control_that_fails_is_tried_once_more_and_then_its_replicate_goes_without():
     def fail_controls(assignment):
         if assignment.seed == 1 and not any(assignment.candidate.blocks):
             raise DivergedError("the loss is nan")
         return evaluate(assignment)
 
-    records, _ = search(database, 24, evaluate=fail_controls)
+    records, _ = search(None, 24, evaluate=fail_controls)
     controls = [(r.seed, r.state) for r in records if r.role == "control"]
     assert Counter(controls) == {(0, "COMPLETE"): 1, (1, "FAIL"): 2}
     assert sum(r.seed == 1 for r in records) == 12
     assert list_replicates_without_control(records) == [1]
 
 
-def test_a_candidate_that_has_had_every_replicate_opens_one_that_begins_with_the_control(database):
+def test_a_candidate_that_has_had_every_replicate_opens_one_that_begins_with_the_control():
     space = make_space({"granularity": "network", "choices": {"reduction": [4, 8]}})
-    records, _ = search(database, 20, space=space, replicates=2)
+    records, _ = search(None, 20, space=space, replicates=2)
     assert max(r.seed for r in records) >= 3
     first = {}
     for record in records:
@@ -153,13 +151,11 @@ def test_a_candidate_that_has_had_every_replicate_opens_one_that_begins_with_the
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_grid_trains_all_of_a_block_before_the_next_and_the_control_once_in_each(
-    database, inside
-):
+def test_a_grid_trains_all_of_a_block_before_the_next_and_the_control_once_in_each(inside):
     space = make_space() if inside else make_space(ALWAYS_SE)
     plain = Candidate.plain(space.backbone)
     block = [str(plain), *(str(c) for c in space if c != plain)]
-    records, _ = search(database, 2 * len(block) + 2, space=space, sampler="grid", seed=3)
+    records, _ = search(None, 2 * len(block) + 2, space=space, sampler="grid", seed=3)
     assert [(r.candidate, r.seed) for r in records] == [
         *((text, 3) for text in block),
         *((text, 4) for text in block),
@@ -176,25 +172,24 @@ def test_more_trials_open_further_replicates_which_fill_first(database):
 
 
 @pytest.mark.parametrize("sampler", ROTATING)
-def test_first_candidates_are_proposed_before_all_others_and_are_starts(database, sampler):
+def test_first_candidates_are_proposed_before_all_others_and_are_starts(sampler):
     space = make_space()
     first = (space.candidate_at(space.size - 1), space.candidate_at(3))
-    records, _ = search(database, 12, space=space, sampler=sampler, first=first)
+    records, _ = search(None, 12, space=space, sampler=sampler, first=first)
     assert [r.role for r in records[:4]] == ["control", "control", "start", "start"]
     assert [r.candidate for r in records[2:4]] == [str(candidate) for candidate in first]
 
 
-def test_only_paretos_design_and_first_candidates_are_starts(tmp_path):
+def test_only_paretos_design_and_first_candidates_are_starts():
     roles = {
-        name: [r.role for r in search(tmp_path / name, 20, sampler=name)[0]]
-        for name in ("pareto", "random")
+        name: [r.role for r in search(None, 20, sampler=name)[0]] for name in ("pareto", "random")
     }
     assert roles["random"] == ["control"] * 2 + ["proposal"] * 18
     assert "start" in roles["pareto"][2:8]
     assert roles["pareto"][-1] == "proposal"
 
 
-def test_the_plain_network_is_proposed_by_no_sampler_that_finds_it_trained(tmp_path):
+def test_the_plain_network_is_proposed_by_no_sampler_that_finds_it_trained():
     """The plain network is the best of 27 here: Optuna's samplers would train it for ever."""
 
     def favour_plain(assignment):
@@ -202,7 +197,7 @@ def test_the_plain_network_is_proposed_by_no_sampler_that_finds_it_trained(tmp_p
         return result if any(assignment.candidate.blocks) else replace(result, accuracy=0.99999)
 
     for sampler in ("tpe", "nsga2"):
-        records, _ = search(tmp_path / sampler, 30, sampler=sampler, evaluate=favour_plain)
+        records, _ = search(None, 30, sampler=sampler, evaluate=favour_plain)
         plain = [r for r in records if r.candidate == "tiny"]
         assert {r.role for r in plain} == {"control"}
         assert len(plain) == len({r.seed for r in records})
