@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STAMP := $(VENV)/.installed-$(VERSION)
+# Tests write in memory where there is room: SQLite waits for the disk at each commit.
+SCRATCH := $(shell test "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 4000000 2>/dev/null && echo TMPDIR=/dev/shm)
+TEST := OMP_NUM_THREADS=1 $(SCRATCH) $(BIN)/pytest -n auto --no-loadscope-reorder
 
 .PHONY: run test test-services lint docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
 
@@ -17,10 +20,10 @@ gpu: $(STAMP)  ## check trainings on this machine's GPU against its CPU: a minut
 	$(BIN)/python benchmarks/gpu_check.py
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(TEST) --dist loadfile
 
 test-services: $(STAMP)  ## what needs a browser, a server, notebooks or many processes: at most five minutes
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/services -rs -n auto --dist loadfile
+	$(TEST) --dist load tests/services -rs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

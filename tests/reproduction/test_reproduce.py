@@ -3,10 +3,7 @@
 import math
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +16,6 @@ from se_search.reproduction.plan import make_plan
 from se_search.reproduction.reproduce import choose_studies, forecast_studies, reproduce
 from se_search.store.training_log import read_log
 
-COMMAND = str(Path(sys.executable).with_name("se-search"))
 RECIPE = """
 epochs: 1
 batch_size: 64
@@ -446,22 +442,15 @@ def test_a_study_that_was_asked_for_and_a_scale_that_none_has_are_not_left_out(f
     assert len(notes) == 1
 
 
-def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, tmp_path):
-    outer = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    environment = outer | {"SE_SEARCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [COMMAND, "reproduce", "one", "--replicates", "2", "--force", "--store", "store"]
-    outcome = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
-    )
-    assert outcome.returncode == 0, outcome.stderr
+def test_a_study_runs_from_the_command_line_and_is_not_trained_twice(folder, call):
+    command = ["reproduce", "one", "--replicates", "2", "--force", "--store", "store"]
+    outcome = call(*command, folder=folder)
     assert "6 of them missing" in outcome.stderr
     assert "all beats none" in outcome.stdout
     log = next((folder / "store").glob("*.jsonl"))
     before = log.read_bytes()
     assert len(read_log(log).trainings) == 6
-    again = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
-    )
+    again = call(*command, folder=folder)
     assert "0 of them missing" in again.stderr
     assert log.read_bytes() == before
     assert again.stdout == outcome.stdout
