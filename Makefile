@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-STAMP := $(VENV)/.installed-$(VERSION)
+# make LOCKED=1 run: install just the files whose hashes stand in requirements.lock.
+LOCKED ?=
+STAMP := $(VENV)/.installed-$(VERSION)$(if $(LOCKED),-locked)
+SUPPLY := .venv-supply
 # Tests write in memory where there is room: SQLite waits for the disk at each commit.
 SCRATCH := $(shell test "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 4000000 2>/dev/null && echo TMPDIR=/dev/shm)
 TEST := OMP_NUM_THREADS=1 $(SCRATCH) $(BIN)/pytest -n auto --no-loadscope-reorder
 
-.PHONY: run test test-services lint docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
+.PHONY: run test test-services lint audit lock docs reproduce gpu bench bench-statistics bench-comparison bench-networks catalogue clean
 
 run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then the front
 	$(BIN)/se-search run --space stages_ratio --trials 200
@@ -31,6 +34,14 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: $(SUPPLY)/.installed  ## ask for known vulnerabilities of the locked packages
+	$(SUPPLY)/bin/python .ci/audit.py $(SUPPLY)/bin/pip-audit requirements.lock
+
+lock: $(SUPPLY)/.installed  ## write requirements.lock anew: constraints.txt for each platform, with hashes
+	$(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+	    --custom-compile-command 'make lock' --constraint constraints.txt --extra dev --extra docs \
+	    --output-file requirements.lock pyproject.toml
+
 docs: $(VENV)/.docs-installed  ## build the site: docs/_build/html/index.html
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
 
@@ -52,16 +63,26 @@ bench-networks: $(STAMP)  ## hold networks and costs against traces and two step
 catalogue: $(STAMP)  ## measure the shipped backbones anew
 	$(BIN)/python -m se_search.models.catalogue
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(if $(LOCKED),requirements.lock)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "se-search needs Python 3.11 or newer")'
 	test -x $(BIN)/python$(VERSION) || rm -rf $(VENV)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+ifdef LOCKED
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+else
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+endif
 	touch $(STAMP)
 
 $(VENV)/.docs-installed: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
+$(SUPPLY)/.installed:
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/pip install --quiet 'pip-audit>=2.9' 'uv>=0.9'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-3.* build dist docs/_build
+	rm -rf $(VENV) .venv-* build dist docs/_build
