@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-NUM_POINTS = 24  # at which the history is told
-NUM_KERNELS = 8  # of the model's: each takes a factorisation at each point
+NUM_POINTS = 20  # at which the history is told
+NUM_KERNELS = 5  # of the model's: each takes a factorisation at each point
 NUM_DRAWS = 400
 MAX_RANDOM = 500  # candidates drawn at random: a longer random search goes on with the last of them
 MAX_JOINT = 1_500  # candidates whose gains are drawn together: more take minutes

@@ -2,11 +2,13 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 from support.made_up_configs import CONFIG
 from support.made_up_fronts import (
     GOOD,
     PLAIN,
+    make_candidate,
     make_effect,
     make_effects,
     make_facts,
@@ -14,7 +16,7 @@ from support.made_up_fronts import (
 )
 from support.records import make_record
 
-from se_search.analysis.confirmation import Chosen, Confirmation, Confirmed, Gain
+from se_search.analysis.confirmation import Chosen, ClaimResult, Confirmation, Confirmed, Gain
 from se_search.analysis.confirming import Stated
 from se_search.analysis.sequential import LookPlan
 from se_search.report.answer import make_answer
@@ -22,6 +24,8 @@ from se_search.report.source import Source
 from se_search.store.confirmations import Round
 from se_search.surrogate.history import History, HistoryPoint
 from se_search.surrogate.posterior_front import MedianInterval, Step
+
+PLANTED = '<script>window.planted = 1</script><img src=x onerror="window.planted = 2">'
 
 EFFECTS = make_effects(
     make_effect("stage2", 0.55, 0.2),
@@ -82,6 +86,18 @@ def make_round():
         }
         for name, row in rows.items()
     }
+    claim = ClaimResult(
+        f"{GOOD.summary.key} > {PLAIN.summary.key}",
+        GOOD.summary.key,
+        PLAIN.summary.key,
+        *("supported", "supported", "decided"),
+        num_replicates=8,
+        look=1,
+        difference=0.004,
+        low=0.0005,
+        high=0.0075,
+        p_support=0.01,
+    )
     good = Confirmed(
         **chosen["s2:4"],
         num_replicates=8,
@@ -89,6 +105,7 @@ def make_round():
         test_accuracy=0.79,
         gain=Gain(0.005, 8, 0.001, 0.009),
         test_gain=Gain(0.004, 8, 0.0005, 0.0075),
+        claim=claim,
     )
     plain = Confirmed(**chosen["no SE"], num_replicates=8, accuracy=0.8, test_accuracy=0.786)
     return Round(
@@ -113,3 +130,28 @@ def make_source(front=FRONT, facts=None, **known):
     usual = {"config": config, "records": RECORDS, "rounds": rounds, "history": HISTORY}
     answer = make_answer(front, facts, rounds[-1] if rounds else None)
     return Source(facts=facts, front=front, answer=answer, **usual | known)
+
+
+def plant_names():
+    """Return a source in which all that comes from names has mark-up in it."""
+    config = deepcopy(CONFIG)
+    config["identity"]["backbone"]["name"] = PLANTED
+    config["identity"]["data"]["name"] = f"folder:{PLANTED}"
+    config["search"] |= {"space": PLANTED, "recipe": PLANTED, "sampler": PLANTED}
+    config["command"] = ["se-search", "run", "--data", f"folder:{PLANTED}"]
+    config["hardware"]["name"] = PLANTED
+    records = [
+        replace(each, reason=PLANTED if each.reason else None, placement=PLANTED)
+        for each in RECORDS
+    ]
+    candidates = [
+        replace(each, summary=replace(each.summary, placement=PLANTED))
+        for each in (PLAIN, GOOD, make_candidate("s3:4", 0.001, added=100, is_listed=False))
+    ]
+    facts = make_facts(run=Path("runs") / PLANTED.replace("/", "-"), arguments=("--space", PLANTED))
+    return make_source(
+        replace(FRONT, candidates=tuple(candidates), reason=PLANTED),
+        facts,
+        config=config,
+        records=records,
+    )

@@ -63,6 +63,7 @@ def render_html(page: Page) -> str:
             front_figures=list_front_figures(page),
             map=draw_map(page.network, page.scale, page.places),
             forms=forms,
+            has_gains=any(re.fullmatch(r"stage \d+", place.place) for place in page.places),
             numbers=[member.number for member in page.front.members],
             has_times=page.history is not None and has_times(page.history),
             cost_name="" if page.history is None else COST_NAMES[page.history.cost],

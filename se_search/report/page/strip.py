@@ -7,7 +7,7 @@ how SE sits in the block. A block without SE is a dash.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from se_search.backbone import INTEGRATIONS, Site
 from se_search.candidate import SE, Candidate
+from se_search.report.format import common_decimals
 from se_search.report.placement import list_stages
 from se_search.report.places import PlaceGain
 
@@ -74,6 +75,8 @@ def draw_strip(candidate: Candidate, scale: WidthScale, height: int = 24) -> Mar
 def draw_map(candidate: Candidate, scale: WidthScale, places: Sequence[PlaceGain] = ()) -> Markup:
     """Draw a candidate large, with its stages, its squeeze widths and what SE gains in a stage.
 
+    Where the candidate has no SE, there is room for the gains' 95 % intervals.
+
     Args:
         candidate: what is drawn.
         scale: of squeeze widths.
@@ -83,8 +86,13 @@ def draw_map(candidate: Candidate, scale: WidthScale, places: Sequence[PlaceGain
     top, floor = 24.0, 122.0
     parts, width = _draw_bars(candidate, scale, unit, 56.0, floor, floor - top)
     texts = []
-    gains = {each.place: each for each in places}
     stages = list(_place_stages(candidate, unit, 56.0))
+    names = {f"stage {stage}" for stage, _, _ in stages}
+    gains = {each.place: each for each in places if each.place in names}
+    decimals = common_decimals((each.low / 100, each.high / 100) for each in gains.values())
+    is_plain = not any(candidate.blocks)
+    if gains and is_plain:
+        texts.append(_draw_gains(stages, gains, top - 14, floor - 16, width))
     has_words = min(x_end - x for _, x, x_end in stages) >= 40
     for stage, x, x_end in stages:
         middle = (x + x_end) / 2
@@ -92,7 +100,7 @@ def draw_map(candidate: Candidate, scale: WidthScale, places: Sequence[PlaceGain
         place = gains.get(f"stage {stage}")
         if place is not None:
             sign = {"helps": "▲ ", "harms": "▼ "}.get(place.verdict, "")
-            text = f"{sign}{place.gain:+z.2g}".replace("-", "\N{MINUS SIGN}")
+            text = f"{sign}{place.gain:+z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
             texts.append(_text(middle, floor + 39, text, f"gain {place.verdict.split()[0]}"))
     for block, x, x_end in _place_runs(candidate, unit, 56.0):
         label = str(block.width or block.kind)
@@ -169,6 +177,42 @@ def _draw_bars(
     if dashes:
         drawn.insert(0, Markup('<path class="none" d="{}"/>').format("".join(dashes)))
     return Markup("").join(drawn), end + 1
+
+
+def _draw_gains(
+    stages: Sequence[tuple[int, float, float]],
+    gains: Mapping[str, PlaceGain],
+    top: float,
+    floor: float,
+    width: float,
+) -> Markup:
+    """Draw the gain in each stage as a dot with its interval, about a line at zero."""
+    low = min(0.0, *(each.low for each in gains.values()))
+    high = max(0.0, *(each.high for each in gains.values()))
+
+    def place(value: float) -> float:
+        return floor - (floor - top) * (value - low) / (high - low or 1.0)
+
+    parts = [
+        Markup('<path class="zero" d="M50 {y:.1f}H{w:.1f}"/>').format(y=place(0.0), w=width),
+        _text(42, place(0.0) + 4, "0", "name"),
+    ]
+    for stage, x, x_end in stages:
+        own = gains.get(f"stage {stage}")
+        if own is not None:
+            parts.append(
+                Markup(
+                    '<g class="range {kind}"><path d="M{x:.1f} {low:.1f}V{high:.1f}"/>'
+                    '<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/></g>'
+                ).format(
+                    kind=own.verdict.split()[0],
+                    x=(x + x_end) / 2,
+                    low=place(own.low),
+                    high=place(own.high),
+                    y=place(own.gain),
+                )
+            )
+    return Markup("").join(parts)
 
 
 def _place_blocks(

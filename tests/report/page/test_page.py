@@ -2,14 +2,12 @@
 
 import json
 import re
-from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.made_up_configs import CONFIG
 from support.made_up_fronts import (
     GOOD,
     LEAVE,
@@ -20,7 +18,7 @@ from support.made_up_fronts import (
     make_facts,
     make_front,
 )
-from support.made_up_pages import FRONT, RECORDS, make_source
+from support.made_up_pages import PLANTED, make_source, plant_names
 
 from se_search.report.page.candidates import MAX_ROWS, describe_left_out, list_candidates
 from se_search.report.page.contents import prepare_page
@@ -29,7 +27,6 @@ from se_search.report.page.render import SECTIONS, escape_markdown, render_html,
 from se_search.report.page.strip import WidthScale
 from se_search.surrogate.decision import Decision
 
-PLANTED = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 SCALE = WidthScale(4, 16)
 
 
@@ -116,33 +113,8 @@ def test_the_page_of_a_run_is_small(html):
     assert len(html.encode()) < 2_000_000
 
 
-def plant(facts=None):
-    """Return a source in which all that comes from names has mark-up in it."""
-    config = deepcopy(CONFIG)
-    config["identity"]["backbone"]["name"] = PLANTED
-    config["identity"]["data"]["name"] = f"folder:{PLANTED}"
-    config["search"] |= {"space": PLANTED, "recipe": PLANTED, "sampler": PLANTED}
-    config["command"] = ["se-search", "run", "--data", f"folder:{PLANTED}"]
-    config["hardware"]["name"] = PLANTED
-    records = [
-        replace(each, reason=PLANTED if each.reason else None, placement=PLANTED)
-        for each in RECORDS
-    ]
-    candidates = [
-        replace(each, summary=replace(each.summary, placement=PLANTED))
-        for each in (PLAIN, GOOD, make_candidate("s3:4", 0.001, added=100, is_listed=False))
-    ]
-    facts = make_facts(run=Path("runs") / PLANTED.replace("/", "-"), arguments=("--space", PLANTED))
-    return make_source(
-        replace(FRONT, candidates=tuple(candidates), reason=PLANTED),
-        facts,
-        config=config,
-        records=records,
-    )
-
-
 def test_names_with_mark_up_are_text():
-    page = read(plant())
+    page = read(plant_names())
     scripts = [attributes for tag, attributes in page.elements if tag == "script"]
     assert sum("type" not in attributes for attributes in scripts) == 2  # plotly's, the page's
     assert not [tag for tag, _ in page.elements if tag == "img"]
@@ -154,7 +126,7 @@ def test_names_with_mark_up_are_text():
 
 
 def test_names_with_mark_up_are_text_in_markdown():
-    text = render_markdown(prepare_page(plant()))
+    text = render_markdown(prepare_page(plant_names()))
     outside = re.sub(r"(?ms)^(`{3,})sh\n.*?^\1$", "", text)
     assert "\\<script\\>" in outside
     assert not re.search(r"(?<!\\)<", outside)

@@ -81,7 +81,17 @@ def test_the_map_names_stages_widths_and_what_se_gains_there():
     drawing = draw_map(SPACE.parse("s2:4 s4:16"), SCALE, list_places(EFFECTS.main))
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawing)
     assert {"stage 2", "stage 3", "stage 4", "4", "16"} <= set(texts)
-    assert {"▲ +0.55", "▼ −0.4", "+0.05"} <= set(texts)
+    assert {"▲ +0.55", "▼ −0.40", "+0.05"} <= set(texts)
+
+
+def test_a_map_without_se_shows_the_interval_of_each_gain_about_zero():
+    drawing = draw_map(SPACE.parse("no SE"), SCALE, list_places(EFFECTS.main))
+    zero = float(re.search(r'class="zero" d="M50 ([\d.]+)', drawing)[1])
+    bars = re.findall(r'class="range (\w+)"><path d="M[\d.]+ ([\d.]+)V([\d.]+)', drawing)
+    assert [kind for kind, _, _ in bars] == ["helps", "harms", "no"]
+    above, below, about = [(float(high), float(low)) for _, low, high in bars]
+    assert above[1] < zero < below[0]
+    assert about[0] < zero < about[1]
 
 
 def test_a_network_of_fifty_blocks_is_drawn_on_one_line():

@@ -20,6 +20,7 @@ from se_search.report.page.palette import (
 )
 
 ROW_HEIGHT, NARROW_ROW_HEIGHT = 27, 44  # pixels
+SERIES_HEIGHT = 13  # pixels, of each further mark in a row where these lie below each other
 FRAME = 100  # pixels, of the legend and of the axis
 CHARACTER = 6.8  # pixels that one takes on average
 # In the page what was found is blue; the figures for print have vermilion there.
@@ -35,12 +36,13 @@ def draw_forest(forest: Forest) -> go.Figure:
     lines = _list_lines(forest)
     places = {id(line): number for number, line in enumerate(lines)}
     rows = [line for line in lines if isinstance(line, ForestRow)]
-    wide, narrow = _annotate(lines)
+    wide, narrow = _annotate(lines, 15 if not forest.spread else 30)
     widest = max((len(row.texts[0]) for row in rows if row.texts), default=0)
+    more = SERIES_HEIGHT * (len(forest.series) - 1) if forest.spread else 0
     figure = new_figure(
-        FRAME + ROW_HEIGHT * max(1, len(lines)),
+        FRAME + (ROW_HEIGHT + more) * max(1, len(lines)),
         narrow={
-            "height": FRAME + NARROW_ROW_HEIGHT * max(1, len(lines)),
+            "height": FRAME + (NARROW_ROW_HEIGHT + more) * max(1, len(lines)),
             "margin.l": 10,
             "margin.r": 10,
             "yaxis.showticklabels": False,
@@ -111,9 +113,14 @@ def _list_lines(forest: Forest) -> list[ForestRow | str]:
 
 
 def _annotate(
-    lines: list[ForestRow | str],
+    lines: list[ForestRow | str], above: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what is written beside the marks: on a wide screen, and on a narrow one."""
+    """Return what is written beside the marks on a wide screen, and above them on a narrow one.
+
+    Args:
+        lines: rows and headings.
+        above: how many pixels above the middle of its row a name stands on a narrow screen.
+    """
     wide, narrow = [], []
     group = ""
     for number, line in enumerate(lines):
@@ -147,7 +154,7 @@ def _annotate(
                 **common,
                 "x": 0,
                 "xanchor": "left",
-                "yshift": 15,
+                "yshift": above,
                 "text": f"{name}  <b>{value}</b>",
                 "font": {"color": INK, "size": 11.5},
                 "bgcolor": PAPER,
