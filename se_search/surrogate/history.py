@@ -37,8 +37,7 @@ NUM_POINTS = 20  # at which the history is told
 NUM_KERNELS = 5  # of the model's: each takes a factorisation at each point
 NUM_DRAWS = 400
 MAX_RANDOM = 500  # candidates drawn at random: a longer random search goes on with the last of them
-MAX_JOINT = 1_500  # candidates whose gains are drawn together: more take minutes
-MAX_REFITTED = 1_500  # trainings after which the model is no longer asked what it knew then
+MAX_TRACED = 1_500  # trainings: of more, gains drawn together and the gaps of then take minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,13 @@ def trace_history(
         kernels: the hyper-parameters of the model of all trainings.
 
     Returns:
-        None: there is no model, too many candidates have been trained to tell, or all of them cost
-        as much.
+        None: there is no model, more than 1,500 trainings have ended, or all candidates cost as
+        much.
     """
     ended = list_ended(records, question)
     full = [record for record in ended if is_full(record, question)]
     trained = list(dict.fromkeys(record.candidate for record in full))
-    if not kernels or len(trained) > MAX_JOINT:
+    if not kernels or len(ended) > MAX_TRACED:
         return None
     # SciPy takes a third of a second to import, and a history is mostly read, not traced.
     from se_search.surrogate.fitted_model import FittedModel
@@ -197,7 +196,7 @@ def _find_gap(
     """Return the gap that the model would have told after the first trainings."""
     from se_search.surrogate.fit_front import MIN_TRAININGS
 
-    if not MIN_TRAININGS <= len(ended) <= MAX_REFITTED or len(names) < 2:
+    if len(ended) < MIN_TRAININGS or len(names) < 2:
         return None
     values = [kernel.values for kernel in model.kernels]
     then = type(model).of(model.factors, model.trainings.first(len(ended)), budgets, values)

@@ -9,7 +9,7 @@ from support.made_up_trainings import OBJECTIVES, SPACE, make_trainings, records
 
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.fit_front import fit_front
-from se_search.surrogate.history import History, _measure, trace_history
+from se_search.surrogate.history import MAX_TRACED, History, _measure, trace_history
 
 QUESTION = Question(OBJECTIVES, 4)
 
@@ -72,6 +72,11 @@ def test_failed_and_running_trials_are_no_part_of_it(records, front, history):
         replace(records[0], number=91, state="RUNNING", accuracy=None),
     ]
     assert trace_history(more, SPACE, QUESTION, front.kernels) == history
+
+
+def test_of_very_many_trainings_the_history_is_not_traced(records, front):
+    many = [replace(records[0], number=number) for number in range(MAX_TRACED + 1)]
+    assert trace_history(many, SPACE, QUESTION, front.kernels) is None
 
 
 def test_without_a_model_there_is_no_history(records):

@@ -23,6 +23,7 @@ from se_search.report.page.draw import draw_figures, list_front_figures
 from se_search.report.page.figures.history import has_times
 from se_search.report.page.markdown_code import render_code
 from se_search.report.page.strip import draw_map, list_forms
+from se_search.surrogate.history import MAX_TRACED
 from se_search.terminal import escape as escape_surrogates
 
 SECTIONS = {
@@ -68,7 +69,7 @@ def render_html(page: Page) -> str:
             has_times=page.history is not None and has_times(page.history),
             cost_name="" if page.history is None else COST_NAMES[page.history.cost],
             without_history=page.without_places
-            or "too many candidates have been trained, or all of them cost as much",
+            or f"it takes at most {MAX_TRACED:,} trainings, of candidates of different costs",
             left_out=describe_left_out(page.candidates),
         )
     )
