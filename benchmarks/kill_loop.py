@@ -6,7 +6,8 @@
 
 The command trains on digits for an epoch with two workers, once undisturbed and then while random
 signals hit its processes: SIGKILL, SIGTERM, SIGINT, or SIGINT twice, to the coordinator, a
-training, the server that trainings are forked from, or the whole process group. Whenever it has
+training, the server that trainings are forked from, or the whole process group; three commands of
+four have begun to train by then, the others are hit as they start. Whenever it has
 ended before its trainings are made it is started again. Printed is what differs: trainings by
 candidate, replicate, epochs and accuracy; trials that run or have failed; processes that live on
 five seconds after their command; files that an undisturbed run does not have. Exit code 1 if
@@ -35,6 +36,7 @@ from se_search.store.trials import read_records
 TARGETS = ("coordinator", "training", "server", "group")
 SIGNALS = (("KILL",), ("TERM",), ("INT",), ("INT", "INT"))
 ORPHAN_SECONDS = 5.0
+SHARE_OF_TRAININGS = 0.75  # of commands that are let come to their trainings before a signal
 PATIENCE_SECONDS = 1800.0  # for one command, on a machine that others use, too
 MARK = "SE_SEARCH_KILL_LOOP"  # environment variable by which processes of a command are found
 STUDY = """\
@@ -176,6 +178,11 @@ class Command:
                 return bool(number)
         return True
 
+    def wait_for_training(self) -> None:
+        """Wait until the command trains, or has ended."""
+        while self.process.poll() is None and self.find("training") is None:
+            time.sleep(0.2)
+
     def wait_for_orphans(self) -> list[str]:
         """Return what processes of the ended command live on after five seconds, and end them."""
         until = time.monotonic() + ORPHAN_SECONDS
@@ -218,6 +225,8 @@ def disturb(
     for _ in range(10 * num_kills + 10):
         command = Command.start(scenario.arguments, scenario.folder, log)
         until = time.monotonic() + PATIENCE_SECONDS
+        if report.hits.total() < num_kills and draw.random() < SHARE_OF_TRAININGS:
+            command.wait_for_training()
         while report.hits.total() < num_kills:
             try:
                 command.process.wait(draw.uniform(0, pause))

@@ -67,7 +67,7 @@ def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, hom
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     printed = errors[errors.index("se-search run") :].strip().split()
-    assert set(states(home, "stopped")) == {"COMPLETE"}
+    assert set(states(home, "stopped")) <= {"COMPLETE", "WAITING"}  # if it takes over 30 s
     assert 1 <= len(states(home, "stopped")) < 6
     call(*printed[1:])
     assert states(home, "stopped") == ["COMPLETE"] * 6
