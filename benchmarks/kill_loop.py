@@ -85,6 +85,10 @@ class Scenario:
                 if record.accuracy is not None
             )
         for log in self.folder.rglob("*.jsonl"):
+            if (
+                log.name == "progress.jsonl"
+            ):  # epochs that have ended, also of trainings that did not
+                continue
             contents = read_log(log)
             found.update(
                 (one.candidate, one.seed, one.epochs, one.history[-1]["accuracy"])
