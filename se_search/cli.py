@@ -313,15 +313,30 @@ def benchmark_samplers(options: BenchmarkOptions) -> None:
 @app.command()
 def dashboard(
     run: RunArgument,
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="port on 127.0.0.1 that it is served at")
-    ] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port that it is served at")] = 8080,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="address that it is served at: on another than a loopback one, whoever reaches "
+            "the port can read the run, for there is no authentication"
+        ),
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the Optuna dashboard of a run on 127.0.0.1; it has no passwords, so nowhere else."""
+    """Open Optuna's dashboard on a copy of a run, which is renewed while the run goes on.
+
+    It has the answer as a note, the figures and the report. Only this machine reaches it, unless
+    another --host is given. Nothing that is done in the browser changes the run.
+    """
     from se_search.commands.dashboard import serve_dashboard
     from se_search.store.run_folder import RunFolder
 
-    serve_dashboard(RunFolder.existing(run), port, announce=say)
+    serve_dashboard(
+        RunFolder.existing(run),
+        host,
+        port,
+        announce=say,
+        complain=lambda text: print(f"se-search: {text}", file=sys.stderr, flush=True),
+    )
 
 
 @app.command()

@@ -48,14 +48,22 @@ class Source:
     history: History | None = None
 
 
-def read_source(folder: RunFolder) -> Source:
+def read_source(
+    folder: RunFolder, records: Sequence[TrialRecord] | None = None, *, keeps: bool = True
+) -> Source:
     """Return what a run's report is made of, from its trials so far.
+
+    Args:
+        folder: the run's.
+        records: all trials of the run; None: they are read.
+        keeps: whether what takes long to compute is written into the folder.
 
     Raises:
         RunError: the folder holds no trials, or a file can't be read.
     """
-    config, records, space = folder.read_config(), read_records(folder.database), read_space(folder)
-    front = read_posterior_front(folder, records, space)
+    config, space = folder.read_config(), read_space(folder)
+    records = read_records(folder.database) if records is None else records
+    front = read_posterior_front(folder, records, space, keeps=keeps)
     rounds = read_rounds(folder)
     fresh = read_fresh(folder)
     facts = read_facts(folder.path, config, records, space, fresh)
@@ -68,5 +76,5 @@ def read_source(folder: RunFolder) -> Source:
         rounds=rounds,
         fresh=fresh,
         rungs=judge_rungs(records, list_rungs(config, records), space),
-        history=read_history(folder, records, space, front),
+        history=read_history(folder, records, space, front, keeps=keeps),
     )

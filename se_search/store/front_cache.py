@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 from se_search.backbone_file import backbone_to_json
 from se_search.errors import RunError
@@ -37,6 +38,8 @@ def read_posterior_front(
     records: Sequence[TrialRecord],
     space: BoundSpace,
     fit: FitFront = fit_front,
+    *,
+    keeps: bool = True,
 ) -> PosteriorFront:
     """Return the posterior front of a run's trials, computed now or before: equal to the bit.
 
@@ -45,6 +48,7 @@ def read_posterior_front(
         records: all trials of the run.
         space: that the candidates are of.
         fit: what computes the front.
+        keeps: whether a front that is computed now is written.
     """
     question = read_question(folder)
     path = _path(folder)
@@ -56,9 +60,8 @@ def read_posterior_front(
     except (RunError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
     front = fit(records, space, question)
-    with suppress(RunError):  # a folder that may not be written to can be read, too
-        kept = {"digest": digest, "model": MODEL_VERSION, "front": front.to_json()}
-        write_text(path, json.dumps(kept))
+    if keeps:
+        _keep(path, {"digest": digest, "model": MODEL_VERSION, "front": front.to_json()})
     return front
 
 
@@ -82,6 +85,8 @@ def read_history(
     space: BoundSpace,
     front: PosteriorFront,
     trace: TraceHistory = trace_history,
+    *,
+    keeps: bool = True,
 ) -> History | None:
     """Return how a run came to what it knows, traced now or before; None: it can't be told.
 
@@ -91,6 +96,7 @@ def read_history(
         space: that the candidates are of.
         front: of these trials.
         trace: what traces the history.
+        keeps: whether a history that is traced now is written.
     """
     question = read_question(folder)
     path = folder.path / "history.json"
@@ -103,9 +109,9 @@ def read_history(
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
     history = trace(records, space, question, front.kernels)
-    plain = None if history is None else history.to_json()
-    with suppress(RunError):  # a folder that may not be written to can be read, too
-        write_text(path, json.dumps({"digest": digest, "history": plain}))
+    if keeps:
+        plain = None if history is None else history.to_json()
+        _keep(path, {"digest": digest, "history": plain})
     return history
 
 
@@ -125,6 +131,11 @@ def read_question(folder: RunFolder) -> Question:
 
 def _path(folder: RunFolder) -> Path:
     return folder.path / "posterior.json"
+
+
+def _keep(path: Path, content: Mapping[str, Any]) -> None:
+    with suppress(RunError):  # a folder that may not be written to can be read, too
+        write_text(path, json.dumps(content))
 
 
 def _digest(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from se_search.cost import Cost
 from se_search.errors import RunError
@@ -51,6 +51,20 @@ def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRe
     Raises:
         RunError: the file is not there, stays locked, or holds no Optuna study of se-search.
     """
+    return list_records(read_trials(path, busy_seconds))
+
+
+def list_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+    """Return the records of the trials that have been assigned a training."""
+    return [
+        make_record(trial.number, trial.state, trial.user_attrs)
+        for trial in trials
+        if "candidate" in trial.user_attrs
+    ]
+
+
+def read_trials(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[FrozenTrial]:
+    """Read all trials as Optuna has them, by number; arguments and errors of ``read_records``."""
     if not path.is_file():
         raise RunError(f"{path} is not there: no trials have been stored")
     with (
@@ -60,11 +74,7 @@ def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRe
         storage = database.storage
         study = storage.get_study_id_from_name(OPTUNA_STUDY)
         trials = storage.get_all_trials(study, deepcopy=False)
-    return [
-        _make_record(trial.number, trial.state, trial.user_attrs)
-        for trial in sorted(trials, key=lambda trial: trial.number)
-        if "candidate" in trial.user_attrs
-    ]
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 class TrialStore:
@@ -287,11 +297,12 @@ class TrialStore:
         return self._storage.get_trial(self._trial_id(number)).state.is_finished()
 
     def _note(self, number: int, state: TrialState) -> TrialRecord:
-        self._records[number] = _make_record(number, state, self._attributes[number])
+        self._records[number] = make_record(number, state, self._attributes[number])
         return self._records[number]
 
 
-def _make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) -> TrialRecord:
+def make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) -> TrialRecord:
+    """Return a trial's record, from its user attributes."""
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
     known |= {"number": number, "state": state.name}
     return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types

@@ -1,9 +1,11 @@
 """Run folders without a search: the record of a space and a backbone, and made-up trials."""
 
+from copy import deepcopy
 from dataclasses import asdict
 
 import optuna
 from optuna.trial import TrialState
+from support.made_up_configs import CONFIG
 
 from se_search.run_config import DIRECTIONS
 from se_search.store.run_folder import RunFolder
@@ -39,6 +41,16 @@ def begin_run(path, space, **identity):
     )
     write_backbone(folder, space.backbone)
     return folder
+
+
+def fill_config(folder):
+    """Add what a run records of itself besides what a search needs: all that a page asks of it."""
+    config, usual = folder.read_config(), deepcopy(CONFIG)
+    whole = ("data", "recipe")
+    identity = usual["identity"] | config["identity"]
+    identity |= {name: usual["identity"][name] for name in whole}
+    search = usual["search"] | config["search"]
+    folder.write_config(usual | config | {"identity": identity, "search": search})
 
 
 def store_trials(folder, records, objectives=("accuracy", "params")):

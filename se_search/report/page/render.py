@@ -91,6 +91,24 @@ def render_markdown(page: Page) -> str:
     return escape_surrogates(re.sub("\n{3,}", "\n\n", text).strip() + "\n")
 
 
+def render_note(name: str, trials: str, link: str, page: Page | None, problem: str = "") -> str:
+    """Return the note of a dashboard as Markdown: the answer, and how to read what is shown.
+
+    Args:
+        name: the run's.
+        trials: a sentence that says how many there are.
+        link: where the page is.
+        page: None: it is not there yet.
+        problem: why newer trials can't be read; empty: they can.
+    """
+    text = (
+        _environment()
+        .get_template("note.md")
+        .render(name=name, trials=trials, link=link, page=page, problem=problem)
+    )
+    return escape_surrogates(re.sub("\n{3,}", "\n\n", text).strip() + "\n")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

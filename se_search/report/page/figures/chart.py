@@ -13,6 +13,8 @@ from se_search.terminal import one_line
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 MINUS = "\N{MINUS SIGN}"
+# Of axes of points. As many digits as are needed would write 0 as -2.22e-17, where ticks add up.
+DECIMALS = ".4~f"
 NARROW = "narrow"  # what a figure changes on a screen that is narrow, in its layout's ``meta``
 
 

@@ -8,7 +8,14 @@ import plotly.graph_objects as go
 
 from se_search.report.figures import style
 from se_search.report.figures.forest import Forest, ForestRow
-from se_search.report.page.figures.chart import axis, error_bars, new_figure, plain, signed
+from se_search.report.page.figures.chart import (
+    DECIMALS,
+    axis,
+    error_bars,
+    new_figure,
+    plain,
+    signed,
+)
 from se_search.report.page.palette import (
     BLUE,
     FAINT,
@@ -56,7 +63,7 @@ def draw_forest(forest: Forest) -> go.Figure:
     )
     figure.update_layout(
         margin={"r": 16 + round(CHARACTER * widest), "t": 56},
-        xaxis=axis(forest.axis, range=list(forest.x_range), tickformat="~g", side="bottom"),
+        xaxis=axis(forest.axis, range=list(forest.x_range), tickformat=DECIMALS, side="bottom"),
         yaxis=axis(
             "",
             range=[len(lines) - 0.5, -0.5],

@@ -8,7 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from se_search.report.figures.front_points import FrontFigure, Member, Panel
-from se_search.report.page.figures.chart import axis, error_bars, new_figure, plain, signed
+from se_search.report.page.figures.chart import (
+    DECIMALS,
+    axis,
+    error_bars,
+    new_figure,
+    plain,
+    signed,
+)
 from se_search.report.page.palette import BLUE, GREY, INK, LINE, MUTED, PAPER, SEEN_THROUGH
 
 HEIGHT = 440
@@ -45,7 +52,7 @@ def draw_front(prepared: FrontFigure) -> go.Figure:
                     range=list(prepared.y_range),
                     anchor=f"x{suffix}",
                     showticklabels=number == 0,
-                    tickformat="~g",
+                    tickformat=DECIMALS,
                 ),
             }
         )

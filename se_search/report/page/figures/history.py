@@ -7,7 +7,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from se_search.report.page.figures.chart import axis, new_figure, signed
+from se_search.report.page.figures.chart import DECIMALS, axis, new_figure, signed
 from se_search.report.page.palette import BLUE, GREY, INK, SEEN_THROUGH, VERMILION
 from se_search.surrogate.history import History
 from se_search.surrogate.posterior_front import MedianInterval
@@ -31,7 +31,7 @@ def draw_found(history: History, against: Against = "trainings") -> go.Figure:
     figure = new_figure(HEIGHT)
     figure.update_layout(
         xaxis=axis(name, rangemode="tozero", showgrid=False),
-        yaxis=axis("hypervolume: mean best gain (points)", tickformat="~g", rangemode="tozero"),
+        yaxis=axis("hypervolume: mean best gain (points)", tickformat=DECIMALS, rangemode="tozero"),
     )
     curves = (
         ([p.at_random for p in history.points], GREY, "dash", "candidates at random"),
@@ -72,7 +72,7 @@ def draw_certainty(history: History, against: Against = "trainings") -> go.Figur
     figure = new_figure(HEIGHT)
     figure.update_layout(
         xaxis=axis(name, range=[0, 1.03 * max(xs)], showgrid=False),
-        yaxis=axis("may be missed (points, 95 % limit)", rangemode="tozero", tickformat="~g"),
+        yaxis=axis("may be missed (points, 95 % limit)", rangemode="tozero", tickformat=DECIMALS),
     )
     figure.add_scatter(
         x=[0, max(xs)],

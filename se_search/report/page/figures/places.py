@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from se_search.report.page.figures.chart import axis, error_bars, new_figure, plain, signed
+from se_search.report.page.figures.chart import (
+    DECIMALS,
+    axis,
+    error_bars,
+    new_figure,
+    plain,
+    signed,
+)
 from se_search.report.page.palette import BLUE, GREY, LINE, PAPER, VERMILION
 from se_search.report.places import PlaceGain, Verdict
 
@@ -33,7 +40,7 @@ def draw_places(places: Sequence[PlaceGain]) -> go.Figure:
             tickangle=-90 if len(names) > MANY else 0,
             showgrid=False,
         ),
-        yaxis=axis("gain over no SE there (points)", tickformat="~g"),
+        yaxis=axis("gain over no SE there (points)", tickformat=DECIMALS),
         shapes=[
             {
                 "type": "line",
