@@ -69,12 +69,11 @@ def announce_fit(folder: RunFolder, num_trainings: int) -> None:
         num_trainings: full trainings that the model is fitted to.
     """
     from se_search.report.format import duration
-    from se_search.report.overview import count_trainings
     from se_search.store.front_cache import read_kept_front
 
     kept = read_kept_front(folder)
     seconds = SECONDS_A_TRAINING * num_trainings
-    if seconds < NOTED_FROM or (kept is not None and count_trainings(kept) == num_trainings):
+    if seconds < NOTED_FROM or (kept is not None and kept.num_trainings == num_trainings):
         return
     print(
         f"Fitting the model to {num_trainings:,} trainings: about {duration(seconds)} ...",

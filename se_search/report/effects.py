@@ -271,4 +271,4 @@ def _interval(effect: Effect) -> str:
     assert effect.low is not None
     assert effect.high is not None
     mark = "*" if effect.holds else " "
-    return f"{effect.gain:+.2f} ({interval(effect.low, effect.high)}) {mark}"
+    return f"{effect.gain:+z.2f} ({interval(effect.low, effect.high)}) {mark}"

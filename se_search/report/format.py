@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
 
 UNKNOWN = "-"
+MAX_DECIMALS = 4  # of a point: an image in a million is told
 ROLE_MARKS = {FRONT: "*", PLAIN: "b", EVERYWHERE: "e"}
 
 
@@ -40,7 +41,7 @@ def percent_interval(share: float, low: float, high: float) -> str:
 
 def points(difference: float | None, error: float | None = None, unknown: str = UNKNOWN) -> str:
     """Format a difference of shares in points: ``+0.31`` or ``+0.31 ± 0.12``."""
-    return unknown if difference is None else f"{100 * difference:+.2f}{_spread(error)}"
+    return unknown if difference is None else f"{100 * difference:+z.2f}{_spread(error)}"
 
 
 def gain(
@@ -81,12 +82,12 @@ def common_decimals(ends: Iterable[tuple[float | None, float | None]]) -> int:
 def count_decimals(value: float, digits: int = 2) -> int:
     """Return after how many decimals a positive number has as many significant digits.
 
-    A number that is 0 gets two decimals.
+    There are at most ``MAX_DECIMALS``. A number that is 0, or is 0 with these, gets two.
     """
-    if value <= 0:
+    if value < 0.5 * 10.0**-MAX_DECIMALS:
         return 2
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number
-    return max(0, digits - 1 - exponent)
+    return min(MAX_DECIMALS, max(0, digits - 1 - exponent))
 
 
 def significant(value: float, digits: int = 2) -> str:
@@ -113,7 +114,7 @@ def duration(seconds: float) -> str:
     return f"{hours:.1f} h".replace(".0 h", " h") if hours < 48 else f"{hours / 24:.0f} days"
 
 
-def interval(low: float, high: float, form: str = "+.2f") -> str:
+def interval(low: float, high: float, form: str = "+z.2f") -> str:
     """Format an interval by its ends, in their own unit: ``-0.10 to +0.42``."""
     return f"{low:{form}} to {high:{form}}"
 

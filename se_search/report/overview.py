@@ -134,19 +134,14 @@ def is_of_all(front: PosteriorFront | None, trials: Sequence[TrialTimes]) -> boo
     """Tell whether a front is settled and of all full trainings that there are."""
     if front is None or not front.settled.is_settled:
         return False
-    return count_trainings(front) == sum(trial.state == "COMPLETE" for trial in trials)
-
-
-def count_trainings(front: PosteriorFront) -> int:
-    """Return how many full trainings a front rests on."""
-    return sum(each.summary.num_replicates for each in front.candidates)
+    return front.num_trainings == sum(trial.state == "COMPLETE" for trial in trials)
 
 
 def _list_answer(front: PosteriorFront) -> dict[str, Any]:
     best = find_best(front)
     return {
         "answer": shorten_answer(front),
-        "num_answered": count_trainings(front),
+        "num_answered": front.num_trainings,
         "is_settled": front.settled.is_settled,
         "placement": None if best is None else best.summary.placement,
         "gain": None if best is None else best.gain,

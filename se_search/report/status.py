@@ -160,13 +160,14 @@ def _find_pace(
 ) -> float | None:
     """Return the wall time between the ends of two trials, in seconds; None: not known.
 
-    It is that of the command that runs now, once this has ended a few trials; otherwise trials last
-    as long as the last ones did.
+    It is that of the command that runs now since its first training began, once this has ended a
+    few trials; otherwise trials last as long as the last ones did.
     """
     if holder is not None:
         here = [each for each in times if each.ended is not None and each.ended >= holder.since]
-        if len(here) >= FEWEST_TIMED:
-            return (now - holder.since).total_seconds() / len(here)
+        begun = [each.began for each in here if each.began is not None]
+        if len(here) >= FEWEST_TIMED and begun:
+            return (now - max(holder.since, min(begun))).total_seconds() / len(here)
     lasted = [each.wall_seconds or each.seconds for each in records if each.state in ENDED_WELL]
     known = [seconds for seconds in lasted if seconds is not None][-RECENT:]
     return fmean(known) / workers if known else None
@@ -324,7 +325,7 @@ def _describe_state(status: Status) -> str:
 
 
 def _describe_trials(status: Status) -> str:
-    parts = [f"{status.num_ended:,} of {status.num_wanted:,} trials"]
+    parts = [f"{status.num_ended:,} of {status.num_wanted:,}"]
     named = {"RUNNING": "running", "WAITING": "waiting", "FAIL": "failed", "PRUNED": "short"}
     own = [
         f"{status.trials[state]:,} {word}"

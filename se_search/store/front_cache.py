@@ -44,7 +44,8 @@ def read_posterior_front(
     """Return the posterior front of a run's trials, computed now or before: equal to the bit.
 
     Args:
-        folder: the run's; ``posterior.json`` in it is read, and written where that is allowed.
+        folder: the run's; ``posterior.json`` in it is read, and written where that is allowed and
+            no other process has written one of more trainings meanwhile.
         records: all trials of the run.
         space: that the candidates are of.
         fit: what computes the front.
@@ -59,7 +60,11 @@ def read_posterior_front(
             return PosteriorFront.from_json(kept["front"])
     except (RunError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
+    before = read_kept_front(folder)
     front = fit(records, space, question)
+    later = read_kept_front(folder)
+    if later is not None and later != before and later.num_trainings > front.num_trainings:
+        return front  # a search went on meanwhile, and has kept its own
     if keeps:
         _keep(path, {"digest": digest, "model": MODEL_VERSION, "front": front.to_json()})
     return front

@@ -178,6 +178,11 @@ def _find_unproven(
             f"all full trainings have one accuracy, {100 * mean:.1f} %, so that these "
             f"{question.num_validation:,} validation images tell no candidates apart"
         )
+    if len({(record.seed, record.accuracy) for record in full}) == len({r.seed for r in full}):
+        return (
+            "in each replicate all full trainings have one accuracy, so that its "
+            f"{question.num_validation:,} validation images tell no candidates apart"
+        )
     return None
 
 

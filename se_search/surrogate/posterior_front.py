@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 8  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 9  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,11 @@ class PosteriorFront:
     def recommended(self) -> PosteriorCandidate | None:
         """The candidate to take if one must be taken; None: there is none."""
         return next((c for c in self.candidates if c.summary.key == self.recommended_key), None)
+
+    @property
+    def num_trainings(self) -> int:
+        """How many full trainings it rests on."""
+        return sum(each.summary.num_replicates for each in self.candidates)
 
     @property
     def is_modelled(self) -> bool:

@@ -63,6 +63,9 @@ from se_search.report.format import (
         (significant(0.0996), "0.1"),
         (significant(128.4), "128"),
         (significant(0.0), "0"),
+        (significant(3.5e-8), "0"),
+        (gain(0.0, -3.4e-10, 3.5e-10), "+0.00 (+0.00 to +0.00)"),
+        (gain(0.0, -2e-6, 3e-6), "+0.0000 (-0.0002 to +0.0003)"),
         (duration(0.2), "1 s"),
         (duration(38.4), "38 s"),
         (duration(290), "5 min"),
@@ -113,7 +116,7 @@ def test_a_limit_of_two_digits_stays_as_it_is():
     assert [round_up(100 * share) for share in (0.0031, 0.0029, 0.0)] == [0.31, 0.29, 0.0]
 
 
-@given(st.floats(1e-6, 1e3))
+@given(st.floats(1e-3, 1e3))
 def test_the_decimals_of_a_number_show_two_digits_of_it(value):
     digits = f"{value:.{count_decimals(value)}f}".replace(".", "").lstrip("0")
     assert len(digits) >= 2

@@ -14,6 +14,7 @@ from support.run_folders import store_trials
 from se_search.record import EpochRow
 from se_search.report.status import print_front, print_status, read_status, status_event
 from se_search.store.progress_log import ProgressLog
+from se_search.store.trial_times import read_times
 
 ENDED = [make_trial("no SE", 0.80), make_trial("s2:4", 0.81), make_trial("s2:4", 0.8, 1)]
 FAILED = replace(make_trial("s2:8", 0.5, state="FAIL"), reason="the loss is nan")
@@ -29,7 +30,7 @@ def test_a_run_without_trials_waits_and_is_no_error(tmp_path):
     status = read_status(make_run(tmp_path / "run", trials=200))
     assert (status.state, status.num_ended, status.seconds_left) == ("waiting", 0, None)
     text = printed(print_status, status)
-    assert "0 of 200 trials" in text
+    assert "Trials: 0 of 200" in text
     assert "the command that began it goes on" in text
     assert "Nothing is known so far: no full training has ended." in printed(print_front, None)
 
@@ -44,12 +45,12 @@ def test_trials_that_wait_will_take_as_long_as_those_that_have_ended(tmp_path):
 
 
 def test_the_rate_of_a_running_command_is_its_own(tmp_path):
-    """Three trials have ended since it began; it is a minute later now."""
+    """Three trials have ended, of which the first began a minute ago, later than the command."""
     folder = make_run(tmp_path / "run", trials=13, workers=1)
     with folder.lock():
         store_trials(folder, ENDED)
-        since = read_status(folder).holder.since
-        status = read_status(folder, now=since + timedelta(seconds=60))
+        first = min(each.began for each in read_times(folder.database))
+        status = read_status(folder, now=first + timedelta(seconds=60))
     assert status.seconds_a_trial == pytest.approx(20.0)
     assert status.seconds_left == pytest.approx(200.0)
 

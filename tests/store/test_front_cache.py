@@ -10,7 +10,12 @@ from support.networks import bind
 from support.run_folders import begin_run
 
 from se_search.store import front_cache
-from se_search.store.front_cache import read_history, read_posterior_front, read_question
+from se_search.store.front_cache import (
+    read_history,
+    read_kept_front,
+    read_posterior_front,
+    read_question,
+)
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
 from se_search.surrogate.fit_front import fit_front
@@ -147,6 +152,17 @@ def test_a_file_of_another_version_of_the_model_is_made_anew(read, fit, monkeypa
     monkeypatch.setattr(front_cache, "MODEL_VERSION", front_cache.MODEL_VERSION + 1)
     read()
     assert fit.calls == 2
+
+
+def test_a_front_of_more_trainings_that_a_search_keeps_meanwhile_stays(folder, front):
+    """``status`` reads a run while it goes on, and may end after it."""
+
+    def fit_slowly(records, *_):
+        read_posterior_front(folder, RECORDS, SPACE, lambda *_: front)
+        return replace(front, candidates=front.candidates[:1])
+
+    read_posterior_front(folder, RECORDS[:9], SPACE, fit_slowly)
+    assert read_kept_front(folder) == front
 
 
 def test_where_nothing_may_be_written_the_front_is_still_read(folder, fit, front):

@@ -242,6 +242,13 @@ def test_where_all_trainings_have_one_accuracy_nothing_is_proven_or_settled(case
     assert not front.settled.is_settled
 
 
+def test_where_each_replicate_has_one_accuracy_nothing_is_proven_or_settled(case):
+    front = fit([replace(record, accuracy=0.8 + record.seed / 100) for record in case[2]])
+    assert "in each replicate all full trainings have one accuracy" in front.unproven
+    assert front.decision.kind == "nothing"
+    assert not front.settled.is_settled
+
+
 def test_a_search_of_several_replicates_above_chance_may_be_proven(front):
     assert front.unproven is None
     assert front.num_replicates >= MIN_REPLICATES

@@ -17,7 +17,7 @@ from se_search.report.figures.confirmation import prepare_confirmation
 from se_search.report.figures.effects import prepare_effects
 from se_search.report.figures.forest import Forest
 from se_search.report.figures.front_points import FrontFigure, prepare_front
-from se_search.report.format import count, gain, number, round_up, significant
+from se_search.report.format import count, gain, round_up, significant
 from se_search.report.hardware import count_all_grounds, describe_hardware
 from se_search.report.page.candidates import CandidateTable, list_candidates
 from se_search.report.page.commands import Command, list_commands, locate_next_step
@@ -204,7 +204,7 @@ def _tell_gain(source: Source) -> Fact:
         interval = f"95 % interval {ends.rstrip(')')}, in fresh replicates" if ends else ""
         return Fact("What it gains", value.replace("-", MINUS), interval.replace("-", MINUS))
     limit = front.decision.gain_limit
-    if limit is None:
+    if limit is None or front.unproven is not None:
         return Fact("What it gains", "not known", "")
     most = significant(round_up(100 * limit))
     detail = "the most that any trained candidate gains, 95 % limit"
@@ -239,8 +239,10 @@ def _tell_certainty(front: PosteriorFront) -> str:
     replicates = count(front.num_compared, "replicate")
     if gap is None:
         return "There is no model of the trainings yet."
+    if front.unproven is not None:
+        return f"Nothing is proven: {front.unproven}."
     return (
-        f"Another candidate may be better by {number(100 * gap, '.2g')} points at most; "
+        f"Another candidate may be better by {significant(100 * gap)} points at most; "
         f"{100 * tolerance:g} are tolerated. SE was compared with the plain network in "
         f"{replicates}."
     )

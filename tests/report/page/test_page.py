@@ -154,6 +154,13 @@ def test_the_verdict_and_what_se_gains_are_seen_at_a_glance(front, verdict, fact
     assert fact in text
 
 
+def test_where_nothing_is_proven_no_limit_is_told():
+    front = make_front(NOTHING, UNSETTLED, unproven="accuracies are at chance level")
+    page = prepare_page(make_source(front, rounds=(), history=None))
+    assert page.facts[0].value == "not known"
+    assert "accuracies are at chance level" in page.facts[2].detail
+
+
 def test_commands_hold_in_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     facts = make_facts(working_directory=tmp_path, run=Path("runs/my run"))
