@@ -13,11 +13,9 @@ from benchmarks.calibration.arms import Arm, Job, list_jobs
 from benchmarks.calibration.judging import find_gap, judge, mark_front
 from benchmarks.calibration.lines import carry_out, read_lines
 from benchmarks.calibration.measure import Effort, measure_all
-from benchmarks.calibration.searches import OBJECTIVES, search, search_one_seed
+from benchmarks.calibration.searches import search, search_one_seed
 from benchmarks.calibration.worlds import AS_DESIGNED, AS_MEASURED, SHAPES, Spread, simulate
 from se_search.cost import count_cost
-from se_search.run_config import DIRECTIONS
-from se_search.store.trials import TrialStore
 
 # --- worlds ---------------------------------------------------------------------------------------
 
@@ -93,17 +91,6 @@ def test_costs_are_those_that_the_product_counts():
 
 
 # --- searches -------------------------------------------------------------------------------------
-
-
-def test_a_search_in_memory_makes_the_trials_of_one_in_a_file(tmp_path):
-    world = simulate("gain", AS_MEASURED, seed=5)
-
-    def open_file():
-        return TrialStore(
-            tmp_path / "trials.db", OBJECTIVES, [DIRECTIONS[name] for name in OBJECTIVES]
-        )
-
-    assert search(world, "pareto", 5, 24) == search(world, "pareto", 5, 24, open_file)
 
 
 @pytest.mark.parametrize("sampler", ["pareto", "random"])

@@ -190,7 +190,7 @@ def test_a_read_only_run_is_reported_and_the_files_not_written_are_named_once(
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert "Nothing can be said: " in outcome.stdout
     (line,) = [line for line in outcome.stdout.splitlines() if "ritten" in line]
-    assert line.startswith(f"Not written (Permission denied): {read_only}/pareto.png, ")
+    assert line.startswith(f"Not written (Permission denied): {read_only}/report.html, ")
     assert {path: path.stat().st_mtime_ns for path in read_only.rglob("*")} == before
 
 

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 def first_cells(heading):
     """Return what stands in code or as a number in the first column of a section's tables."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0].partition("\n### ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")][2:]
     return {word for cell in cells for word in re.findall(r"[\w_]+", cell)}
 
