@@ -33,6 +33,7 @@ SUBSTITUTES = {
 }
 
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # Unicode's controls, surrogates and breaks of lines
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they reorder what follows
 
 _output: TextIO | None = None
 
@@ -64,8 +65,10 @@ def one_line(text: str) -> str:
     """Return a text without line breaks, control characters and bytes that are not in UTF-8.
 
     Each stands there as its escape, as ``\\n``: so that a file's name is printed, and not obeyed.
+    So do the signs of Unicode that turn the direction of writing, for what they reorder reads as
+    another text; letters that are written from right to left stay as they are.
     """
-    return "".join(_spell(sign) if unicodedata.category(sign) in _UNSEEN else sign for sign in text)
+    return "".join(_spell(sign) if _is_obeyed(sign) else sign for sign in text)
 
 
 @contextmanager
@@ -153,6 +156,10 @@ def _escape_sign(sign: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return SUBSTITUTES.get(sign) or _spell(sign)
     return sign
+
+
+def _is_obeyed(sign: str) -> bool:
+    return sign in _TURNING or unicodedata.category(sign) in _UNSEEN
 
 
 def _spell(sign: str) -> str:

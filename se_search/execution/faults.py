@@ -12,6 +12,7 @@ from pathlib import Path
 
 from se_search.errors import BrokenOffError, DataError, RunError, SESearchError, list_causes
 from se_search.record import Failure, Fault
+from se_search.terminal import one_line
 
 VM_STATISTICS = Path("/proc/vmstat")
 
@@ -44,7 +45,7 @@ ASKED_TO_END = (SystemExit, KeyboardInterrupt)  # Lightning makes such an except
 
 def explain_error(error: BaseException) -> Failure:
     """Return the failure of a training that an exception ended."""
-    text = " ".join(str(error).split())
+    text = one_line(" ".join(str(error).split()))
     if isinstance(error, BrokenOffError):
         return Failure(text, Fault.STOPPED)
     if _lacks_memory(error):

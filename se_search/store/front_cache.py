@@ -76,10 +76,10 @@ def read_kept_front(folder: RunFolder) -> PosteriorFront | None:
     Nothing is computed: for lists of many runs.
     """
     try:
-        kept = json.loads(_path(folder).read_text(encoding="utf-8"))
+        kept = read_json(_path(folder))
         if kept["model"] == MODEL_VERSION:
             return PosteriorFront.from_json(kept["front"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version
     return None
 
@@ -107,11 +107,11 @@ def read_history(
     path = folder.path / "history.json"
     digest = _digest(records, space, question)
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
         if kept["digest"] == digest:
             found = kept["history"]
             return None if found is None else History.from_json(found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, cut off or of another version: made anew
     history = trace(records, space, question, front.kernels)
     if keeps:

@@ -115,10 +115,26 @@ def read_progress(path: Path) -> list[LoggedEpoch]:
     rows = []
     for line in lines:
         with suppress(ValueError, TypeError):
-            rows.append(LoggedEpoch(**parse_json(line)))
+            row = LoggedEpoch(**parse_json(line))
+            if _is_whole(row):
+                rows.append(row)
     return rows
 
 
 def find_last(rows: Iterable[LoggedEpoch]) -> dict[int, LoggedEpoch]:
     """Return the last epoch of each trial, by its number."""
     return {row.trial: row for row in rows}
+
+
+def _is_whole(row: LoggedEpoch) -> bool:
+    """Tell whether all values are of their types; a time that is none raises a ``ValueError``."""
+    counts = (row.trial, row.seed, row.epoch, row.epochs)
+    known = (row.train_loss, row.loss, row.accuracy)
+    return (
+        all(type(number) is int for number in counts)
+        and all(value is None or isinstance(value, int | float) for value in known)
+        and isinstance(row.seconds, int | float)
+        and isinstance(row.placement, str)
+        and row.epoch > 0
+        and datetime.fromisoformat(row.time).tzinfo is not None
+    )

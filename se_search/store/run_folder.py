@@ -19,13 +19,17 @@ from se_search.store.holder import describe_this_process, read_holder
 from se_search.store.identity import compare_identities
 
 FORMAT = 5  # of a run's folder; another number wherever an older folder can't be read any more
-# What a report can't do without; `se-search run` writes all of it.
-REQUIRED = (
-    *("identity.objectives", "identity.epochs", "identity.space.choices", "identity.space.block"),
-    *("identity.backbone.name", "identity.data.name", "identity.data.validation"),
-    *("identity.data.test", "identity.data.pool_share", "identity.recipe.split.draw"),
-    *("search.space", "search.trials", "search.workers", "search.arguments", "working_directory"),
-)
+# What a report can't do without, and of which type it is; `se-search run` writes all of it.
+REQUIRED: Mapping[str, type] = {
+    **dict.fromkeys(("identity.objectives", "search.arguments"), list),
+    **dict.fromkeys(("identity.space.choices", "identity.space.block"), dict),
+    **dict.fromkeys(("identity.epochs", "identity.data.validation", "identity.data.test"), int),
+    **dict.fromkeys(("search.trials", "search.workers"), int),
+    "identity.data.pool_share": float,
+    **dict.fromkeys(("identity.backbone.name", "identity.data.name"), str),
+    **dict.fromkeys(("identity.recipe.split.draw", "search.space", "working_directory"), str),
+}
+TYPES = {list: "a list", dict: "a mapping", int: "a whole number", float: "a number", str: "a text"}
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -280,14 +284,16 @@ class RunFolder:
             )
 
     def _refuse_incomplete(self, config: Mapping[str, Any]) -> None:
-        for key in REQUIRED:
+        unfit = f"{self.config_file} is no configuration of a run:"
+        for key, kind in REQUIRED.items():
             value: Any = config
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
             if value is None:
-                raise RunError(
-                    f"{self.config_file} is no configuration of a run: it has no {key!r}"
-                )
+                raise RunError(f"{unfit} it has no {key!r}")
+            kinds = (int, float) if kind is float else kind
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise RunError(f"{unfit} {key!r} is {value!r}, not {TYPES[kind]}")
 
     def _refuse_format(self, number: object) -> RunError:
         found = "a run that states no format" if number is None else f"a run of format {number!r}"
@@ -303,7 +309,7 @@ def is_run_name(name: str) -> bool:
 
 def list_runs(runs_dir: Path) -> list[str]:
     """Return the names of the runs in a folder; empty if there is no folder."""
-    return sorted(path.parent.name for path in runs_dir.glob("*/config.yaml"))
+    return sorted(path.parent.name for path in runs_dir.glob("*/config.yaml") if path.is_file())
 
 
 class _Held:

@@ -96,6 +96,11 @@ def test_a_reason_is_one_line_that_names_the_kind_of_error():
     assert explain_error(AssertionError()) == Failure("AssertionError")
 
 
+def test_a_reason_controls_no_terminal_and_can_be_stored():
+    reason = explain_error(ValueError("\x1b[31mred \udce9 \u202ereversed")).reason
+    assert reason == r"ValueError: \x1b[31mred \xe9 \u202ereversed"
+
+
 @pytest.mark.parametrize("exit_code", [7, 255, None, -signal.SIGTERM, -signal.SIGBUS])
 def test_a_process_that_dies_is_not_the_candidates_fault(exit_code):
     assert explain_death(exit_code, memory_kills=1).fault == Fault.INFRASTRUCTURE

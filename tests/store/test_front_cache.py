@@ -129,7 +129,24 @@ def test_for_anything_else_it_is_made_anew(read, fit, change):
     assert fit.calls == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": 1}', '"text"', "\x00"])
+DAMAGED = ["", "{", "[]", '{"digest": 1}', '"text"', "\x00", pytest.param("[" * 200_000, id="deep")]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_file_keeps_no_front(tmp_path, content):
+    folder = begin_run(tmp_path / "run", SPACE)
+    (folder.path / "posterior.json").write_text(content)
+    assert read_kept_front(folder) is None
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_history_is_traced_anew(tmp_path, front, content):
+    folder = begin_run(tmp_path / "run", SPACE)
+    (folder.path / "history.json").write_text(content)
+    assert read_history(folder, RECORDS, SPACE, front, lambda *given: HISTORY) == HISTORY
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_file_that_is_cut_off_is_made_anew(tmp_path, read, fit, front, content):
     read()
     (tmp_path / "posterior.json").write_text(content)

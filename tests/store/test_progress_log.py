@@ -54,6 +54,21 @@ def test_a_line_that_was_cut_off_costs_that_line_alone(path):
     assert [row.trial for row in read_progress(path)] == [0, 2]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"epoch": 0}, {"epochs": "40"}, {"time": "noon"}, {"time": "2026-01-01T00:00:00"}),
+        *({"trial": []}, {"seconds": None}, {"accuracy": "x"}, {"placement": 3}),
+    ],
+)
+def test_a_line_with_a_value_of_another_kind_is_left_out(path, damage):
+    for number in (0, 1):
+        ProgressLog(path).append(trial(number), ROW)
+    first, second = path.read_text().splitlines()
+    path.write_text(json.dumps(json.loads(first) | damage) + f"\n{second}\n")
+    assert [row.trial for row in read_progress(path)] == [1]
+
+
 def test_a_loss_that_is_not_finite_is_no_number(path):
     ProgressLog(path).append(trial(0), replace(ROW, train_loss=float("nan")))
     assert read_progress(path)[0].train_loss is None

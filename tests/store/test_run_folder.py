@@ -79,6 +79,27 @@ def test_a_run_whose_configuration_lacks_a_key_is_refused_by_the_key(folder, par
         RunFolder.existing(folder.path)
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "value", "type_"),
+    [
+        ("identity", "epochs", "3", "a whole number"),
+        ("identity", "objectives", "accuracy", "a list"),
+        ("search", "workers", True, "a whole number"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_key(folder, part, key, value, type_):
+    folder.write_config(COMPLETE | {part: {**COMPLETE[part], key: value}})
+    with pytest.raises(RunError, match=rf"'{part}\.{key}' is {value!r}, not {type_}"):
+        RunFolder.existing(folder.path)
+
+
+def test_a_folder_that_is_no_run_is_not_what_was_meant(tmp_path):
+    (tmp_path / "run" / "config.yaml").mkdir(parents=True)
+    with pytest.raises(RunError) as caught:
+        RunFolder.existing(tmp_path / "run")
+    assert "did you mean" not in str(caught.value)
+
+
 def test_a_place_that_is_no_run_is_named_once(tmp_path):
     with pytest.raises(RunError) as caught:
         RunFolder.existing(tmp_path / "nowhere")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from se_search.record import TrialRecord
 from se_search.store.confirmations import Round
+from se_search.terminal import one_line
 
 MAX_NAMED = 5
 
@@ -31,7 +32,7 @@ def group_failures(records: Sequence[TrialRecord]) -> list[FailureGroup]:
     groups: dict[str, list[TrialRecord]] = {}
     for record in records:
         if record.state == "FAIL":
-            groups.setdefault(record.reason or "no reason is known", []).append(record)
+            groups.setdefault(one_line(record.reason or "no reason is known"), []).append(record)
     return [
         FailureGroup(reason, len(own), _name(own))
         for reason, own in sorted(groups.items(), key=lambda item: -len(item[1]))
@@ -40,7 +41,7 @@ def group_failures(records: Sequence[TrialRecord]) -> list[FailureGroup]:
 
 def list_failures(rounds: Sequence[Round]) -> list[str]:
     """Return why trainings of the last confirmation failed, a line each."""
-    return [str(failure) for failure in rounds[-1].failures] if rounds else []
+    return [one_line(str(failure)) for failure in rounds[-1].failures] if rounds else []
 
 
 def _name(records: Sequence[TrialRecord]) -> str:
