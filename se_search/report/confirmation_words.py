@@ -135,10 +135,12 @@ def _say_front(result: Confirmation) -> list[str]:
     sure = sum((member.front_probability or 0.0) >= 0.5 for member in members)
     lost = [member.placement for member in members if not member.on_front]
     gone = f"; no longer there: {', '.join(lost)}" if lost else ""
+    be = "is" if sure == 1 else "are"
     likely = (
         ""
         if all(member.front_probability is None for member in members)
-        else f" Allowing for the noise that is left, {sure} of them are there more likely than not."
+        else f" Allowing for the noise that is left, {sure} of them {be} there more likely than "
+        "not."
     )
     return [
         f"{there} of {count(len(members), 'confirmed member')} of the search's list "

@@ -206,7 +206,8 @@ def _tell_gain(source: Source) -> Fact:
     limit = front.decision.gain_limit
     if limit is None or front.unproven is not None:
         return Fact("What it gains", "not known", "")
-    most = significant(round_up(100 * limit))
+    is_told = kind == "nothing"  # by the answer, in these digits
+    most = f"{100 * limit:.1f}" if is_told else significant(round_up(100 * limit))
     detail = "the most that any trained candidate gains, 95 % limit"
     return Fact("What SE may gain", f"{most} points at most", detail)
 

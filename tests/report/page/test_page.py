@@ -137,7 +137,7 @@ def test_names_with_mark_up_are_text_in_markdown():
     [
         (make_front(), "Put SE in", "+0.62 points"),
         (make_front(LEAVE), "Leave SE out", "0.31 points at most"),
-        (make_front(NOTHING, UNSETTLED), "Nothing can be said", "2 points at most"),
+        (make_front(NOTHING, UNSETTLED), "Nothing can be said", "2.0 points at most"),
         (
             make_front(Decision("nothing", None, "x"), UNSETTLED, (), recommended_key=None),
             "Nothing can be said",
@@ -152,6 +152,12 @@ def test_the_verdict_and_what_se_gains_are_seen_at_a_glance(front, verdict, fact
     text = Reader(render_html(page)).text
     assert verdict in text
     assert fact in text
+
+
+def test_facts_in_markdown_are_sentences_of_their_own():
+    front = make_front(NOTHING, UNSETTLED)
+    text = render_markdown(prepare_page(make_source(front, rounds=(), history=None)))
+    assert "**What SE may gain**: 2.0 points at most. The most that" in text
 
 
 def test_where_nothing_is_proven_no_limit_is_told():
