@@ -33,7 +33,7 @@ class RunFacts:
         costs: ``params`` and/or ``macs``: what it minimises.
         epochs: of a full training.
         num_trainings: trainings that have ended well, of any length.
-        num_trials: trials of any state.
+        num_trials: trials that have ended, well or not.
         num_wanted: trials that the run was last asked for.
         has_ended: whether the search has ended by itself, be it before it had as many.
         is_exhausted: whether no candidate is left to be trained.
@@ -157,7 +157,7 @@ def read_facts(
         costs=tuple(name for name in identity["objectives"] if name != "accuracy"),
         epochs=identity["epochs"],
         num_trainings=len(ended),
-        num_trials=len(records),
+        num_trials=len(ended) + sum(record.state == "FAIL" for record in records),
         num_wanted=search["trials"],
         has_ended=search.get("ending") is not None,
         is_exhausted=search.get("ending") == "exhausted",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.made_up_configs import CONFIG
 from support.made_up_fronts import (
     GOOD,
     LEAVE,
@@ -16,8 +17,11 @@ from support.made_up_fronts import (
     make_facts,
     make_front,
 )
+from support.made_up_trainings import SPACE
+from support.records import make_record
 
 from se_search.report.next_step import choose_next_step, count_trials
+from se_search.report.run_facts import read_facts
 from se_search.surrogate.untrained import Untrained
 
 FACTS = make_facts()
@@ -57,6 +61,15 @@ def test_a_search_that_was_stopped_goes_on_to_its_own_total():
     found = step(make_front(PUT, SETTLED), make_facts(num_trials=150, has_ended=False))
     assert found.command == "se-search run --space width --trials 200"
     assert "50 trials to go" in found.text
+
+
+def test_trials_that_were_broken_off_are_still_to_go():
+    states = ["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING", "WAITING"]
+    records = [make_record("none", 0.5, state=state) for state in states]
+    search = CONFIG["search"] | {"trials": 6, "arguments": ["--space", "width"]}
+    config = CONFIG | {"search": search, "working_directory": "/"}
+    facts = read_facts(Path("runs/width"), config, records, SPACE, None)
+    assert "3 trials to go" in step(make_front(LEAVE, SETTLED), facts).text
 
 
 def test_a_search_that_ended_before_its_trials_is_not_told_to_go_on():
