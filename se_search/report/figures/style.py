@@ -33,6 +33,7 @@ from se_search.terminal import one_line
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 MINUS = "\N{MINUS SIGN}"
 RESOLUTION = 300  # dots an inch, what publishers ask of line art with text
+ON_SCREEN = 120  # dots an inch in a notebook: two columns are 828 pixels wide
 
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 8.5, 7.5, 6.5
 LINE_HEIGHT = 0.135  # of text in TEXT_SIZE
@@ -102,9 +103,20 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows."""
+        contents = io.BytesIO()
+        with figure_style():
+            self.savefig(contents, format="png", dpi=ON_SCREEN)
+        return contents.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty white figure with a canvas that can draw it."""
-    figure = Figure(figsize=(width, height), dpi=RESOLUTION)
+    figure = ShownFigure(figsize=(width, height), dpi=RESOLUTION)
     FigureCanvasAgg(figure)
     return figure
 

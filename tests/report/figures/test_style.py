@@ -1,5 +1,6 @@
 """How figures are written and their texts cut, whatever the user's settings are."""
 
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import matplotlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.lines import Line2D
 from PIL import Image
 from support.figures import check_texts, greyness, words_of
@@ -41,6 +43,12 @@ def make_figure(width=ONE_COLUMN, height=2.0):
         axes.plot([0, 1], [0, 1])
         write(figure, 0.5, 0.1, "a text")
         return figure
+
+
+def test_a_notebook_shows_a_figure_by_itself_in_the_size_of_a_screen():
+    notebook = DisplayFormatter()
+    shown, _ = notebook.format(make_figure(TWO_COLUMNS, 2.0))
+    assert Image.open(io.BytesIO(shown["image/png"])).size == (828, 240)
 
 
 @pytest.mark.parametrize("name", ["a", "a.png", "a.pdf"])
