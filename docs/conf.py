@@ -10,7 +10,7 @@ project = "se-search"
 author = "the authors of se-search"
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinxcontrib.typer",
@@ -21,6 +21,7 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["deflist", "fieldlist"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks of examples/ hold their outputs
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -34,6 +35,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"(numpy|np|NDArray|pandas|pd|torch|nn|optuna|scipy|rich)(\..*)?"),
     ("py:.*", r"BaseDistribution"),
     ("py:.*", r"(Path|pathlib\..*|collections\..*|typing\..*|Mapping|Sequence|Callable|Any)"),
+    # What a run and its answer are made of: outside of the public face, so without a page.
+    ("py:class", r"se_search\.(space\.bound|surrogate\.posterior_front|store\.confirmations)\..*"),
+    ("py:class", r"se_search\.report\.(places|next_step)\..*"),
 ]
 
 html_theme = "furo"

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.pages import PAGES, ROOT, read_blocks
+from support.pages import PAGES, ROOT, TUTORIAL, read_blocks
 from support.sessions import MadeUpSessions
 
 from se_search.commands.options import SearchOptions
@@ -35,7 +35,7 @@ def example_runs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=PAGES, ids=lambda page: page.name)
+@pytest.fixture(params=[page for page in PAGES if page != TUTORIAL], ids=lambda page: page.name)
 def page(request):
     return request.param
 

@@ -8,7 +8,7 @@ import sys
 from unittest.mock import patch
 
 import pytest
-from support.pages import PAGES, ROOT, read_commands
+from support.pages import PAGES, ROOT, TUTORIAL, read_blocks, read_commands
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -18,9 +18,11 @@ from se_search.cli import app
 QUICK = ("cost", "effects", "ls", "report", "show", "spaces", "status", "version")
 SLOW = ("se-search cost --space full --csv costs.csv",)  # writes 371,800 lines
 FOREIGN = (  # not ours; nothing here can check their options
-    *("optuna-dashboard", "pip", "source", "export", "mkdir", "echo", "nvidia-cuda-mps-control"),
+    *("optuna-dashboard", "pip", "python3", "source", "export", "mkdir", "echo"),
+    "nvidia-cuda-mps-control",
 )
 COMMANDS = [command for page in PAGES for command in read_commands(page)]
+FILES = {block.file_name for block in read_blocks(TUTORIAL)}  # scripts that the page shows
 
 
 class ParsedError(Exception):
@@ -77,6 +79,8 @@ def check(text):
     elif program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert {word for word in arguments if "=" not in word} <= set(targets)
+    elif program == "python" and arguments[0] in FILES:
+        assert not arguments[1:], f"{arguments[0]} takes no arguments"
     elif program == "python":
         parse_script(ROOT / arguments[0], arguments[1:])
     else:
