@@ -48,7 +48,7 @@ def test_ls_of_an_empty_folder_says_what_begins_a_run(tmp_path):
 def test_status_of_a_run_says_how_far_it_is_and_what_is_best(runs):
     text = invoke("status", "one").stdout
     assert "State: settled" in text
-    assert "2 of 2 trials" in text
+    assert "Trials: 2 of 2;" in text
     assert "s2:4 +0.62 (0.31 to 0.93)" in text
     event = json.loads(invoke("status", "one", "--json").stdout)
     assert event["answer"] == "s2:4 +0.62 (0.31 to 0.93)"
