@@ -184,6 +184,8 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
         f"{count(len(front.candidates), 'candidate')} in "
         f"{count(front.num_replicates, 'replicate')}"
     )
+    if facts.num_failed > 0:
+        counts += f" ({count(facts.num_failed, 'further one')} failed)"
     mixed = f" {facts.mixed}" if facts.mixed else ""
     if front.noise is None:
         return f"{counts}.{mixed} Gains are plain means, without intervals, and nothing is settled."

@@ -50,6 +50,12 @@ def choose_next_step(
     left = facts.num_wanted - facts.num_trials
     if left > 0 and not facts.has_ended:
         return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
+    if not front.is_modelled and facts.num_failed > facts.num_trainings:
+        return NextStep(
+            f"More trials would fail, too: {facts.num_failed:,} of {facts.num_trials:,} have "
+            "failed. report.html lists why, and worker.log has the errors; what is wrong with the "
+            "network, the recipe or the images is to be mended first."
+        )
     if front.is_modelled and front.unproven is not None and front.num_compared > 1:
         # Of what proves nothing, chance level is left, or one accuracy of all trainings.
         if len({each.summary.accuracy for each in front.candidates}) == 1:

@@ -72,6 +72,11 @@ class RunFacts:
     has_code: bool
     mixed: str | None = None
 
+    @property
+    def num_failed(self) -> int:
+        """How many trials have failed."""
+        return self.num_trials - self.num_trainings
+
     def time(self, trainings: int, seconds: float | None) -> float | None:
         """Return the wall time in seconds of as many trainings of ``seconds`` each."""
         return None if seconds is None else trainings * seconds / min(self.workers, trainings)

@@ -180,6 +180,11 @@ def test_what_an_answer_rests_on_is_counted_and_what_a_seed_does_is_told():
     assert round(100 * rest, 2) == 0.29
 
 
+def test_trials_that_failed_are_counted_beside_what_an_answer_rests_on():
+    text = make_answer(make_front(), make_facts(num_trainings=199)).how_sure
+    assert "199 trainings of 3 candidates in 8 replicates (1 further one failed);" in text
+
+
 @pytest.mark.parametrize(
     ("known", "words"),
     [

@@ -63,6 +63,14 @@ def test_a_search_that_was_stopped_goes_on_to_its_own_total():
     assert "50 trials to go" in found.text
 
 
+def test_where_most_trials_fail_no_more_of_them_are_asked_for():
+    facts = make_facts(num_trainings=4, num_trials=9, num_wanted=9)
+    found = step(make_front(NOTHING, UNSETTLED, reason="few", noise=None), facts)
+    assert found.command is None
+    assert "5 of 9 have failed" in found.text
+    assert step(make_front(NOTHING, UNSETTLED), facts).command is not None
+
+
 def test_trials_that_were_broken_off_are_still_to_go():
     states = ["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING", "WAITING"]
     records = [make_record("none", 0.5, state=state) for state in states]
