@@ -84,8 +84,13 @@ class RunConfig:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits: the beginning of the SHA-256 of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits of the identity."""
+        return digest_identity(self.identity)
+
+
+def digest_identity(identity: Mapping[str, Any]) -> str:
+    """Return twelve hexadecimal digits: the beginning of the SHA-256 of an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def holds_for_other_images(identity: Mapping[str, Any]) -> bool:

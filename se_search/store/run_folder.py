@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunChangedError, RunError, explain, suggest_nearest
+from se_search.run_config import digest_identity
 from se_search.store.files import read_yaml, remove_leftovers, write_yaml
 from se_search.store.holder import describe_this_process, read_holder
 from se_search.store.identity import compare_identities
@@ -273,8 +274,16 @@ class RunFolder:
 
         Raises:
             RunChangedError: the identity differs; the message lists where.
+            RunError: the recorded identity is not the one that its recorded hash was made of.
         """
         config = self.read_config()
+        written = config.get("hash")
+        if written is not None and written != digest_identity(config["identity"]):
+            raise RunError(
+                f"{self.config_file} was changed by hand: its identity is not the one of the hash "
+                f"{written}, and trials of two searches would be mixed. Put it back, or take "
+                "another --name"
+            )
         differences = compare_identities(config["identity"], identity) if config else []
         if differences:
             lines = "\n".join(f"  {line}" for line in differences)

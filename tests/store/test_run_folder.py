@@ -1,5 +1,7 @@
 """Run folders: names, the lock, the configuration, its format, and the refusal to mix runs."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -281,3 +283,14 @@ def test_a_run_does_not_go_on_with_another_identity(folder):
         '  space.granularity: "stage" in the run, "block" asked for',
         "Run the command that it was started with, or take another --name.",
     ]
+
+
+def test_an_identity_that_was_changed_by_hand_is_not_continued_whatever_it_says_now(tmp_path):
+    folder = RunFolder(tmp_path)
+    digest = hashlib.sha256(json.dumps(IDENTITY, sort_keys=True).encode()).hexdigest()[:12]
+    folder.write_config({"identity": IDENTITY, "hash": digest})
+    folder.refuse_changes(IDENTITY)
+    changed = {**IDENTITY, "epochs": 9}
+    folder.write_config({"identity": changed, "hash": digest})
+    with pytest.raises(RunError, match="changed by hand"):
+        folder.refuse_changes(changed)
