@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from se_search.analysis.effect_contrasts import MEAN_SLOT, NO_SE
 from se_search.analysis.effects import Effect
 from se_search.analysis.slot_levels import ANY_SE
 
-Verdict = Literal["helps", "harms", "no effect known"]
+Verdict = Literal["helps", "harms", "depends", "no effect known"]
 
 NUM_PLACES = 5
 
@@ -27,7 +27,8 @@ class PlaceGain:
         high: upper end of its 95 % interval, in points.
         cost_pct: what it adds to the cost on average, in per cent of the plain network's.
         verdict: sure only with all of a run's effects allowed for, of which some differ from 0 by
-            chance.
+            chance. ``depends``: there one kind or width of SE surely helps and another surely
+            harms, so that their average says little.
     """
 
     place: str
@@ -48,7 +49,7 @@ def choose_places(effects: Sequence[Effect]) -> tuple[PlaceGain, ...]:
         effects: of any SE, positions, widths and variants.
     """
     known = _list_known(effects)
-    slots = {each.slot: to_place(each) for each in known if each.level == ANY_SE}
+    slots = {each.slot: _to_slot(each, known) for each in known if each.level == ANY_SE}
     rows = list(slots.values())
     for effect in known:
         if effect.level != ANY_SE:
@@ -71,8 +72,15 @@ def list_places(effects: Sequence[Effect]) -> tuple[PlaceGain, ...]:
     places: dict[str, PlaceGain] = {}
     for effect in _list_known(effects):
         if effect.slot not in places or effect.level == ANY_SE:
-            places[effect.slot] = to_place(effect)
+            places[effect.slot] = _to_slot(effect, effects)
     return tuple(places.values())
+
+
+def _to_slot(effect: Effect, effects: Sequence[Effect]) -> PlaceGain:
+    """Return what stands for a slot, of whose levels one may surely help and another harm."""
+    verdicts = {to_place(each).verdict for each in _list_known(effects) if each.slot == effect.slot}
+    place = to_place(effect)
+    return replace(place, verdict="depends") if verdicts >= {"helps", "harms"} else place
 
 
 def _list_known(effects: Sequence[Effect]) -> list[Effect]:

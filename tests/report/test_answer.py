@@ -22,7 +22,7 @@ from support.made_up_fronts import (
 )
 
 from se_search.report.answer import make_answer
-from se_search.report.places import NUM_PLACES, choose_places
+from se_search.report.places import NUM_PLACES, choose_places, list_places
 
 FACTS = make_facts()
 EFFECTS = make_effects(make_effect("stage 2", 0.6, 0.3), make_effect("stage 3", -0.1, 0.4))
@@ -146,6 +146,23 @@ def test_a_level_is_listed_only_if_more_is_known_of_it_than_of_its_slot():
     ]
     places = [row.place for row in choose_places(effects)]
     assert places == ["stage 2", "stage 3, width 4", "stage 3"]
+
+
+def test_where_one_kind_helps_and_another_harms_their_average_says_that_it_depends():
+    effects = [
+        make_effect("stage 3", -0.9, 0.6),
+        make_effect("stage 3", -2.9, 0.8, level="se"),
+        make_effect("stage 3", 1.1, 0.7, level="se+double"),
+        make_effect("stage 2", 0.2, 0.6),
+    ]
+    verdicts = {row.place: row.verdict for row in choose_places(effects)}
+    assert verdicts == {
+        "stage 3": "depends",
+        "stage 3, se": "harms",
+        "stage 3, se+double": "helps",
+        "stage 2": "no effect known",
+    }
+    assert [row.verdict for row in list_places(effects)] == ["depends", "no effect known"]
 
 
 def test_what_the_trials_can_not_tell_is_no_row():

@@ -99,7 +99,7 @@ def draw_map(candidate: Candidate, scale: WidthScale, places: Sequence[PlaceGain
         texts.append(_text(middle, floor + 20, f"stage {stage}" if has_words else stage, "name"))
         place = gains.get(f"stage {stage}")
         if place is not None:
-            sign = {"helps": "▲ ", "harms": "▼ "}.get(place.verdict, "")
+            sign = {"helps": "▲ ", "harms": "▼ ", "depends": "◆ "}.get(place.verdict, "")
             text = f"{sign}{place.gain:+z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
             texts.append(_text(middle, floor + 39, text, f"gain {place.verdict.split()[0]}"))
     for block, x, x_end in _place_runs(candidate, unit, 56.0):

@@ -14,13 +14,14 @@ from se_search.report.page.figures.chart import (
     plain,
     signed,
 )
-from se_search.report.page.palette import BLUE, GREY, LINE, PAPER, VERMILION
+from se_search.report.page.palette import BLUE, GREY, LINE, PAPER, PURPLE, VERMILION
 from se_search.report.places import PlaceGain, Verdict
 
 HEIGHT = 340
 LOOKS: dict[Verdict, tuple[str, str, str]] = {  # colour, symbol, name in the legend
     "helps": (BLUE, "triangle-up", "SE there surely helps"),
     "harms": (VERMILION, "triangle-down", "SE there surely harms"),
+    "depends": (PURPLE, "diamond", "depends on the kind of SE"),
     "no effect known": (GREY, "circle", "no effect known"),
 }
 MANY = 12  # places: names of more are written upright
