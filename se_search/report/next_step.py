@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from se_search.analysis.power import fewest_replicates
 from se_search.analysis.sequential import LOOKS
 from se_search.report.confirmed import list_unconfirmed
 from se_search.report.format import count, duration
@@ -160,9 +161,15 @@ def choose_next_look(last: Round, facts: RunFacts) -> NextStep:
     """
     assert last.result is not None
     open_claims = last.result.open_claims
+    plan = last.stated.plan
+    if plan.looks[-1] < fewest_replicates():
+        return NextStep(
+            f"Next: more replicates, for {count(plan.looks[-1], 'replicate')} can decide nothing, "
+            f"and {fewest_replicates()} are the fewest that can:",
+            facts.confirm_command("--replicates", str(LOOKS[0])),
+        )
     if not open_claims:
         return NextStep("Nothing more is to be confirmed.")
-    plan = last.stated.plan
     reached = min(claim.num_replicates for claim in open_claims)
     look = plan.looks[plan.num_reached(reached)]
     have = {each.key: each.num_replicates for each in last.result.candidates}

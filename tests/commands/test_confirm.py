@@ -391,7 +391,8 @@ def test_a_table_and_sentences_are_printed(folder, train):
     assert "one look, at 2 replicates (from 1,000,000)" in text
     assert "*: listed by the search; b: the plain network; e: SE everywhere" in text
     assert re.search(r"of the search's list (is|are) on the front of the fresh gains", text)
-    assert "Nothing more is to be confirmed." in text
+    assert "2 replicates can decide nothing, and 6 are the fewest that can:" in text
+    assert "--replicates 8" in text
     assert folder.confirmation_png.is_file()
     assert folder.confirmation_pdf.is_file()
 
