@@ -22,6 +22,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != "test_cli.py")
 
 
+@pytest.fixture(autouse=True)
+def without_a_width(monkeypatch):
+    """Print as into a pipe, whatever width a terminal or a library has left behind."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
