@@ -34,7 +34,7 @@ from se_search.record import (
 )
 
 POLL_SECONDS = 0.5  # how long a stop signal may wait for an answer
-MOST_CRASHED = 3  # trainings that crashed each time: with so many in doubt no other one starts
+MOST_CRASHED = 3  # trainings that crashed each time; with them in doubt no other one starts
 
 
 class Work(Protocol[CandidateT_co]):

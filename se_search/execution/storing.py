@@ -26,7 +26,7 @@ class Room:
         note: told that results can't be stored.
         patience: seconds that results wait to be stored, once nothing runs any more.
         clock: tells the seconds.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     make: Callable[[], bool] = lambda: False

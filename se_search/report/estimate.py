@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from se_search.record import ENDED_WELL, Effort, Progress, TrialRecord
 from se_search.report.format import count, duration, significant
 
-CHANGE = 1.5  # an estimate that is more than so many times the one before, or less, is said again
+CHANGE = 1.5  # factor by which an estimate must differ from the last one to be said again
 
 
 class Estimates:

@@ -17,7 +17,7 @@ sys.path.append(str(ROOT / "examples"))
 from execute import NOTEBOOKS, execute
 
 FEW = {"default_run": {"TRIALS": 10, "LOOK": 2}, "own_network": {"TRIALS": 10, "EPOCHS": 1}}
-MACHINE = ("/tmp/", "/root/", "/home/", "/work/")  # paths of the machine that made the outputs
+MACHINE = ("/tmp/", "/root/", "/home/")  # paths of the machine that made the outputs
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
