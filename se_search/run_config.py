@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from se_search.backbone import Backbone
@@ -91,6 +92,16 @@ class RunConfig:
 def digest_identity(identity: Mapping[str, Any]) -> str:
     """Return twelve hexadecimal digits: the beginning of the SHA-256 of an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def name_data(config: Mapping[str, Any]) -> str:
+    """Return the name of a run's data for people: of a folder of images ``folder:`` and its name.
+
+    Args:
+        config: that of a run.
+    """
+    kind, _, path = str(config["search"].get("data") or "").partition(":")
+    return f"{kind}:{PurePath(path).name}" if path else str(config["identity"]["data"]["name"])
 
 
 def holds_for_other_images(identity: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from support.networks import make_backbone
 
 from se_search.errors import RunError
 from se_search.recipe import Recipe
-from se_search.run_config import RunConfig, parse_objectives
+from se_search.run_config import RunConfig, name_data, parse_objectives
 from se_search.seeds import derive_seed
 from se_search.space.schema import SearchSpace, read_space
 from se_search.store.identity import compare_identities
@@ -215,3 +215,10 @@ def test_a_seed_is_63_bits_of_the_sha256_of_its_names():
 @given(st.lists(st.integers(0, 50) | st.sampled_from(["order", "weights"]), min_size=1))
 def test_every_seed_fits_into_63_bits(names):
     assert 0 <= derive_seed(*names) < 2**63
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("folder:/home/me/my_images", "folder:my_images"), ("digits", "digits")]
+)
+def test_the_data_of_a_run_are_named_for_people_a_folder_by_its_own_name(asked, shown):
+    assert name_data({"search": {"data": asked}, "identity": {"data": {"name": "digits"}}}) == shown

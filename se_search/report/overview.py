@@ -15,6 +15,7 @@ from se_search.report.format import count
 from se_search.report.run_state import State, describe_state, judge_state
 from se_search.report.short_answer import find_best, shorten_answer
 from se_search.report.table import Column, ResultTable
+from se_search.run_config import name_data
 from se_search.store.front_cache import read_kept_front
 from se_search.store.holder import Holder, find_holder
 from se_search.store.run_folder import RunFolder
@@ -122,7 +123,7 @@ def read_overview(folder: RunFolder) -> Overview:
         holder=holder,
         space=Path(search["space"]).stem,
         backbone=identity["backbone"]["name"],
-        data=identity["data"]["name"],
+        data=name_data(config),
         epochs=identity["epochs"],
         trials=dict(Counter(trial.state for trial in trials)),
         num_wanted=search["trials"],

@@ -27,6 +27,7 @@ from se_search.report.places import PlaceGain, list_places
 from se_search.report.rungs import rung_warnings, rungs_table
 from se_search.report.source import Source
 from se_search.report.table import ResultTable
+from se_search.run_config import name_data
 from se_search.surrogate.history import History
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -170,7 +171,7 @@ def _list_settings(source: Source) -> tuple[tuple[str, str], ...]:
         images = f"{data['train']:,} train, {images}"
     settings = {
         "network": identity["backbone"]["name"],
-        "images": f"{data['name']} ({images})",
+        "images": f"{name_data(source.config)} ({images})",
         "space": f"{Path(search['space']).name}, {facts.space.size:,} candidates",
         "trainings": f"{facts.num_trainings:,} of {count(len(front.candidates), 'candidate')}",
         "replicates": f"{front.num_replicates:,}",
