@@ -244,7 +244,7 @@ def _tell_certainty(front: PosteriorFront) -> str:
     if front.unproven is not None:
         return f"Nothing is proven: {front.unproven}."
     return (
-        f"Another candidate may be better by {significant(100 * gap)} points at most; "
+        f"Another candidate may be better by {significant(round_up(100 * gap))} points at most; "
         f"{100 * tolerance:g} are tolerated. SE was compared with the plain network in "
         f"{replicates}."
     )
