@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from se_search.benchmark.options import BenchmarkOptions
+from se_search.benchmark.command import add_benchmark_commands
 from se_search.commands.networks import add_network_commands
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.runs import add_run_commands
 from se_search.commands.status import RunArgument
+from se_search.commands.version import add_version_command, read_version
 from se_search.errors import SESearchError, explain, find_exit_code, suggest_nearest
 from se_search.interrupt import (
     EXIT_INTERRUPTED,
@@ -69,10 +70,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-benchmark_app = typer.Typer(
-    cls=CommandGroup, help="Measure se-search itself.", no_args_is_help=True
-)
-app.add_typer(benchmark_app, name="benchmark")
 
 QuietOption = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 FrontOption = Annotated[
@@ -131,14 +128,8 @@ def _suggesting_once() -> Iterator[None]:
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        print(_read_version())
+        print(read_version())
         raise typer.Exit
-
-
-def _read_version() -> str:
-    from importlib.metadata import version
-
-    return version("se-search")
 
 
 @app.callback()
@@ -299,50 +290,8 @@ def reproduce(
 
 add_run_commands(app)
 add_network_commands(app, CommandGroup)
-
-
-@benchmark_app.command("samplers")
-@takes_options(BenchmarkOptions)
-def benchmark_samplers(options: BenchmarkOptions) -> None:
-    """Replay samplers on tables of finished trainings, and compare what they find."""
-    from se_search.benchmark.replay import benchmark_samplers
-
-    benchmark_samplers(options, make_console())
-
-
-@app.command()
-def dashboard(
-    run: RunArgument,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="port that it is served at")] = 8080,
-    host: Annotated[
-        str,
-        typer.Option(
-            help="address that it is served at: on another than a loopback one, whoever reaches "
-            "the port can read the run, for there is no authentication"
-        ),
-    ] = "127.0.0.1",
-) -> None:
-    """Open Optuna's dashboard on a copy of a run, which is renewed while the run goes on.
-
-    It has the answer as a note, the figures and the report. Only this machine reaches it, unless
-    another --host is given. Nothing that is done in the browser changes the run.
-    """
-    from se_search.commands.dashboard import serve_dashboard
-    from se_search.store.run_folder import RunFolder
-
-    serve_dashboard(
-        RunFolder.existing(run),
-        host,
-        port,
-        announce=say,
-        complain=lambda text: print(f"se-search: {text}", file=sys.stderr, flush=True),
-    )
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    say(_read_version())
+add_benchmark_commands(app, CommandGroup)
+add_version_command(app)
 
 
 def _print_forecasts(options: ReproduceOptions, as_json: bool) -> None:
