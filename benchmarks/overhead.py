@@ -20,7 +20,8 @@ from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.device import Device
 from se_search.execution.child import call_in_child, warm_up
-from se_search.execution.local import LocalExecutor
+from se_search.execution.executor import Executor
+from se_search.execution.local import local_executor
 from se_search.execution.serial import SerialExecutor
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
@@ -60,7 +61,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
         if progress.changed is not None and progress.changed.state == "COMPLETE":
             ends.append((time.monotonic(), progress.changed))
 
-    def search(executor: LocalExecutor | SerialExecutor, num_trials: int) -> None:
+    def search(executor: Executor[Candidate], num_trials: int) -> None:
         run_search(
             space=space,
             store=store,
@@ -82,7 +83,7 @@ def measure_overhead(folder: Path, sampler: str) -> float:
     search(SerialExecutor(make_up), NUM_BEFORE)
     ends.clear()
     task = TrainingTask(data, RECIPE)
-    search(LocalExecutor(task, [DEVICE], folder / "log"), NUM_BEFORE + NUM_TIMED)
+    search(local_executor(task, [DEVICE], folder / "log"), NUM_BEFORE + NUM_TIMED)
     store.close()
     return statistics.median(
         after - before - (record.seconds or 0)

@@ -96,6 +96,10 @@ class Child:
         with suppress(BrokenPipeError):  # it has ended
             self._orders.send(until)
 
+    def has_message(self) -> bool:
+        """Tell whether ``receive`` returns at once."""
+        return self.receiver.poll()
+
     def receive(self) -> Any:
         """Return what the child sent: epochs and that it goes on, then its result.
 

@@ -1,16 +1,17 @@
-"""Deals out the devices of a machine to trainings, and puts aside those that fail repeatedly."""
+"""Deals out places to trainings, and puts aside devices and machines that fail repeatedly."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Generic
 
-from se_search.device import Device
+from se_search.execution.attempts import PlaceT
 
 FAILURES_IN_A_ROW = 2  # of a device that is put aside
 
 
-class DevicePool:
+class DevicePool(Generic[PlaceT]):
     """The devices that trainings run on; one that is listed several times has as many places.
 
     A device is put aside when the second training in a row has failed on it by no fault of its own,
@@ -20,7 +21,7 @@ class DevicePool:
         devices: a place each.
     """
 
-    def __init__(self, devices: Sequence[Device]) -> None:
+    def __init__(self, devices: Sequence[PlaceT]) -> None:
         self._free = list(devices)
         self._num_places = Counter(device.name for device in devices)
         self._num_failures: Counter[str] = Counter()  # in a row
@@ -31,7 +32,7 @@ class DevicePool:
         """Count the places on which a training may start."""
         return len(self._list_free())
 
-    def take(self, avoided: Collection[str] = ()) -> Device | None:
+    def take(self, avoided: Collection[str] = ()) -> PlaceT | None:
         """Take a free place; None: there is none now.
 
         Args:
@@ -44,7 +45,7 @@ class DevicePool:
         self._free.remove(free[0])
         return free[0]
 
-    def share(self, device: Device) -> float:
+    def share(self, device: PlaceT) -> float:
         """Return the share of a device that a place of it is; on a CPU its cores are its own."""
         return 1.0 if device.accelerator == "cpu" else 1 / self._num_places[device.name]
 
@@ -56,7 +57,7 @@ class DevicePool:
         """Let trainings start on a device again, unless another one wants it to itself."""
         self._num_reserved[name] -= 1
 
-    def take_alone(self, name: str) -> Device | None:
+    def take_alone(self, name: str) -> PlaceT | None:
         """Take a place of a reserved device if no training runs there; None: some do."""
         places = [device for device in self._free if device.name == name]
         if len(places) < self._num_places[name]:
@@ -64,9 +65,22 @@ class DevicePool:
         self._free.remove(places[0])
         return places[0]
 
-    def give_back(self, device: Device) -> None:
-        """Free the place of a training that has ended."""
-        self._free.append(device)
+    def give_back(self, device: PlaceT) -> None:
+        """Free the place of a training that has ended, unless its machine has left."""
+        if device.name in self._num_places:
+            self._free.append(device)
+
+    def follow(self, devices: Sequence[PlaceT]) -> None:
+        """Have other places from now on, for machines have joined or left.
+
+        Args:
+            devices: a place each; those of a device that was there before are as many as then.
+        """
+        now = Counter(device.name for device in devices)
+        self._free = [device for device in self._free if device.name in now]
+        self._free += [device for device in devices if device.name not in self._num_places]
+        self._num_places = now
+        self._aside &= now.keys()
 
     def note_success(self, name: str) -> None:
         """Note that a device works: its failures are no longer in a row."""
@@ -96,9 +110,9 @@ class DevicePool:
         return bool(self._num_places.keys() - self._aside - set(names))
 
     def is_aside(self, name: str) -> bool:
-        """Tell whether a device has been put aside."""
-        return name in self._aside
+        """Tell whether a device has been put aside, or has left."""
+        return name in self._aside or name not in self._num_places
 
-    def _list_free(self, avoided: Collection[str] = ()) -> list[Device]:
+    def _list_free(self, avoided: Collection[str] = ()) -> list[PlaceT]:
         unusable = {*self._aside, *avoided, *+self._num_reserved}
         return [device for device in self._free if device.name not in unusable]

@@ -1,317 +1,71 @@
-"""Trains on this machine: a fresh child process for each training, one on each place of a device.
-
-A training that fails by no fault of its candidate is tried again here, so that whoever asked for it
-learns only how it ended.
-"""
+"""Trains on this machine: a fresh child process for each training, on a place of a device."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from pathlib import Path
-from typing import NamedTuple
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.execution.child import Child, GoesOn, Until
+from se_search.execution.child import Child, Until
 from se_search.execution.device_pool import DevicePool
-from se_search.execution.faults import explain_time
-from se_search.execution.memory import advise_micro_batch
-from se_search.record import Assignment, Effort, EpochRow, Evaluation, Failure, Fault
+from se_search.execution.retrying import PAUSES, RetryingExecutor
+from se_search.record import Assignment, Evaluation
 from se_search.training.task import TrainingTask
 
 Evaluate = Callable[[Assignment[Candidate], Device, Until], Evaluation]
 
-# Seconds before a training that failed by a fault of the machine is tried again, each time.
-PAUSES = (1.0, 30.0)
 
-# Share of the time in which trainings shall have ended by which they plan to: an estimate may err.
-PLANNED_SHARE = 0.8
-
-
-class LocalExecutor:
-    """Trains each assignment in a child process of its own, one on each place of a device.
-
-    A training that fails by a fault of the machine is tried again after each pause, on another
-    device if there is one; one that lacks memory is tried again once, alone on its device; and one
-    that hangs once.
+class LocalLauncher:
+    """Begins each training in a child process of its own.
 
     Args:
         evaluate: trains an assignment on a device, and ends early where it would take longer than
             it is asked to; a picklable value.
-        devices: the devices that children train on, a place each.
         log: file that takes what children print, and the tracebacks of failed trainings.
-        timeout: seconds after which a training is killed, a first attempt that hung counted in; one
-            that takes no step for a quarter of them hangs. None: never.
-        note: told of each training that is tried again, and of each device that is put aside.
-        pauses: seconds before each further attempt after a fault of the machine.
-        images: that are trained at a time; None: not known, and so there is no advice on memory.
         forget: removes the states of a training that nobody will go on with.
     """
 
     def __init__(
         self,
         evaluate: Evaluate,
-        devices: Sequence[Device],
         log: Path,
-        timeout: float | None = None,
-        note: Callable[[str], None] = lambda _: None,
-        pauses: Sequence[float] = PAUSES,
-        images: int | None = None,
         forget: Callable[[Assignment[Candidate]], None] = lambda _: None,
     ) -> None:
         self._evaluate = evaluate
-        self._pool = DevicePool(devices)
         self._log = log
-        self._timeout = timeout
-        self._note = note
-        self._pauses = pauses
-        self._images = images
-        self._peak: int | None = None  # bytes of the largest training that has ended well
         self._forget = forget
-        self._end: float | None = None  # when all shall have ended, by time.monotonic
-        self._running: dict[int, _Attempt] = {}
-        self._waiting: dict[int, _Job] = {}  # to be tried again
 
-    def has_room(self) -> bool:
-        """Tell whether a place is free that no training waits for."""
-        num_waiting = sum(job.reserved is None for job in self._waiting.values())
-        return self._pool.count_free() > num_waiting
+    def launch(self, number: int, assignment: Assignment[Candidate], place: Device) -> Child:
+        """Start a child that trains on a device."""
+        task = self._evaluate
+        if isinstance(task, TrainingTask):  # it may keep a folder for each trial
+            task = task.for_trial(number)
+        return Child.start(task, (assignment, place), self._log, place.threads)
 
-    def submit(self, number: int, assignment: Assignment[Candidate]) -> None:
-        """Start an assignment on a free device."""
-        device = self._pool.take()
-        assert device is not None, "there is room"
-        self._start(number, _Job(assignment, self._choose_work(number)), device)
-
-    def wait(self, timeout: float) -> list[tuple[int, Evaluation | Failure | EpochRow]]:
-        """Return the trainings that have ended, and how far others have come.
-
-        Blocks up to ``timeout`` seconds for the first. A training that is tried again has not
-        ended.
-        """
-        ended: list[tuple[int, Evaluation | Failure | EpochRow]] = [*self._give_up_waiting()]
-        self._start_waiting()
-        connection.wait([each.child.receiver for each in self._running.values()], timeout)
-        for number, attempt in list(self._running.items()):
-            rows, outcome = self._collect(attempt)
-            ended += [(number, row) for row in rows]
-            if outcome is None:
-                continue
-            del self._running[number]
-            self._free(attempt)
-            final = self._settle(attempt, outcome)
-            if final is None:
-                self._waiting[number] = attempt.job
-            else:
-                ended.append((number, replace(final, effort=attempt.job.effort)))
-        self._start_waiting()
-        return ended
-
-    def wind_down(self, seconds: float) -> None:
-        """Ask the children to end within some seconds, and end those that do not.
-
-        What fails meanwhile, or waits to be tried again, is broken off: ``wait`` says so.
-        """
-        now = time.monotonic()
-        self._end = now + seconds
-        for attempt in self._running.values():
-            attempt.child.ask_to_end(now + PLANNED_SHARE * seconds)
+    def wait(self, attempts: Sequence[Child], timeout: float) -> None:
+        """Return when a child has sent something or has died, or after ``timeout`` seconds."""
+        connection.wait([child.receiver for child in attempts], timeout)
 
     def forget(self, assignment: Assignment[Candidate]) -> None:
         """Remove the states of a training that nobody will go on with."""
         self._forget(assignment)
 
-    def kill(self) -> dict[int, Effort]:
-        """Kill all children, and forget what waits to be tried again."""
-        for attempt in self._running.values():
-            attempt.child.kill()
-            self._free(attempt)
-        jobs = {number: attempt.job for number, attempt in self._running.items()} | self._waiting
-        for job in jobs.values():
-            self._end_reservation(job)
-        self._running.clear()
-        self._waiting.clear()
-        return {number: job.effort for number, job in jobs.items()}
 
-    def _free(self, attempt: _Attempt) -> None:
-        """Give back the place of an attempt that has ended, and note what it took."""
-        seconds = time.monotonic() - attempt.child.started
-        is_alone = attempt.job.reserved is not None
-        share = 1.0 if is_alone else self._pool.share(attempt.device)
-        attempt.job.effort += Effort(1, seconds, seconds * share)
-        self._pool.give_back(attempt.device)
+def local_executor(
+    evaluate: Evaluate,
+    devices: Sequence[Device],
+    log: Path,
+    timeout: float | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    pauses: Sequence[float] = PAUSES,
+    images: int | None = None,
+    forget: Callable[[Assignment[Candidate]], None] = lambda _: None,
+) -> RetryingExecutor[Device, Child]:
+    """Return what trains on this machine, a training on each of the devices at a time.
 
-    def _choose_work(self, number: int) -> Evaluate:
-        """Return what trains an assignment: some tasks keep a folder for each."""
-        task = self._evaluate
-        return task.for_trial(number) if isinstance(task, TrainingTask) else task
-
-    def _start(self, number: int, job: _Job, device: Device) -> None:
-        arguments = (job.assignment, device)
-        child = Child.start(job.evaluate, arguments, self._log, device.threads)
-        self._running[number] = _Attempt(job, child, device)
-
-    def _give_up_waiting(self) -> list[tuple[int, Failure]]:
-        """Take back what waits to be tried again, if all is to end."""
-        if self._end is None:
-            return []
-        jobs = dict(self._waiting)
-        self._waiting.clear()
-        for job in jobs.values():
-            self._end_reservation(job)
-        return [
-            (number, Failure("it was to be tried again", Fault.STOPPED, job.effort))
-            for number, job in jobs.items()
-        ]
-
-    def _start_waiting(self) -> None:
-        for number, job in list(self._waiting.items()):
-            if time.monotonic() < job.not_before:
-                continue
-            if job.reserved is not None and self._pool.is_aside(job.reserved):
-                self._end_reservation(job)
-            if job.reserved is None:
-                device = self._pool.take(avoided=job.failed_on)
-            else:
-                device = self._pool.take_alone(job.reserved)
-            if device is not None:
-                del self._waiting[number]
-                self._start(number, job, device)
-
-    def _collect(self, attempt: _Attempt) -> tuple[list[EpochRow], Evaluation | Failure | None]:
-        """Return the epochs that have ended, and the outcome, None while the child trains."""
-        rows: list[EpochRow] = []
-        while attempt.child.receiver.poll():
-            outcome = attempt.child.receive()
-            if isinstance(outcome, EpochRow):
-                rows.append(outcome)
-            elif isinstance(outcome, GoesOn):
-                continue
-            elif isinstance(outcome, Evaluation | Failure):
-                return rows, outcome
-            else:
-                return rows, Failure(f"the training handed back {type(outcome).__name__}")
-        return rows, self._end_late(attempt)
-
-    def _end_late(self, attempt: _Attempt) -> Failure | None:
-        """Kill a child that takes too long, and say so; None: it may go on."""
-        child, job = attempt.child, attempt.job
-        now = time.monotonic()
-        if self._end is not None and now > self._end:
-            child.kill()
-            reason = "broken off; the same command goes on from its last state, or makes it again"
-            return Failure(reason, Fault.STOPPED)
-        if self._timeout is None:
-            return None
-        ran, idle = now - child.started, now - child.went_on
-        failure = explain_time(ran, idle, job.hung_seconds, self._timeout)
-        if failure is not None:
-            child.kill()
-            if failure.fault == Fault.INFRASTRUCTURE:
-                job.hung_seconds = ran
-        return failure
-
-    def _settle(
-        self, attempt: _Attempt, outcome: Evaluation | Failure
-    ) -> Evaluation | Failure | None:
-        """Return how a training ended; None: it is to be tried again, as its job says now."""
-        job, name = attempt.job, attempt.device.name
-        was_alone = job.reserved is not None
-        self._end_reservation(job)
-        if isinstance(outcome, Evaluation):
-            self._note_peak(outcome)
-        if isinstance(outcome, Evaluation) or outcome.fault == Fault.CANDIDATE:
-            # A device on which a training hung by its own fault works, too.
-            for working in (name, *(job.failed_on if job.hung_seconds else ())):
-                self._pool.note_success(working)
-            return outcome
-        if self._end is not None:
-            self._note(f"{job}: {outcome.reason}")
-            return replace(outcome, fault=Fault.STOPPED)
-        if outcome.fault == Fault.RESOURCE:
-            if was_alone:
-                return self._advise(job, outcome, name)
-            job.reserved = name
-            self._pool.reserve(name)
-            self._note(f"{job}: {outcome.reason}. It is tried again alone on {name}")
-            return None
-        return self._try_again(job, name, outcome)
-
-    def _try_again(self, job: _Job, name: str, outcome: Failure) -> Failure | None:
-        """Return the failure of the last attempt; None: there is another one."""
-        job.failed_on.append(name)
-        job.has_crashed_only &= outcome.fault == Fault.CRASH
-        if self._pool.note_failure(name):
-            self._note(f"{name} is put aside: trainings in a row failed on it, no fault of theirs")
-        num_failures = len(job.failed_on)
-        if num_failures > len(self._pauses):
-            if job.has_crashed_only:  # and so the devices may be as good as any
-                self._pool.readmit(job.failed_on)
-            reason = f"{job}: {outcome.reason} ({_describe(job.failed_on)})"
-            fault = Fault.CRASH if job.has_crashed_only else Fault.INFRASTRUCTURE
-            return replace(outcome, reason=reason, fault=fault)
-        is_last = num_failures == len(self._pauses)
-        if is_last and job.has_crashed_only and not self._pool.has_others(job.failed_on):
-            job.reserved = name
-            self._pool.reserve(name)
-        job.not_before = time.monotonic() + self._pauses[num_failures - 1]
-        self._note(f"{job}: {outcome.reason}. It is tried again")
-        return None
-
-    def _advise(self, job: _Job, failure: Failure, device: str) -> Failure:
-        """Return the failure of a training that lacked memory alone on a device."""
-        reason = f"{job}: {failure.reason} (also alone on {device})"
-        if self._images is None:
-            return replace(failure, reason=reason)
-        remedy = advise_micro_batch(failure.reason, self._images, self._peak)
-        return replace(failure, reason=reason, remedy=remedy)
-
-    def _note_peak(self, evaluation: Evaluation) -> None:
-        peak = evaluation.ran_on.peak_memory if evaluation.ran_on is not None else None
-        if peak is not None:
-            self._peak = max(peak, self._peak or 0)
-
-    def _end_reservation(self, job: _Job) -> None:
-        if job.reserved is not None:
-            self._pool.end_reservation(job.reserved)
-            job.reserved = None
-
-
-@dataclass(slots=True)
-class _Job:
-    """An assignment with what has befallen it.
-
-    Attributes:
-        evaluate: trains the assignment on a device.
-        failed_on: the device of each attempt that failed by a fault of the machine.
-        not_before: when it may be tried again, by ``time.monotonic``.
-        reserved: name of the device that it has, or waits to have, to itself.
-        has_crashed_only: whether all of these attempts crashed in native code.
-        hung_seconds: how long an attempt took that hung; 0: none did.
-        effort: what its attempts that have ended took.
+    The arguments are those of ``LocalLauncher`` and ``RetryingExecutor``.
     """
-
-    assignment: Assignment[Candidate]
-    evaluate: Evaluate
-    failed_on: list[str] = field(default_factory=list)
-    not_before: float = 0.0
-    reserved: str | None = None
-    has_crashed_only: bool = True
-    hung_seconds: float = 0.0
-    effort: Effort = field(default_factory=Effort)
-
-    def __str__(self) -> str:
-        return f"{self.assignment.candidate.placement} (replicate {self.assignment.seed:,})"
-
-
-class _Attempt(NamedTuple):
-    job: _Job
-    child: Child
-    device: Device
-
-
-def _describe(failed_on: Sequence[str]) -> str:
-    return f"tried {len(failed_on)} times, on {', '.join(dict.fromkeys(failed_on))}"
+    launcher = LocalLauncher(evaluate, log, forget)
+    return RetryingExecutor(launcher, DevicePool(devices), timeout, note, pauses, images)

@@ -18,7 +18,7 @@ from se_search.errors import RunError
 from se_search.execution.child import call_in_child, warm_up
 from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
-from se_search.execution.local import LocalExecutor
+from se_search.execution.local import local_executor
 from se_search.execution.rehearsal import rehearse_once
 from se_search.ground import Ground
 from se_search.recipe import Recipe
@@ -156,7 +156,7 @@ def open_session(request: SessionRequest, note: Note) -> Session:
         devices=tuple(devices),
         grounds=grounds,
         weights_digest=None if weights is None else _digest(weights),
-        make_executor=lambda task: LocalExecutor(
+        make_executor=lambda task: local_executor(
             task,
             devices,
             request.worker_log,

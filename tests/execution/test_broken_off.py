@@ -9,7 +9,7 @@ from support import data_sets
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.execution.local import LocalExecutor
+from se_search.execution.local import local_executor
 from se_search.models.catalogue import describe_backbone
 from se_search.record import Assignment, Evaluation
 from se_search.training.checkpointing import Checkpointing
@@ -27,7 +27,7 @@ def test_a_training_that_is_killed_goes_on_and_gives_the_same_bits(tmp_path):
     assignment = Assignment(candidate, 0, recipe.epochs)
     checkpointing = Checkpointing(tmp_path / "states", seconds=0, max_share=1)
     task = TrainingTask(data, recipe, checkpointing=checkpointing)
-    executor = LocalExecutor(task, [DEVICE], tmp_path / "worker.log", pauses=[0.0])
+    executor = local_executor(task, [DEVICE], tmp_path / "worker.log", pauses=[0.0])
     executor.submit(0, assignment)
     (attempt,) = executor._running.values()
     while not list(checkpointing.folder.rglob("*.state")):

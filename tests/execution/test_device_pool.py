@@ -84,3 +84,24 @@ def test_the_cpu_is_one_device_whatever_the_number_of_workers():
     pool = DevicePool([Device("cpu", 0, 1, "32-true")] * 3)
     pool.reserve("cpu")
     assert pool.count_free() == 0
+
+
+def test_a_pool_follows_machines_that_join_and_leave():
+    pool = DevicePool(gpus(0, 0))
+    running = pool.take()
+    pool.follow(gpus(1))
+    assert take_all(pool) == ["cuda:1"]
+    pool.give_back(running)
+    assert pool.count_free() == 0
+    assert pool.is_aside("cuda:0")
+    pool.follow(gpus(0, 0, 1))
+    assert take_all(pool) == ["cuda:0"] * 2
+
+
+def test_a_machine_that_comes_back_is_not_aside_any_more():
+    pool = DevicePool(gpus(0, 1))
+    pool.note_failure("cuda:0")
+    assert pool.note_failure("cuda:0")
+    pool.follow(gpus(1))
+    pool.follow(gpus(0, 1))
+    assert not pool.is_aside("cuda:0")

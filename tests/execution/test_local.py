@@ -17,7 +17,7 @@ from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.errors import SESearchError
 from se_search.execution.child import call_in_child, warm_up
-from se_search.execution.local import LocalExecutor
+from se_search.execution.local import local_executor
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Fault
 
@@ -41,7 +41,7 @@ def assign(seed=0):
 
 def make_executor(evaluate, devices, log, **options):
     """Return an executor that tries again without a pause."""
-    return LocalExecutor(evaluate, devices, log, **{"pauses": (0, 0), **options})
+    return local_executor(evaluate, devices, log, **{"pauses": (0, 0), **options})
 
 
 def run_one(evaluate, log, **options):
@@ -251,7 +251,7 @@ def test_a_device_on_which_trainings_fail_repeatedly_gets_no_more(log, tmp_path)
 
 def test_as_many_children_run_at_once_as_there_are_devices(log):
     devices = [Device("cpu", 0, threads, "32-true") for threads in (1, 2, 3)]
-    executor = LocalExecutor(children.succeed, devices, log)
+    executor = local_executor(children.succeed, devices, log)
     for number in range(3):
         assert executor.has_room()
         executor.submit(number, assign(seed=number))
@@ -271,7 +271,7 @@ def test_a_device_is_free_again_after_its_child_died(log):
 
 
 def test_a_gpu_that_is_listed_several_times_trains_several_candidates_at_once(log):
-    executor = LocalExecutor(children.name_gpu, [Device("cuda", 1, 1, "32-true")] * 3, log)
+    executor = local_executor(children.name_gpu, [Device("cuda", 1, 1, "32-true")] * 3, log)
     number = 0
     while executor.has_room():
         executor.submit(number, assign())

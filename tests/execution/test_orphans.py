@@ -30,10 +30,10 @@ from support import children
 from support.networks import make_backbone
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.execution.local import LocalExecutor
+from se_search.execution.local import local_executor
 from se_search.record import Assignment
 evaluate = children.NotesItsProcess(Path(sys.argv[1]) / "pid")
-executor = LocalExecutor(evaluate, [Device("cpu", 0, 1, "32-true")], Path(sys.argv[1]) / "log")
+executor = local_executor(evaluate, [Device("cpu", 0, 1, "32-true")], Path(sys.argv[1]) / "log")
 executor.submit(0, Assignment(Candidate.plain(make_backbone([8])), 0, 1))
 time.sleep(60)
 """

@@ -9,7 +9,7 @@ from support.networks import make_backbone
 from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.execution.child import warm_up
-from se_search.execution.local import LocalExecutor
+from se_search.execution.local import local_executor
 from se_search.record import Assignment, Evaluation, Failure, Fault
 
 DEVICE = Device("cpu", 0, 1, "32-true")
@@ -31,7 +31,7 @@ def wind_down(tmp_path, notes):
     """Have an evaluation begin and then wind down; return how it ended, and after how long."""
 
     def run(evaluate, seconds, **options):
-        executor = LocalExecutor(
+        executor = local_executor(
             children.MarksItsStart(evaluate, tmp_path / "started"),
             [DEVICE],
             tmp_path / "log",
@@ -93,7 +93,7 @@ def test_a_candidates_own_failure_meanwhile_is_its_own(wind_down):
 
 
 def test_what_waits_to_be_tried_again_is_taken_back(tmp_path):
-    executor = LocalExecutor(children.be_killed, [DEVICE], tmp_path / "log", pauses=(60, 60))
+    executor = local_executor(children.be_killed, [DEVICE], tmp_path / "log", pauses=(60, 60))
     executor.submit(7, ASSIGNMENT)
     while not executor._waiting:
         assert executor.wait(0.1) == []
