@@ -29,11 +29,11 @@ def test_a_training_that_is_killed_goes_on_and_gives_the_same_bits(tmp_path):
     task = TrainingTask(data, recipe, checkpointing=checkpointing)
     executor = local_executor(task, [DEVICE], tmp_path / "worker.log", pauses=[0.0])
     executor.submit(0, assignment)
-    (attempt,) = executor._running.values()
+    (running,) = executor._running.values()
     while not list(checkpointing.folder.rglob("*.state")):
-        assert attempt.child._process.is_alive()
+        assert running.attempt._process.is_alive()
         time.sleep(0.005)
-    os.kill(attempt.child._process.pid, signal.SIGKILL)
+    os.kill(running.attempt._process.pid, signal.SIGKILL)
 
     came = []
     while not came or not isinstance(came[-1], Evaluation):
