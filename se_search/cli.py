@@ -321,7 +321,7 @@ def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: b
         else:
             display.note(str(ended))
 
-    outcome = confirm(folder, options, display.note, observe)
+    outcome = confirm(folder, options, display.note, observe, estimate=display.estimate)
     if as_json:
         say(to_json(confirmation_event(folder, outcome.rounds)))
     elif not quiet:

@@ -18,7 +18,6 @@ from se_search.commands.confirm_round import (
     list_new,
     list_next_look,
     plan_round,
-    read_trainings,
 )
 from se_search.commands.grounds import check_grounds
 from se_search.commands.options import ConfirmOptions
@@ -32,13 +31,15 @@ from se_search.commands.search import complete, make_request
 from se_search.commands.settings import find_code, refuse_without_test
 from se_search.errors import SESearchError
 from se_search.execution.environment import read_versions
-from se_search.execution.missing import EndedTraining, id_of, train_missing
+from se_search.execution.missing import EndedTraining, id_of, name_training, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
-from se_search.record import Assignment
+from se_search.record import Assignment, EpochRow
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import write_confirmation
+from se_search.report.epoch_lines import EpochLines
+from se_search.report.estimate import Estimate, foretell_trainings
 from se_search.report.format import count
 from se_search.report.hardware import count_all_grounds
 from se_search.report.page.write import refresh_pages
@@ -52,7 +53,9 @@ from se_search.store.confirmations import (
     read_rounds,
     write_rounds,
 )
+from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
+from se_search.store.round_trainings import read_trainings
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
@@ -81,6 +84,7 @@ def confirm(
     note: Note = lambda _: None,
     observe: Observe = lambda _: None,
     open_session: OpenSession = open_session,
+    estimate: Callable[[Estimate], None] = lambda _: None,
 ) -> ConfirmOutcome:
     """Train a run's candidates, the plain network and SE everywhere in replicates it never had.
 
@@ -94,6 +98,7 @@ def confirm(
         note: told what goes on.
         observe: told of each training that ends.
         open_session: finds what the trainings need.
+        estimate: told what the trainings of each look will take.
 
     Raises:
         SESearchError: the run can't be confirmed: it has no front, or something has changed.
@@ -139,6 +144,11 @@ def confirm(
                 failures.append(f"{ended.placement}, replicate {ended.seed}: {ended.reason}")
             observe(ended)
 
+        def foretell(num_trainings: int, at_a_time: int) -> None:
+            known = foretell_trainings(records, run.epochs, num_trainings, at_a_time)
+            if known is not None:
+                estimate(known)
+
         def judge() -> None:
             rounds[-1] = close_round(
                 rounds[-1],
@@ -156,7 +166,7 @@ def confirm(
         try:
             if session is not None:
                 last = rounds[-1]
-                signal = _take_looks(folder, run, session, last, options, note, watch)
+                signal = _take_looks(folder, run, session, last, options, note, watch, foretell)
         except BaseException:
             with suppress(SESearchError):  # the first error is the one to be told
                 judge()
@@ -173,6 +183,7 @@ def _take_looks(
     options: ConfirmOptions,
     note: Note,
     observe: Observe,
+    foretell: Callable[[int, int], None],
 ) -> int | None:
     """Train what one look needs, or all looks; return the signal that stopped it, if any."""
     # Networks are trained alike whatever the space; the log says which training ran where.
@@ -180,6 +191,12 @@ def _take_looks(
     log = TrainingLog(folder.confirmation_log, identity, session.environment, mix=True)
     num_trainings = last.stated.plan.looks[-1] * len(last.chosen)
     needed = estimate_room(num_trainings, run.epochs, sum(last.num_images))
+    progress, lines = ProgressLog(folder.progress_log), EpochLines(note)
+
+    def advance(assignment: Assignment[Candidate], row: EpochRow) -> None:
+        progress.append_fresh(assignment, row)
+        lines.update(name_training(assignment), row)
+
     with Reserve(folder.path / ".reserve") as reserve, log, StopSignals(note) as stop:
         reserve.refuse_lack(needed)
         room = Room(reserve.release, note)
@@ -190,10 +207,13 @@ def _take_looks(
             if not missing:
                 break
             _note_look(last, look, missing, note)
+            foretell(missing, len(session.devices))
             # One evaluation, after the last epoch: the test images are read once a training, and
             # no number of the training depends on how often it is validated.
             executor = session.executor(with_test=True, validate_every=0)
-            train_missing(look, log, executor, stop=stop, observe=observe, room=room)
+            train_missing(
+                look, log, executor, stop=stop, observe=observe, advance=advance, room=room
+            )
             has_progressed = len(read_trainings(folder)) > len(before)
             if stop.number is not None or not options.until_decided or not has_progressed:
                 break

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from se_search.analysis.confirmation import Chosen
-from se_search.analysis.confirming import Trained, count_wanted, judge_candidates, state_claims
+from se_search.analysis.confirming import count_wanted, judge_candidates, state_claims
 from se_search.analysis.sequential import LookPlan
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
@@ -16,12 +16,9 @@ from se_search.commands.confirm_candidates import fresh_seeds
 from se_search.commands.options import ConfirmOptions
 from se_search.record import Assignment, TrialRecord
 from se_search.run_config import RunConfig
-from se_search.store.confirmations import Round, read_fresh
-from se_search.store.replicates import Measure, replicates_by_key
-from se_search.store.run_folder import RunFolder
-from se_search.store.training_log import Training, TrainingId
-
-Trainings = Mapping[TrainingId, Training]
+from se_search.store.confirmations import Round
+from se_search.store.round_trainings import Trainings, list_own, pack_round
+from se_search.store.training_log import TrainingId
 
 
 def plan_round(
@@ -89,7 +86,7 @@ def list_next_look(
     last: Round, backbone: Backbone, trainings: Trainings
 ) -> list[Assignment[Candidate]]:
     """Return the trainings that a round's next look needs, finished ones too, by replicates."""
-    wanted = count_wanted(last.stated, _pack(last, trainings, "test_accuracy"))
+    wanted = count_wanted(last.stated, pack_round(last, trainings, "test_accuracy"))
     candidates = {c.key: Candidate.parse(c.candidate, backbone) for c in last.chosen}
     return [
         Assignment(candidates[key], seed, last.epochs)
@@ -115,11 +112,11 @@ def close_round(
         failures: why trainings of this round failed.
         before: the trainings that the run had when the round began.
     """
-    own = _list_own(last, trainings)
+    own = list_own(last, trainings)
     result = judge_candidates(
         last.chosen,
-        _pack(last, trainings, "accuracy"),
-        _pack(last, trainings, "test_accuracy"),
+        pack_round(last, trainings, "accuracy"),
+        pack_round(last, trainings, "test_accuracy"),
         costs,
         last.stated,
     )
@@ -130,23 +127,3 @@ def close_round(
         seconds=round(sum(training.seconds for training in own), 1),
         result=result,
     )
-
-
-def read_trainings(folder: RunFolder) -> dict[TrainingId, Training]:
-    """Return all trainings in fresh replicates that a run has had; empty if there are none."""
-    contents = read_fresh(folder)
-    return {training.id: training for training in contents.trainings} if contents else {}
-
-
-def _list_own(last: Round, trainings: Trainings) -> list[Training]:
-    keys, seeds = {c.key for c in last.chosen}, set(last.seeds)
-    return [
-        training
-        for training in trainings.values()
-        if training.key in keys and training.epochs == last.epochs and training.seed in seeds
-    ]
-
-
-def _pack(last: Round, trainings: Trainings, measure: Measure) -> Trained:
-    num_images = last.num_images[measure == "test_accuracy"]
-    return replicates_by_key(_list_own(last, trainings), measure, num_images)

@@ -311,7 +311,7 @@ def _search(
         display.advance(record, row)
 
     store = TrialStore(folder.database, run.objectives, run.directions)
-    estimates = Estimates(store.records, min(lag, len(session.devices)), display.note)
+    estimates = Estimates(store.records, min(lag, len(session.devices)), display.estimate)
 
     def observe(progress: Progress) -> None:
         display.update(progress)

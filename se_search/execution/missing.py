@@ -14,6 +14,8 @@ from se_search.store.training_log import Training, TrainingId, TrainingLog
 
 MAX_FAILURES = 3  # in a row
 
+Advance = Callable[[Assignment[Candidate], EpochRow], None]
+
 
 @dataclass(frozen=True, slots=True)
 class EndedTraining:
@@ -41,7 +43,7 @@ class EndedTraining:
     reason: str | None = None
 
     def __str__(self) -> str:
-        head = f"{self.done} of {self.total}: {self.placement} (replicate {self.seed:,})"
+        head = f"{self.done} of {self.total}: {_name(self.placement, self.seed)}"
         if self.accuracy is None or self.seconds is None:
             return f"{head} failed: {self.reason}"
         return f"{head} {100 * self.accuracy:.2f} % in {self.seconds:.1f} s"
@@ -59,6 +61,15 @@ def id_of(assignment: Assignment[Candidate]) -> TrainingId:
     return assignment.candidate.key, assignment.epochs, assignment.seed
 
 
+def name_training(assignment: Assignment[Candidate]) -> str:
+    """Return a training's name for people: placement and replicate."""
+    return _name(assignment.candidate.placement, assignment.seed)
+
+
+def _name(placement: str, seed: int) -> str:
+    return f"{placement} (replicate {seed:,})"
+
+
 def train_missing(
     assignments: Sequence[Assignment[Candidate]],
     log: TrainingLog,
@@ -66,6 +77,7 @@ def train_missing(
     *,
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[EndedTraining], None] = lambda _: None,
+    advance: Advance = lambda *_: None,
     room: Room = Room(),  # noqa: B008  # frozen
 ) -> None:
     """Train the assignments that the log does not have, in order, until all are done or a stop.
@@ -78,13 +90,14 @@ def train_missing(
         executor: trains, and evaluates the test images.
         stop: asked before each start, and at least every half second.
         observe: told of each training that ends.
+        advance: told of each epoch that ends.
         room: what is done when the log can't be written.
 
     Raises:
         TooManyFailuresError: three trainings in a row failed.
         InfrastructureError: a fault of the machine, as a full disk.
     """
-    work = _MissingTrainings(assignments, log, observe)
+    work = _MissingTrainings(assignments, log, observe, advance)
     drive(work, executor, max_failures=MAX_FAILURES, stop=stop, room=room)
 
 
@@ -96,10 +109,12 @@ class _MissingTrainings:
         assignments: Sequence[Assignment[Candidate]],
         log: TrainingLog,
         observe: Callable[[EndedTraining], None],
+        advance: Advance,
     ) -> None:
         missing = [assignment for assignment in assignments if id_of(assignment) not in log.done]
         self._log = log
         self._observe = observe
+        self._advance = advance
         self._total = len(assignments)
         self._num_done = len(assignments) - len(missing)
         self._waiting = iter(enumerate(missing))
@@ -112,7 +127,7 @@ class _MissingTrainings:
         return begun
 
     def advance(self, number: int, row: EpochRow) -> None:
-        """Take no notice: a training is told when it ends."""
+        self._advance(self._running[number], row)
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         assignment = self._running[number]

@@ -19,8 +19,9 @@ from se_search.report.console import (
     print_line,
     print_text,
 )
+from se_search.report.epoch_lines import EpochLines
+from se_search.report.estimate import Estimate
 from se_search.report.event import front_fields
-from se_search.report.format import duration
 from se_search.report.front_table import front_table
 from se_search.report.json_text import to_json
 from se_search.report.print_answer import print_answer
@@ -34,7 +35,6 @@ TIMES_WIDTH = 28  # of the time that has passed, the time left and the gaps
 WITH_BAR = 110  # a narrower terminal shows no bar: its facts tell more
 ENDED = (*ENDED_WELL, "FAIL")
 LONG = 10.0  # seconds after which a training's epochs are shown
-LINE_EVERY = 60.0  # seconds of a training between two lines about its epochs
 ROLES = {"control": "control", "promotion": "promoted"}  # that are told of a trial
 
 
@@ -46,6 +46,9 @@ class Display(Protocol):
 
     def scanning(self, done: int, total: int) -> None:
         """Show how many of a folder's images have been read."""
+
+    def estimate(self, estimate: Estimate) -> None:
+        """Show what it all takes."""
 
     def update(self, progress: Progress) -> None:
         """Show how far the search has come."""
@@ -69,6 +72,9 @@ class QuietDisplay:
     def scanning(self, done: int, total: int) -> None:
         """Show nothing."""
 
+    def estimate(self, estimate: Estimate) -> None:
+        """Show nothing."""
+
     def update(self, progress: Progress) -> None:
         """Show nothing."""
 
@@ -83,7 +89,11 @@ class QuietDisplay:
 
 
 class JsonDisplay(QuietDisplay):
-    """Prints a JSON object a line: each trial as it ends, and the front at the end."""
+    """Prints a JSON object a line: estimates, each trial as it ends, the front at the end."""
+
+    def estimate(self, estimate: Estimate) -> None:
+        """Print what it all takes."""
+        self._print(estimate.to_json())
 
     def update(self, progress: Progress) -> None:
         """Print a trial that has ended."""
@@ -120,7 +130,7 @@ class PlainDisplay(QuietDisplay):
         self._with_front = with_front
         self._clock = _Clock()
         self._scan = ScanLines()
-        self._told: dict[int, float] = {}  # by trial, when its epochs were told, in its seconds
+        self._epoch_lines = EpochLines(self.note)
 
     def note(self, text: str) -> None:
         """Print the text."""
@@ -130,20 +140,21 @@ class PlainDisplay(QuietDisplay):
         """Print a line to stderr, if reading takes seconds."""
         self._scan.update(done, total)
 
+    def estimate(self, estimate: Estimate) -> None:
+        """Print it in a sentence."""
+        self.note(str(estimate))
+
     def update(self, progress: Progress) -> None:
         """Print a line if a trial has ended."""
         self._clock.update(progress)
         record = progress.changed
         if record is not None and record.state in ENDED:
-            self._told.pop(record.number, None)
             self.note(f"{_describe(record)} | {_summarize(progress)}{self._clock.time_left()}")
 
     def advance(self, record: TrialRecord, row: EpochRow) -> None:
         """Print a line each minute of a training, unless it has just ended."""
-        since = row.seconds - self._told.get(record.number, 0.0)
-        if since >= LINE_EVERY and row.epoch < row.epochs:
-            self._told[record.number] = row.seconds
-            self.note(_describe_epoch(record, row))
+        name = f"trial {record.number}: {record.placement} (seed {record.seed})"
+        self._epoch_lines.update(name, row)
 
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the answer, and where everything lies."""
@@ -299,15 +310,6 @@ def _describe(record: TrialRecord) -> str:
     if record.accuracy is None or record.seconds is None:
         return f"{head} failed: {record.reason}"
     return f"{head} {100 * record.accuracy:.2f} % in {record.seconds:.1f} s"
-
-
-def _describe_epoch(record: TrialRecord, row: EpochRow) -> str:
-    accuracy = "" if row.accuracy is None else f", {100 * row.accuracy:.2f} %"
-    left = duration(row.seconds / row.epoch * (row.epochs - row.epoch))
-    return (
-        f"trial {record.number}: {record.placement} (seed {record.seed}) epoch {row.epoch} of "
-        f"{row.epochs}{accuracy}, {left} left"
-    )
 
 
 def _summarize_epochs(rows: Collection[EpochRow]) -> str:

@@ -12,16 +12,17 @@ from typing import Any
 from rich.console import Console
 
 from se_search.record import ENDED_WELL, TrialRecord
+from se_search.report.confirming import Confirming, read_confirming
 from se_search.report.console import print_text
 from se_search.report.event import front_fields
 from se_search.report.format import count, duration
 from se_search.report.overview import is_of_all
 from se_search.report.run_report import describe_search
 from se_search.report.run_state import State, describe_state, judge_state
+from se_search.report.running import RunningTraining, is_since, running_table, with_epoch
 from se_search.report.short_answer import find_best, shorten_answer
-from se_search.report.table import Column, ResultTable
 from se_search.store.holder import Holder, find_holder
-from se_search.store.progress_log import LoggedEpoch, find_last, read_progress
+from se_search.store.progress_log import find_last, read_progress
 from se_search.store.run_folder import RunFolder
 from se_search.store.trial_times import TrialTimes, read_times
 from se_search.store.trials import read_records
@@ -32,35 +33,6 @@ FEWEST_TIMED = 3  # trials of the running command from which its own rate is tol
 RECENT = 50  # trials whose times foretell those of the next ones
 MAX_REASONS = 3  # of failures that are listed
 ENDED = (*ENDED_WELL, "FAIL")
-
-
-@dataclass(frozen=True, slots=True)
-class RunningTraining:
-    """A training that runs now.
-
-    Attributes:
-        trial: its number.
-        placement: short text of the candidate.
-        seed: the replicate's name.
-        epochs: of the whole training.
-        epoch: how many have ended; None: none has.
-        train_loss: mean over that epoch's batches.
-        accuracy: share of the validation images classified correctly after that epoch, 0..1.
-        loss: mean cross-entropy over the validation images after that epoch.
-        seconds: wall time of the training up to that epoch.
-        seconds_left: wall time that it will still take; None: not known.
-    """
-
-    trial: int
-    placement: str
-    seed: int
-    epochs: int
-    epoch: int | None = None
-    train_loss: float | None = None
-    accuracy: float | None = None
-    loss: float | None = None
-    seconds: float | None = None
-    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +49,7 @@ class Status:
         seconds_a_trial: wall time between the ends of two trials; None: not known.
         seconds_left: wall time until it has all its trials; None: not known, or it has ended.
         running: the trainings that run now.
+        confirming: how far the confirmation is that goes on; None: none does.
         failures: how often trials failed for a reason, the most frequent first.
         is_settled: whether the front of all of its trainings is known to be settled.
         records: all trials, by number.
@@ -91,6 +64,7 @@ class Status:
     seconds_a_trial: float | None
     seconds_left: float | None
     running: tuple[RunningTraining, ...]
+    confirming: Confirming | None
     failures: tuple[tuple[str, int], ...]
     is_settled: bool
     records: Sequence[TrialRecord]
@@ -128,6 +102,7 @@ def read_status(
     holder = find_holder(folder.lock_file)
     trials: dict[str, int] = dict(Counter(trial.state for trial in times))
     running = _list_running(folder, records, times) if holder is not None else ()
+    confirming = None if holder is None else read_confirming(folder, holder, search["workers"])
     pace = _find_pace(times, records, holder, search["workers"], now)
     if pace is None:  # of the first trainings, before one has ended
         pace = _foretell_pace(running, search["workers"])
@@ -144,7 +119,8 @@ def read_status(
         num_wanted=search["trials"],
         seconds_a_trial=pace,
         seconds_left=pace * left if goes_on and pace is not None else None,
-        running=running,
+        running=running if confirming is None else (*running, *confirming.running),
+        confirming=confirming,
         failures=tuple(failed.most_common()),
         is_settled=is_of_all(kept, times),
         records=records,
@@ -192,31 +168,14 @@ def _list_running(
     for record in records:
         if record.state != "RUNNING":
             continue
-        training = RunningTraining(record.number, record.placement, record.seed, record.epochs)
-        row, since = last.get(record.number), began.get(record.number)
-        if row is not None and _is_of_this_attempt(row, since):
-            training = _with_epoch(training, row)
-        running.append(training)
+        row = last.get((record.number, record.placement, record.seed))
+        if row is not None and is_since(row, began.get(record.number)):
+            running.append(with_epoch(row))
+        else:
+            running.append(
+                RunningTraining(record.number, record.placement, record.seed, record.epochs)
+            )
     return tuple(running)
-
-
-def _is_of_this_attempt(row: LoggedEpoch, since: datetime | None) -> bool:
-    return since is None or datetime.fromisoformat(row.time) >= since.replace(microsecond=0)
-
-
-def _with_epoch(training: RunningTraining, row: LoggedEpoch) -> RunningTraining:
-    return RunningTraining(
-        training.trial,
-        training.placement,
-        training.seed,
-        row.epochs,
-        row.epoch,
-        row.train_loss,
-        row.accuracy,
-        row.loss,
-        row.seconds,
-        row.seconds / row.epoch * (row.epochs - row.epoch),
-    )
 
 
 def print_status(console: Console, status: Status) -> None:
@@ -224,6 +183,8 @@ def print_status(console: Console, status: Status) -> None:
     print_text(console, f"{one_line(status.run)}: {one_line(status.title)}")
     print_text(console, _describe_state(status))
     print_text(console, _describe_trials(status))
+    if status.confirming is not None:
+        print_text(console, str(status.confirming))
     if status.running:
         console.print(running_table(status.running))
     for reason, number in status.failures[:MAX_REASONS]:
@@ -253,33 +214,6 @@ def print_front(console: Console, front: PosteriorFront | None, why: str | None 
         print_text(console, f"It is not settled: {'; '.join(settled.missing)}.")
 
 
-def running_table(trainings: Sequence[RunningTraining]) -> ResultTable:
-    """Lay out the trainings that run."""
-    table = ResultTable(
-        [
-            Column("trial"),
-            Column("SE (stage:squeeze width)", is_number=False),
-            Column("replicate", rank=3),
-            Column("epoch"),
-            Column("train loss", rank=4),
-            Column("accuracy %", rank=1),
-            Column("left", rank=2),
-        ],
-        title=f"{count(len(trainings), 'training')} under way",
-    )
-    for each in trainings:
-        table.add_row(
-            str(each.trial),
-            each.placement,
-            f"{each.seed:,}",
-            f"{each.epoch or 0}/{each.epochs}",
-            "-" if each.train_loss is None else f"{each.train_loss:.3f}",
-            "-" if each.accuracy is None else f"{100 * each.accuracy:.2f}",
-            "-" if each.seconds_left is None else duration(each.seconds_left),
-        )
-    return table
-
-
 def status_event(
     status: Status, front: PosteriorFront | None, why: str | None = None
 ) -> dict[str, Any]:
@@ -305,6 +239,7 @@ def status_event(
         "seconds_a_trial": status.seconds_a_trial,
         "seconds_left": status.seconds_left,
         "running": [asdict(each) for each in status.running],
+        "confirming": None if status.confirming is None else status.confirming.to_json(),
         "failures": [{"reason": reason, "count": number} for reason, number in status.failures],
         "answer": None if front is None else shorten_answer(front),
         "best": None if best is None else best.flat(),

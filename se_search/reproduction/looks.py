@@ -11,11 +11,12 @@ from typing import Any
 from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.execution.deadline import Deadline
-from se_search.execution.missing import id_of, train_missing
+from se_search.execution.missing import id_of, name_training, train_missing
 from se_search.execution.session import OpenSession, Session, SessionRequest
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
-from se_search.record import Assignment, Stop
+from se_search.record import Assignment, EpochRow, Stop
+from se_search.report.epoch_lines import EpochLines
 from se_search.report.format import count
 from se_search.reproduction.judge import (
     count_wanted,
@@ -28,6 +29,7 @@ from se_search.reproduction.plan import Plan
 from se_search.reproduction.statement import make_statement, read_statement, write_statement
 from se_search.space.designs import collect_designs
 from se_search.store.files import explaining_write
+from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.training_log import (
     LogContents,
@@ -110,6 +112,12 @@ def train_looks(
         StopSignals(note) as stop,
     ):
         reserve.refuse_lack(needed)
+        progress, lines = ProgressLog(first.log.with_suffix(".progress")), EpochLines(note)
+
+        def advance(assignment: Assignment[Candidate], row: EpochRow) -> None:
+            progress.append_fresh(assignment, row)
+            lines.update(name_training(assignment), row)
+
         while missing and stop.number is None and not deadline.has_passed:
             _note_look(plans, wanted, len(missing), note)
             train_missing(
@@ -118,6 +126,7 @@ def train_looks(
                 session.executor(with_test=True),
                 stop=lambda: max(stop(), Stop.AFTER_RUNNING if deadline.has_passed else Stop.NO),
                 observe=lambda ended: note(str(ended)),
+                advance=advance,
                 room=Room(reserve.release, note),
             )
             before = len(trainings)

@@ -14,9 +14,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from se_search.candidate import Candidate
 from se_search.errors import RunError
-from se_search.record import EpochRow, TrialRecord
+from se_search.record import Assignment, EpochRow, TrialRecord
 from se_search.store.files import parse_json, write_text
+
+TrainingName = tuple[int | None, str, int]
+"""Number of the trial, or None, placement and seed of a training."""
 
 MAX_BYTES = 4_000_000  # of the file: about 17,000 epochs
 
@@ -26,7 +30,7 @@ class LoggedEpoch:
     """An epoch of a training.
 
     Attributes:
-        trial: number of the trial.
+        trial: number of the trial; None: it is a training of a confirmation or of a study.
         placement: short text of the candidate.
         seed: the replicate's name.
         epoch: how many epochs have ended.
@@ -39,7 +43,7 @@ class LoggedEpoch:
         time: when the epoch ended (ISO 8601, UTC).
     """
 
-    trial: int
+    trial: int | None
     placement: str
     seed: int
     epoch: int
@@ -49,6 +53,11 @@ class LoggedEpoch:
     accuracy: float | None
     seconds: float
     time: str
+
+    @property
+    def training(self) -> TrainingName:
+        """What tells its training from others of the file."""
+        return self.trial, self.placement, self.seed
 
 
 class ProgressLog:
@@ -66,10 +75,15 @@ class ProgressLog:
 
     def append(self, record: TrialRecord, row: EpochRow) -> None:
         """Add an epoch of a trial."""
+        self._append((record.number, record.placement, record.seed), row)
+
+    def append_fresh(self, assignment: Assignment[Candidate], row: EpochRow) -> None:
+        """Add an epoch of a training that is no trial: of a confirmation, or of a study."""
+        self._append((None, assignment.candidate.placement, assignment.seed), row)
+
+    def _append(self, training: TrainingName, row: EpochRow) -> None:
         logged = LoggedEpoch(
-            record.number,
-            record.placement,
-            record.seed,
+            *training,
             row.epoch,
             row.epochs,
             row.train_loss if math.isfinite(row.train_loss) else None,
@@ -93,7 +107,7 @@ class ProgressLog:
     def _shorten(self) -> None:
         rows = read_progress(self._path)
         texts = [json.dumps(asdict(row)) + "\n" for row in rows]
-        last = {row.trial: place for place, row in enumerate(rows)}
+        last = {row.training: place for place, row in enumerate(rows)}
         running = {place for place in last.values() if rows[place].epoch < rows[place].epochs}
         room, kept = self._max_bytes // 2, set[int]()
         for place in reversed(range(len(rows))):
@@ -121,14 +135,14 @@ def read_progress(path: Path) -> list[LoggedEpoch]:
     return rows
 
 
-def find_last(rows: Iterable[LoggedEpoch]) -> dict[int, LoggedEpoch]:
-    """Return the last epoch of each trial, by its number."""
-    return {row.trial: row for row in rows}
+def find_last(rows: Iterable[LoggedEpoch]) -> dict[TrainingName, LoggedEpoch]:
+    """Return the last epoch of each training."""
+    return {row.training: row for row in rows}
 
 
 def _is_whole(row: LoggedEpoch) -> bool:
     """Tell whether all values are of their types; a time that is none raises a ``ValueError``."""
-    counts = (row.trial, row.seed, row.epoch, row.epochs)
+    counts = (0 if row.trial is None else row.trial, row.seed, row.epoch, row.epochs)
     known = (row.train_loss, row.loss, row.accuracy)
     return (
         all(type(number) is int for number in counts)

@@ -37,13 +37,15 @@ from se_search.errors import (
 )
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
-from se_search.record import Evaluation
+from se_search.record import Effort, EpochRow, Evaluation
 from se_search.report.confirmation import print_confirmation
 from se_search.report.confirmation_answer import answer_confirmation
 from se_search.report.confirmation_words import confirmation_sentences
 from se_search.report.display import QuietDisplay
 from se_search.report.run_facts import read_run_facts
+from se_search.report.status import read_status
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
+from se_search.store.progress_log import ProgressLog, read_progress
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone
 from se_search.store.run_space import read_space as read_run_space
@@ -78,7 +80,7 @@ def evaluate_made_up(assignment):
     return Evaluation(correct.mean(), 1 - accuracy, (row,), bits[0], 2.0, bits[1])
 
 
-def search_into(path, num_trials):
+def search_into(path, num_trials, evaluate=evaluate_made_up):
     """Make a run of made-up trials on digits."""
     options = SearchOptions(
         space="stages",
@@ -89,7 +91,7 @@ def search_into(path, num_trials):
         name=path.name,
         runs_dir=path.parent,
     )
-    return search(options, QuietDisplay(), MadeUpSessions(evaluate_made_up)).folder
+    return search(options, QuietDisplay(), MadeUpSessions(evaluate)).folder
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,67 @@ def train(folder):
         )
 
     return run
+
+
+# --- what is told in between ----------------------------------------------------------------------
+
+
+def test_epochs_of_fresh_trainings_arrive_in_the_folder_as_they_end(folder):
+    confirm(
+        folder,
+        ConfirmOptions(replicates=2),
+        open_session=MadeUpSessions(evaluate_made_up, epochs=3),
+    )
+    rows = read_progress(folder.progress_log)
+    fresh = read_log(folder.confirmation_log).trainings
+    assert {row.trial for row in rows} == {None}
+    assert [row.epoch for row in rows] == [1, 2, 3] * len(fresh)
+    assert {row.seed for row in rows} == {training.seed for training in fresh}
+
+
+def test_the_status_of_a_confirmation_says_how_far_it_is(folder):
+    statuses = []
+
+    def look(ended):
+        if ended.done == 3:
+            statuses.append(read_status(folder))
+
+    sessions = MadeUpSessions(evaluate_made_up, num_workers=3, epochs=3)
+    confirm(folder, ConfirmOptions(replicates=2), observe=look, open_session=sessions)
+    (status,) = statuses
+    confirming = status.confirming
+    assert (confirming.num_ended, confirming.num_wanted) == (3, len(sessions.trained))
+    assert f"Confirmation: 3 of {len(sessions.trained)} trainings" in str(confirming)
+    assert confirming.seconds_left == 2.0 * (len(sessions.trained) - 3) / 1
+    assert status.running == ()
+    assert read_status(folder).confirming is None
+
+
+def test_a_fresh_training_that_runs_shows_its_epoch(folder):
+    seen = []
+
+    def evaluate(assignment):
+        log = ProgressLog(folder.progress_log)
+        log.append_fresh(assignment, EpochRow(2, 4, 0.5, None, None, 40.0))
+        seen.append(read_status(folder).running)
+        return evaluate_made_up(assignment)
+
+    confirm(folder, ConfirmOptions(replicates=2), open_session=MadeUpSessions(evaluate))
+    (training,) = seen[1]
+    assert (training.trial, training.epoch, training.seconds_left) == (None, 2, 40.0)
+    assert training.placement not in {each.placement for each in seen[0]}
+
+
+def test_what_the_trainings_of_a_look_take_is_told_before_them(tmp_path):
+    def evaluate(assignment):
+        return replace(evaluate_made_up(assignment), effort=Effort(1, 30.0, 20.0))
+
+    folder = search_into(tmp_path / "run", 4, evaluate)
+    told, sessions = [], MadeUpSessions(evaluate, num_workers=2)
+    confirm(folder, ConfirmOptions(replicates=2), open_session=sessions, estimate=told.append)
+    (estimate,) = told
+    assert estimate.total == len(sessions.trained)
+    assert estimate.seconds == 30.0 * len(sessions.trained) / 2
 
 
 # --- what is trained ------------------------------------------------------------------------------
@@ -531,7 +594,8 @@ def test_a_run_is_confirmed_on_the_command_line(call, home):
     events = [json.loads(line) for line in outcome.stdout.splitlines()]
     contents = read_log(folder.confirmation_log)
     assert contents.trainings[: len(before)] == before
-    assert [e["event"] for e in events] == ["training"] * 2 + ["confirmation"]
+    names = ["estimate", "training", "training", "confirmation"]
+    assert [event["event"] for event in events] == names
     assert events[-1]["test_readings"] == 2
     assert events[-1]["stated"]["plan"]["looks"] == [2]
     for training in contents.trainings:

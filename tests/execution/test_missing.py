@@ -2,11 +2,11 @@
 
 import pytest
 from support.networks import make_backbone
+from support.sessions import TellingExecutor
 
 from se_search.candidate import Candidate
 from se_search.errors import DivergedError
 from se_search.execution.missing import id_of, list_assignments, train_missing
-from se_search.execution.serial import SerialExecutor
 from se_search.record import Evaluation, Stop
 from se_search.store.training_log import TrainingLog, read_log
 
@@ -26,7 +26,7 @@ def evaluate(assignment):
 def train(tmp_path):
     """Train what is missing; return the ids that were trained, and the log's contents."""
 
-    def run(evaluate=evaluate, workers=1, assignments=ASSIGNMENTS, **options):
+    def run(evaluate=evaluate, workers=1, assignments=ASSIGNMENTS, epochs=0, **options):
         trained = []
 
         def note_and_evaluate(assignment):
@@ -35,7 +35,8 @@ def train(tmp_path):
 
         path = tmp_path / "trainings.jsonl"
         with TrainingLog(path, {"kind": "made up"}, {"torch": "1"}) as log:
-            train_missing(assignments, log, SerialExecutor(note_and_evaluate, workers), **options)
+            executor = TellingExecutor(note_and_evaluate, workers, epochs)
+            train_missing(assignments, log, executor, **options)
         return trained, read_log(path)
 
     return run
@@ -104,3 +105,9 @@ def test_an_urgent_stop_drops_the_running_trainings(train):
     _, log = train(note, workers=2, stop=lambda: Stop.NOW if evaluated else Stop.NO)
     assert len(log.trainings) == 1
     assert len(train()[0]) == 5
+
+
+def test_each_epoch_is_told_with_its_training(train):
+    told = []
+    train(epochs=2, advance=lambda assignment, row: told.append((id_of(assignment), row.epoch)))
+    assert told == [(id_of(assignment), epoch) for assignment in ASSIGNMENTS for epoch in (1, 2)]

@@ -16,6 +16,7 @@ from se_search.report.display import (
     QuietDisplay,
     make_display,
 )
+from se_search.report.estimate import Estimate
 
 ENDED = make_record("a", 0.8125, seed=3)
 
@@ -150,3 +151,9 @@ def test_a_quiet_display_shows_nothing(capsys):
 )
 def test_the_display_follows_the_options(options, kind):
     assert type(make_display(**options)) is kind
+
+
+def test_a_program_is_told_what_the_search_will_take(capsys):
+    JsonDisplay().estimate(Estimate("By 4 trials ...", 4, 100, 2, 1500.0, 1440.0, 2000.0))
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["seconds_left"]) == ("estimate", 1440.0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from support.records import make_record
 
 from se_search.record import Progress
-from se_search.report.estimate import Estimates
+from se_search.report.estimate import Estimates, foretell_trainings
 
 HOUR = 3600.0
 
@@ -23,7 +23,7 @@ def make_trial(number, wall_seconds, device_seconds=None, state="COMPLETE"):
 def tell(trials, total=100, num_workers=2, earlier=()):
     """Return what is said after each trial."""
     said = []
-    estimates = Estimates(earlier, num_workers, said.append)
+    estimates = Estimates(earlier, num_workers, lambda estimate: said.append(str(estimate)))
     after = []
     for number, trial in enumerate(trials, len(earlier) + 1):
         before = len(said)
@@ -65,3 +65,31 @@ def test_nothing_is_said_when_nothing_is_left_or_nothing_is_known():
     trials = [make_trial(number, HOUR) for number in range(4)]
     assert tell(trials, total=4)[-1] == []
     assert tell([make_record("a", 0.8)] * 9)[-1] == []
+
+
+def test_a_program_gets_the_numbers_of_the_sentence():
+    said = []
+    estimates = Estimates([make_trial(number, 30.0, 20.0) for number in range(4)], 2, said.append)
+    estimates.update(Progress(100, 4, 0, 0, None, 0))
+    event = said[0].to_json()
+    assert (event["event"], event["num_known"], event["total"]) == ("estimate", 4, 100)
+    assert event["seconds"] == 100 * 30.0 / 2
+    assert event["seconds_left"] == 96 * 30.0 / 2
+    assert event["device_seconds"] == 100 * 20.0
+
+
+def test_trainings_of_a_confirmation_take_what_trials_of_their_epochs_took():
+    short = replace(make_trial(0, 1.0), epochs=1)
+    full = [replace(make_trial(number, 20.0 + number), epochs=4) for number in (1, 2, 3)]
+    found = foretell_trainings([short, *full], 4, total=48, at_a_time=2)
+    assert found.seconds == found.seconds_left == 48 * 22.0 / 2
+    assert str(found) == (
+        "By 3 trials of the search, 48 trainings take about 9 min with 2 at a time, and 0.29 "
+        "device-hours"
+    )
+    assert foretell_trainings([short], 4, total=48, at_a_time=2) is None
+
+
+def test_a_few_seconds_of_devices_are_not_told_in_hours():
+    (known,) = [replace(make_trial(1, 6.0), epochs=4)]
+    assert "24 device-seconds" in str(foretell_trainings([known], 4, total=4, at_a_time=2))

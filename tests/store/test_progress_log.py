@@ -5,9 +5,11 @@ import time
 from dataclasses import replace
 
 import pytest
+from support.networks import make_backbone
 from support.records import make_record
 
-from se_search.record import EpochRow
+from se_search.candidate import Candidate
+from se_search.record import Assignment, EpochRow
 from se_search.store.progress_log import ProgressLog, find_last, read_progress
 
 ROW = EpochRow(epoch=3, epochs=40, train_loss=0.5, loss=0.4, accuracy=0.8, seconds=12.3456)
@@ -92,7 +94,21 @@ def test_the_last_epoch_of_a_training_that_goes_on_is_kept_however_old_it_is(pat
         log.append(trial(number), replace(ROW, epoch=40))
     rows = read_progress(path)
     assert [row.epoch for row in rows if row.trial == 1_000] == [2]
-    assert find_last(rows)[1_000].epoch == 2
+    assert find_last(rows)[1_000, "a", 7].epoch == 2
+
+
+def test_a_training_that_is_no_trial_is_told_from_others_by_placement_and_seed(path):
+    backbone = make_backbone([8])
+    plain, other = (Candidate.parse(text, backbone) for text in ("tiny", "tiny/stage2=standard:4"))
+    log = ProgressLog(path)
+    for candidate, seed, epoch in ((plain, 1, 1), (other, 1, 1), (plain, 2, 1), (plain, 1, 2)):
+        log.append_fresh(Assignment(candidate, seed, 40), replace(ROW, epoch=epoch))
+    last = find_last(read_progress(path))
+    assert {name: row.epoch for name, row in last.items()} == {
+        (None, "no SE", 1): 2,
+        (None, "s2:4", 1): 1,
+        (None, "no SE", 2): 1,
+    }
 
 
 def test_a_line_that_can_not_be_written_is_left_out(tmp_path):

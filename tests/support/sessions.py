@@ -7,6 +7,7 @@ from se_search.device import Device, Hardware
 from se_search.execution.serial import SerialExecutor
 from se_search.execution.session import Session
 from se_search.ground import Ground
+from se_search.record import EpochRow
 from se_search.training.datasets import PreparedData, describe_data
 from se_search.training.task import TrainingTask
 
@@ -20,6 +21,7 @@ class MadeUpSessions:
 
     Args:
         evaluate: from an assignment to its Evaluation.
+        epochs: how many epochs of each training are told, before it ends.
         num_workers: how many trainings may wait at once.
         grounds: what the devices are; their precision is that of the first.
 
@@ -29,8 +31,9 @@ class MadeUpSessions:
         trained: the assignments, in the order in which they were evaluated.
     """
 
-    def __init__(self, evaluate, num_workers=1, grounds=(GROUND,)):
+    def __init__(self, evaluate, num_workers=1, grounds=(GROUND,), epochs=0):
         self._evaluate = evaluate
+        self._epochs = epochs
         self._grounds = tuple(grounds)
         self._num_workers = num_workers
         self.requests, self.tasks, self.trained = [], [], []
@@ -51,4 +54,21 @@ class MadeUpSessions:
             self.trained.append(assignment)
             return self._evaluate(assignment)
 
-        return SerialExecutor(note_and_evaluate, self._num_workers)
+        return TellingExecutor(note_and_evaluate, self._num_workers, self._epochs)
+
+
+class TellingExecutor(SerialExecutor):
+    """Tells a number of epochs of each training, of 20 seconds each, before the training ends."""
+
+    def __init__(self, evaluate, num_workers=1, epochs=0):
+        super().__init__(evaluate, num_workers)
+        self._epochs = epochs
+
+    def wait(self, timeout):
+        """Evaluate the oldest assignment; return its epochs and its result."""
+        ended = super().wait(timeout)
+        rows = [EpochRow(n, self._epochs + 1, 0.5, 0.4, 0.8, 20.0 * n) for n in self._numbers()]
+        return [*((number, row) for number, _ in ended for row in rows), *ended]
+
+    def _numbers(self):
+        return range(1, self._epochs + 1)
