@@ -143,6 +143,18 @@ class InfrastructureError(SESearchError):
     exit_code = 75
 
 
+class StoppedError(SESearchError):
+    """A signal has stopped a command before its end; the same command goes on.
+
+    Attributes:
+        exit_code: 128 and the number of the signal, as shells have it.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal
+
+
 class DivergedError(SESearchError):
     """The loss or accuracy of a training is not finite: its trial fails, the search goes on."""
 

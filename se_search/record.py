@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
 
 from se_search.ground import Ground
@@ -73,11 +74,13 @@ class Assignment(Generic[CandidateT_co]):
         seed: of the replicate: of the initial weights, the order of the images, their augmentation
             and, unless the recipe fixes it, of which images train and which validate.
         epochs: length of the training.
+        weights_file: takes the weights after the last epoch; None: they are not kept.
     """
 
     candidate: CandidateT_co
     seed: int
     epochs: int
+    weights_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class Evaluation:
             images were split.
         ran_on: hardware and versions; None: nothing was trained, as for a table.
         effort: what all attempts took; None: nothing was trained.
+        unkept: why its weights could not be written; None: they were, or were not asked for.
     """
 
     accuracy: float
@@ -182,6 +186,7 @@ class Evaluation:
     split_hash: str | None = None
     ran_on: RanOn | None = None
     effort: Effort | None = None
+    unkept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

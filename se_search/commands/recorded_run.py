@@ -9,11 +9,11 @@ from typing import Any
 
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.search import assume_recorded, describe_run
-from se_search.errors import RecipeError, RunError
-from se_search.recipe import Recipe
+from se_search.errors import RunError
 from se_search.run_config import RunConfig
 from se_search.store.identity import compare_identities
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_recipe import read_recorded_recipe
 from se_search.store.run_space import read_backbone, read_recorded_space
 
 
@@ -85,28 +85,6 @@ def refuse_other_backbone(folder: RunFolder, run: RunConfig, options: SearchOpti
             f"{folder.path} can't be confirmed: {run.backbone.name} has other sites or costs now "
             f"than {folder.backbone_file.name} says"
         )
-
-
-def read_recorded_recipe(config: Mapping[str, Any]) -> Recipe:
-    """Return the recipe as the run recorded it: the file that it came from may have changed.
-
-    Raises:
-        RecipeError: this version of se-search reads the recipe differently.
-    """
-    recorded = config["identity"]
-    try:
-        recipe = Recipe.model_validate({**recorded["recipe"], "epochs": recorded["epochs"]})
-    except ValueError as cause:  # pydantic's is one
-        raise RecipeError(
-            f"this version of se-search can't read the run's recipe: {cause}"
-        ) from cause
-    before = config["search"].get("recipe_hash", recipe.hash)
-    if recipe.hash != before:
-        raise RecipeError(
-            f"the run's recipe was {before} and reads as {recipe.hash} here: this version of "
-            "se-search trains otherwise than the one that ran it"
-        )
-    return recipe
 
 
 def refuse_differences(folder: RunFolder, recorded: Mapping[str, Any], run: RunConfig) -> None:

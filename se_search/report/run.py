@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from se_search.candidate import Candidate
 from se_search.errors import RunError
-from se_search.recipe import Recipe
 from se_search.record import TrialRecord
 from se_search.report.answer import Answer, make_answer
 from se_search.report.figures.run_plots import RunPlots
@@ -31,6 +30,7 @@ from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_recipe import read_recorded_recipe
 from se_search.store.run_space import read_space
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorFront
@@ -224,7 +224,7 @@ class Run:
             DataError: the data set is nowhere to be found.
         """
         record, identity = self._record(number), self.config["identity"]
-        recipe = Recipe.model_validate({**identity["recipe"], "epochs": identity["epochs"]})
+        recipe = read_recorded_recipe(self.config)
         search = self.config["search"]
         folder = data_dir or search.get("data_dir")
         prepared = prepare_data(search["data"], Path(folder) if folder else None, None, recipe)

@@ -30,6 +30,7 @@ from se_search.training.checkpointing import Checkpointing, Position, Until, nev
 from se_search.training.classifier import Classifier
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData
+from se_search.training.final_weights import keep_weights
 from se_search.training.folder_data import FolderData
 from se_search.training.hardware import describe_training
 from se_search.training.repeatable import make_cuda_repeatable, noting_unrepeatable
@@ -139,6 +140,7 @@ def train(
     with noting_unrepeatable() as unrepeatable:
         _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
     last = classifier.history[-1]
+    unkept = keep_weights(model, assignment, recipe, last)
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
         accuracy=last["accuracy"],
@@ -150,6 +152,7 @@ def train(
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
         ran_on=describe_training(device, recipe.images_at_a_time, unrepeatable),
+        unkept=unkept,
     )
 
 

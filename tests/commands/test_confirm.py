@@ -24,7 +24,6 @@ from se_search.candidate import Candidate
 from se_search.commands.confirm import confirm
 from se_search.commands.confirm_candidates import choose_candidates, fresh_seeds, se_everywhere
 from se_search.commands.options import ConfirmOptions, SearchOptions
-from se_search.commands.recorded_run import read_recorded_recipe
 from se_search.commands.search import search
 from se_search.cost import count_cost
 from se_search.errors import (
@@ -47,6 +46,7 @@ from se_search.report.status import read_status
 from se_search.store.confirmations import count_readings, read_rounds, write_rounds
 from se_search.store.progress_log import ProgressLog, read_progress
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_recipe import read_recorded_recipe
 from se_search.store.run_space import digest_backbone
 from se_search.store.run_space import read_space as read_run_space
 from se_search.store.training_log import read_log
