@@ -61,6 +61,10 @@ class Cost:
         by_stage: costs of the stem, each stage and the head, in forward order.
         by_operator: ``macs`` of each operator: ``conv``, ``linear``, ``batch_norm``, ``mean``, ...
         uncounted: operators that the network runs and that ``macs`` leaves out.
+        latency: nanoseconds that a batch takes: the plain network's time and ``added_latency``;
+            None: nothing has been measured. Unlike the others it depends on the device; see
+            ``latency.sums``.
+        added_latency: nanoseconds of the SE blocks, a sum of what each was measured to take.
     """
 
     params: int
@@ -70,6 +74,8 @@ class Cost:
     by_stage: Mapping[str, StageCost] = field(hash=False)
     by_operator: Mapping[str, int] = field(hash=False)
     uncounted: tuple[str, ...] = ()
+    latency: int | None = None
+    added_latency: int | None = None
 
     @property
     def added_params_pct(self) -> float:

@@ -82,6 +82,10 @@ class RunError(SESearchError):
     """A run's folder can't be read or written."""
 
 
+class LatencyError(SESearchError):
+    """A latency can't be measured as it was asked for, or is not known."""
+
+
 class StudyFileError(SESearchError):
     """A study file can't be read, or asks for something impossible."""
 

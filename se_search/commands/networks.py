@@ -77,7 +77,7 @@ def print_costs(
     from se_search.report.placement import placement_table
     from se_search.report.spaces import describe_allowed, describe_limits
 
-    described = _describe(backbone, image_size, classes, sites, allow_code)
+    described = describe_network(backbone, image_size, classes, sites, allow_code)
     if candidate is not None:
         candidates = [Candidate.parse(candidate, described)]
     else:
@@ -128,7 +128,7 @@ def show_candidate(
     from se_search.report.placement import headline, placement_table
 
     name_files(output)  # another kind of picture is refused before a network is described
-    described = _describe(
+    described = describe_network(
         backbone or name_backbone(candidate), image_size, classes, sites, allow_code
     )
     parsed = Candidate.parse(candidate, described)
@@ -151,7 +151,7 @@ def list_spaces(
         return
     from se_search.report.spaces import list_sizes, sizes_table
 
-    rows = list_sizes(_describe(backbone, None, None, sites, allow_code))
+    rows = list_sizes(describe_network(backbone, None, None, sites, allow_code))
     if as_json:
         say(to_json(rows, indent=1))
     else:
@@ -167,7 +167,7 @@ def print_space(
     """Print a space's sites and choices on a backbone."""
     from se_search.report.spaces import show_space
 
-    described = _describe(backbone, None, None, sites, allow_code)
+    described = describe_network(backbone, None, None, sites, allow_code)
     show_space(make_console(), name, _bind(name, described))
 
 
@@ -178,13 +178,18 @@ def print_schema() -> None:
     say(space_schema().rstrip("\n"))
 
 
-def _describe(
+def describe_network(
     name: str,
     image_size: int | None,
     num_classes: int | None,
     sites: Path | None,
     allow_code: bool,
 ) -> Backbone:
+    """Return the network that a command's options name; None stands for its own default.
+
+    Raises:
+        SESearchError: there is no such network, or its sites are not found.
+    """
     from se_search.models.catalogue import backbone_in_channels, default_shape, describe_backbone
 
     channels, default_size, default_classes = default_shape(name)
