@@ -206,17 +206,12 @@ def make_table(
 def describe_whole(
     table: LatencyTable, candidates: Sequence[Candidate], timings: Mapping[str, PairedTiming]
 ) -> tuple[WholeTiming, ...]:
-    """Set candidates that were measured whole beside their sums.
-
-    Raises:
-        LatencyError: what a candidate's block adds is not in the table.
-    """
+    """Set candidates that were measured whole beside their sums."""
     sums = table.sums
     found = []
     for candidate in candidates:
-        added = sums.count_cost(candidate).added_latency
-        assert added is not None
-        text, share = str(candidate), 100 * added / sums.plain
+        added, text = sums.add_up(candidate), str(candidate)
+        share = None if added is None else 100 * added / sums.plain
         found.append(WholeTiming(text, candidate.placement, timings[text], share))
     return tuple(found)
 

@@ -32,19 +32,20 @@ class LatencySums:
         Raises:
             LatencyError: it has an SE block whose time has not been measured.
         """
+        added = self.add_up(candidate)
+        if added is None:
+            raise LatencyError(
+                f"the latency of {candidate.placement} is not known: what one of its SE blocks "
+                "adds has not been measured"
+            )
+        return replace(count_cost(candidate), latency=self.plain + added, added_latency=added)
+
+    def add_up(self, candidate: Candidate) -> int | None:
+        """Return the time of a candidate's SE blocks; None: one has not been measured."""
         known = dict(self.added)
-        total = 0
-        for site, block in zip(candidate.backbone.sites, candidate.blocks, strict=True):
-            if block is None:
-                continue
-            name = name_delta(block, site)
-            if name not in known:
-                raise LatencyError(
-                    f"the latency of {candidate.placement} is not known: what {block} adds at "
-                    f"{site.name} has not been measured"
-                )
-            total += known[name]
-        return replace(count_cost(candidate), latency=self.plain + total, added_latency=total)
+        placed = zip(candidate.backbone.sites, candidate.blocks, strict=True)
+        names = [name_delta(block, site) for site, block in placed if block is not None]
+        return sum(known[name] for name in names) if known.keys() >= set(names) else None
 
 
 def name_delta(block: SE, site: Site) -> str:

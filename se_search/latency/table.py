@@ -10,11 +10,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from se_search.errors import LatencyError
 from se_search.latency.paired import PairedTiming
 from se_search.latency.settings import LatencyGround
 from se_search.latency.sums import NS_PER_MS, LatencySums
+
+Array = NDArray[np.float64]
 
 LATENCY_VERSION = 1  # another number for another way of measuring: what was kept is not comparable
 
@@ -60,18 +63,19 @@ class WholeTiming:
         candidate: text form.
         placement: short text.
         timing: against the plain network.
-        sum_pct: what the sum says that it adds, in per cent of the plain network's time.
+        sum_pct: what the sum says that it adds, in per cent of the plain network's time; None: it
+            has an SE block that the table does not have.
     """
 
     candidate: str
     placement: str
     timing: PairedTiming
-    sum_pct: float
+    sum_pct: float | None
 
     @property
-    def error_pct(self) -> float:
+    def error_pct(self) -> float | None:
         """The sum less what was measured, in per cent of the plain network's time."""
-        return self.sum_pct - self.timing.added_pct
+        return None if self.sum_pct is None else self.sum_pct - self.timing.added_pct
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ class LatencyTable:
     @property
     def sum_error(self) -> SumError | None:
         """How far sums are from what was measured whole; None: no candidate was."""
-        return None if not self.whole else measure_sum_error(self.whole)
+        return measure_sum_error(self.whole)
 
     @property
     def digest(self) -> str:
@@ -221,21 +225,23 @@ def read_timing(data: Mapping[str, Any]) -> PairedTiming:
     return PairedTiming(**dict(data) | {"quartiles": tuple(data["quartiles"])})
 
 
-def measure_sum_error(whole: Sequence[WholeTiming]) -> SumError:
-    """Return how far sums are from what was measured, over at least one candidate."""
-    errors = np.array([each.error_pct for each in whole])
+def measure_sum_error(whole: Sequence[WholeTiming]) -> SumError | None:
+    """Return how far sums are from what was measured; None: no candidate has both."""
+    pairs = [(w.sum_pct, w.timing.added_pct) for w in whole if w.sum_pct is not None]
+    if not pairs:
+        return None
+    sums, measured = np.array(pairs).T
+    errors = sums - measured
     return SumError(
         median_pct=float(np.median(np.abs(errors))),
         quantile_pct=float(np.quantile(np.abs(errors), 0.95)),
         bias_pct=float(errors.mean()),
-        rank_correlation=_correlate_ranks(
-            [each.sum_pct for each in whole], [each.timing.added_pct for each in whole]
-        ),
-        count=len(whole),
+        rank_correlation=_correlate_ranks(sums, measured),
+        count=len(pairs),
     )
 
 
-def _correlate_ranks(one: Sequence[float], other: Sequence[float]) -> float | None:
+def _correlate_ranks(one: Array, other: Array) -> float | None:
     from scipy.stats import rankdata
 
     ranks = [rankdata(values) for values in (one, other)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from se_search.latency.table import LatencyTable, WholeTiming
-from se_search.report.format import count
+from se_search.report.format import count, number
 from se_search.report.table import Column, ResultTable
 from se_search.store.files import write_table
 
@@ -25,7 +25,8 @@ def latency_table(table: LatencyTable) -> ResultTable:
     found = ResultTable(
         [
             Column("SE at", is_number=False, is_name=True),
-            Column("block", is_number=False, is_name=True),
+            Column("blocks", rank=1),
+            Column("design", is_number=False, is_name=True),
             Column("+ ms"),
             Column("+ %"),
             Column("95 %, %", rank=1),
@@ -34,8 +35,7 @@ def latency_table(table: LatencyTable) -> ResultTable:
             Column("params %", rank=4),
             Column("peak MB", rank=2),
         ],
-        title=f"What SE adds to a batch through {table.backbone}: "
-        f"{table.plain_ms:.3f} ms without",
+        title=f"What SE adds to a batch through {table.backbone}: {table.plain_ms:.3f} ms without",
         caption=f"{table.ground.describe()}.",
     )
     place = None
@@ -44,7 +44,8 @@ def latency_table(table: LatencyTable) -> ResultTable:
             found.add_section()
         place, timing = each.places, each.timing
         found.add_row(
-            f"{place} ({count(each.num_blocks, 'block')})",
+            place,
+            str(each.num_blocks),
             each.block,
             f"{timing.added_pct * table.plain_ms / 100:+z.3f}",
             f"{timing.added_pct:+z.2f}",
@@ -80,8 +81,8 @@ def whole_table(table: LatencyTable, whole: Sequence[WholeTiming]) -> ResultTabl
             f"{1000 * table.batch / milliseconds:,.1f}",
             f"{each.timing.added_pct:+z.2f}",
             f"{each.timing.low:.2f} to {each.timing.high:.2f}",
-            f"{each.sum_pct:+z.2f}",
-            f"{each.error_pct:+z.2f}",
+            number(each.sum_pct, "+z.2f"),
+            number(each.error_pct, "+z.2f"),
             f"{each.timing.peak_bytes / MEGABYTE:,.1f}",
         )
     return found

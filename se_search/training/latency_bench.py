@@ -91,7 +91,7 @@ class TorchBench:
                 lay_channels_last(model)
                 images = images.contiguous(memory_format=torch.channels_last)
             with _as_timed(settings):
-                peak = _measure_peak(model, images, before)
+                peak = measure_peak(model, images, before)
                 if settings.compile != "off":
                     torch.compiler.reset()
                     model = torch.compile(model, mode=settings.compile)  # type: ignore[assignment]  # called alike
@@ -187,14 +187,14 @@ def _as_timed(settings: LatencySettings) -> Iterator[None]:
 
 
 def _count_allocated(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    return int(torch.cuda.memory_allocated(device)) if device.type == "cuda" else 0
 
 
 def _count_foreign(device: torch.device) -> int:
     """Return the bytes of a GPU that were taken before this process used it; 0 on a CPU."""
     if device.type != "cuda":
         return 0
-    free, total = torch.cuda.mem_get_info(device)
+    free, total = map(int, torch.cuda.mem_get_info(device))
     return total - free
 
 
@@ -208,7 +208,7 @@ def _measure_launches(loaded: LoadedNetwork, number: int = 20) -> float:
         return min(1.0, started / (float(benchmark.timer()) - begin))
 
 
-def _measure_peak(model: nn.Module, images: Tensor, before: int) -> int:
+def measure_peak(model: nn.Module, images: Tensor, before: int) -> int:
     """Return the greatest memory that a network takes while a batch runs through it, in bytes."""
     if images.device.type == "cuda":
         model(images)  # cuDNN chooses its kernels, and tries some that take more
@@ -217,15 +217,12 @@ def _measure_peak(model: nn.Module, images: Tensor, before: int) -> int:
         model(images)
         torch.cuda.synchronize(images.device)
         return int(torch.cuda.max_memory_allocated(images.device)) - before
-    held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in _tensors(model)}
+    storages = [tensor.untyped_storage() for tensor in (*model.parameters(), *model.buffers())]
+    held: dict[int, int] = {storage._cdata: storage.nbytes() for storage in storages}
     with _LiveMemory(set(held)) as live:
         live.add(images)
         model(images)
-    return sum(held.values()) + live.peak
-
-
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+    return sum(held.values()) + int(live.peak)
 
 
 class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch's
@@ -237,7 +234,7 @@ class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorc
 
     def __init__(self, left_out: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch's
-        self.peak = 0
+        self.peak: int = 0
         self._left_out = left_out
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
 
