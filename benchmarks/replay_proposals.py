@@ -29,7 +29,6 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.everywhere import nearest_everywhere
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
-from se_search.store.trials import OPTUNA_STUDY
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compare proposals with what a run trained.")
     parser.add_argument("run", type=Path, help="folder of a run that was searched with pareto")
     folder = RunFolder.existing(parser.parse_args(arguments).run)
-    study = optuna.load_study(study_name=OPTUNA_STUDY, storage=f"sqlite:///{folder.database}")
+    study = optuna.load_study(study_name="se-search", storage=f"sqlite:///{folder.database}")
     trials = study.get_trials(deepcopy=False)
     lag = folder.read_config()["search"]["lag"]
 

@@ -33,10 +33,11 @@ def compare_runs(
     from se_search.store.front_cache import read_posterior_front
     from se_search.store.run_folder import RunFolder
     from se_search.store.run_space import read_space
+    from se_search.store.run_trials import find_trials
     from se_search.store.trials import read_records
 
     def read(folder: RunFolder) -> ComparedRun:
-        records = read_records(folder.database)
+        records = read_records(find_trials(folder))
         announce_fit(folder, sum(record.state == "COMPLETE" for record in records))
         front = read_posterior_front(folder, records, read_space(folder))
         return read_compared(folder, front)

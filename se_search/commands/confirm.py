@@ -57,6 +57,7 @@ from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.round_trainings import read_trainings
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_trials import find_trials
 from se_search.store.training_log import TrainingLog
 from se_search.store.trials import read_records
 
@@ -111,7 +112,7 @@ def confirm(
         run = describe_recorded_run(folder, config, recorded)
         refuse_without_test(folder, recorded.data, run)
         posterior = write_report(folder).credible
-        records = read_records(folder.database)
+        records = read_records(find_trials(folder))
         chosen = choose_candidates(options.candidates, run.backbone, posterior)
         earlier = read_rounds(folder)
         tolerance = posterior.settled.tolerance

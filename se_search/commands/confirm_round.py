@@ -16,6 +16,7 @@ from se_search.commands.confirm_candidates import fresh_seeds
 from se_search.commands.options import ConfirmOptions
 from se_search.record import Assignment, TrialRecord
 from se_search.run_config import RunConfig
+from se_search.shell import mask_passwords
 from se_search.store.confirmations import Round
 from se_search.store.round_trainings import Trainings, list_own, pack_round
 from se_search.store.training_log import TrainingId
@@ -61,7 +62,7 @@ def plan_round(
         num_trials=len(records),
         num_images=(run.data["validation"], run.data["test"]),
         reads_test=False,
-        command=("se-search", *sys.argv[1:]),
+        command=("se-search", *map(mask_passwords, sys.argv[1:])),
     )
 
 

@@ -21,6 +21,7 @@ from se_search.report.source import read_source
 from se_search.report.trial_words import OBJECTIVES, list_attributes
 from se_search.store.mirror import Mirror, ShownObjective
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import list_records, read_trials
 
 REPORT = "5e5ea4c4-0000-4000-8000-000000000001"  # a UUID, as the dashboard asks of a file's name
@@ -88,6 +89,7 @@ class Boards:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
+        self._place = find_trials(folder)
         self._show = show
         self._complain = complain
         self._least_seconds = least_seconds
@@ -129,7 +131,7 @@ class Boards:
             return
         began = self._clock()
         with self._reading:
-            self._trials = read_trials(self._folder.database)
+            self._trials = read_trials(self._place)
         self._stamp, self._problem = stamp, ""
         self._publish()
         self._next_copy = self._wait_after(began)
@@ -155,9 +157,7 @@ class Boards:
         return now + max(self._least_seconds, (now - began) / self._share)
 
     def _read_stamp(self) -> object:
-        database = self._folder.database
-        log = database.with_name(f"{database.name}-wal")
-        return [_stamp(path) for path in (database, log, self._folder.config_file)]
+        return [self._place.stamp(), _stamp(self._folder.config_file)]
 
     def _publish(self) -> None:
         self._show(make_board(self._folder, self._trials, self._findings, self._problem))

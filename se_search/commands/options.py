@@ -153,6 +153,13 @@ class SearchOptions:
     ] = None
     name: Annotated[str | None, typer.Option(help="name of the run; default: the space's")] = None
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs")
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="where the trials of a new run are kept: postgresql://USER@HOST/DATABASE, or "
+            "file:PATH of a file that holds it; default: SE_SEARCH_STORAGE, or the run's folder"
+        ),
+    ] = None
 
     @property
     def num_replicates(self) -> int:

@@ -47,10 +47,13 @@ from se_search.space.everywhere import nearest_everywhere
 from se_search.space.schema import SearchSpace, read_space
 from se_search.store.files import write_bytes
 from se_search.store.front_cache import read_question
+from se_search.store.places import TrialsPlace
 from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
+from se_search.store.run_trials import choose_storage, make_place
+from se_search.store.storage_url import find_storage_url
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.array_cache import default_cache_dir
@@ -95,6 +98,7 @@ def search(
         hint = suggest_nearest(options.sampler, SAMPLERS)
         raise RunError(f"sampler {options.sampler!r}{hint} is not one of {', '.join(SAMPLERS)}")
     refuse_missing_logger(options.logger)
+    url = find_storage_url(options.storage)
     space = read_space(options.space)
     recipe = read_recipe(options.recipe)
     rungs = parse_rungs(options.promotion, options.epochs or recipe.epochs)
@@ -112,7 +116,9 @@ def search(
         recorded = folder.read_config()
         if recorded:
             refuse_changes(folder, assume_recorded(run, recorded["identity"]))
-        records = read_records(folder.database) if folder.database.is_file() else []
+        storage = choose_storage(folder, recorded, url, is_asked=options.storage is not None)
+        place = make_place(folder, storage)
+        records = read_records(place) if place.exists() else []
         num_trials = len(records)
         num_new = max(0, options.trials - num_trials)
         reserve.refuse_lack(estimate_room(num_new, run.epochs, run.data["validation"]))
@@ -152,11 +158,13 @@ def search(
             display.note(change)
         settings = {**settings, "history": history, "lag": lag}
         config = make_config(run, options, settings, session)
+        if storage is not None:
+            config["storage"] = storage
         if recorded and not trains:  # what the trainings there are ran on stays
             config |= {name: recorded[name] for name in ("versions", "hardware")}
         folder.write_config(config)
         room = Room(reserve.release, display.note)
-        return _search(folder, run, allowed, session, rungs, lag, room, options, display)
+        return _search(folder, place, run, allowed, session, rungs, lag, room, options, display)
 
 
 def describe_run(
@@ -277,6 +285,7 @@ def make_request(
 
 def _search(
     folder: RunFolder,
+    place: TrialsPlace,
     run: RunConfig,
     allowed: AllowedCandidates,
     session: Session,
@@ -310,7 +319,7 @@ def _search(
         progress.append(record, row)
         display.advance(record, row)
 
-    store = TrialStore(folder.database, run.objectives, run.directions)
+    store = TrialStore(place, run.objectives, run.directions)
     estimates = Estimates(store.records, min(lag, len(session.devices)), display.estimate)
 
     def observe(progress: Progress) -> None:

@@ -18,6 +18,7 @@ from se_search.recipe import recipe_names
 from se_search.record import Rung
 from se_search.run_config import RunConfig
 from se_search.search.lag import choose_lag
+from se_search.shell import mask_passwords
 from se_search.space.schema import space_names
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import digest_backbone
@@ -127,12 +128,12 @@ def make_config(
             "arguments": spell_options(
                 options,
                 always=["space"],
-                never=["trials", "name", "runs_dir", "mix_environments"],
+                never=["trials", "name", "runs_dir", "mix_environments", "storage"],
             ),
         },
         "versions": read_versions(),
         "hardware": describe_hardware(session.hardware),
-        "command": ["se-search", *sys.argv[1:]],
+        "command": ["se-search", *map(mask_passwords, sys.argv[1:])],
         "working_directory": str(Path.cwd()),
     }
 

@@ -20,6 +20,7 @@ from se_search.store.files import WrittenFiles, describe_unwritten, write_table
 from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct")
@@ -50,7 +51,7 @@ def write_effects(folder: RunFolder) -> Written:
     from se_search.report.figures.effects import draw_effects, prepare_effects
     from se_search.report.figures.style import save_one
 
-    front = read_posterior_front(folder, read_records(folder.database), read_space(folder))
+    front = read_posterior_front(folder, read_records(find_trials(folder)), read_space(folder))
     effects = front.effects
     if effects is None:
         raise RunError(f"{folder.path}: there are no effects yet, as {front.reason}")

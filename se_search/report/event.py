@@ -17,6 +17,7 @@ from se_search.report.run_report import (
 from se_search.report.rungs import RUNG_FIELDS, rung_row
 from se_search.store.files import describe_unwritten
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -35,7 +36,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
     The rows of ``front``, ``effects`` and ``rungs`` have the columns of ``pareto.csv``,
     ``effects.csv`` and ``rungs.csv``.
     """
-    records = read_records(folder.database)
+    records = read_records(find_trials(folder))
     effects = findings.credible.effects
     return {
         "event": "report",

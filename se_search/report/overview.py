@@ -19,6 +19,7 @@ from se_search.run_config import name_data
 from se_search.store.front_cache import read_kept_front
 from se_search.store.holder import Holder, find_holder
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_trials import find_trials
 from se_search.store.trial_times import TrialTimes, read_times
 from se_search.surrogate.posterior_front import PosteriorFront
 from se_search.terminal import one_line
@@ -110,7 +111,8 @@ def read_overview(folder: RunFolder) -> Overview:
     name, path, changed = folder.path.absolute().name, str(folder.path), _find_change(folder)
     try:
         config = RunFolder.existing(folder.path.absolute()).read_config()
-        trials = read_times(folder.database) if folder.database.is_file() else []
+        place = find_trials(folder)
+        trials = read_times(place) if place.exists() else []
     except SESearchError as error:
         return Overview(name, path, "broken", changed, problem=str(error))
     identity, search = config["identity"], config["search"]

@@ -32,6 +32,7 @@ from se_search.store.front_cache import read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_recipe import read_recorded_recipe
 from se_search.store.run_space import read_space
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorFront
 from se_search.terminal import one_line
@@ -100,7 +101,7 @@ class Run:
     @cached_property
     def records(self) -> list[TrialRecord]:
         """All trials, by number."""
-        return read_records(self.folder.database)
+        return read_records(find_trials(self.folder))
 
     @cached_property
     def space(self) -> BoundSpace:

@@ -27,6 +27,7 @@ from se_search.store.confirmations import read_fresh, read_rounds
 from se_search.store.identity import compare_identities
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 from se_search.terminal import one_line
@@ -148,7 +149,7 @@ def read_compared(folder: RunFolder, front: PosteriorFront) -> ComparedRun:
         RunError: a file of the run can't be read.
     """
     config = folder.read_config()
-    records, rounds = read_records(folder.database), read_rounds(folder)
+    records, rounds = read_records(find_trials(folder)), read_rounds(folder)
     facts = read_facts(folder.path, config, records, read_space(folder), read_fresh(folder))
     answer = make_answer(front, facts, rounds[-1] if rounds else None)
     return ComparedRun(str(folder.path), config["search"]["space"], records, front, answer)

@@ -17,6 +17,7 @@ from se_search.space.bound import BoundSpace
 from se_search.store.confirmations import read_fresh
 from se_search.store.run_folder import RunFolder, is_run_name
 from se_search.store.run_space import read_space
+from se_search.store.run_trials import find_trials
 from se_search.store.training_log import LogContents
 from se_search.store.trials import read_records
 
@@ -132,7 +133,7 @@ def read_run_facts(folder: RunFolder) -> RunFacts:
     Raises:
         RunError: a file of the run can't be read.
     """
-    records = read_records(folder.database)
+    records = read_records(find_trials(folder))
     config, space = folder.read_config(), read_space(folder)
     return read_facts(folder.path, config, records, space, read_fresh(folder))
 

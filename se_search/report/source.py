@@ -15,6 +15,7 @@ from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.front_cache import read_history, read_posterior_front
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.run_trials import find_trials
 from se_search.store.training_log import LogContents
 from se_search.store.trials import read_records
 from se_search.surrogate.history import History
@@ -62,7 +63,7 @@ def read_source(
         RunError: the folder holds no trials, or a file can't be read.
     """
     config, space = folder.read_config(), read_space(folder)
-    records = read_records(folder.database) if records is None else records
+    records = read_records(find_trials(folder)) if records is None else records
     front = read_posterior_front(folder, records, space, keeps=keeps)
     rounds = read_rounds(folder)
     fresh = read_fresh(folder)

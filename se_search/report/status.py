@@ -24,6 +24,7 @@ from se_search.report.short_answer import find_best, shorten_answer
 from se_search.store.holder import Holder, find_holder
 from se_search.store.progress_log import find_last, read_progress
 from se_search.store.run_folder import RunFolder
+from se_search.store.run_trials import find_trials
 from se_search.store.trial_times import TrialTimes, read_times
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorFront
@@ -96,9 +97,10 @@ def read_status(
     config = folder.read_config()
     search = config["search"]
     now = now or datetime.now().astimezone()
-    has_trials = folder.database.is_file()
-    times = read_times(folder.database) if has_trials else []
-    records = read_records(folder.database) if has_trials else []
+    place = find_trials(folder)
+    has_trials = place.exists()
+    times = read_times(place) if has_trials else []
+    records = read_records(place) if has_trials else []
     holder = find_holder(folder.lock_file)
     trials: dict[str, int] = dict(Counter(trial.state for trial in times))
     running = _list_running(folder, records, times) if holder is not None else ()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from se_search.errors import SESearchError, StorageError, list_causes
+from se_search.errors import StorageError, list_causes
+from se_search.store.file_systems import find_network_file_system
 from se_search.store.files import describe_free
 
 BUSY_SECONDS = 30.0  # how long to wait for another process that is writing
+NO_LOCKS = (sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_IOERR)  # errors of a file that can't be locked
 # Optuna takes a URL and never connects to it: connections come from a pool, because a URL can't
 # hold each name that a folder can have, and Optuna fills in what stands in braces.
 _URL = "sqlite:///trials.db"
@@ -64,62 +65,114 @@ class Database:
         self._pool.dispose()
 
 
-def open_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
-    """Open a file that is there, also in a folder that is read-only; nothing is made or checked."""
-    # The check would import Alembic's migrations, which takes longer than reading the trials.
-    return Database(path, _choose_mode(path), busy_seconds, is_made=True)
+@dataclass(frozen=True, slots=True)
+class SQLiteFile:
+    """A run's trials in a SQLite file of the run's folder.
 
-
-def connect_for_reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Open a file that is there for SQL of one's own, as :func:`open_for_reading` does."""
-    return _open_connection(path, _choose_mode(path), busy_seconds)
-
-
-def open_for_writing(path: Path, busy_seconds: float = BUSY_SECONDS) -> Database:
-    """Open a file with all of Optuna's tables; they are made where they are not there.
-
-    A new file gets its name when it has its tables: Optuna adds missing ones also where it is told
-    to read alone, and two processes that make them at once break each other.
+    Attributes:
+        path: the file.
+        study: the name of the Optuna study in it.
+        find_network: returns the kind of network file system that a folder lies on, or None.
     """
-    if not path.exists():
-        _make(path, busy_seconds)
-    _keep_log(path, busy_seconds)
-    return Database(path, "rwc", busy_seconds, is_made=False)
+
+    path: Path
+    study: str = "se-search"
+    find_network: Callable[[Path], str | None] = field(
+        default=find_network_file_system, repr=False, compare=False
+    )
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Tell whether the file is there."""
+        return self.path.is_file()
+
+    def open_for_reading(self, busy_seconds: float = BUSY_SECONDS) -> Database:
+        """Open the file, also in a folder that is read-only; nothing is made or checked."""
+        # The check would import Alembic's migrations, which takes longer than reading the trials.
+        return Database(self.path, _choose_mode(self.path), busy_seconds, is_made=True)
+
+    def open_for_writing(self, busy_seconds: float = BUSY_SECONDS) -> Database:
+        """Open the file with all of Optuna's tables; they are made where they are not there.
+
+        A new file gets its name when it has its tables: Optuna adds missing ones also where it is
+        told to read alone, and two processes that make them at once break each other.
+        """
+        kind = self.find_network(self.path.parent)
+        if not self.path.exists():
+            _make(self.path, busy_seconds, kind)
+        _choose_journal(self.path, busy_seconds, kind)
+        return Database(self.path, "rwc", busy_seconds, is_made=False)
+
+    def fetch(self, query: str, busy_seconds: float = BUSY_SECONDS) -> list[tuple[Any, ...]]:
+        """Return the rows of a query over Optuna's tables, in which ``:study`` is the name."""
+        with closing(_open_connection(self.path, _choose_mode(self.path), busy_seconds)) as opened:
+            return opened.execute(query, {"study": self.study}).fetchall()
+
+    def stamp(self) -> object:
+        """Return what differs once trials have changed."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return [_stamp(path) for path in (self.path, log)]
+
+    def explain(self, error: BaseException) -> str:
+        """Return the reason of an error in SQLite's words, which others wrap in their own."""
+        return _explain(self.path, error)
 
 
-def _make(path: Path, busy_seconds: float) -> None:
+def _make(path: Path, busy_seconds: float, kind: str | None) -> None:
     """Make a file with all of Optuna's tables."""
     draft = path.with_name(f"{path.name}.new")
     for rest in ("", "-wal", "-shm"):  # of a process that was killed
         draft.with_name(draft.name + rest).unlink(missing_ok=True)
-    _keep_log(draft, busy_seconds)
+    _choose_journal(draft, busy_seconds, kind)
     Database(draft, "rwc", busy_seconds, is_made=False).close()
     draft.replace(path)
 
 
-def _keep_log(path: Path, busy_seconds: float) -> None:
-    """Have SQLite write ahead into a log, with which others read while one writes."""
-    # The dashboard and reports read while the coordinator writes; the file remembers it.
-    with closing(_open_connection(path, "rwc", busy_seconds)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+def _choose_journal(path: Path, busy_seconds: float, kind: str | None) -> None:
+    """Have SQLite write ahead into a log, with which others read while one writes.
 
-
-@contextmanager
-def explaining_errors(path: Path, sentence: str, *others: type[Exception]) -> Iterator[None]:
-    """Turn errors of SQLite, SQLAlchemy and Optuna's storage into a StorageError.
+    On a network file system it keeps a rollback journal instead: the log needs memory that all
+    processes share, which those of other machines do not (https://sqlite.org/wal.html).
 
     Args:
         path: the file.
-        sentence: says what can't be done, as ``can't be opened for trials``.
-        others: kinds of errors that are meant, too.
+        busy_seconds: how long to wait for another process that is writing.
+        kind: of the network file system; None: the file is on a local one.
     """
+    wanted = "WAL" if kind is None else "DELETE"
     try:
-        yield
-    except Exception as cause:
-        kinds = (sqlite3.Error, SQLAlchemyError, StorageInternalError, *others)
-        if isinstance(cause, SESearchError) or not isinstance(cause, kinds):
-            raise
-        raise StorageError(f"{path} {sentence}: {_explain(path, cause)}") from cause
+        with closing(_open_connection(path, "rwc", busy_seconds)) as connection:
+            connection.execute(f"PRAGMA journal_mode={wanted}")  # the file remembers it
+            if kind is not None:  # a lock is taken, which not every such file system has
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as cause:
+        if kind is not None:
+            refuse_without_locks(path, kind, cause)
+        raise
+
+
+def refuse_without_locks(path: Path, kind: str, error: sqlite3.OperationalError) -> None:
+    """Refuse a file on a network file system that can't lock it, with what to do instead.
+
+    Raises:
+        StorageError: the error says that.
+    """
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in NO_LOCKS:
+        raise StorageError(
+            f"{path} lies on a network file system ({kind}) without the locks that SQLite needs: "
+            f"{error}. Take a --runs-dir on a local disk, or a --storage postgresql://..."
+        ) from error
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _explain(path: Path, error: BaseException) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from optuna.storages import InMemoryStorage
 
 from se_search.run_config import DIRECTIONS
+from se_search.store.database import SQLiteFile
 from se_search.store.trials import TrialStore
 
 
@@ -15,7 +16,7 @@ class MemoryStore(TrialStore):
     """Trials in memory: what a replay asks and tells without a file, ten times faster."""
 
     def __init__(self, objectives: Sequence[str]) -> None:
-        self.path = Path("memory")
+        self.place = SQLiteFile(Path("memory"))  # names the Optuna study
         self._objectives = tuple(objectives)
         self._storage = InMemoryStorage()
         self._open_study([DIRECTIONS[name] for name in objectives])

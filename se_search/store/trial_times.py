@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from se_search.errors import RunError
 from se_search.record import TrialState
-from se_search.store.database import connect_for_reading, explaining_errors
+from se_search.store.places import TrialsPlace, as_place, explaining_errors
 
 BUSY_SECONDS = 5.0  # of a database that is locked by another program
 
 _TIMES = """
     SELECT number, state, datetime_start, datetime_complete FROM trials
-    WHERE EXISTS (
+    WHERE study_id = (SELECT study_id FROM studies WHERE study_name = :study) AND EXISTS (
         SELECT 1 FROM trial_user_attributes AS attribute
         WHERE attribute.trial_id = trials.trial_id AND attribute.key = 'candidate'
     )
@@ -40,29 +39,29 @@ class TrialTimes:
     ended: datetime | None
 
 
-def read_times(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialTimes]:
+def read_times(place: Path | TrialsPlace, busy_seconds: float = BUSY_SECONDS) -> list[TrialTimes]:
     """Return the times of the trials that have been assigned a training, by number.
 
     Args:
-        path: the run's SQLite file.
+        place: where the run's trials are; a path is one of a SQLite file.
         busy_seconds: how long to wait while another process keeps the file locked.
 
     Raises:
-        RunError: the file is not there, stays locked, or holds no trials.
+        RunError: the trials are not there, or stay locked.
     """
-    if not path.is_file():
-        raise RunError(f"{path} is not there: no trials have been stored")
-    with (
-        explaining_errors(path, "can't be read as the trials of a run"),
-        closing(connect_for_reading(path, busy_seconds)) as connection,
-    ):
-        rows = connection.execute(_TIMES).fetchall()
+    place = as_place(place)
+    with explaining_errors(place, "can't be read as the trials of a run"):
+        if not place.exists():
+            raise RunError(f"{place} is not there: no trials have been stored")
+        rows = place.fetch(_TIMES, busy_seconds)
     return [
         TrialTimes(number, state, _parse(began), _parse(ended))
         for number, state, began, ended in rows
     ]
 
 
-def _parse(text: str | None) -> datetime | None:
-    """Read a time as Optuna stores it: local, without a zone."""
-    return None if text is None else datetime.fromisoformat(text).astimezone()
+def _parse(time: str | datetime | None) -> datetime | None:
+    """Read a time as Optuna stores it: local to the coordinator, without a zone."""
+    if time is None:
+        return None
+    return (datetime.fromisoformat(time) if isinstance(time, str) else time).astimezone()

@@ -1,4 +1,4 @@
-"""The trials of a run, which Optuna's storage keeps in the run's SQLite file."""
+"""The trials of a run, which Optuna's storage keeps in a SQLite file or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,31 +27,28 @@ from se_search.record import (
     TrialRecord,
 )
 from se_search.run_config import Direction
-from se_search.store.database import (
-    BUSY_SECONDS,
-    explaining_errors,
-    open_for_reading,
-    open_for_writing,
-)
+from se_search.store.database import BUSY_SECONDS
+from se_search.store.places import TrialsPlace, as_place, explaining_errors
 
-OPTUNA_STUDY = "se-search"  # the name of the Optuna study in the file
 RECORD_FIELDS = tuple(field.name for field in fields(TrialRecord))
 EFFORT_FIELDS = tuple(field.name for field in fields(Effort))
 
 
-def read_records(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[TrialRecord]:
+def read_records(
+    place: Path | TrialsPlace, busy_seconds: float = BUSY_SECONDS
+) -> list[TrialRecord]:
     """Read the trials that have been assigned a training, by number.
 
-    A search may be writing to the file meanwhile. The file may lie in a folder that is read-only.
+    A search may be writing meanwhile. A SQLite file may lie in a folder that is read-only.
 
     Args:
-        path: the run's SQLite file.
+        place: where the run's trials are; a path is one of a SQLite file.
         busy_seconds: how long to wait while another process keeps the file locked.
 
     Raises:
-        RunError: the file is not there, stays locked, or holds no Optuna study of se-search.
+        RunError: the trials are not there, stay locked, or are not of se-search.
     """
-    return list_records(read_trials(path, busy_seconds))
+    return list_records(read_trials(place, busy_seconds))
 
 
 def list_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
@@ -63,17 +60,16 @@ def list_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
     ]
 
 
-def read_trials(path: Path, busy_seconds: float = BUSY_SECONDS) -> list[FrozenTrial]:
+def read_trials(place: Path | TrialsPlace, busy_seconds: float = BUSY_SECONDS) -> list[FrozenTrial]:
     """Read all trials as Optuna has them, by number; arguments and errors of ``read_records``."""
-    if not path.is_file():
-        raise RunError(f"{path} is not there: no trials have been stored")
-    with (
-        explaining_errors(path, "can't be read as the trials of a run", Exception),
-        open_for_reading(path, busy_seconds) as database,
-    ):
-        storage = database.storage
-        study = storage.get_study_id_from_name(OPTUNA_STUDY)
-        trials = storage.get_all_trials(study, deepcopy=False)
+    place = as_place(place)
+    with explaining_errors(place, "can't be read as the trials of a run", Exception):
+        if not place.exists():
+            raise RunError(f"{place} is not there: no trials have been stored")
+        with place.open_for_reading(busy_seconds) as database:
+            storage = database.storage
+            study = storage.get_study_id_from_name(place.study)
+            trials = storage.get_all_trials(study, deepcopy=False)
     return sorted(trials, key=lambda trial: trial.number)
 
 
@@ -86,32 +82,32 @@ class TrialStore:
     TrialRecord, so that Optuna's dashboard shows it. Close the store, or enter it in a ``with``.
 
     Attributes:
-        path: the file.
+        place: where the trials are.
         optuna_study: what asks for a trial.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | TrialsPlace,
         objectives: Sequence[str],
         directions: Sequence[Direction],
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        """Open the Optuna study in the SQLite file ``path``, or create both.
+        """Open the Optuna study at a place, or create it; a path is one of a SQLite file.
 
         Trials that a dead process left RUNNING become WAITING: they are trained anew.
 
         Raises:
-            RunError: the file can't be opened, stays locked for ``busy_seconds``, or holds trials
+            RunError: the place can't be opened, stays locked for ``busy_seconds``, or holds trials
                 of other objectives.
         """
-        self.path = path
+        self.place = as_place(place)
         self._objectives = tuple(objectives)
-        with explaining_errors(path, "can't be opened for trials", Exception):
-            self._database = open_for_writing(path, busy_seconds)
+        with explaining_errors(self.place, "can't be opened for trials", Exception):
+            self._database = self.place.open_for_writing(busy_seconds)
         self._storage: BaseStorage = self._database.storage
         try:
-            with explaining_errors(path, "can't be opened for trials", Exception):
+            with explaining_errors(self.place, "can't be opened for trials", Exception):
                 self._open_study(directions)
         except BaseException:
             self._database.close()
@@ -209,16 +205,16 @@ class TrialStore:
         return self._note(number, TrialState.WAITING)
 
     def close(self) -> None:
-        """Close the file; SQLite then folds its log into it."""
+        """Close what was opened; SQLite then folds its log into its file."""
         self._database.close()
 
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Turn errors of the database, until the ``with`` block ends, into a RunError."""
-        return explaining_errors(self.path, "can't be read or written")
+        return explaining_errors(self.place, "can't be read or written")
 
     def _open_study(self, directions: Sequence[Direction]) -> None:
         self.optuna_study = optuna.create_study(
-            study_name=OPTUNA_STUDY,
+            study_name=self.place.study,
             storage=self._storage,
             directions=list(directions),
             load_if_exists=True,
@@ -247,13 +243,13 @@ class TrialStore:
         stored = [direction.name.lower() for direction in self.optuna_study.directions]
         if stored != list(directions):
             raise RunError(
-                f"{self.path} holds trials whose objectives are to {', '.join(stored)}, "
+                f"{self.place} holds trials whose objectives are to {', '.join(stored)}, "
                 f"not to {', '.join(directions)}"
             )
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
-            study_id = self._storage.get_study_id_from_name(OPTUNA_STUDY)
+            study_id = self._storage.get_study_id_from_name(self.place.study)
             found = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
             self._trial_ids[number] = found
         return self._trial_ids[number]

@@ -16,7 +16,7 @@ from support.run_folders import store_trials
 from support.searching import OBJECTIVES, open_store, search
 
 from se_search.errors import RunError
-from se_search.store.database import open_for_writing
+from se_search.store.database import SQLiteFile
 from se_search.store.run_folder import RunFolder
 from se_search.store.trials import TrialStore, read_records
 
@@ -151,7 +151,7 @@ def test_who_looks_for_a_new_file_all_the_time_finds_it_with_its_tables(tmp_path
 
     looking = threading.Thread(target=look)
     looking.start()
-    open_for_writing(path).close()
+    SQLiteFile(path).open_for_writing().close()
     looking.join()
     assert len(seen) == 2
     assert seen[1] == (1,)
@@ -159,5 +159,5 @@ def test_who_looks_for_a_new_file_all_the_time_finds_it_with_its_tables(tmp_path
 
 def test_what_a_killed_process_left_of_a_new_file_is_made_anew(tmp_path):
     (tmp_path / "trials.db.new").write_bytes(b"half")
-    open_for_writing(tmp_path / "trials.db").close()
+    SQLiteFile(tmp_path / "trials.db").open_for_writing().close()
     assert [file.name for file in tmp_path.iterdir()] == ["trials.db"]
