@@ -31,6 +31,7 @@ from se_search.record import (
 from se_search.store.kept_weights import KeptFile, KeptWeights, read_kept_file, read_whole
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_recipe import read_recorded_recipe
+from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 
 Note = Callable[[str], None]
@@ -119,7 +120,8 @@ def find_or_train(
     except RunError as error:
         why = f"can't be used ({error})"
     config = folder.read_config()
-    records = read_records(folder.database) if folder.database.is_file() else []
+    place = find_trials(folder)
+    records = read_records(place) if place.exists() else []
     record = find_first_training(candidate, records)
     with folder.lock():
         _find_code(config, allow_code=how.allow_code)
