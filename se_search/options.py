@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
@@ -57,6 +58,31 @@ class OneOf:
             raise RunError(f"{name} {value!r}{hint} is not one of {', '.join(self.words)}")
 
 
+@dataclass(frozen=True, slots=True)
+class ByteSize:
+    """An option that takes a number of bytes, as ``500MB`` or ``2GB``."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a RunError if the value is none."""
+        parse_bytes(name, value)
+
+
+def parse_bytes(name: str, text: str) -> int:
+    """Read a number of bytes: ``2GB``, ``1.5 GB``, ``500MB`` or ``800kB``, of 1,000 each.
+
+    Args:
+        name: of the option, for the error.
+        text: what is read.
+
+    Raises:
+        RunError: it is another text.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)B?\s*", text)
+    if found is None:
+        raise RunError(f"{name} {text!r} is not a size as 2GB, 500MB or 800kB")
+    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+
+
 def check_options(options: DataclassInstance) -> None:
     """Check each field that has a limit; None stands for an option that was not given.
 
@@ -66,7 +92,7 @@ def check_options(options: DataclassInstance) -> None:
     for name, annotation in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
         for limit in getattr(annotation, "__metadata__", ()):
-            if isinstance(limit, AtLeast | Positive | OneOf) and value is not None:
+            if isinstance(limit, AtLeast | Positive | OneOf | ByteSize) and value is not None:
                 limit.check(name, value)
 
 

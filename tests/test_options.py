@@ -14,6 +14,7 @@ from se_search.options import (
     OneOf,
     Positive,
     check_options,
+    parse_bytes,
     spell_options,
     takes_options,
 )
@@ -124,3 +125,23 @@ def test_a_switch_that_is_on_by_default_is_spelled_with_its_no():
     )
     off = SearchOptions(**{name: not default})
     assert spell_options(off) == [f"--no-{name.replace('_', '-')}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2GB", 2_000_000_000),
+        ("1.5 MB", 1_500_000),
+        ("800kB", 800_000),
+        ("7", 7),
+        ("3T", 3 * 10**12),
+    ],
+)
+def test_a_size_is_read_with_its_unit(text, number):
+    assert parse_bytes("weights_budget", text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1GB", "2 GiB", "two", "1e9", "2PB", "nan"])
+def test_another_text_is_no_size(text):
+    with pytest.raises(RunError, match=r"weights_budget .* is not a size as 2GB, 500MB or 800kB"):
+        parse_bytes("weights_budget", text)

@@ -111,9 +111,11 @@ def confirm(
         recorded = read_recorded_options(config, options)
         run = describe_recorded_run(folder, config, recorded)
         refuse_without_test(folder, recorded.data, run)
-        posterior = write_report(folder).credible
+        findings = write_report(folder)
+        posterior = findings.credible
         records = read_records(find_trials(folder))
-        chosen = choose_candidates(options.candidates, run.backbone, posterior)
+        taken = findings.answer.candidate
+        chosen = choose_candidates(options.candidates, run.backbone, posterior, taken)
         earlier = read_rounds(folder)
         tolerance = posterior.settled.tolerance
         planned = plan_round(run, chosen, records, options, earlier, tolerance)

@@ -18,46 +18,49 @@ from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import RunError
+from se_search.report.selection import ALL_CREDIBLE, select_candidates
+from se_search.report.selection import FRONT as FRONT_WORD
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 FIRST_SEED = 1_000_000  # plus the run's seed; a search counts up from the run's seed
-ALL_FRONT, ALL_CREDIBLE = "front", "all-credible"
 REDUCTION = 16  # of SE everywhere, the default of Hu et al. 2019, sec. 6.4
 
 
 def choose_candidates(
-    wanted: Sequence[str], backbone: Backbone, posterior: PosteriorFront
+    wanted: Sequence[str],
+    backbone: Backbone,
+    posterior: PosteriorFront,
+    taken: str | None = None,
 ) -> list[Chosen]:
     """Return each candidate to be trained once, cheapest first, with the reasons for it.
 
     Args:
-        wanted: ``front`` (the candidates of the front that tables list), ``all-credible``
-            (candidates whose probability of being on the front is at least 0.05) or texts of
-            candidates.
+        wanted: each a word, a bound on a cost, or a candidate; see ``select_candidates``.
         backbone: the backbone of the candidates.
         posterior: the result of the search.
+        taken: text of the candidate that the answer takes; None: there is none.
 
     Raises:
-        CandidateError: a text is no candidate of the backbone.
-        RunError: there is no front, or no credible set.
+        CandidateError: a text is none of these.
+        RunError: there is no front, no credible set, or nothing is recommended.
     """
     members = [c.summary.candidate for c in posterior.listed]
-    if ALL_FRONT in wanted and not members:
-        raise RunError("no full training has ended yet, so there is no front to confirm")
-    if ALL_CREDIBLE in wanted and not posterior.credible_set:
-        raise RunError(f"there is no credible set to confirm: {posterior.reason}")
-    credible_set = posterior.credible_set if ALL_CREDIBLE in wanted else []
-    lists = {
-        FRONT: members if ALL_FRONT in wanted else [],
-        CREDIBLE: [c.summary.candidate for c in credible_set],
-        NAMED: [text for text in wanted if text not in (ALL_FRONT, ALL_CREDIBLE)],
-        PLAIN: [str(Candidate.plain(backbone))],
-        EVERYWHERE: [str(se_everywhere(backbone))],
-    }
+
+    def find_recommended() -> str:
+        if taken is None:
+            raise RunError("the run recommends no candidate; name one")
+        return taken
+
     roles: dict[Candidate, list[str]] = {}
-    for role, texts in lists.items():
-        for text in texts:
-            roles.setdefault(Candidate.parse(text, backbone), []).append(role)
+    for text in wanted:
+        role = {FRONT_WORD: FRONT, ALL_CREDIBLE: CREDIBLE}.get(text, NAMED)
+        for candidate in select_candidates(text, backbone, posterior, find_recommended):
+            roles.setdefault(candidate, []).append(role)
+    for role, candidate in (
+        (PLAIN, Candidate.plain(backbone)),
+        (EVERYWHERE, se_everywhere(backbone)),
+    ):
+        roles.setdefault(candidate, []).append(role)
     # A listed or recommended candidate is said to be one, however it was asked for.
     recommended = [posterior.recommended.summary.candidate] if posterior.recommended else []
     for role, texts in ((RECOMMENDED, recommended), (FRONT, members)):

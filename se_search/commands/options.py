@@ -28,7 +28,7 @@ from se_search.execution.options import (
     Timeout,
     Workers,
 )
-from se_search.options import AtLeast, OneOf, Positive, check_options, read_values
+from se_search.options import AtLeast, ByteSize, OneOf, Positive, check_options, read_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +151,19 @@ class SearchOptions:
         typer.Option(help="tensorboard: keep curves of each training in the run's folder"),
         OneOf(("tensorboard",)),
     ] = None
+    keep_weights: Annotated[
+        str,
+        typer.Option(
+            help="front: of candidates that may be recommended; all: of all; none. Of each the "
+            "weights of its longest training in its first replicate, for se-search export"
+        ),
+        OneOf(("front", "all", "none")),
+    ] = "front"
+    weights_budget: Annotated[
+        str,
+        typer.Option(help="what kept weights may take on the disk; least likely ones go first"),
+        ByteSize(),
+    ] = "2GB"
     name: Annotated[str | None, typer.Option(help="name of the run; default: the space's")] = None
     runs_dir: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs")
     storage: Annotated[
@@ -219,7 +232,8 @@ class ConfirmOptions:
     candidates: Annotated[
         tuple[str, ...],
         typer.Option(
-            help="front, all-credible, or one as resnet50/stage2=standard:r16; repeatable"
+            help="front, all-credible, recommended, best, a bound as 'params <= 3 %', or one as "
+            "resnet50/stage2=standard:r16; repeatable"
         ),
     ] = ("front",)
     workers: Workers = None

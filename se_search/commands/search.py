@@ -11,6 +11,7 @@ from typing import Any
 from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.commands.grounds import check_grounds
+from se_search.commands.keeping import begin_keeping, finish_keeping
 from se_search.commands.options import SearchOptions
 from se_search.commands.settings import (
     describe_replicates,
@@ -40,6 +41,7 @@ from se_search.search.loop import Budget, Ending, refuse_all_failed, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, list_replicates_without_control
+from se_search.search.weights_keeper import KeepingExecutor, WeightsKeeper
 from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
 from se_search.space.designs import Designs, list_designs
@@ -320,6 +322,7 @@ def _search(
         display.advance(record, row)
 
     store = TrialStore(place, run.objectives, run.directions)
+    keeper = begin_keeping(folder, options, allowed.space, store, display.note)
     estimates = Estimates(store.records, min(lag, len(session.devices)), display.estimate)
 
     def observe(progress: Progress) -> None:
@@ -332,7 +335,7 @@ def _search(
                 space=allowed.space,
                 store=store,
                 sampler=sampler,
-                executor=session.executor(),
+                executor=KeepingExecutor(session.executor(), keeper),
                 count_cost=count_cost,
                 objectives=run.objectives,
                 budget=Budget(options.trials, run.epochs, options.max_failures, rungs),
@@ -351,9 +354,9 @@ def _search(
             refuse_all_failed(store.records)
     except BaseException:
         with suppress(SESearchError):  # the first error is the one to be told
-            _close(store, display, folder)
+            _close(store, display, folder, keeper)
         raise
-    findings = _close(store, display, folder)
+    findings = _close(store, display, folder, keeper)
     without = list_replicates_without_control(store.records)
     if without:
         display.note(
@@ -365,13 +368,18 @@ def _search(
             f"All {describe_amount(allowed.amount)} candidates within the limits have been trained "
             f"or have failed, so the search ends before its {options.trials} trials."
         )
+    if kept := keeper.describe():
+        display.note(kept)
     display.finish(folder, findings)
     return Outcome(folder, findings, stop.number if ending == Ending.STOPPED else None)
 
 
-def _close(store: TrialStore, display: Display, folder: RunFolder) -> Findings:
+def _close(
+    store: TrialStore, display: Display, folder: RunFolder, keeper: WeightsKeeper
+) -> Findings:
     store.close()
     display.close()
+    finish_keeping(keeper, folder, store)
     return write_report(folder)
 
 

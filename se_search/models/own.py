@@ -35,15 +35,24 @@ def construct_own(name: str, in_channels: int, num_classes: int, allow_code: boo
             return a network.
     """
     function = _import(name, allow_code)
-    offered = {"num_classes": num_classes, "in_channels": in_channels}
-    taken = {key: value for key, value in offered.items() if key in _keywords(function)}
     try:
-        model = function(**taken)
+        model = function(**_choose_keywords(function, in_channels, num_classes))
     except (Exception, SystemExit) as error:  # foreign code may raise whatever it likes
         raise BackboneError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise BackboneError(f"{name} made a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def taken_keywords(
+    name: str, in_channels: int, num_classes: int, allow_code: bool
+) -> dict[str, int]:
+    """Return the keyword arguments that ``construct_own`` calls ``module:callable`` with.
+
+    Raises:
+        BackboneError: running the code is not allowed, or there is no such callable.
+    """
+    return _choose_keywords(_import(name, allow_code), in_channels, num_classes)
 
 
 def takes_in_channels(name: str, allow_code: bool) -> bool:
@@ -53,6 +62,13 @@ def takes_in_channels(name: str, allow_code: bool) -> bool:
         BackboneError: running the code is not allowed, or there is no such callable.
     """
     return "in_channels" in _keywords(_import(name, allow_code))
+
+
+def _choose_keywords(
+    function: Callable[..., Any], in_channels: int, num_classes: int
+) -> dict[str, int]:
+    offered = {"num_classes": num_classes, "in_channels": in_channels}
+    return {key: value for key, value in offered.items() if key in _keywords(function)}
 
 
 def _import(name: str, allow_code: bool) -> Callable[..., Any]:

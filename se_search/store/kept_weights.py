@@ -101,6 +101,13 @@ class KeptWeights:
                     found[name] = path.stat().st_size
         return found
 
+    def size(self, name: WeightsName) -> int | None:
+        """Return the size of a file in bytes; None: it is not there."""
+        try:
+            return (self.folder / str(name)).stat().st_size
+        except OSError:
+            return None
+
     def find(self, candidate: Candidate) -> KeptFile | None:
         """Return the weights of a candidate's longest training that has some; None: none has.
 

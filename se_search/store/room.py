@@ -90,6 +90,16 @@ def estimate_room(num_trainings: int, epochs: int, num_images: int) -> int:
     return REPORT_BYTES + num_trainings * (TRIAL_BYTES + EPOCH_BYTES * epochs + bits)
 
 
+def describe_bytes(number: int) -> str:
+    """Return a number of bytes for people, as ``2.0 GB``: of 1,000 kB each."""
+    value, unit = float(number), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" or value >= 9.95 else f"{value:.1f} {unit}"
+
+
 def _fill(descriptor: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):  # not on macOS
         os.posix_fallocate(descriptor, 0, size)

@@ -31,8 +31,11 @@ from se_search.record import Evaluation, Rung
 from se_search.report.display import QuietDisplay, make_display
 from se_search.search.promotion import parse_rungs
 from se_search.search.registry import SAMPLERS
-from se_search.store.files import read_yaml
+from se_search.store.files import read_yaml, write_bytes
+from se_search.store.kept_weights import KeptWeights, add_facts, describe_facts
 from se_search.store.trials import read_records
+
+NO_TENSORS = (2).to_bytes(8, "little") + b"{}"  # as safetensors writes them
 
 
 def evaluate(assignment):
@@ -53,12 +56,33 @@ def run_search(tmp_path):
     """Search digits with made-up trainings; return the outcome, the sessions and the notes."""
 
     def run(evaluate=evaluate, num_workers=1, notes=None, **options):
-        options = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4} | options
+        usual = {"space": "stages", "data": "digits", "epochs": 1, "trials": 4}
+        options = usual | {"keep_weights": "none"} | options  # what is made up has no weights
         sessions, notes = MadeUpSessions(evaluate, num_workers), notes or Notes()
         outcome = search(SearchOptions(runs_dir=tmp_path, **options), notes, sessions)
         return outcome, sessions, notes.texts
 
     return run
+
+
+def test_a_search_keeps_the_weights_of_each_candidates_first_replicate(run_search, tmp_path):
+    kept = KeptWeights(tmp_path / "stages")
+
+    def train(assignment):
+        if assignment.weights_file is not None:
+            facts = describe_facts(assignment.candidate, assignment.seed, 1, accuracy=0.5)
+            write_bytes(assignment.weights_file, add_facts(NO_TENSORS, facts))
+        return evaluate(assignment)
+
+    outcome, _, notes = run_search(train, keep_weights="front", trials=5)
+    records = read_records(outcome.folder.database)
+    first = {record.key: record for record in reversed(records)}
+    assert len(first) < len(records)
+    names = kept.list_names()
+    assert {(n.key, n.replicate, n.epochs) for n in names} == {
+        (record.key, record.seed, 1) for record in first.values()
+    }
+    assert notes[-1].startswith(f"Weights: {len(first)} of {len(first)} candidates are kept in ")
 
 
 def test_a_logger_whose_package_is_missing_is_refused_with_what_installs_it():

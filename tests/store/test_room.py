@@ -16,7 +16,7 @@ from se_search.execution.storing import Room
 from se_search.record import Evaluation
 from se_search.store.checkpoint_files import CheckpointFiles
 from se_search.store.files import write_bytes
-from se_search.store.room import REPORT_BYTES, Reserve, estimate_room
+from se_search.store.room import REPORT_BYTES, Reserve, describe_bytes, estimate_room
 from se_search.store.run_folder import RunFolder
 from se_search.store.trials import read_records
 
@@ -160,3 +160,8 @@ def test_a_database_on_a_full_disk_is_named_with_the_room_that_is_left(tmp_path)
     ):
         store.optuna_study.set_user_attr("a", "b" * 100_000)
     assert find_exit_code(caught.value) == 75
+
+
+def test_bytes_are_told_with_two_digits_and_a_unit():
+    told = [describe_bytes(number) for number in (0, 999, 1_000, 9_949, 10_400, 999_600, 2 * 10**9)]
+    assert told == ["0 bytes", "999 bytes", "1.0 kB", "9.9 kB", "10 kB", "1.0 MB", "2.0 GB"]
