@@ -1,8 +1,11 @@
 """Trials in a real PostgreSQL server: shared by runs, restarted under them, with a password."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from support.commands import COMMAND, RUN
@@ -22,10 +25,12 @@ pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not inst
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(PROGRAMS, tmp_path_factory.mktemp("postgresql"))
+def server():
+    folder = Path(tempfile.mkdtemp(prefix="se-search-postgresql-"))
+    server = Server(PROGRAMS, folder)
     yield server
     server.stop()
+    shutil.rmtree(folder)
 
 
 def open_store(place):
@@ -84,17 +89,22 @@ def test_processes_that_make_the_tables_at_once_all_succeed(server):
 
 def test_a_server_that_is_restarted_costs_no_trial_and_makes_none_twice(server):
     place = PostgresStudy(server.url(), "restarted")
-    made = []
+    made, starting = [], []
 
     def evaluate(assignment):
         made.append((assignment.candidate.key, assignment.seed))
         if len(made) in (4, 9):
+            for thread in starting:
+                thread.join()
             server.stop()
-            threading.Timer(1.5, server.start).start()
+            starting.append(threading.Timer(1.5, server.start))
+            starting[-1].start()
         return evaluation(made_up_accuracy(assignment))
 
     notes = []
     search(place, 14, evaluate=evaluate, room=Room(note=notes.append))
+    for thread in starting:
+        thread.join()
     records = read_records(place)
     assert [record.state for record in records] == ["COMPLETE"] * 14
     assert len(made) == len(set(made)) == 14

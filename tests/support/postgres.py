@@ -3,8 +3,8 @@
 import os
 import shutil
 import socket
-import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 USER = "searcher"
@@ -21,7 +21,11 @@ def find_programs():
 
 
 class Server:
-    """A server that can be stopped and started again; its data lie in a folder."""
+    """A server that can be stopped and started again.
+
+    Its data lie in a folder that everybody can reach, unlike those of pytest, for PostgreSQL
+    refuses to run as root and may run as another user.
+    """
 
     def __init__(self, programs, folder):
         self._programs, self._data = programs, folder / "data"
@@ -33,9 +37,6 @@ class Server:
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as:
             folder.chmod(0o777)
-            for path in folder.parents:  # pytest's own, which others may not pass through
-                if not path.stat().st_mode & stat.S_IXOTH:
-                    path.chmod(path.stat().st_mode | stat.S_IXOTH)
         password = folder / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
@@ -58,6 +59,8 @@ class Server:
 
     def _call(self, program, *arguments):
         command = [*self._as, str(self._programs / program), *map(str, arguments)]
-        with open(os.devnull, "wb") as nothing:  # a pipe would stay open in the server
-            done = subprocess.run(command, stdout=nothing, stderr=nothing, cwd="/", timeout=120)
-        assert done.returncode == 0, (program, self._log.exists() and self._log.read_text())
+        # Into a file, because a pipe would stay open in the server.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, cwd="/", timeout=120)
+            output.seek(0)
+            assert done.returncode == 0, (program, output.read())
