@@ -15,6 +15,7 @@ from se_search.errors import SESearchError, explain, suggest_nearest
 from se_search.yaml_values import compose_yaml, find_line, find_node, misread_number
 
 MAX_BYTES = 1_000_000
+LIST_TYPES = ("tuple_type", "list_type")  # pydantic's words for a value that should be a list
 
 
 class StrictModel(BaseModel):
@@ -83,9 +84,37 @@ def parse_yaml(text: str, model: type[Model], error: type[SESearchError], name: 
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        problems = _innermost(cause.errors())
-        lines = dict.fromkeys(_describe(problem, root, model, name) for problem in problems)
-        raise error("\n".join(lines)) from cause
+        raise error("\n".join(describe_problems(cause.errors(), root, model, name))) from cause
+
+
+def validate(data: object, model: type[Model], error: type[SESearchError], name: str) -> Model:
+    """Return plain data as a model.
+
+    Args:
+        data: the keys and values.
+        model: class of the model that is returned.
+        error: class of the exception that is raised if the data do not fit the model.
+        name: where the data come from, as messages of errors name it.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as cause:
+        raise error("\n".join(describe_problems(cause.errors(), None, model, name))) from cause
+
+
+def describe_problems(
+    problems: list[ErrorDetails], root: yaml.Node | None, model: type[BaseModel], name: str
+) -> list[str]:
+    """Return a line for each value that does not fit a model: file, line, key, value, what fits.
+
+    Args:
+        problems: what pydantic finds.
+        root: the nodes of the file; None: the data are of no file, and have no lines.
+        model: class that the data do not fit.
+        name: of the file.
+    """
+    innermost = _innermost(problems)
+    return list(dict.fromkeys(_describe(problem, root, model, name) for problem in innermost))
 
 
 def _find_misread(
@@ -138,30 +167,31 @@ def _innermost(problems: list[ErrorDetails]) -> list[ErrorDetails]:
     ]
 
 
-def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], name: str) -> str:
+def _describe(
+    problem: ErrorDetails, root: yaml.Node | None, model: type[BaseModel], name: str
+) -> str:
     location = problem["loc"]
-    line = find_line(root, location)
+    place = name if root is None else f"{name}:{find_line(root, location)}"
     if problem["type"] == "extra_forbidden":
         key = ".".join(str(part) for part in location)
         known = _allowed_keys(model, location[:-1])
         hint = suggest_nearest(location[-1], known)
-        return f"{name}:{line}: unknown key {key!r}{hint} (allowed here: {', '.join(known)})"
+        return f"{place}: unknown key {key!r}{hint} (allowed here: {', '.join(known)})"
     path = _strip_types(location)
     key = ".".join(str(part) for part in path) or "the file"
-    node = find_node(root, path)
+    node = None if root is None else find_node(root, path)
     value = problem["input"]
     if problem["type"] == "missing":
-        return f"{name}:{line}: {key}: this key is required"
+        return f"{place}: {key}: this key is required"
     if problem["type"] == "invalid_key":
-        return f"{name}:{line}: the key {value!r} is not a word"
-    if problem["type"] == "tuple_type" and isinstance(node, yaml.ScalarNode):
-        return f"{name}:{line}: {key}: must be a list: [{node.value}], not {node.value!r}"
-    if problem["type"] in ("tuple_type", "model_type", "dict_type"):
-        wanted = "a list" if problem["type"] == "tuple_type" else _describe_mapping(model, path)
-        return f"{name}:{line}: {key}: must be {wanted}, not {_shorten(value)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    if isinstance(value, dict):
-        return f"{name}:{line}: {key}: {message}"
+        return f"{place}: the key {value!r} is not a word"
+    if problem["type"] in LIST_TYPES and isinstance(node, yaml.ScalarNode):
+        return f"{place}: {key}: must be a list: [{node.value}], not {node.value!r}"
+    if problem["type"] in ("model_type", "dict_type"):
+        return f"{place}: {key}: must be {_describe_mapping(model, path)}, not {_shorten(value)}"
+    message = _say_in_words(problem)
+    if isinstance(value, dict) and problem["type"] in ("value_error", "assertion_error"):
+        return f"{place}: {key}: {message}"
     hint = ""
     if problem["type"] == "literal_error":
         hint = suggest_nearest(value, re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
@@ -172,7 +202,40 @@ def _describe(problem: ErrorDetails, root: yaml.Node, model: type[BaseModel], na
     ):
         read = "a date" if isinstance(value, datetime.date) else str(value).lower()
         hint = f"; YAML reads {node.value} as {read}, and '{node.value}' as a text"
-    return f"{name}:{line}: {key}: {message}, not {_shorten(value)}{hint}"
+    return f"{place}: {key}: {message}, not {_shorten(value)}{hint}"
+
+
+def _say_in_words(problem: ErrorDetails) -> str:
+    """Say what would have fitted, in plain English: ``must be a whole number``."""
+    form = _WORDS.get(problem["type"])
+    if form is not None:
+        limits = problem.get("ctx", {})
+        numbers = {name: f"{n:g}" for name, n in limits.items() if isinstance(n, float)}
+        return form.format(**(limits | numbers))
+    return re.sub("^(Value error, |Assertion failed, |Input should )", "", problem["msg"])
+
+
+# By pydantic's name of a problem (docs.pydantic.dev/latest/errors/validation_errors).
+_WORDS = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("string_type", "string_sub_type", "string_unicode"), "must be a text"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+    "finite_number": "must be a finite number",
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "literal_error": "must be {expected}",
+    "none_required": "must be null",
+    "string_too_short": "must have a length of at least {min_length}",
+    "string_too_long": "must have a length of at most {max_length}",
+    "too_short": "must have at least {min_length} values",
+    "too_long": "must have at most {max_length} values",
+}
 
 
 def _strip_types(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
@@ -124,13 +124,18 @@ def parse_objectives(text: str) -> tuple[str, ...]:
         RunError: a name is unknown or stands twice, or accuracy or every cost is missing.
     """
     names = tuple(part.strip() for part in text.split(","))
-    unknown = [name for name in names if name not in DIRECTIONS]
-    if unknown or len(set(names)) < len(names) or "accuracy" not in names or len(names) < 2:
-        raise RunError(
-            f"objectives {text!r}: it takes accuracy and at least one of params and macs, "
-            "as accuracy,params or accuracy,params,macs"
-        )
+    if (refusal := refuse_objectives(names)) is not None:
+        raise RunError(f"objectives {text!r}: it {refusal}, as accuracy,params")
     return ("accuracy", *(name for name in names if name != "accuracy"))
+
+
+def refuse_objectives(names: Sequence[str]) -> str | None:
+    """Say what names of objectives must be, if these are others; None: a run can have them."""
+    costs = [name for name in DIRECTIONS if name != "accuracy"]
+    is_known = all(name in DIRECTIONS for name in names)
+    if is_known and len(set(names)) == len(names) and "accuracy" in names and len(names) > 1:
+        return None
+    return f"must be accuracy and at least one of {', '.join(costs)}, each once"
 
 
 def _digest_sites(backbone: Backbone) -> str | None:

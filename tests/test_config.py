@@ -57,7 +57,7 @@ def test_a_model_is_frozen():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("load: -1", "cart.yaml:1: load: Input should be greater than or equal to 0, not -1"),
+        ("load: -1", "cart.yaml:1: load: must be at least 0, not -1"),
         ("# one\n\n# three\nload: -1", "cart.yaml:4: load: "),
         ("name: a\naxle:\n  left:\n    rate: 1\n    size: big", "cart.yaml:5: axle.left.size: "),
         ("axle: {wheels: [], left: {rate: 1,\n  size: big}}", "cart.yaml:2: axle.left.size: "),

@@ -217,7 +217,7 @@ def _list_codes(allowed: AllowedCandidates, at_most: int, place: str) -> NDArray
 
 
 def _bind(space: str, backbone: Backbone) -> BoundSpace:
-    from se_search.space.bound import BoundSpace
+    from se_search.space.bound import bind
     from se_search.space.schema import read_space
 
-    return BoundSpace(read_space(space), backbone)
+    return bind(read_space(space), backbone, f"space {space}")

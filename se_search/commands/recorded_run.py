@@ -27,9 +27,14 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
     Raises:
         RunError: the configuration does not say how the run was made.
     """
-    identity, search = config["identity"], config.get("search")
-    if not isinstance(search, dict):
-        raise RunError("config.yaml does not say how the run was made: it has no 'search'")
+    identity, search = config["identity"], config.get("search") or {}
+    needed = {"search": (search, ("space", "data", "recipe")), "identity": (identity, ("seed",))}
+    for part, (known, keys) in needed.items():
+        for key in keys:
+            if known.get(key) is None:
+                raise RunError(
+                    f"config.yaml does not say how the run was made: it has no '{part}.{key}'"
+                )
     data_dir = search.get("data_dir")
     return SearchOptions(
         space=search["space"],
@@ -62,7 +67,7 @@ def describe_recorded_run(
     """
     recorded = config["identity"]
     run = describe_run(
-        read_recorded_space(recorded["space"]),
+        read_recorded_space(recorded["space"], str(folder.config_file)),
         read_recorded_recipe(config),
         options,
         read_backbone(folder, allow_code=options.allow_code),

@@ -43,7 +43,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, list_replicates_without_control
 from se_search.search.weights_keeper import KeepingExecutor, WeightsKeeper
 from se_search.space.allowed import AllowedCandidates
-from se_search.space.bound import BoundSpace
+from se_search.space.bound import bind
 from se_search.space.designs import Designs, list_designs
 from se_search.space.everywhere import nearest_everywhere
 from se_search.space.schema import SearchSpace, read_space
@@ -111,7 +111,7 @@ def search(
     run = describe_run(space, recipe, options, watch=Watch(display.note, display.scanning))
     if is_confirmed:
         refuse_without_test(folder, options.data, run)
-    bound = BoundSpace(space, run.backbone)
+    bound = bind(space, run.backbone, f"space {options.space}")
     allowed = find_allowed(bound)
     with folder.lock(), Reserve(folder.path / ".reserve") as reserve:
         # What is known before PyTorch has started is compared before it: a refusal is immediate.

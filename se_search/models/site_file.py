@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from torch import nn
 
 from se_search.backbone import Integration
-from se_search.config import StrictModel, read_yaml
+from se_search.config import StrictModel, read_yaml, validate
 from se_search.errors import BackboneError, suggest_nearest
 from se_search.yaml_values import find_line
 
@@ -139,18 +139,12 @@ def ask_sites(model: nn.Module) -> SiteList | None:
         listed = list(listed) if isinstance(listed, Iterator) else listed
     except Exception as cause:  # foreign code may raise whatever it likes
         raise BackboneError(f"{name} raised {type(cause).__name__}: {cause}") from cause
-    try:
-        if not isinstance(listed, list | tuple):
-            raise BackboneError(
-                f"{name} returns {listed!r:.80}; allowed: a list of sites, as "
-                "[{'stage': 2, 'standard': {'after': 'layer1.0'}}]"
-            )
-        sites = SiteFile.model_validate({"sites": listed}).sites
-    except ValidationError as cause:
-        problem = cause.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        what = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-        raise BackboneError(f"{name}: {key}: {what}") from cause
+    if not isinstance(listed, list | tuple):
+        raise BackboneError(
+            f"{name} returns {listed!r:.80}; allowed: a list of sites, as "
+            "[{'stage': 2, 'standard': {'after': 'layer1.0'}}]"
+        )
+    sites = validate({"sites": listed}, SiteFile, BackboneError, name).sites
     return _check_paths(sites, model, lambda number, integration: f"{name}, site {number + 1}")
 
 

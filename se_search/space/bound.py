@@ -266,3 +266,20 @@ class BoundSpace:
         if codes is None:
             raise SpaceError(f"candidate {candidate} is not in the space")
         return codes
+
+
+def bind(space: SearchSpace, backbone: Backbone, name: str) -> BoundSpace:
+    """Return a space on a backbone.
+
+    Args:
+        space: what is searched.
+        backbone: the network.
+        name: of the space or of its file, with which messages of errors begin.
+
+    Raises:
+        SpaceError: the space does not fit the backbone, or leaves nothing to choose there.
+    """
+    try:
+        return BoundSpace(space, backbone)
+    except SpaceError as cause:
+        raise SpaceError(f"{name}: {cause}") from cause

@@ -15,22 +15,19 @@ from filelock import FileLock, Timeout
 
 from se_search.errors import RunBusyError, RunChangedError, RunError, explain, suggest_nearest
 from se_search.run_config import digest_identity
+from se_search.store.config_file import check_config
 from se_search.store.files import read_yaml, remove_leftovers, write_yaml
 from se_search.store.holder import describe_this_process, read_holder
 from se_search.store.identity import compare_identities
 
 FORMAT = 5  # of a run's folder; another number wherever an older folder can't be read any more
-# What a report can't do without, and of which type it is; `se-search run` writes all of it.
-REQUIRED: Mapping[str, type] = {
-    **dict.fromkeys(("identity.objectives", "search.arguments"), list),
-    **dict.fromkeys(("identity.space.choices", "identity.space.block"), dict),
-    **dict.fromkeys(("identity.epochs", "identity.data.validation", "identity.data.test"), int),
-    **dict.fromkeys(("search.trials", "search.workers"), int),
-    "identity.data.pool_share": float,
-    **dict.fromkeys(("identity.backbone.name", "identity.data.name"), str),
-    **dict.fromkeys(("identity.recipe.split.draw", "search.space", "working_directory"), str),
-}
-TYPES = {list: "a list", dict: "a mapping", int: "a whole number", float: "a number", str: "a text"}
+# What a report can't do without; `se-search run` writes all of it.
+REQUIRED = (
+    *("identity.objectives", "identity.space.choices", "identity.space.block", "identity.epochs"),
+    *("identity.data.name", "identity.data.validation", "identity.data.test"),
+    *("identity.data.pool_share", "identity.backbone.name", "identity.recipe.split.draw"),
+    *("search.space", "search.trials", "search.workers", "search.arguments", "working_directory"),
+)
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -242,7 +239,8 @@ class RunFolder:
         """Read ``config.yaml``; empty if the run has not started yet.
 
         Raises:
-            RunError: the file can't be read, or the folder is of another format.
+            RunError: the file can't be read, the folder is of another format, or a value is not
+                as a run can have it.
         """
         if not self.config_file.is_file():
             if (self.path / "study.db").exists():
@@ -259,6 +257,7 @@ class RunFolder:
                 f"{self.config_file} is no configuration of a run: 'identity' is not there, or is "
                 "no mapping"
             )
+        check_config(self.config_file, config)
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -294,15 +293,12 @@ class RunFolder:
 
     def _refuse_incomplete(self, config: Mapping[str, Any]) -> None:
         unfit = f"{self.config_file} is no configuration of a run:"
-        for key, kind in REQUIRED.items():
+        for key in REQUIRED:
             value: Any = config
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
             if value is None:
                 raise RunError(f"{unfit} it has no {key!r}")
-            kinds = (int, float) if kind is float else kind
-            if isinstance(value, bool) or not isinstance(value, kinds):
-                raise RunError(f"{unfit} {key!r} is {value!r}, not {TYPES[kind]}")
 
     def _refuse_format(self, number: object) -> RunError:
         found = "a run that states no format" if number is None else f"a run of format {number!r}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from se_search.config import validate
 from se_search.errors import RecipeError
 from se_search.recipe import Recipe
 
@@ -16,12 +17,8 @@ def read_recorded_recipe(config: Mapping[str, Any]) -> Recipe:
         RecipeError: this version of se-search reads the recipe differently.
     """
     recorded = config["identity"]
-    try:
-        recipe = Recipe.model_validate({**recorded["recipe"], "epochs": recorded["epochs"]})
-    except ValueError as cause:  # pydantic's is one
-        raise RecipeError(
-            f"this version of se-search can't read the run's recipe: {cause}"
-        ) from cause
+    fields = {**recorded["recipe"], "epochs": recorded["epochs"]}
+    recipe = validate(fields, Recipe, RecipeError, "config.yaml: identity.recipe")
     before = config["search"].get("recipe_hash", recipe.hash)
     if recipe.hash != before:
         raise RecipeError(

@@ -9,9 +9,11 @@ from typing import Any
 
 from se_search.backbone import Backbone
 from se_search.backbone_file import backbone_from_json, backbone_to_json
+from se_search.config import validate
 from se_search.errors import BackboneError, RunError, explain
-from se_search.space.bound import BoundSpace
+from se_search.space.bound import BoundSpace, bind
 from se_search.space.schema import SearchSpace
+from se_search.store.config_file import leave_out_chosen
 from se_search.store.files import read_json, write_text
 from se_search.store.run_folder import RunFolder
 
@@ -62,25 +64,24 @@ def read_space(folder: RunFolder) -> BoundSpace:
 
     Raises:
         RunError: ``config.yaml`` or ``backbone.json`` is not there, or can't be read.
+        SpaceError: the recorded space does not fit the backbone.
     """
     config = folder.read_config()
     if not config:
         raise RunError(f"{folder.path} is no run: there is no config.yaml")
-    return BoundSpace(read_recorded_space(config["identity"]["space"]), read_backbone(folder))
+    file = str(folder.config_file)
+    space = read_recorded_space(config["identity"]["space"], file)
+    return bind(space, read_backbone(folder), f"{file}: identity.space")
 
 
-def read_recorded_space(recorded: Mapping[str, Any]) -> SearchSpace:
+def read_recorded_space(recorded: Mapping[str, Any], name: str) -> SearchSpace:
     """Return the space that a run's identity records.
+
+    Args:
+        recorded: that part of the identity.
+        name: of the file that records it, as messages of errors name it.
 
     Raises:
         RunError: this version of se-search knows no such space.
     """
-    choices = recorded["choices"]
-    # The record holds all defaults, and what is a choice may not stand under block as well.
-    block = {name: v for name, v in recorded["block"].items() if choices.get(name) is None}
-    if choices.get("reduction") is None:
-        block.pop("rounding", None)
-    try:
-        return SearchSpace.model_validate({**recorded, "block": block})
-    except ValueError as cause:  # pydantic's is one
-        raise RunError(f"the run's space is none of this version's: {cause}") from cause
+    return validate(leave_out_chosen(recorded), SearchSpace, RunError, f"{name}: identity.space")

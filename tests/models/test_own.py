@@ -260,7 +260,10 @@ def test_a_mistake_in_the_file_is_named(module, tmp_path, text, message):
         ("ends", "raised SystemExit: 2"),
         ("Raising", r"Raising.se_sites\(\) raised KeyError: 'units'"),
         ("Mapped", r"Mapped.se_sites\(\) returns \{'sites': .*allowed: a list of sites, as \[\{"),
-        ("Misspelt", r"Misspelt.se_sites\(\): sites.0.standart: unknown key"),
+        (
+            "Misspelt",
+            r"Misspelt.se_sites\(\): unknown key 'sites.0.standart' .did you",
+        ),
         ("Wrong", r"Wrong.se_sites\(\): sites.0.standard"),
         ("Net", r"Net has no sites .*runs 2 convolutions, but.*se_sites\(\)"),
     ],

@@ -65,3 +65,14 @@ def call_program(*arguments, folder, environment, timeout=240):
 def read_rows(path):
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def list_leaves(data, path=()):
+    """Return where the values of nested mappings and lists stand, as tuples of keys."""
+    if isinstance(data, dict) and data:
+        items = data.items()
+    elif isinstance(data, list) and data:
+        items = enumerate(data)
+    else:
+        return [path]
+    return [leaf for key, value in items for leaf in list_leaves(value, (*path, key))]
