@@ -49,13 +49,35 @@ def list_causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
-def explain(error: Exception) -> str:
-    """Return why an operation failed, in the system's words alone: no number, no path again."""
+def explain(error: BaseException) -> str:
+    """Return why reading or writing failed, in plain words: no number, no path, no class again."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, UnicodeDecodeError):
         return f"it is not text in UTF-8 (byte {error.start})"
-    return str(error)
+    if isinstance(error, KeyError) and error.args:
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, _OF_OTHER_KINDS):
+        return "its values are not of the kinds that belong there"
+    return quote(error) or "no reason is given"
+
+
+# What reading plain data raises where other data stand than were written.
+_OF_OTHER_KINDS = (TypeError, AttributeError, LookupError)
+
+
+def quote(error: BaseException) -> str:
+    """Return an exception's message; empty if it has none, or raises something instead."""
+    try:
+        return str(error).strip()
+    except Exception:  # foreign code may raise whatever it likes, here too
+        return ""
+
+
+def name_foreign(error: BaseException) -> str:
+    """Return in one line what code of others has raised: ``KeyError: units``."""
+    name, message = type(error).__name__, quote(error).splitlines()
+    return f"{name}: {message[0]}" if message else name
 
 
 class CandidateError(SESearchError):

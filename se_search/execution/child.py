@@ -175,7 +175,7 @@ def _start_process(arguments: tuple[Any, ...], threads: int) -> Process:
         except (EOFError, OSError) as error:
             # The server is dying: once it is dead, the next attempt starts it anew.
             if pause is None:
-                reason = f"no process can be started: {explain(error) or type(error).__name__}"
+                reason = f"no process can be started: {explain(error)}"
                 raise InfrastructureError(reason) from error
             time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")

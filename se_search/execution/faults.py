@@ -10,7 +10,7 @@ import errno
 import signal
 from pathlib import Path
 
-from se_search.errors import BrokenOffError, DataError, RunError, SESearchError, list_causes
+from se_search.errors import BrokenOffError, DataError, RunError, SESearchError, list_causes, quote
 from se_search.record import Failure, Fault
 from se_search.terminal import one_line
 
@@ -45,7 +45,7 @@ ASKED_TO_END = (SystemExit, KeyboardInterrupt)  # Lightning makes such an except
 
 def explain_error(error: BaseException) -> Failure:
     """Return the failure of a training that an exception ended."""
-    text = one_line(" ".join(str(error).split()))
+    text = one_line(" ".join(quote(error).split()))
     if isinstance(error, BrokenOffError):
         return Failure(text, Fault.STOPPED)
     if _lacks_memory(error):
@@ -135,5 +135,5 @@ def _lacks_device(error: BaseException) -> bool:
 
 
 def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
-    text = str(error).lower()
+    text = quote(error).lower()
     return any(part in text for part in parts)

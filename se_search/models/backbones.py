@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 from torchvision.models import resnet
 
-from se_search.errors import BackboneError, suggest_nearest
+from se_search.errors import BackboneError, name_foreign, suggest_nearest
 from se_search.models.cifar_nets import CIFAR_NETS
 from se_search.models.inception import INCEPTION_NETS
 from se_search.models.initialisation import initialise_convolutions
@@ -94,7 +94,7 @@ def timm_net(name: str, in_channels: int, num_classes: int) -> nn.Module:
             arch, pretrained=False, num_classes=num_classes, in_chans=in_channels
         )
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        raise BackboneError(f"{name}: timm raised {type(error).__name__}: {error}") from error
+        raise BackboneError(f"{name}: timm raised {name_foreign(error)}") from error
     return net
 
 

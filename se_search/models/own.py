@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from se_search.errors import BackboneError, suggest_nearest
+from se_search.errors import BackboneError, name_foreign, suggest_nearest
 from se_search.models.names import TORCHVISION
 from se_search.models.own_source import searched_folders
 
@@ -38,7 +38,7 @@ def construct_own(name: str, in_channels: int, num_classes: int, allow_code: boo
     try:
         model = function(**_choose_keywords(function, in_channels, num_classes))
     except (Exception, SystemExit) as error:  # foreign code may raise whatever it likes
-        raise BackboneError(f"{name} raised {type(error).__name__}: {error}") from error
+        raise BackboneError(f"{name} raised {name_foreign(error)}") from error
     if not isinstance(model, nn.Module):
         raise BackboneError(f"{name} made a {type(model).__name__}, not a torch.nn.Module")
     return model
@@ -99,7 +99,7 @@ def _import(name: str, allow_code: bool) -> Callable[..., Any]:
         ) from error
     except Exception as error:  # foreign code may raise whatever it likes
         raise BackboneError(
-            f"backbone {name!r}: importing {module_name} raised {type(error).__name__}: {error}"
+            f"backbone {name!r}: importing {module_name} raised {name_foreign(error)}"
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):

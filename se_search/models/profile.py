@@ -133,5 +133,6 @@ def _check_logits(
     if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (1, num_classes):
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise BackboneError(
-            f"{name} maps one image to {shape}; allowed: (1, {num_classes}), one number a class"
+            f"{name} maps one image to {shape}; allowed: (1, {num_classes}), one number "
+            "a class: as many as the data have, and for se-search cost --classes"
         )

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, quote
 from se_search.models.attachment import first_tensor
 
 Layout = Literal["channels first", "channels last"]
@@ -191,7 +191,7 @@ def run(model: nn.Module, image: Tensor) -> Any:
         return model(image)
     except Exception as error:  # a foreign network may raise whatever it likes
         _, channels, height, width = image.shape
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        reason = next(iter(quote(error).splitlines()), "") or type(error).__name__
         raise BackboneError(
             f"{type(model).__name__} can't take an image of {channels} x {height} x {width}: "
             f"{reason}"

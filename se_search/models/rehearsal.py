@@ -17,7 +17,7 @@ from torch.nn import functional
 from se_search.backbone import Backbone
 from se_search.candidate import SE, Candidate
 from se_search.cost import count_cost
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, name_foreign
 from se_search.models.memory_layout import lay_channels_last
 from se_search.models.random_state import seeded_generators
 from se_search.models.sites import ModuleSite
@@ -136,7 +136,7 @@ def _build_and_find_fault(candidate: Candidate, seed: int, takes_second_size: bo
     except BackboneError:
         raise
     except Exception as error:  # a foreign module may refuse hooks and children
-        return f"can't be built: {type(error).__name__}: {_first_line(error)}"
+        return f"can't be built: {name_foreign(error)}"
     return _find_fault(candidate, model, takes_second_size)
 
 
@@ -172,7 +172,7 @@ def _find_fault_in_step(
         labels = torch.arange(BATCH) % backbone.num_classes
         functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # a foreign network may raise whatever it likes
-        return f"fails {where}: {type(error).__name__}: {_first_line(error)}"
+        return f"fails {where}: {name_foreign(error)}"
     for name in sorted(missing):
         gradient = model.get_parameter(name).grad
         if gradient is not None:
@@ -208,7 +208,7 @@ def _find_fault_in_size(model: nn.Module, backbone: Backbone) -> str | None:
         shape = " x ".join(map(str, images.shape[1:]))
         return (
             f"fails on images of {shape}, which the network without SE takes, so that what is "
-            f"gated may be no channels: {type(error).__name__}: {_first_line(error)}"
+            f"gated may be no channels: {name_foreign(error)}"
         )
     return None
 
@@ -271,7 +271,3 @@ def _takes(model: nn.Module, images: Tensor) -> bool:
     finally:
         model.train(was_training)
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]

@@ -13,7 +13,7 @@ from torch import nn
 
 from se_search.backbone import Integration
 from se_search.config import StrictModel, read_yaml, validate
-from se_search.errors import BackboneError, suggest_nearest
+from se_search.errors import BackboneError, name_foreign, suggest_nearest
 from se_search.yaml_values import find_line
 
 Attach = tuple[Mapping[Integration, tuple[str, str]], ...]
@@ -138,7 +138,7 @@ def ask_sites(model: nn.Module) -> SiteList | None:
         listed = method()
         listed = list(listed) if isinstance(listed, Iterator) else listed
     except Exception as cause:  # foreign code may raise whatever it likes
-        raise BackboneError(f"{name} raised {type(cause).__name__}: {cause}") from cause
+        raise BackboneError(f"{name} raised {name_foreign(cause)}") from cause
     if not isinstance(listed, list | tuple):
         raise BackboneError(
             f"{name} returns {listed!r:.80}; allowed: a list of sites, as "

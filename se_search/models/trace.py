@@ -18,7 +18,7 @@ with warnings.catch_warnings():
 
 from se_search.backbone import Backbone, FeatureMap, NativeSE, Part
 from se_search.cost import Cost, StageCost
-from se_search.errors import BackboneError
+from se_search.errors import BackboneError, name_foreign
 from se_search.models.backbones import construct
 from se_search.models.recording import call_order, evaluation_mode, image_for
 from se_search.models.sites import find_parts
@@ -178,10 +178,9 @@ def trace(model: nn.Module, in_channels: int, image_size: int) -> FlopCountAnaly
     try:
         return _count(model, image_for(model, in_channels, image_size))
     except Exception as error:  # foreign code may raise whatever it likes when it is traced
-        reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise BackboneError(
             f"{type(model).__name__} runs, but what it costs can't be counted, because "
-            f"torch.jit.trace fails: {type(error).__name__}: {reason}"
+            f"torch.jit.trace fails: {name_foreign(error)}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from se_search.analysis.sequential import LookPlan
-from se_search.errors import RunError
+from se_search.errors import RunError, explain
 from se_search.reproduction.options import ReproduceOptions
 from se_search.reproduction.plan import Plan
 from se_search.store.files import read_yaml, write_yaml
@@ -73,7 +73,7 @@ def read_statement(plan: Plan, store: Path) -> Statement | None:
             **row | {"looks": LookPlan.from_json(row["looks"]), "claims": tuple(row["claims"])}
         )
     except (KeyError, TypeError) as cause:
-        raise RunError(f"{file} can't be read as the plan of a study: {cause}") from cause
+        raise RunError(f"{file} can't be read as the plan of a study: {explain(cause)}") from cause
     return found if found.log == plan.log.name else None
 
 

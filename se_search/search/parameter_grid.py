@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from se_search.errors import SpaceError
+from se_search.errors import SpaceError, name_foreign
 from se_search.search.pool import MAX_WHOLE, Codes
 from se_search.surrogate.features import Description, Factors
 
@@ -193,7 +193,7 @@ def _call(name: str, function: Callable[[dict[str, Any]], Any], params: dict[str
     try:
         return function(params)
     except Exception as cause:  # foreign code may raise whatever it likes
-        raise SpaceError(f"{name} raised {type(cause).__name__}: {cause} for {params}") from cause
+        raise SpaceError(f"{name} raised {name_foreign(cause)} for {params}") from cause
 
 
 def _count_values(name: str, distribution: object) -> int:

@@ -18,7 +18,7 @@ from se_search.analysis.confirmation import (
 from se_search.analysis.confirming import Stated
 from se_search.analysis.sequential import LookPlan
 from se_search.analysis.winner import Winner
-from se_search.errors import RunError
+from se_search.errors import RunError, explain
 from se_search.store.files import read_yaml, write_yaml
 from se_search.store.run_folder import RunFolder
 from se_search.store.training_log import LogContents, read_log
@@ -83,7 +83,9 @@ def read_rounds(folder: RunFolder) -> list[Round]:
     try:
         return [_from_plain(row) for row in read_yaml(path)["confirmations"]]
     except (KeyError, TypeError) as cause:
-        raise RunError(f"{path} can't be read as the confirmations of a run: {cause}") from cause
+        raise RunError(
+            f"{path} can't be read as the confirmations of a run: {explain(cause)}"
+        ) from cause
 
 
 def read_fresh(folder: RunFolder) -> LogContents | None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.errors import DataError
+from se_search.errors import DataError, explain
 from se_search.training.array_cache import write_cached
 from se_search.training.image_listing import PARTS, Listing, list_images, printable
 
@@ -349,6 +349,6 @@ def read_part(file: Path, part: str) -> PartFiles:
             return PartFiles([names[int(i)] for i in chosen], stored["labels"][chosen])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as cause:
         raise DataError(
-            f"{file} can't be read: {cause}; it is a list of images in the cache, which the same "
-            "command makes anew"
+            f"{file} can't be read: {explain(cause)}; it is a list of images in the cache, which "
+            "the same command makes anew"
         ) from cause

@@ -122,6 +122,11 @@ def train(folder):
     return run
 
 
+def test_what_is_no_candidate_is_answered_with_what_there_is(train):
+    with pytest.raises(CandidateError, match=r"'none'.*Allowed for --candidates: front, all-cred"):
+        train(candidates=("none",))
+
+
 # --- what is told in between ----------------------------------------------------------------------
 
 
