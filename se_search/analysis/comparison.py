@@ -95,7 +95,12 @@ class PairedComparison:
 
 
 def compare(
-    a: Replicates, b: Replicates, *, confidence: float = 0.95, seed: int = 0
+    a: Replicates,
+    b: Replicates,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    least_sd: float = 0.0,
 ) -> PairedComparison:
     """Compare the trainings of two candidates over the seeds that both have.
 
@@ -104,6 +109,8 @@ def compare(
         b: trainings of candidate B.
         confidence: level of the intervals, 0..1.
         seed: of the resampling; a seed always gives the same numbers.
+        least_sd: standard deviation of the pairs' differences below which ``interval`` takes none:
+            few pairs may agree by chance.
 
     Raises:
         RunError: A and B share fewer than two seeds, or have numbers of images that differ.
@@ -113,7 +120,8 @@ def compare(
     differences = paired_differences(a, b)
     difference, sd = float(differences.mean()), sd_of(differences)
     level = _level(confidence)
-    margin = t_quantile(1 - level / 2, len(seeds) - 1) * sd / math.sqrt(len(seeds))
+    spread = max(sd, least_sd)
+    margin = t_quantile(1 - level / 2, len(seeds) - 1) * spread / math.sqrt(len(seeds))
     return PairedComparison(
         seeds=seeds,
         difference=difference,

@@ -19,6 +19,7 @@ from se_search.analysis.confirmation import (
     Confirmed,
     Gain,
 )
+from se_search.analysis.paired_noise import find_least_sd
 from se_search.analysis.pareto import front_probability, is_non_dominated
 from se_search.analysis.replicates import Replicates, paired_differences, shared_replicates
 from se_search.analysis.sequential import LookPlan
@@ -201,7 +202,9 @@ def _gain_over(plain: str | None, key: str, fresh: Trained, plan: LookPlan) -> G
     if not reached:
         return Gain(float(paired_differences(own, base).mean()), len(shared))
     seen = shared[: plan.looks[reached - 1]]
-    found = compare(own.only(seen), base.only(seen), confidence=plan.confidence(reached - 1))
+    own, base = own.only(seen), base.only(seen)
+    confidence, least_sd = plan.confidence(reached - 1), find_least_sd(own, base)
+    found = compare(own, base, confidence=confidence, least_sd=least_sd)
     population = found.population or (None, None)
     return Gain(found.difference, found.n, *found.interval, *population)
 

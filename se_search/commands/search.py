@@ -310,9 +310,9 @@ def _search(
             first=(everywhere,) if everywhere in allowed else (),
         )
     )
-    question = read_question(folder)
 
     def is_settled(records: Sequence[TrialRecord]) -> bool:
+        question = read_question(folder, records)
         return fit_front(records, allowed.space, question).settled.is_settled
 
     progress = ProgressLog(folder.progress_log)

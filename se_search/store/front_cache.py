@@ -19,6 +19,7 @@ from se_search.backbone_file import backbone_to_json
 from se_search.errors import RunError
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
+from se_search.store.agreement import measure_least_noise
 from se_search.store.files import read_json, write_text
 from se_search.store.run_folder import RunFolder
 from se_search.surrogate.coded_trainings import Question
@@ -51,7 +52,7 @@ def read_posterior_front(
         fit: what computes the front.
         keeps: whether a front that is computed now is written.
     """
-    question = read_question(folder)
+    question = read_question(folder, records)
     path = _path(folder)
     digest = _digest(records, space, question)
     try:
@@ -103,7 +104,7 @@ def read_history(
         trace: what traces the history.
         keeps: whether a history that is traced now is written.
     """
-    question = read_question(folder)
+    question = read_question(folder, records)
     path = folder.path / "history.json"
     digest = _digest(records, space, question)
     try:
@@ -120,8 +121,13 @@ def read_history(
     return history
 
 
-def read_question(folder: RunFolder) -> Question:
-    """Return what a run asks of its trials, by its ``config.yaml``."""
+def read_question(folder: RunFolder, records: Sequence[TrialRecord] = ()) -> Question:
+    """Return what a run asks of its trials, by its ``config.yaml``.
+
+    Args:
+        folder: of the run.
+        records: its trials, by whose images the least noise is told; empty: it is not told.
+    """
     config = folder.read_config()
     identity, search = config["identity"], config["search"]
     tolerance = search.get("tolerance")
@@ -131,6 +137,9 @@ def read_question(folder: RunFolder) -> Question:
         chance=float(identity["data"].get("chance") or 0.0),
         num_validation=int(identity["data"]["validation"]),
         tolerance=TOLERANCE if tolerance is None else tolerance / 100,
+        least_noise=measure_least_noise(
+            folder, records, identity["epochs"], identity["data"]["validation"]
+        ),
     )
 
 

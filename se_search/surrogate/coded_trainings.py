@@ -26,6 +26,8 @@ class Question:
         chance: accuracy of a constant answer, a share; 0: it is not known.
         num_validation: number of validation images of a training.
         tolerance: a difference in gain that does not matter, a share.
+        least_noise: the least variance of a training's accuracy that so many validation images
+            leave, a share squared; see ``analysis.paired_noise``. 0: it is not known.
     """
 
     objectives: tuple[str, ...]
@@ -33,6 +35,7 @@ class Question:
     chance: float = 0.0
     num_validation: int = 1
     tolerance: float = TOLERANCE
+    least_noise: float = 0.0
 
     @property
     def costs(self) -> tuple[str, ...]:

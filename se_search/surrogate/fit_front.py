@@ -93,7 +93,7 @@ def _front_of_model(
 
     encode = Encoder(space)
     trainings, budgets = code_trainings(ended, encode)
-    model = FittedModel.fit(encode.factors, trainings, budgets)
+    model = FittedModel.fit(encode.factors, trainings, budgets, least_noise=question.least_noise)
     codes = encode([summary.candidate for summary in summaries])
     accuracies = model.draw(np.vstack([model.plain, codes]))
     plain = accuracies[:, 0]

@@ -39,6 +39,7 @@ KERNELS_TIMES_TRAININGS = 16_000
 # lower quartile (after Tukey 1977): one training that went wrong then widens all other intervals by
 # a quarter instead of many times.
 FENCE = 2.0
+LEAST_SD = 1e-9  # of accuracies, where nothing is known of the images that they are of
 # Variances of what levels add where they are estimated freely; a training within a replicate has 1.
 # No SE differs from SE as it may. Levels with SE differ from each other by much more than they do
 # as a rule, but not without bounds: one that has been trained once leaves the others' mean known.
@@ -70,6 +71,7 @@ class FittedModel:
         trainings: Trainings,
         budgets: Sequence[int],
         num_kernels: int | None = None,
+        least_noise: float = 0.0,
     ) -> FittedModel:
         """Fit the model; equal arguments give equal numbers.
 
@@ -78,19 +80,21 @@ class FittedModel:
             trainings: all that have finished.
             budgets: numbers of epochs, ascending; the last one is that of a full training.
             num_kernels: how many kernels are drawn; None: 40, and fewer from 400 trainings on.
+            least_noise: the least variance of a training's accuracy, a share squared.
         """
         if num_kernels is None:
             affordable = KERNELS_TIMES_TRAININGS // len(trainings)
             num_kernels = max(FEWEST_KERNELS, min(MOST_KERNELS, affordable))
         with one_thread():
-            unfitted = cls.of(factors, trainings, budgets, [])
-            prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets))
+            unfitted = cls.of(factors, trainings, budgets, [], least_noise)
+            least = least_noise / unfitted.scale.sd**2
+            prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets), least_noise=least)
             fitted = fit_kernel(prior, unfitted.seen)
             likelihood = Likelihood(prior, unfitted.seen.some(MAX_FITTED))
             rng = np.random.default_rng(0)
             drawn = draw_kernels(fitted, likelihood.log_density, num_kernels, rng) or [fitted]
             values = [kernel.values for kernel in drawn]
-            return cls.of(factors, trainings, budgets, values)
+            return cls.of(factors, trainings, budgets, values, least_noise)
 
     @classmethod
     def of(
@@ -99,13 +103,19 @@ class FittedModel:
         trainings: Trainings,
         budgets: Sequence[int],
         values: Sequence[Array],
+        least_noise: float = 0.0,
     ) -> FittedModel:
-        """Return the model with hyper-parameters that were found before, as ``Kernel.values``."""
+        """Return the model with hyper-parameters that were found before, as ``Kernel.values``.
+
+        Arguments are those of ``fit``.
+        """
         factors = factors.with_empty_levels()
         plain = factors.plain
         num_plain = int((trainings.codes == plain).all(axis=1).sum())
-        scale = AccuracyScale.fit(trainings, len(budgets), NUM_STARTS + num_plain, FENCE)
-        prior = Kernel(factors, log2_fidelity_gaps(budgets))
+        least_sd = max(float(np.sqrt(least_noise)), LEAST_SD)
+        scale = AccuracyScale.fit(trainings, len(budgets), NUM_STARTS + num_plain, FENCE, least_sd)
+        gaps = log2_fidelity_gaps(budgets)
+        prior = Kernel(factors, gaps, least_noise=least_noise / scale.sd**2)
         kernels = tuple(prior.with_values(np.asarray(each)) for each in values)
         return cls(factors, trainings, len(budgets), scale, kernels)
 

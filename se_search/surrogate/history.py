@@ -124,7 +124,7 @@ def trace_history(
     encode = Encoder(space)
     trainings, budgets = code_trainings(ended, encode)
     few = [np.asarray(kernel) for kernel in kernels[:NUM_KERNELS]]
-    model = FittedModel.of(encode.factors, trainings, budgets, few)
+    model = FittedModel.of(encode.factors, trainings, budgets, few, question.least_noise)
     cost = question.costs[0]
     own = {record.candidate: float(getattr(record, cost)) for record in full}
     costs = np.array([own[name] for name in trained])
@@ -199,7 +199,8 @@ def _find_gap(
     if len(ended) < MIN_TRAININGS or len(names) < 2:
         return None
     values = [kernel.values for kernel in model.kernels]
-    then = type(model).of(model.factors, model.trainings.first(len(ended)), budgets, values)
+    first = model.trainings.first(len(ended))
+    then = type(model).of(model.factors, first, budgets, values, question.least_noise)
     accuracies = then.draw(np.vstack([then.plain, encode(names)]), NUM_DRAWS)
     draws = accuracies[:, 1:] - accuracies[:, :1]
     own = np.array([[costs[name]] for name in names])

@@ -87,6 +87,7 @@ class Kernel:
         own_variances: ``(num_levels,)`` variance of what each level adds beyond the terms above,
             standardised accuracy squared; None: 0. Where it is large, a level is estimated freely.
         priors: of the variances.
+        least_noise: variance below which no training's noise lies, standardised accuracy squared.
     """
 
     factors: Factors
@@ -95,6 +96,7 @@ class Kernel:
     has_replicates: bool = True
     own_variances: Array | None = None
     priors: Priors = MEASURED
+    least_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -154,7 +156,7 @@ class Kernel:
     @cached_property
     def noise(self) -> Array:
         """``(num_budgets,)``: variance of a training's noise, standardised accuracy squared."""
-        return self.exp("noise_")
+        return np.maximum(self.exp("noise_"), self.least_noise)
 
     @cached_property
     def levels(self) -> Array:

@@ -144,7 +144,9 @@ class Likelihood:
         pulls = self._parts @ product
         put("weight_", -weights * (scales @ pulls))
         put("scale_", -scales * (pulls @ weights))
-        put("noise_", kernel.noise * self._by_budget(np.diag(slope)))
+        noises = kernel.exp("noise_")
+        is_free = noises > kernel.least_noise
+        put("noise_", noises * is_free * self._by_budget(np.diag(slope)))
         offset = (values - kernel.prior[:, 0]) / kernel.prior[:, 1]
         return float(density + 0.5 * offset @ offset), gradient + offset / kernel.prior[:, 1]
 

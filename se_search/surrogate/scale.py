@@ -46,7 +46,12 @@ class AccuracyScale:
 
     @classmethod
     def fit(
-        cls, trainings: Trainings, num_budgets: int, num_starts: int, fence: float = 0.0
+        cls,
+        trainings: Trainings,
+        num_budgets: int,
+        num_starts: int,
+        fence: float = 0.0,
+        least_sd: float = 1e-9,
     ) -> AccuracyScale:
         """Fit the scale to trainings; at least one is needed.
 
@@ -57,6 +62,7 @@ class AccuracyScale:
                 were chosen for being good.
             fence: how many interquartile ranges the floor lies below the lower quartile; with 0 a
                 quarter of the first trainings is compressed, with 2 hardly any but outliers.
+            least_sd: below which no standard deviation within replicates lies.
         """
         centres = _centres(trainings)
         seen = trainings.accuracies - centres
@@ -80,7 +86,7 @@ class AccuracyScale:
             float(centres[chosen].mean()),
             float(np.log1p(below.max() / width)),
             float(compressed[chosen].mean()),
-            max(_sd_within(compressed, trainings), 1e-9),
+            max(_sd_within(compressed, trainings), least_sd),
         )
 
     def apply(self, trainings: Trainings) -> Array:

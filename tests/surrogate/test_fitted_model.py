@@ -269,3 +269,22 @@ def test_noise_and_levels_are_found_within_a_factor_of_two(recovered):
 def test_gains_are_far_nearer_to_the_truth_than_differences_of_two_trainings(recovered):
     """Which have a standard error of 0.45 points times the root of 2, and more."""
     assert recovered["error"].mean() < 0.5 * made_up_worlds.NOISE * np.sqrt(2)
+
+
+# What so many images can tell.
+
+
+def test_equal_accuracies_of_few_images_leave_gains_unknown_by_as_much_as_the_images_do():
+    """20 images, of which two trainings differ on 2: (0.1 / 20 / 2) is 0.05 squared."""
+    trainings, _, _ = make_trainings(3, 24)
+    equal = replace(trainings, accuracies=np.full(24, 0.8))
+    assert gains_of(fit(equal)).std() < 1e-6
+    spread = gains_of(fit(equal, least_noise=0.05**2)).std(axis=0)
+    assert 0.01 < np.median(spread[spread > 0]) < 0.05
+
+
+def test_noise_of_images_far_below_that_of_seeds_changes_nothing_to_the_bit():
+    trainings, _, _ = make_trainings(3, 30)
+    sd = fit(trainings).scale.sd
+    bounded = fit(trainings, least_noise=(0.1 * sd) ** 2)
+    np.testing.assert_array_equal(gains_of(fit(trainings)), gains_of(bounded))
