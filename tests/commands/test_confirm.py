@@ -123,7 +123,7 @@ def train(folder):
 
 
 def test_what_is_no_candidate_is_answered_with_what_there_is(train):
-    with pytest.raises(CandidateError, match=r"'none'.*Allowed for --candidates: front, all-cred"):
+    with pytest.raises(CandidateError, match=r"'none'.*allowed are recommended, best, front"):
         train(candidates=("none",))
 
 
