@@ -12,17 +12,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from se_search.candidate import Candidate
     from se_search.cost import count_cost
-    from se_search.models.surgery import build
+    from se_search.export.candidate_file import read_candidate
+    from se_search.models.surgery import build, insert
     from se_search.report.run import Run, open_run
     from se_search.search.exact_cost_sampler import ExactCostSampler
 
-__all__ = ["Candidate", "ExactCostSampler", "build", "count_cost", "open_run", "search"]
+__all__ = [
+    "Candidate",
+    "ExactCostSampler",
+    "build",
+    "count_cost",
+    "insert",
+    "open_run",
+    "read_candidate",
+    "search",
+]
 
 _MODULES = {
     "Candidate": "se_search.candidate",
     "ExactCostSampler": "se_search.search.exact_cost_sampler",
     "build": "se_search.models.surgery",
     "count_cost": "se_search.cost",
+    "insert": "se_search.models.surgery",
+    "read_candidate": "se_search.export.candidate_file",
     "open_run": "se_search.report.run",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from statistics import variance
 
@@ -9,6 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of ``count`` independent draws (Wilson 1927).
+
+    It holds for shares of 0 and 1, too.
+    """
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    reach /= 1 + z * z / count
+    return middle - reach, middle + reach
 
 
 def pooled_variance(groups: Iterable[Sequence[float]]) -> float | None:

@@ -54,7 +54,7 @@ def choose_candidates(
     roles: dict[Candidate, list[str]] = {}
     for text in wanted:
         role = {FRONT_WORD: FRONT, ALL_CREDIBLE: CREDIBLE}.get(text, NAMED)
-        for candidate in select_candidates(text, backbone, posterior, find_recommended):
+        for candidate in select_candidates(text, backbone, lambda: posterior, find_recommended):
             roles.setdefault(candidate, []).append(role)
     for role, candidate in (
         (PLAIN, Candidate.plain(backbone)),

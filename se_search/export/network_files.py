@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from se_search.errors import SESearchError, explain
+from se_search.export.write import ONNX, PT2
 from se_search.store.files import write_bytes
 
-PT2, ONNX = "model.pt2", "model.onnx"
 TOLERANCE = 1e-4  # of the largest output: what other kernels round otherwise
 BATCHES = (1, 3)  # besides that of all images: a file takes any number of them
 TRACED = 2  # images that a network is traced with; a single one would be taken for a constant

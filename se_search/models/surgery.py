@@ -87,7 +87,7 @@ def build(
     return model
 
 
-def insert(model: nn.Module, candidate: Candidate, seed: int) -> None:
+def insert(model: nn.Module, candidate: Candidate, seed: int = 0) -> None:
     """Put a candidate's SE blocks into the network of its backbone, which keeps its weights.
 
     Each SE block is attached by a hook to the module at its attach point (see ``attachment``), so

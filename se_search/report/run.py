@@ -25,6 +25,7 @@ from se_search.report.run_frames import (
 )
 from se_search.report.run_html import render_problem, render_run
 from se_search.report.run_report import describe_search
+from se_search.report.selection import select_candidates
 from se_search.space.bound import BoundSpace
 from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.files import read_bits
@@ -155,41 +156,65 @@ class Run:
 
         Args:
             text: its long or short text, as ``resnet50/stage2=standard:r16`` or ``s2:4``;
-                ``recommended``: the one that the answer takes, which may be the plain network.
+                ``recommended``: the one that the answer takes, which may be the plain network;
+                ``best``, or a bound as ``params <= 3 %``: see ``select_candidates``.
 
         Raises:
-            RunError: nothing is recommended; the message says why.
+            RunError: nothing is recommended, with the reason; or the text is of several candidates.
             CandidateError: the text is of no candidate.
         """
-        if text != "recommended":
-            return self.space.parse(text)
+        backbone = self.space.backbone
+        found = select_candidates(text, backbone, lambda: self.posterior, self._recommended)
+        if len(found) != 1:
+            raise RunError(f"{text!r} means {len(found)} candidates; name one of them")
+        return found[0]
+
+    def _recommended(self) -> str:
         taken = self.answer.candidate
         if taken is None:
             raise RunError(f"no network is recommended. {self.answer.what} Name a candidate")
-        return self.space.parse(taken)
+        return taken
 
     def build(
         self,
         candidate: str = "recommended",
-        replicate: int | None = None,
         *,
+        trained: bool = True,
+        replicate: int | None = None,
         allow_code: bool = False,
+        quiet: bool = False,
     ) -> Any:  # PyTorch's type belongs to models and training
-        """Return a candidate's network, an ``nn.Module`` with the weights its training began with.
+        """Return a candidate's network, an ``nn.Module`` in evaluation mode on the CPU.
+
+        Its weights are those of its longest training in the first replicate in which it was
+        trained. Where they were not kept, it is trained again, which is said on standard error: a
+        script calls this method under ``if __name__ == "__main__":``.
 
         Args:
             candidate: see ``candidate``.
-            replicate: seed of the replicate whose initial weights it has; None: the run's first.
+            trained: whether its weights are the trained ones; otherwise they are those that a
+                training began with, and the network is in training mode.
+            replicate: seed of the replicate whose initial weights an untrained network has; None:
+                the run's first.
             allow_code: whether code of your own may be run: that of a network ``module:callable``.
+            quiet: whether nothing is said of a training.
 
         Raises:
-            RunError: nothing is recommended, or the file of weights has changed.
+            RunError: nothing is recommended, a replicate is given for trained weights, the file of
+                weights has changed, or the candidate can't be trained again as it was.
             CandidateError: the text is of no candidate.
             BackboneError: the network is code that may not be run, or is not there any more.
         """
-        from se_search.report.run_network import build_network
+        from se_search.report.run_network import build_network, build_trained
 
         text = str(self.candidate(candidate))
+        if trained:
+            if replicate is not None:
+                raise RunError(
+                    f"replicate {replicate}: trained weights are of a candidate's first replicate; "
+                    "trained=False takes any"
+                )
+            return build_trained(self.folder, text, allow_code=allow_code, quiet=quiet)
         seed = self.config["identity"]["seed"] if replicate is None else replicate
         return build_network(self.folder, self.config, text, seed, allow_code=allow_code)
 

@@ -1,8 +1,9 @@
-"""Builds the network of a run's candidate, with the weights that its training began with."""
+"""Builds the network of a run's candidate: trained, or as its training began."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,25 @@ def build_network(
     candidate = Candidate.parse(text, read_backbone(folder, allow_code=allow_code))
     weights = _find_weights(search, identity["backbone"])
     return build(candidate, seed, weights, bool(identity["backbone"].get("frozen")))
+
+
+def build_trained(folder: RunFolder, text: str, *, allow_code: bool, quiet: bool) -> Any:
+    """Return the trained network of a candidate; see ``trained_network``.
+
+    Args:
+        folder: of the run.
+        text: of the candidate.
+        allow_code: whether the user's code may be run to make the network.
+        quiet: whether nothing is said of a training on standard error.
+    """
+    from se_search.export.trained import TrainAgain, trained_network
+
+    def note(sentence: str) -> None:
+        if not quiet:
+            print(sentence, file=sys.stderr, flush=True)
+
+    candidate = Candidate.parse(text, read_backbone(folder, allow_code=allow_code))
+    return trained_network(folder, candidate, TrainAgain(allow_code=allow_code), note)
 
 
 def _find_weights(search: Mapping[str, Any], backbone: Mapping[str, Any]) -> Path | None:

@@ -24,7 +24,7 @@ UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 def select_candidates(
     text: str,
     backbone: Backbone,
-    posterior: PosteriorFront,
+    read_posterior: Callable[[], PosteriorFront],
     find_recommended: Callable[[], str],
 ) -> list[Candidate]:
     """Return the candidates that a text asks for, cheapest first.
@@ -36,7 +36,8 @@ def select_candidates(
             ``macs <= 40M`` (in all): the largest expected gain within it; or a candidate's long or
             short text.
         backbone: of the candidates.
-        posterior: what the trials say of each candidate.
+        read_posterior: returns what the trials say of each candidate; a candidate that is named
+            needs it not.
         find_recommended: returns the text of the recommended candidate, or raises a RunError that
             says why there is none.
 
@@ -46,7 +47,13 @@ def select_candidates(
     """
     if text == RECOMMENDED:
         return [Candidate.parse(find_recommended(), backbone)]
-    if text == FRONT:
+    bound = BOUND.fullmatch(text)
+    if bound is None and text not in WORDS:
+        return [_parse(text, backbone)]
+    posterior = read_posterior()
+    if bound is not None:
+        found = [_find_within(text, bound, posterior.candidates)]
+    elif text == FRONT:
         found = posterior.listed
         if not found:
             raise RunError("no full training has ended yet, so there is no front")
@@ -54,12 +61,8 @@ def select_candidates(
         found = posterior.credible_set
         if not found:
             raise RunError(f"there is no credible set: {posterior.reason}")
-    elif text == BEST:
-        found = [_find_best(posterior.candidates, "no full training has ended yet")]
-    elif bound := BOUND.fullmatch(text):
-        found = [_find_within(text, bound, posterior.candidates)]
     else:
-        return [_parse(text, backbone)]
+        found = [_find_best(posterior.candidates, "no full training has ended yet")]
     return [Candidate.parse(each.summary.candidate, backbone) for each in found]
 
 

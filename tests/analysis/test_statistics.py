@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from se_search.analysis.statistics import holm, pool_variances, pooled_sd, pooled_variance
+from se_search.analysis.statistics import (
+    holm,
+    pool_variances,
+    pooled_sd,
+    pooled_variance,
+    wilson_interval,
+)
 
 GROUPS = [[0.81, 0.83, 0.84], [0.90, 0.91], [0.5]]
 
@@ -56,3 +62,9 @@ def test_holm_rejects_what_its_sequence_of_tests_rejects():
         while left and p_values[left[0]] <= 0.05 / len(left):
             rejected.add(left.pop(0))
         assert {i for i, p in enumerate(holm(p_values)) if p <= 0.05} == rejected
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 10), (7, 10), (287, 287), (4321, 10_000)])
+def test_wilsons_interval_is_that_of_scipy(right, count):
+    expected = stats.binomtest(right, count).proportion_ci(method="wilson")
+    assert wilson_interval(right / count, count) == pytest.approx(tuple(expected), abs=1e-5)

@@ -251,7 +251,7 @@ def test_se_everywhere_is_in_the_first_position_where_there_is_no_standard_one()
 def test_a_run_without_a_full_training_has_nothing_to_confirm(folder):
     space = read_run_space(folder)
     nothing = fit_front([], space, QUESTION)
-    with pytest.raises(RunError, match="no front to confirm"):
+    with pytest.raises(RunError, match="no full training has ended yet"):
         choose_candidates(("front",), space.backbone, nothing)
 
 

@@ -1,5 +1,6 @@
 """A candidate's trained network: by its kept weights, or trained again as it was."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from se_search.export.trained import (
 from se_search.models.surgery import build
 from se_search.record import Assignment
 from se_search.store.kept_weights import KeptWeights
+from se_search.store.run_folder import RunFolder
 
 CANDIDATE = SPACE.parse("s2:4")
 RECORDS = [
@@ -27,9 +29,14 @@ RECORDS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_trained_run(tmp_path_factory.mktemp("made") / "run", RECORDS)
+
+
 @pytest.fixture
-def folder(tmp_path):
-    return make_trained_run(tmp_path / "run", RECORDS)
+def folder(made, tmp_path):
+    return RunFolder(shutil.copytree(made.path, tmp_path / "run"))
 
 
 def train(folder, candidate=CANDIDATE, sessions=None):
@@ -113,8 +120,7 @@ def test_other_hardware_is_said_before_it_trains(folder):
     )
 
 
-def test_other_images_are_refused(tmp_path):
-    folder = make_trained_run(tmp_path / "run", RECORDS)
+def test_other_images_are_refused(folder):
     config = folder.read_config()
     config["identity"]["data"]["fingerprint"] = "f" * 16
     folder.write_config(config)
@@ -136,5 +142,5 @@ def test_weights_that_could_not_be_written_are_an_error(folder):
 
 def test_the_network_has_the_outputs_of_the_training(folder):
     network = trained_network(folder, CANDIDATE, open_session=make_sessions())
-    images = torch.rand(2, 1, 28, 28)
+    images = torch.rand(2, 1, 8, 8)
     assert torch.equal(network(images), build(CANDIDATE, seed=2).eval()(images))

@@ -128,11 +128,11 @@ def real(tmp_path):
 
 def test_a_network_has_the_weights_that_its_training_began_with(real):
     candidate = real.candidate("s2:4")
-    built = real.build("s2:4", replicate=5).state_dict()
+    built = real.build("s2:4", trained=False, replicate=5).state_dict()
     wanted = se_search.build(candidate, 5).state_dict()
     assert built.keys() == wanted.keys()
     assert all(built[name].equal(wanted[name]) for name in wanted)
-    first = real.build("s2:4").state_dict()  # of the run's first replicate
+    first = real.build("s2:4", trained=False).state_dict()  # of the run's first replicate
     assert all(
         first[name].equal(weight)
         for name, weight in se_search.build(candidate, 3).state_dict().items()
@@ -144,7 +144,7 @@ def test_another_file_of_weights_than_the_runs_builds_nothing(real, tmp_path):
     real.config["search"]["weights"] = str(tmp_path / "weights.pth")
     real.config["identity"]["backbone"]["weights"] = "0123456789ab"
     with pytest.raises(RunError, match="is another file of weights than the run's"):
-        real.build("s2:4")
+        real.build("s2:4", trained=False)
 
 
 def test_a_candidate_that_there_is_not_is_refused(run):

@@ -5,7 +5,6 @@ A panel a group; calibrated probabilities lie on the diagonal (DeGroot and Fienb
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from se_search.analysis.statistics import wilson_interval
 from se_search.report.figures.style import (
     CYCLE,
     GREY,
@@ -91,11 +91,7 @@ def prepare_reliability(
 
 
 def _prepare_bin(predicted: float, seen: float, count: int) -> Bin:
-    """Return a bin with the 95 % interval of Wilson (1927), which holds for shares of 0 and 1."""
-    z = 1.96
-    middle = (seen + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z * math.sqrt(seen * (1 - seen) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)
-    return Bin(predicted, seen, middle - reach, middle + reach)
+    return Bin(predicted, seen, *wilson_interval(seen, count))
 
 
 def _name(num_trainings: int) -> str:
