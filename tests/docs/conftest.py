@@ -11,9 +11,13 @@ from support.sessions import MadeUpSessions
 
 from se_search.commands.options import SearchOptions
 from se_search.commands.search import search
+from se_search.models.surgery import build
+from se_search.recipe import read_recipe
 from se_search.record import Evaluation
 from se_search.report.display import make_display
+from se_search.training.final_weights import keep_weights
 
+QUICK = read_recipe("quick")
 NUM_VALIDATION = 10_000  # images, by the recipe ``quick``
 
 
@@ -23,6 +27,8 @@ def make_up(assignment):
     draw = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8
     correct = np.arange(NUM_VALIDATION) < round((0.79 + 0.02 * draw) * NUM_VALIDATION)
     row = {"epoch": 3, "accuracy": float(correct.mean()), "loss": 0.5}
+    if assignment.weights_file is not None:  # those that were drawn stand for trained ones
+        keep_weights(build(assignment.candidate, assignment.seed), assignment, QUICK, row)
     return Evaluation(row["accuracy"], 0.5, (row,), np.packbits(correct).tobytes(), 1.0)
 
 
