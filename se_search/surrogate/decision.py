@@ -5,13 +5,14 @@ A gain is a candidate's accuracy less the plain network's, in an average replica
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.analysis.pareto import is_non_dominated
+from se_search.analysis.pareto import is_non_dominated, on_front
 
 Array = NDArray[np.float64]
 Kind = Literal["put", "leave", "nothing"]
@@ -147,10 +148,7 @@ def judge_settled(
         tolerance: a difference in gain that does not matter.
     """
     gap, cost = 0.0, float(costs[:, 0].min())
-    for own in np.unique(costs, axis=0):
-        affordable = np.flatnonzero((costs <= own).all(axis=1))
-        recommended = affordable[np.argmax(gains[affordable])]
-        better = draws[:, affordable].max(axis=1) - draws[:, recommended]
+    for own, better in _list_better(gains, draws, costs):
         found = float(np.quantile(better, LIMIT))
         if found > gap:
             gap, cost = found, float(own[0])
@@ -166,3 +164,44 @@ def judge_settled(
             f"by {100 * gap:.2f} points, and the tolerance is {100 * tolerance:g}"
         )
     return Settled(gap, cost, tolerance, tuple(missing))
+
+
+def _list_better(gains: Array, draws: Array, costs: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield each cost, and by how much the best of that cost or less beats the one found best.
+
+    Yields:
+        ``(m,)`` costs and ``(draws,)`` differences; costs at which these are as before are left
+        out.
+    """
+    # In each draw the best is on that draw's front; no other candidate need be looked at.
+    rivals = np.flatnonzero(on_front(costs, draws).any(axis=0))
+    rivals = rivals[np.argsort(costs[rivals, 0], kind="stable")]
+    columns = np.ascontiguousarray(draws[:, rivals].T)
+    best = np.maximum.accumulate(columns, axis=0)
+    before: bytes | None = None
+    for own, recommended in _list_recommended(gains, costs):
+        among = np.asarray((costs[rivals] <= own).all(axis=1))
+        key = among.tobytes() + recommended.to_bytes(8)
+        if key != before:
+            # Where there is one cost, those that are no dearer stand first.
+            count = int(among.sum())
+            reach = best[count - 1] if among[:count].all() else columns[among].max(axis=0)
+            yield own, reach - draws[:, recommended]
+        before = key
+
+
+def _list_recommended(gains: Array, costs: Array) -> Iterator[tuple[Array, int]]:
+    """Yield each cost, and who has the largest expected gain at that cost or less."""
+    distinct = np.unique(costs, axis=0)
+    if costs.shape[1] > 1:
+        for own in distinct:
+            affordable = np.flatnonzero((costs <= own).all(axis=1))
+            yield own, int(affordable[np.argmax(gains[affordable])])
+        return
+    order = np.lexsort((np.arange(len(gains)), -gains, costs[:, 0]))
+    first = order[np.searchsorted(costs[order, 0], distinct[:, 0])]
+    found = int(first[0])
+    for own, candidate in zip(distinct, first.tolist(), strict=True):
+        if (gains[candidate], -candidate) > (gains[found], -found):
+            found = candidate
+        yield own, found

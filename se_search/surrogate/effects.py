@@ -10,7 +10,7 @@ mixed model with replicates and replicate x level as random terms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +59,7 @@ def compute_effects(
     objectives: Sequence[str],
     full_epochs: int,
     unproven: str | None = None,
+    encode: Callable[[Sequence[str]], Codes] | None = None,
 ) -> Effects:
     """Return the effects of a run's trainings.
 
@@ -69,6 +70,7 @@ def compute_effects(
         objectives: of the run; the first cost that is parameters or MACs is set beside the gains.
         full_epochs: of a full training.
         unproven: why no effect may be said to hold; None: one may.
+        encode: returns the codes of candidates' texts, ``(n, num_slots)``; None: each is parsed.
 
     Raises:
         RunError: there is no full training.
@@ -81,7 +83,7 @@ def compute_effects(
     plain = Candidate.plain(space.backbone)
     # Where all candidates carry SE, the plain network is trained as the control, and is none.
     texts = [r.candidate for r in full if plain in space or r.candidate != str(plain)]
-    codes = encode_texts(space, texts)
+    codes = encode_texts(space, texts) if encode is None else encode(texts)
     trained, own = np.unique(codes, axis=0, return_inverse=True)
     counts = np.bincount(own.ravel(), minlength=len(trained))
     cost = next((name for name in objectives if name in ("params", "macs")), "params")

@@ -134,7 +134,8 @@ def _front_of_model(
             name: _attain(costs[:, column], draws) for column, name in enumerate(question.costs)
         },
         effects=compute_effects(
-            model, space, ended, question.objectives, question.full_epochs, unproven
+            *(model, space, ended, question.objectives, question.full_epochs, unproven),
+            encode=encode,
         ),
         kernels=tuple(tuple(kernel.values.tolist()) for kernel in model.kernels),
     )

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
-from se_search.surrogate.likelihood import MAX_FITTED, Likelihood, draw_kernels, fit_kernel
+from se_search.surrogate.likelihood import (
+    MOST_EXACT,
+    Likelihood,
+    choose_fitted,
+    draw_kernels,
+    fit_kernel,
+)
+from se_search.surrogate.many_trainings import CHUNK, ManyTrainings
 from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.posterior_front import Noise
@@ -28,10 +35,12 @@ from se_search.surrogate.trainings import Observations, Trainings
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 4_000
+NUM_MANY_DRAWS = 1_000  # of thousands of candidates: more take memory and seconds
 NUM_STARTS = 20
 # Each kernel takes a factorisation. Many trainings leave little open of the hyper-parameters.
 MOST_KERNELS, FEWEST_KERNELS = 40, 8
 KERNELS_TIMES_TRAININGS = 16_000
+MANY_KERNELS = 5  # after more than 2,000 trainings
 # The search compresses the poorest quarter of its accuracies, which can't matter to the front.
 # Noise below the floor is compressed as well, so that the model finds too little of it and
 # intervals are too narrow: after 100 trainings 90 % of the 95 % intervals held the truth, with this
@@ -56,6 +65,7 @@ class FittedModel:
         num_budgets: how many budgets there are; the last one is the full one.
         scale: from accuracies to the model's numbers.
         kernels: drawn from the posterior of the hyper-parameters; all count alike.
+        most_exact: of more trainings the posterior is approximate; see ``many_trainings``.
     """
 
     factors: Factors
@@ -63,6 +73,7 @@ class FittedModel:
     num_budgets: int
     scale: AccuracyScale
     kernels: tuple[Kernel, ...]
+    most_exact: int = MOST_EXACT
 
     @classmethod
     def fit(
@@ -72,6 +83,7 @@ class FittedModel:
         budgets: Sequence[int],
         num_kernels: int | None = None,
         least_noise: float = 0.0,
+        most_exact: int = MOST_EXACT,
     ) -> FittedModel:
         """Fit the model; equal arguments give equal numbers.
 
@@ -81,20 +93,23 @@ class FittedModel:
             budgets: numbers of epochs, ascending; the last one is that of a full training.
             num_kernels: how many kernels are drawn; None: 40, and fewer from 400 trainings on.
             least_noise: the least variance of a training's accuracy, a share squared.
+            most_exact: of more trainings the posterior is approximate.
         """
         if num_kernels is None:
             affordable = KERNELS_TIMES_TRAININGS // len(trainings)
-            num_kernels = max(FEWEST_KERNELS, min(MOST_KERNELS, affordable))
+            fewest = MANY_KERNELS if len(trainings) > most_exact else FEWEST_KERNELS
+            num_kernels = max(fewest, min(MOST_KERNELS, affordable))
         with one_thread():
             unfitted = cls.of(factors, trainings, budgets, [], least_noise)
             least = least_noise / unfitted.scale.sd**2
             prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets), least_noise=least)
-            fitted = fit_kernel(prior, unfitted.seen)
-            likelihood = Likelihood(prior, unfitted.seen.some(MAX_FITTED))
+            fitted = fit_kernel(prior, unfitted.seen, most_exact)
+            likelihood = Likelihood(prior, choose_fitted(unfitted.seen, most_exact))
             rng = np.random.default_rng(0)
             drawn = draw_kernels(fitted, likelihood.log_density, num_kernels, rng) or [fitted]
             values = [kernel.values for kernel in drawn]
-            return cls.of(factors, trainings, budgets, values, least_noise)
+            found = cls.of(factors, trainings, budgets, values, least_noise)
+            return replace(found, most_exact=most_exact)
 
     @classmethod
     def of(
@@ -132,6 +147,11 @@ class FittedModel:
         is_full = self.trainings.budgets == self.num_budgets - 1
         return len(np.unique(self.trainings.replicates[is_full]))
 
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the trainings are so many that the posterior is approximate."""
+        return len(self.trainings) > self.most_exact
+
     @cached_property
     def seen(self) -> Observations:
         """The trainings, standardised."""
@@ -152,12 +172,13 @@ class FittedModel:
             ``(num_draws, m)``: shares, not clipped to 0..1; their differences are what counts.
         """
         trained, counts = np.unique(self.trainings.codes, axis=0, return_counts=True)
+        if self.is_approximate:
+            return self._draw_many(codes, trained, counts / counts.sum(), num_draws)
         weights = np.eye(len(codes) + 1, len(codes) + len(trained))
         weights[-1, len(codes) :] = counts / counts.sum()
         drawn = self._draw(np.vstack([codes, trained]), weights, num_draws)
         common = drawn[:, -1:] - drawn[:, -1].mean()
-        stretched = self.scale.invert(drawn[:, :-1] - common)
-        return np.asarray(stretched + common * self.scale.sd)
+        return self._stretch(drawn[:, :-1], common)
 
     def draw_contrasts(
         self, codes: NDArray[np.int16], weights: Array, num_draws: int = NUM_DRAWS
@@ -171,7 +192,15 @@ class FittedModel:
             weights: ``(k, m)``; for differences each row adds up to 0.
             num_draws: rounded down to a multiple of the number of kernels.
         """
-        drawn = self._draw(codes, weights, num_draws)
+        if self.is_approximate:
+            distinct, at = np.unique(codes, axis=0, return_inverse=True)
+            gathered = np.zeros((len(distinct), len(weights)))
+            np.add.at(gathered, at.ravel(), weights.T)
+            with one_thread():
+                rows, rng = self.factors.one_hot(distinct), np.random.default_rng(1)
+                drawn = self._many.draw_sums(rows, gathered.T, num_draws, rng)
+        else:
+            drawn = self._draw(codes, weights, num_draws)
         return np.asarray(drawn * self.scale.sd + weights.sum(axis=1) * self.scale.mean)
 
     def unshrunken(self) -> FittedModel:
@@ -193,8 +222,11 @@ class FittedModel:
         rows = self.factors.one_hot(np.vstack([self.plain, codes]))
         means, squares = [], []
         with one_thread():
-            for posterior in self._posteriors(rows):
-                mean, variance = posterior.gains(self.seen.values)
+            if self.is_approximate:
+                gains = list(self._many.gains(rows))
+            else:
+                gains = [each.gains(self.seen.values) for each in self._posteriors(rows)]
+            for mean, variance in gains:
                 means.append(mean[1:])
                 squares.append(variance[1:])
         spread = np.var(means, axis=0) + np.mean(squares, axis=0)
@@ -234,6 +266,32 @@ class FittedModel:
                 normal = rng.standard_normal((share, len(mean)))
                 parts.append(mean + normal @ np.linalg.cholesky(covariance).T)
         return np.concatenate(parts)
+
+    def _draw_many(
+        self, codes: NDArray[np.int16], trained: NDArray[np.int16], shares: Array, num_draws: int
+    ) -> Array:
+        distinct, at = np.unique(np.vstack([codes, trained]), axis=0, return_inverse=True)
+        own, of_trained = np.split(at.ravel(), [len(codes)])
+        with one_thread():
+            rows, rng = self.factors.one_hot(distinct), np.random.default_rng(1)
+            drawn = self._many.draw(rows, min(num_draws, NUM_MANY_DRAWS), rng)
+        weights = np.bincount(of_trained, weights=shares, minlength=len(distinct))
+        common = np.asarray(drawn @ weights, np.float64)[:, None]
+        common -= common.mean()
+        found = np.empty((len(drawn), len(codes)))
+        for begin in range(0, len(codes), CHUNK):  # beside thousands of candidates copies are large
+            part = slice(begin, begin + CHUNK)
+            found[:, part] = self._stretch(drawn[:, own[part]], common)
+        return found
+
+    def _stretch(self, drawn: Array, common: Array) -> Array:
+        """Return accuracies of draws; what is poor is so beside what they have in common."""
+        return np.asarray(self.scale.invert(drawn - common) + common * self.scale.sd)
+
+    @cached_property
+    def _many(self) -> ManyTrainings:
+        with one_thread():
+            return ManyTrainings(self.kernels, self.seen)
 
     def _posteriors(self, rows: Array) -> list[Posterior]:
         return [Posterior(kernel, rows, self.seen.design) for kernel in self.kernels]

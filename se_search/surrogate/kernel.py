@@ -225,16 +225,19 @@ class Kernel:
             left: ``(n, num_levels)`` one-hot.
             right: ``(m, num_levels)`` one-hot; its type (float32 or float64) is the result's.
         """
-        variance = right.dtype.type(self.exp("variance_")[2])
         additive = (left @ self.additive).astype(right.dtype, copy=False) @ right.T
-        product = (left @ -self._exponent).astype(right.dtype, copy=False) @ right.T
-        np.exp(product, out=product)
-        product *= variance
-        additive += product
+        additive += self.product(left, right)
         additive += right.dtype.type(CONSTANT)
         ends = np.ix_(self.factors.mark_plain(left), self.factors.mark_plain(right))
         additive[ends] += right.dtype.type(self.exp("plain")[0])
         return np.asarray(additive)
+
+    def product(self, left: Array, right: Array) -> Array:
+        """Return the covariance of the product term; arguments and type as of ``between``."""
+        product = (left @ -self._exponent).astype(right.dtype, copy=False) @ right.T
+        np.exp(product, out=product)
+        product *= right.dtype.type(self.exp("variance_")[2])
+        return np.asarray(product)
 
     def variance(self, rows: Array) -> Array:
         """Return the prior variance of full-budget accuracies, ``(n,)``."""

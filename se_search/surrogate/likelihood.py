@@ -12,24 +12,49 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from se_search.surrogate.kernel import Kernel
+from se_search.surrogate.trained_candidates import TrainedCandidates
 from se_search.surrogate.trainings import Array, Observations
 
+MOST_EXACT = 2_000  # trainings: the posterior after more is approximate (``many_trainings``)
 MAX_FITTED = 400  # observations: more cost seconds and move the hyper-parameters little
 BURN_IN = 20  # steps of the sampler before the first draw
 THINNING = 4  # steps of the sampler from one draw to the next
 
 
-def fit_kernel(kernel: Kernel, seen: Observations) -> Kernel:
+def fit_kernel(kernel: Kernel, seen: Observations, most_exact: int = MOST_EXACT) -> Kernel:
     """Return the kernel with the most probable hyper-parameters (marginal likelihood x prior).
 
-    Of many observations ``MAX_FITTED``, evenly spread, are taken.
+    Of many observations some are taken: see ``choose_fitted``.
     """
-    likelihood = Likelihood(kernel, seen.some(MAX_FITTED))
+    likelihood = Likelihood(kernel, choose_fitted(seen, most_exact))
     start = kernel.prior[:, 0]
     # The line search tries hyper-parameters so large that they overflow, and turns back.
     with np.errstate(over="ignore", invalid="ignore"):
         found = minimize(likelihood, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
     return kernel.with_values(np.asarray(found.x))
+
+
+def choose_fitted(seen: Observations, most_exact: int = MOST_EXACT) -> Observations:
+    """Return at most 400 observations, from which hyper-parameters are learnt.
+
+    They are spread evenly. Of more than ``most_exact`` trainings half are all trainings of some
+    candidates that have been trained repeatedly: two of one candidate would else hardly ever be
+    among them, and nothing but these tells noise from interactions of the slots.
+    """
+    if len(seen) <= max(most_exact, MAX_FITTED):
+        return seen.some(MAX_FITTED)
+    which = TrainedCandidates(seen.design).which
+    counts = np.bincount(which)
+    first = np.unique(which, return_index=True)[1]
+    repeated = np.flatnonzero(counts > 1)
+    repeated = repeated[np.argsort(first[repeated])]
+    step = max(1, -(-int(counts[repeated].sum()) // (MAX_FITTED // 2)))
+    is_taken = np.isin(which, repeated[::step])
+    rest = np.flatnonzero(~is_taken)
+    num_left = max(0, MAX_FITTED - int(is_taken.sum()))
+    is_taken[rest[np.linspace(0, len(rest) - 1, min(num_left, len(rest))).astype(np.int64)]] = True
+    at = np.flatnonzero(is_taken)
+    return Observations(seen.design.take(at), seen.values[at])
 
 
 def draw_kernels(

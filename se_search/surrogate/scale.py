@@ -119,11 +119,11 @@ class AccuracyScale:
         """
         accuracies = self.undo(values)
         floor = float(self.floors[-1]) + self.centre
-        if np.isfinite(floor):
-            depth = np.maximum((floor - accuracies) / self.width, 0.0)
+        is_below = accuracies < floor  # of none if the floor is infinite
+        if is_below.any():
+            depth = (floor - accuracies[is_below]) / self.width
             known = np.minimum(depth, self.deepest)
-            stretched = floor - self.width * (np.expm1(known) + depth - known)
-            accuracies = np.where(depth > 0, stretched, accuracies)
+            accuracies[is_below] = floor - self.width * (np.expm1(known) + depth - known)
         return np.asarray(accuracies)
 
 

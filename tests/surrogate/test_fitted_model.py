@@ -46,6 +46,25 @@ def followed_by(trainings, *more):
 # What is drawn.
 
 
+@pytest.mark.parametrize("budgets", [(4,), (1, 4)])
+def test_beyond_the_number_of_exact_trainings_the_posterior_is_told_by_the_models_weights(budgets):
+    # All candidates that have been trained carry the product: nothing is approximate but rounding.
+    trainings, _, _ = make_trainings(3, 60, num_budgets=len(budgets))
+    exact = fit(trainings, budgets=budgets, **MOST_PROBABLE)
+    by_weights = replace(exact, most_exact=50)
+    assert (exact.is_approximate, by_weights.is_approximate) == (False, True)
+    codes = np.unique(trainings.codes, axis=0)
+    against = np.eye(len(codes)) - 1 / len(codes)
+    sds = exact.draw_contrasts(codes, against, 20_000).std(axis=0)
+    for model in (exact, by_weights):
+        gathered = model.draw_contrasts(codes, against, 20_000)
+        for found in (model.draw(codes, 20_000) @ against.T, gathered):
+            np.testing.assert_allclose(found.std(axis=0), sds, rtol=0.1)
+    for free in (False, True):
+        known, told = (m.unshrunken() if free else m for m in (exact, by_weights))
+        np.testing.assert_allclose(told.predict(codes), known.predict(codes), atol=1e-3 * sds.max())
+
+
 def test_draws_have_the_moments_of_linear_algebra():
     trainings, _, _ = make_trainings(3, 30)
     model = fit(trainings, **MOST_PROBABLE)

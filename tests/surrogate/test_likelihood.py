@@ -13,7 +13,13 @@ from support.made_up_kernels import (
 )
 
 from se_search.surrogate.kernel import MAX_SLOTS_WITH_OWN_SCALE, Kernel, log2_fidelity_gaps
-from se_search.surrogate.likelihood import Likelihood, draw_kernels, fit_kernel
+from se_search.surrogate.likelihood import (
+    MAX_FITTED,
+    Likelihood,
+    choose_fitted,
+    draw_kernels,
+    fit_kernel,
+)
 from se_search.surrogate.trainings import Observations
 
 
@@ -111,3 +117,28 @@ def test_hyper_parameters_are_drawn_from_their_posterior(sd):
     assert abs(z.mean(axis=0)).max() < 0.4  # successive draws are alike
     assert z.std() == pytest.approx(1, abs=0.08)
     assert stats.kstest(z[::4].ravel(), "norm").pvalue > 0.001
+
+
+# Of which trainings the hyper-parameters are learnt.
+
+
+def test_of_many_trainings_half_are_all_those_of_candidates_that_were_trained_repeatedly():
+    factors = make_factors(4)
+    codes = draw_codes(factors, 256, 0)
+    codes = np.vstack([codes, np.repeat(draw_codes(factors, 900, 1), 2, axis=0)])
+    design = make_design(factors, codes)
+    seen = Observations(design, np.arange(len(codes), dtype=float))
+    chosen = choose_fitted(seen, most_exact=500)
+    keys = [row.tobytes() for row in design.rows]
+    counts = {key: keys.count(key) for key in keys}
+    own = [row.tobytes() for row in chosen.design.rows]
+    whole = sum(own.count(key) == counts[key] for key in own if counts[key] > 1)
+    assert len(chosen) == MAX_FITTED
+    assert whole > MAX_FITTED // 3
+    assert np.array_equal(chosen.values, np.sort(chosen.values))
+
+
+def test_up_to_the_number_of_exact_trainings_those_fitted_are_spread_evenly():
+    _, design, _ = make_case(count=2_000)
+    seen = Observations(design, np.arange(2_000.0))
+    assert np.array_equal(choose_fitted(seen).values, seen.some(MAX_FITTED).values)
