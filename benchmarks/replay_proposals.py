@@ -29,6 +29,7 @@ from se_search.search.registry import SAMPLERS, Setup
 from se_search.space.everywhere import nearest_everywhere
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
+from se_search.store.trial_attributes import attributes_of
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ def replay(
     """
     rows = []
     for trial in trials:
-        if trial.user_attrs["role"] in ("control", "promotion") or trial.datetime_start is None:
+        if attributes_of(trial)["role"] in ("control", "promotion") or trial.datetime_start is None:
             continue
         past: Any = Past(see(trial))
         proposal = str(sampler.propose(past, trial))
-        rows.append((trial.number, trial.user_attrs["candidate"], proposal))
+        rows.append((trial.number, attributes_of(trial)["candidate"], proposal))
     return rows
 
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_search.record import TrialRecord
 from se_search.search.study_view import StudyView
+from se_search.store.trial_attributes import ATTRIBUTE, attributes_of
 
 UNDER_WAY = ("RUNNING", "WAITING")
 # Trials of the lag for each worker. One would have all workers wait for the slowest training. Where
@@ -87,5 +88,6 @@ def _as_running_trial(trial: FrozenTrial) -> FrozenTrial:
     running.values = None
     running.datetime_complete = None
     hidden = (*RESULTS, "history")
-    running.user_attrs = {k: v for k, v in trial.user_attrs.items() if k not in hidden}
+    known = {k: v for k, v in attributes_of(trial).items() if k not in hidden}
+    running.user_attrs = {ATTRIBUTE: known}
     return running

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_search.analysis.levels import subtract_levels
 from se_search.search.study_view import StudyView
+from se_search.store.trial_attributes import attributes_of
 
 SubtractLevels = Callable[[Sequence[float], Sequence[str], Sequence[int]], NDArray[np.float64]]
 
@@ -42,14 +43,14 @@ def _level(trials: Sequence[FrozenTrial], subtract: SubtractLevels) -> list[Froz
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     accuracies = subtract(
         [t.values[0] for t in complete],
-        [t.user_attrs["key"] for t in complete],
-        [t.user_attrs["seed"] for t in complete],
+        [attributes_of(t)["key"] for t in complete],
+        [attributes_of(t)["seed"] for t in complete],
     )
     levelled = {
         t.number: _with_accuracy(t, float(accuracy))
         for t, accuracy in zip(complete, accuracies, strict=True)
     }
-    controls = [levelled[t.number] for t in complete if t.user_attrs["role"] == "control"]
+    controls = [levelled[t.number] for t in complete if attributes_of(t)["role"] == "control"]
     if controls and controls[0].params:
         mean = sum(control.values[0] for control in controls) / len(controls)
         levelled[controls[0].number] = _with_accuracy(controls[0], mean)
@@ -59,7 +60,7 @@ def _level(trials: Sequence[FrozenTrial], subtract: SubtractLevels) -> list[Froz
         levelled.get(trial.number, trial)
         for trial in trials
         if trial.number not in hidden
-        and (trial.number in levelled or trial.user_attrs.get("role") != "control")
+        and (trial.number in levelled or attributes_of(trial).get("role") != "control")
     ]
 
 

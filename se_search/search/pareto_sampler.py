@@ -23,6 +23,7 @@ from se_search.search.promotion import Estimate, Scorer
 from se_search.search.proposer import Proposer
 from se_search.search.samplers import CandidateSampler
 from se_search.search.valuation import Decision
+from se_search.store.trial_attributes import attributes_of
 from se_search.surrogate.features import Factors
 
 UNDER_WAY = ("RUNNING", "WAITING")
@@ -99,13 +100,13 @@ class ParetoSampler(CandidateSampler[CandidateT]):
         return self._history(
             (
                 trial.state.name,
-                trial.user_attrs["candidate"],
-                trial.user_attrs["epochs"],
-                trial.user_attrs["seed"],
-                trial.user_attrs.get("accuracy"),
+                known["candidate"],
+                known["epochs"],
+                known["seed"],
+                known.get("accuracy"),
             )
             for trial in study.get_trials(deepcopy=False)
-            if "candidate" in trial.user_attrs
+            if "candidate" in (known := attributes_of(trial))
         )
 
     def expected_gain(self, study: Study) -> float | None:

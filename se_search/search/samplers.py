@@ -29,6 +29,7 @@ from se_search.search.promotion import Scorer
 from se_search.seeds import derive_seed
 from se_search.space.parameters import Parameter
 from se_search.space.schema import Choice
+from se_search.store.trial_attributes import attributes_of, is_assigned
 
 MAX_DRAWS = 20
 
@@ -205,7 +206,7 @@ class CandidateSampler(BaseSampler, Generic[CandidateT]):
     def list_tried(self, study: Study) -> set[bytes]:
         """Return the codes, as bytes, of every candidate of the space that a trial has."""
         trials = study.get_trials(deepcopy=False)
-        texts = {t.user_attrs["candidate"] for t in trials if "candidate" in t.user_attrs}
+        texts = {attributes_of(t)["candidate"] for t in trials if is_assigned(t)}
         return {self._bytes_of(text) for text in texts} - {b""}
 
     def _bytes_of(self, text: str) -> bytes:
@@ -363,5 +364,5 @@ def _distribution(parameter: Parameter) -> CategoricalDistribution:
 def count_replicates(study: Study) -> Counter[str]:
     """Count the replicates that each candidate has had, by its text."""
     trials = study.get_trials(deepcopy=False)
-    assigned = [trial.user_attrs for trial in trials if "candidate" in trial.user_attrs]
+    assigned = [attributes_of(trial) for trial in trials if is_assigned(trial)]
     return Counter(text for text, _ in {(one["candidate"], one["seed"]) for one in assigned})

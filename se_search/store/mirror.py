@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from se_search.record import TrialRecord
 from se_search.run_config import DIRECTIONS
+from se_search.store.trial_attributes import attributes_of, is_assigned
 from se_search.store.trials import make_record
 
 # Where Optuna keeps what is known of a study's files; `optuna.artifacts.get_all_artifact_meta`
@@ -117,13 +118,14 @@ def _copy(
     trial: FrozenTrial, objectives: Sequence[ShownObjective], describe: Describe
 ) -> FrozenTrial:
     attributes: dict[str, Any] = {}
-    if "candidate" in trial.user_attrs:
-        attributes |= describe(make_record(trial.number, trial.state, trial.user_attrs))
+    known = attributes_of(trial)
+    if is_assigned(trial):
+        attributes |= describe(make_record(trial.number, trial.state, known))
     factors = [each.factor for each in objectives]
     fields = [each.field for each in objectives]
     accuracies = {
         row["epoch"]: round(factors[fields.index("accuracy")] * row["accuracy"], 6)
-        for row in trial.user_attrs.get("history", ())
+        for row in known.get("history", ())
         if "accuracy" in row
     }
     copy = create_trial(

@@ -20,7 +20,8 @@ from se_search.store.files import read_yaml, remove_leftovers, write_yaml
 from se_search.store.holder import describe_this_process, read_holder
 from se_search.store.identity import compare_identities
 
-FORMAT = 5  # of a run's folder; another number wherever an older folder can't be read any more
+FORMAT = 6  # of a run's folder; another number wherever an older version can't read a newer folder
+READ = (5, 6)  # formats that this version reads: trials of format 5 have an attribute a field
 # What a report can't do without; `se-search run` writes all of it.
 REQUIRED = (
     *("identity.objectives", "identity.space.choices", "identity.space.block", "identity.epochs"),
@@ -250,7 +251,7 @@ class RunFolder:
         if not isinstance(config, dict):
             raise RunError(f"{self.config_file} is no configuration of a run: it is no mapping")
         number = config.pop("format", 1 if "study" in config else None)
-        if number != FORMAT:
+        if number not in READ:
             raise self._refuse_format(number)
         if not isinstance(config.get("identity"), dict):
             raise RunError(
@@ -303,7 +304,8 @@ class RunFolder:
     def _refuse_format(self, number: object) -> RunError:
         found = "a run that states no format" if number is None else f"a run of format {number!r}"
         return RunError(
-            f"{self.path} holds {found}; this version of se-search reads format {FORMAT}"
+            f"{self.path} holds {found}; this version of se-search reads formats "
+            f"{' and '.join(map(str, READ))}"
         )
 
 

@@ -16,7 +16,7 @@ _TIMES = """
     SELECT number, state, datetime_start, datetime_complete FROM trials
     WHERE study_id = (SELECT study_id FROM studies WHERE study_name = :study) AND EXISTS (
         SELECT 1 FROM trial_user_attributes AS attribute
-        WHERE attribute.trial_id = trials.trial_id AND attribute.key = 'candidate'
+        WHERE attribute.trial_id = trials.trial_id AND attribute.key IN ('record', 'candidate')
     )
     ORDER BY number
 """

@@ -29,6 +29,7 @@ from se_search.record import (
 from se_search.run_config import Direction
 from se_search.store.database import BUSY_SECONDS
 from se_search.store.places import TrialsPlace, as_place, explaining_errors
+from se_search.store.trial_attributes import ATTRIBUTE, attributes_of, is_assigned
 
 RECORD_FIELDS = tuple(field.name for field in fields(TrialRecord))
 EFFORT_FIELDS = tuple(field.name for field in fields(Effort))
@@ -54,9 +55,9 @@ def read_records(
 def list_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
     """Return the records of the trials that have been assigned a training."""
     return [
-        make_record(trial.number, trial.state, trial.user_attrs)
+        make_record(trial.number, trial.state, attributes_of(trial))
         for trial in trials
-        if "candidate" in trial.user_attrs
+        if is_assigned(trial)
     ]
 
 
@@ -78,8 +79,8 @@ class TrialStore:
 
     A method that an error of the database ended can be called again.
 
-    Everything but the sampler's parameters stands in user attributes under the field names of
-    TrialRecord, so that Optuna's dashboard shows it. Close the store, or enter it in a ``with``.
+    Everything but the sampler's parameters stands in one user attribute (``trial_attributes``).
+    Close the store, or enter it in a ``with``.
 
     Attributes:
         place: where the trials are.
@@ -157,7 +158,7 @@ class TrialStore:
             "macs": cost.macs,
             "added_macs": cost.added_macs,
             "role": role,
-            "candidate": str(candidate),  # last: a trial that has it has been assigned
+            "candidate": str(candidate),
         }
         self._set_attributes(trial.number, attributes)
         return self._note(trial.number, TrialState.RUNNING)
@@ -188,8 +189,8 @@ class TrialStore:
     def fail(self, number: int, failure: Failure) -> TrialRecord:
         """Note that a training handed nothing back."""
         if not self._has_ended(number):
-            self._set_attributes(number, {"reason": failure.reason})
-            self._add_effort(number, failure.effort)
+            effort = self._sum_effort(number, failure.effort)
+            self._set_attributes(number, {"reason": failure.reason, **effort})
             self.optuna_study.tell(number, state=TrialState.FAIL)
         return self._note(number, TrialState.FAIL)
 
@@ -200,7 +201,8 @@ class TrialStore:
             number: of the trial.
             effort: what it has taken so far, which counts when it is made again.
         """
-        self._add_effort(number, effort)
+        if effort is not None:
+            self._set_attributes(number, self._sum_effort(number, effort))
         self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
         return self._note(number, TrialState.WAITING)
 
@@ -230,12 +232,12 @@ class TrialStore:
         self._efforts: dict[int, Effort] = {}  # before the present command's attempts
         self._records: dict[int, TrialRecord] = {}
         for trial in self.optuna_study.get_trials(deepcopy=False):
-            self._attributes[trial.number] = dict(trial.user_attrs)
+            self._attributes[trial.number] = dict(attributes_of(trial))
             state = trial.state
             if state == TrialState.RUNNING:
                 state = TrialState.WAITING
                 self._storage.set_trial_state_values(self._trial_id(trial.number), state)
-            if "candidate" in trial.user_attrs:
+            if is_assigned(trial):
                 self._note(trial.number, state)
 
     def _refuse_others(self, directions: Sequence[Direction]) -> None:
@@ -254,35 +256,32 @@ class TrialStore:
             self._trial_ids[number] = found
         return self._trial_ids[number]
 
-    def _set_attributes(self, number: int, attributes: dict[str, Any]) -> None:
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
-        self._attributes.setdefault(number, {}).update(attributes)
+    def _set_attributes(self, number: int, attributes: Mapping[str, Any]) -> None:
+        known = {**self._attributes.get(number, {}), **attributes}
+        self._storage.set_trial_user_attr(self._trial_id(number), ATTRIBUTE, known)
+        self._attributes[number] = known
 
     def _set_evaluation(self, number: int, evaluation: Evaluation) -> None:
-        self._set_attributes(
-            number,
-            {
-                "accuracy": evaluation.accuracy,
-                "loss": evaluation.loss,
-                "seconds": round(evaluation.seconds, 3),
-                "split_seed": evaluation.split_seed,
-                "split_hash": evaluation.split_hash,
-                "history": [dict(row) for row in evaluation.history],
-            },
-        )
-        if evaluation.ran_on is not None:
-            found = asdict(evaluation.ran_on)
-            self._set_attributes(number, {k: v for k, v in found.items() if v is not None})
-        self._add_effort(number, evaluation.effort)
+        ran_on = {} if evaluation.ran_on is None else asdict(evaluation.ran_on)
+        attributes = {
+            "accuracy": evaluation.accuracy,
+            "loss": evaluation.loss,
+            "seconds": round(evaluation.seconds, 3),
+            "split_seed": evaluation.split_seed,
+            "split_hash": evaluation.split_hash,
+            "history": [dict(row) for row in evaluation.history],
+            **{name: value for name, value in ran_on.items() if value is not None},
+            **self._sum_effort(number, evaluation.effort),
+        }
+        self._set_attributes(number, attributes)
 
-    def _add_effort(self, number: int, effort: Effort | None) -> None:
-        """Add what attempts took to what earlier commands spent on the trial."""
+    def _sum_effort(self, number: int, effort: Effort | None) -> dict[str, float]:
+        """Return what attempts took beside what earlier commands spent on the trial."""
         if effort is None:
-            return
+            return {}
         # By what stood there as the trial began: each of these methods may be called again.
         total = self._efforts.setdefault(number, self._read_effort(number)) + effort
-        self._set_attributes(number, {name: round(v, 3) for name, v in asdict(total).items()})
+        return {name: round(value, 3) for name, value in asdict(total).items()}
 
     def _read_effort(self, number: int) -> Effort:
         attributes = self._attributes[number]
@@ -298,7 +297,7 @@ class TrialStore:
 
 
 def make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) -> TrialRecord:
-    """Return a trial's record, from its user attributes."""
+    """Return a trial's record, from what its attribute holds."""
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
     known |= {"number": number, "state": state.name}
     return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types

@@ -98,7 +98,7 @@ def test_broken_runs_are_listed_with_the_reason_and_hide_no_other(tmp_path):
     assert {row.name for row in rows if row.state == "broken"} == set("abcde")
     problems = describe_problems(rows)
     assert len(problems) == 5
-    assert any("reads format" in line for line in problems)
+    assert any("reads formats" in line for line in problems)
     assert len(print_table(rows, tmp_path).splitlines()) >= 9
 
 

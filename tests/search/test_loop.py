@@ -24,6 +24,7 @@ from se_search.search.candidate_set import WholeSpace
 from se_search.search.loop import Ending, refuse_all_failed
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import GridSampler
+from se_search.store.trial_attributes import attributes_of
 
 ALL_SAMPLERS = sorted(SAMPLERS)
 
@@ -197,7 +198,7 @@ def test_the_front_is_that_of_optuna_when_every_candidate_has_one_seed(database)
     records, _ = search(database, space.size, space=space, sampler="grid")
     ours = {s.candidate for s in front_of(summarize(records, ("accuracy", "params")))}
     best = load_optuna_study(database).best_trials
-    assert ours == {trial.user_attrs["candidate"] for trial in best}
+    assert ours == {attributes_of(trial)["candidate"] for trial in best}
 
 
 def test_optunas_parameters_spell_the_candidate_that_was_trained(database):
@@ -341,7 +342,7 @@ def test_failures_from_an_executor_are_recorded_word_for_word(database):
     with pytest.raises(TooManyFailuresError):
         search(database, 9, executor=Deadly(evaluate), max_failures=1)
     (trial,) = load_optuna_study(database).trials
-    assert trial.user_attrs["reason"] == "the loss is nan in epoch 3"
+    assert attributes_of(trial)["reason"] == "the loss is nan in epoch 3"
 
 
 @pytest.mark.parametrize("workers", [1, 3])

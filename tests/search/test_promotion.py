@@ -30,6 +30,7 @@ from se_search.search.promotion import (
 )
 from se_search.search.registry import SAMPLERS
 from se_search.search.samplers import RandomSampler
+from se_search.store.trial_attributes import attributes_of
 from se_search.store.trials import read_records
 
 PLAIN = Candidate.plain(make_space().backbone).key
@@ -464,10 +465,10 @@ def test_shorter_trainings_are_pruned_trials_with_their_numbers_as_attributes(da
     search(database, 30, rungs=EPOCHS)
     trials = load_optuna_study(database).trials
     for trial in trials:
-        is_short = trial.user_attrs["epochs"] < 4
+        is_short = attributes_of(trial)["epochs"] < 4
         assert (trial.state == optuna.trial.TrialState.PRUNED) == is_short
         assert (trial.values is None) == is_short
-        assert trial.user_attrs["accuracy"] > 0
+        assert attributes_of(trial)["accuracy"] > 0
     assert [r.state for r in read_records(database)] == [t.state.name for t in trials]
 
 
@@ -483,8 +484,8 @@ def test_optunas_front_and_ours_compare_full_trainings_alone(database):
     )
     ours = {s.candidate for s in front_of(summarize(records, OBJECTIVES))}
     best = load_optuna_study(database).best_trials
-    assert {trial.user_attrs["epochs"] for trial in best} == {4}
-    assert ours == {trial.user_attrs["candidate"] for trial in best}
+    assert {attributes_of(trial)["epochs"] for trial in best} == {4}
+    assert ours == {attributes_of(trial)["candidate"] for trial in best}
 
 
 def test_nsga2_breeds_from_promoted_trials(database):
@@ -493,7 +494,7 @@ def test_nsga2_breeds_from_promoted_trials(database):
     generations = {
         t.system_attrs["NSGAIISampler:generation"]
         for t in study.trials
-        if t.user_attrs["role"] == "promotion"
+        if attributes_of(t)["role"] == "promotion"
     }
     assert len(generations) > 1
     assert len(records) == 90

@@ -234,7 +234,7 @@ def test_a_folder_of_another_format_is_refused_in_one_sentence(folder, content, 
     with pytest.raises(RunError) as caught:
         folder.read_config()
     assert str(caught.value) == (
-        f"{folder.path} holds {found}; this version of se-search reads format 5"
+        f"{folder.path} holds {found}; this version of se-search reads formats 5 and 6"
     )
 
 
@@ -246,7 +246,7 @@ def test_a_new_run_does_not_start_in_a_folder_with_trials_of_format_1(folder):
 
 def test_the_file_states_the_format(folder):
     folder.write_config({"identity": IDENTITY})
-    assert folder.config_file.read_text().startswith("format: 5\n")
+    assert folder.config_file.read_text().startswith("format: 6\n")
 
 
 def test_a_new_run_takes_any_identity(folder):

@@ -35,8 +35,25 @@ def test_the_reader_finds_what_optuna_holds(tmp_path):
     assert {r.state for r in records} == {"COMPLETE", "FAIL"}
     for record, trial in zip(records, study.trials, strict=True):
         found = {name: value for name, value in asdict(record).items() if value is not None}
-        held = {k: v for k, v in trial.user_attrs.items() if k in asdict(record)}
+        (kept,) = trial.user_attrs.values()  # one row of a table for each trial
+        held = {k: v for k, v in kept.items() if k in asdict(record)}
         assert found == held | {"number": trial.number, "state": trial.state.name}
+
+
+def test_a_run_whose_trials_have_an_attribute_for_each_field_is_read_and_goes_on(tmp_path):
+    path = tmp_path / "trials.db"
+    search(path, 4)
+    records = read_records(path)
+    older = tmp_path / "older.db"
+    with open_store(older) as store:  # as format 5 has it
+        for trial in load_optuna_study(path).trials:
+            (kept,) = trial.user_attrs.values()
+            trial.user_attrs = kept
+            store.optuna_study.add_trial(trial)
+    assert read_records(older) == records
+    search(older, 6)
+    search(path, 6)
+    assert read_records(older) == read_records(path)
 
 
 RAN_ON = RanOn("an A100", "580.1", "13.0", "91900", "32-true", "2.14.1", 2**33)

@@ -10,6 +10,7 @@ from support.made_up_configs import CONFIG
 from se_search.run_config import DIRECTIONS
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
+from se_search.store.trial_attributes import ATTRIBUTE
 from se_search.store.trials import TrialStore
 
 
@@ -63,7 +64,7 @@ def store_trials(folder, records, objectives=("accuracy", "params")):
                 optuna.trial.create_trial(
                     state=TrialState[record.state],
                     values=[getattr(record, name) for name in objectives] if is_full else None,
-                    user_attrs=asdict(record),
+                    user_attrs={ATTRIBUTE: asdict(record)},
                 )
             )
     finally:
