@@ -93,7 +93,7 @@ def load_kept(
     """
     from se_search.models.trained import load_trained  # imports PyTorch, which takes seconds
 
-    _find_code(folder.read_config(), allow_code=allow_code)
+    find_code(folder.read_config(), allow_code=allow_code)
     if kept.candidate != str(candidate):
         raise RunError(f"{kept.path} holds the weights of {kept.candidate}, not of {candidate}")
     return load_trained(candidate, read_whole(kept))
@@ -105,12 +105,17 @@ def find_or_train(
     how: TrainAgain = TrainAgain(),  # frozen
     note: Note = lambda _: None,
     open_session: OpenSession = open_session,
+    *,
+    at: tuple[int, int] | None = None,
+    into: Path | None = None,
 ) -> KeptFile:
     """Return the file of a candidate's trained weights; train it, and keep them, if there is none.
 
-    See ``trained_network`` for the arguments and the errors.
+    ``at`` are replicate and epochs of the training, and None means those of the one that stands for
+    the candidate. ``into`` is the folder in whose ``weights/`` they are kept, and None means the
+    run's. See ``trained_network`` for the other arguments and the errors.
     """
-    weights = KeptWeights(folder.path)
+    weights = KeptWeights(folder.path if into is None else into)
     try:
         found = weights.find(candidate)
         if found is not None:
@@ -122,22 +127,24 @@ def find_or_train(
     config = folder.read_config()
     place = find_trials(folder)
     records = read_records(place) if place.exists() else []
-    record = find_first_training(candidate, records)
+    own = [record for record in records if at in (None, (record.seed, record.epochs))]
+    record = find_first_training(candidate, own)
     with folder.lock():
-        _find_code(config, allow_code=how.allow_code)
+        find_code(config, allow_code=how.allow_code)
         recipe = read_recorded_recipe(config)
-        request = _make_request(folder, config, how)
-        note(_announce(candidate, record, records, config, why))
+        request = make_request(folder, config, how)
+        if record is not None:
+            at = record.seed, record.epochs
+        seed, epochs = at or (config["identity"]["seed"], recipe.epochs)
+        note(_announce(candidate, record, records, why, seed, epochs))
         session = open_session(request, note)
-        _refuse_changes(folder, config, session)
+        refuse_changes(folder, config, session)
         differs = _compare(record, session.grounds)
         if differs:
             note(
                 f"It was trained on other hardware or with other versions ({differs}), so that its "
                 "numbers may differ a little from those of the search"
             )
-        seed = config["identity"]["seed"] if record is None else record.seed
-        epochs = recipe.epochs if record is None else record.epochs
         path = weights.path_for(candidate.key, seed, epochs).absolute()
         evaluation = _train(session, Assignment(candidate, seed, epochs, path), folder, note)
         weights.tidy()
@@ -169,16 +176,16 @@ def _announce(
     candidate: Candidate,
     record: TrialRecord | None,
     records: Sequence[TrialRecord],
-    config: Mapping[str, Any],
     why: str,
+    seed: int,
+    epochs: int,
 ) -> str:
     seconds = estimate_seconds(record, records)
     takes = "" if seconds is None else f": about {max(1, round(seconds)):,} s"
     if record is None:
-        identity = config["identity"]
         return (
             f"The run has no training of {candidate.placement}. It is trained now, for "
-            f"{identity['epochs']} epochs in replicate {identity['seed']}{takes}"
+            f"{epochs} epochs in replicate {seed}{takes}"
         )
     return (
         f"The weights of {candidate.placement} {why}. It is trained again, as trial "
@@ -186,7 +193,7 @@ def _announce(
     )
 
 
-def _find_code(config: Mapping[str, Any], *, allow_code: bool) -> None:
+def find_code(config: Mapping[str, Any], *, allow_code: bool) -> None:
     """Let a user's own network be imported from where the run found it, if it is still the same.
 
     Raises:
@@ -206,7 +213,8 @@ def _find_code(config: Mapping[str, Any], *, allow_code: bool) -> None:
         )
 
 
-def _make_request(folder: RunFolder, config: Mapping[str, Any], how: TrainAgain) -> SessionRequest:
+def make_request(folder: RunFolder, config: Mapping[str, Any], how: TrainAgain) -> SessionRequest:
+    """Return what a session needs that trains one candidate of a run again."""
     identity, search = config["identity"], config["search"]
     data_dir = how.data_dir or (Path(search["data_dir"]) if search.get("data_dir") else None)
     return SessionRequest(
@@ -224,8 +232,12 @@ def _make_request(folder: RunFolder, config: Mapping[str, Any], how: TrainAgain)
     )
 
 
-def _refuse_changes(folder: RunFolder, config: Mapping[str, Any], session: Session) -> None:
-    """Refuse to train on other images, or from other weights, than the run did."""
+def refuse_changes(folder: RunFolder, config: Mapping[str, Any], session: Session) -> None:
+    """Refuse to go on with other images, or from other weights, than the run did.
+
+    Raises:
+        RunError: their digests differ.
+    """
     identity = config["identity"]
     pairs = {
         "images": (identity["data"].get("fingerprint"), session.task.data.info.fingerprint),
@@ -309,8 +321,11 @@ def _compare_results(folder: RunFolder, record: TrialRecord, evaluation: Evaluat
 __all__ = [
     "TrainAgain",
     "estimate_seconds",
+    "find_code",
     "find_first_training",
     "find_or_train",
     "load_kept",
+    "make_request",
+    "refuse_changes",
     "trained_network",
 ]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from se_search.candidate import SE
-from se_search.models.squeeze_excite import ChannelAttention, apply_gates
+from se_search.models.squeeze_excite import ChannelAttention, Layers, apply_gates
 
 HostSide = Literal["before", "after"]
 # No network has such a name by chance, as it could have "se": an attribute that a network's own
@@ -67,10 +67,12 @@ class HostedAttention:
     Attributes:
         block: the design of the block.
         layers: its layers.
+        site: name of the site at which it is.
     """
 
     block: SE
     layers: tuple[HostedLayer, ...]
+    site: str
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -80,7 +82,11 @@ class HostedAttention:
 
     def __call__(self, host: nn.Module, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to the gated feature map, with the weights of the host."""
-        return apply_gates(x, self.block, {layer.name: layer.bind(host) for layer in self.layers})
+        return apply_gates(x, self.block, self.bind(host))
+
+    def bind(self, host: nn.Module) -> Layers:
+        """Return the layers as functions, with the weights that the host has now."""
+        return {layer.name: layer.bind(host) for layer in self.layers}
 
 
 class Hosts:
@@ -278,7 +284,7 @@ def _move_parameters(host: nn.Module, name: str, attention: ChannelAttention) ->
         layers.append(
             HostedLayer(layer_name, names["weight"], names.get("bias"), weight.ndim, padding)
         )
-    return HostedAttention(attention.block, tuple(layers))
+    return HostedAttention(attention.block, tuple(layers), attention.site)
 
 
 def _run(host: nn.Module, side: HostSide, x: Tensor) -> Tensor:

@@ -105,14 +105,27 @@ def compute_gates(x: Tensor, block: SE, layers: Layers) -> Tensor:
     return s[:, :, None, None]
 
 
-def apply_gates(x: Tensor, block: SE, layers: Layers) -> Tensor:
+def keep_gates(gates: Tensor) -> Tensor:
+    """Return the gates as they are."""
+    return gates
+
+
+def apply_gates(
+    x: Tensor, block: SE, layers: Layers, change: Callable[[Tensor], Tensor] = keep_gates
+) -> Tensor:
     """Map ``(b, c, h, w)`` to the gated feature map; see ``compute_gates``.
 
     A ``rectified`` block gates what a ReLU leaves of the feature map.
+
+    Args:
+        x: the feature map ``(b, c, h, w)``.
+        block: the design.
+        layers: the block's layers by name.
+        change: maps the gates to those that are used.
     """
     if block.integration == "rectified":
         x = torch.relu(x)
-    return x * compute_gates(x, block, layers)
+    return x * change(compute_gates(x, block, layers))
 
 
 class ChannelAttention(nn.Module):
@@ -120,11 +133,13 @@ class ChannelAttention(nn.Module):
 
     Attributes:
         block: the design.
+        site: name of the site at which it is, as ``stage2.block1``; empty: it is at none.
     """
 
     def __init__(self, block: SE, channels: int) -> None:
         super().__init__()
         self.block = block
+        self.site = ""
 
     def gates(self, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to gates ``(b, c, 1, 1)``, or ``(b, c, h, w)`` without a squeeze."""

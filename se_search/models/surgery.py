@@ -37,6 +37,10 @@ from se_search.models.units import native_layers
 from se_search.models.weights import load_weights
 from se_search.seeds import derive_seed
 
+# Names the site of an SE block that a network came with, on the block itself. No network has such
+# an attribute by chance.
+NATIVE_SITE = "inserted_se_site"
+
 
 def build(
     candidate: Candidate,
@@ -122,7 +126,10 @@ def insert(model: nn.Module, candidate: Candidate, seed: int = 0) -> None:
             path = points["native"].path
             kept = block if block is not None and block.integration == "native" else None
             own = model.get_submodule(path)
-            _set_module(model, path, _replace_native(own, site.native, kept, site.name, seed))
+            placed = _replace_native(own, site.native, kept, site.name, seed)
+            if kept is not None:
+                setattr(placed, NATIVE_SITE, site.name)
+            _set_module(model, path, placed)
         if block is not None and block.integration != "native":
             channels = site.feature_map(block.integration).channels
             attention = _make_block(block, channels, site.name, seed).to(like)
@@ -225,6 +232,7 @@ def _make_block(block: SE, channels: int, site: str, seed: int) -> ChannelAttent
         attention = make_block(block, channels)
     attention.to_empty(device="cpu")
     initialise(attention, site, seed)
+    attention.site = site
     return attention
 
 

@@ -16,6 +16,7 @@ from se_search.record import TrialRecord
 from se_search.report.answer import Answer, make_answer
 from se_search.report.figures.run_plots import RunPlots
 from se_search.report.front_table import list_front
+from se_search.report.gates import frame_gates
 from se_search.report.run_facts import read_facts
 from se_search.report.run_frames import (
     frame_candidates,
@@ -30,6 +31,7 @@ from se_search.space.bound import BoundSpace
 from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.files import read_bits
 from se_search.store.front_cache import read_posterior_front
+from se_search.store.gates_file import GatesFiles, GatesFound, read_gates
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_recipe import read_recorded_recipe
 from se_search.store.run_space import read_space
@@ -150,6 +152,16 @@ class Run:
     def confirmation(self) -> pd.DataFrame:
         """A row for each candidate of the last confirmation; none if there is no result."""
         return frame_confirmation(self.rounds)
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """A row for each block whose gates were looked at, as ``gates.csv``; else none."""
+        return frame_gates(self.gates_found)
+
+    @cached_property
+    def gates_found(self) -> GatesFound | None:
+        """What ``se-search gates`` has seen last; None: it has not been called."""
+        return read_gates(GatesFiles(self.folder.path))
 
     def candidate(self, text: str = "recommended") -> Candidate:
         """Return a candidate of the run.

@@ -13,6 +13,7 @@ from se_search.report.run_facts import RunFacts, read_facts
 from se_search.report.rungs import list_rungs
 from se_search.store.confirmations import Round, read_fresh, read_rounds
 from se_search.store.front_cache import read_history, read_posterior_front
+from se_search.store.gates_file import GatesFiles, GatesFound, read_gates
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.run_trials import find_trials
@@ -36,6 +37,7 @@ class Source:
         fresh: their trainings; None: there are none.
         rungs: a finding for each rung below the full training.
         history: how the run came to what it knows; None: it can't be told.
+        gates: what has been seen of a candidate's gates; None: none have been looked at.
     """
 
     config: Mapping[str, Any]
@@ -47,6 +49,7 @@ class Source:
     fresh: LogContents | None = None
     rungs: Sequence[RungFinding] = ()
     history: History | None = None
+    gates: GatesFound | None = None
 
 
 def read_source(
@@ -78,4 +81,5 @@ def read_source(
         fresh=fresh,
         rungs=judge_rungs(records, list_rungs(config, records), space),
         history=read_history(folder, records, space, front, keeps=keeps),
+        gates=read_gates(GatesFiles(folder.path)),
     )

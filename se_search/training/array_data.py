@@ -17,7 +17,7 @@ from se_search.training.dataset_spec import ArrayName
 from se_search.training.datasets import PreparedData
 from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
-from se_search.training.split import DrawnSplit
+from se_search.training.split import DrawnSplit, SplitPart, spread_evenly
 
 Batch = tuple[Tensor, Tensor]
 
@@ -82,6 +82,18 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
     def test_dataloader(self) -> EvalBatches:
         """Return the images of the test part in the order of the files."""
         return self._eval_batches(*self._test)
+
+    def plain_dataloader(self, part: SplitPart, limit: int) -> EvalBatches:
+        """Return images without augmentation, in the order of the split.
+
+        Args:
+            part: whether images that train or that validate.
+            limit: how many there are at most, spread evenly over the part.
+        """
+        indices = spread_evenly(getattr(self.split, part), limit)
+        return self._eval_batches(
+            *self._load("train_images", "train_labels", indices, torch.device("cpu"))
+        )
 
     def _eval_batches(self, images: Tensor, labels: Tensor) -> EvalBatches:
         normalise = Normalise(self.prepared.info, self.in_channels, images.device)

@@ -25,7 +25,7 @@ from se_search.training.image_reading import read_image
 from se_search.training.image_scan import PartFiles, read_part
 from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
-from se_search.training.split import DrawnSplit
+from se_search.training.split import DrawnSplit, SplitPart, spread_evenly
 
 
 class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is skipped by mypy
@@ -93,6 +93,20 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the images of the test part in the order of the files."""
         return self._loader(self._test, self._eval_batch_size)
+
+    def plain_dataloader(self, part: SplitPart, limit: int) -> DataLoader[Any]:
+        """Return images without augmentation, in the order of the split.
+
+        Args:
+            part: whether images that train or that validate.
+            limit: how many there are at most, spread evenly over the part.
+        """
+        folder, indices = "train", getattr(self.split, part)
+        if part == "validation" and self.info.validation_part == "val":
+            folder, indices = "val", np.arange(len(self._list("val").names))
+        transform = _eval_transform(self.info, self.recipe.eval_crop)
+        chosen = spread_evenly(indices, limit)
+        return self._loader(self._open(folder, transform, chosen), self._eval_batch_size)
 
     @property
     def _eval_batch_size(self) -> int:

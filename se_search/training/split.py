@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from se_search.errors import DataError, RecipeError
 from se_search.recipe import Recipe, Split
 from se_search.seeds import derive_seed
+
+SplitPart = Literal["train", "validation"]
 
 MIN_IMAGES_FOR_FRACTION = 10_000  # a smaller training part is too small to leave images out
 
@@ -44,6 +47,15 @@ class DrawnSplit:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part.astype("<i8").tobytes())
         return digest.hexdigest()[:12]
+
+
+def spread_evenly(indices: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Return at most ``limit`` of some indices in their order, spread evenly over them."""
+    if len(indices) <= limit:
+        return indices
+    places = np.linspace(0, len(indices) - 1, limit).round().astype(np.int64)
+    chosen: NDArray[np.int64] = indices[places]
+    return chosen
 
 
 def draw_split(

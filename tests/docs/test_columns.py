@@ -7,7 +7,7 @@ from support.pages import ROOT
 
 import se_search
 
-FRAMES = ("trials", "candidates", "effects", "confirmation")
+FRAMES = ("trials", "candidates", "effects", "confirmation", "gates")
 
 
 def read_columns(frame):

@@ -14,6 +14,7 @@ from support.made_up_fronts import (
     make_facts,
     make_front,
 )
+from support.made_up_gates import NAMES, make_found
 from support.records import make_record
 
 from se_search.analysis.confirmation import Chosen, ClaimResult, Confirmation, Confirmed, Gain
@@ -35,6 +36,9 @@ EFFECTS = make_effects(
 )
 BAND = (Step(100_000, 0.0, 0.0, 0.0), Step(100_200, 0.006, 0.003, 0.009))
 FRONT = make_front(effects=EFFECTS, attainment={"params": BAND})
+
+
+GATES = make_found()
 
 
 def make_point(trainings, found, at_random, gap, seconds=6.0):
@@ -127,7 +131,13 @@ def make_source(front=FRONT, facts=None, **known):
     facts = make_facts() if facts is None else facts
     rounds = known.pop("rounds", (make_round(),))
     config = deepcopy(known.pop("config", CONFIG))
-    usual = {"config": config, "records": RECORDS, "rounds": rounds, "history": HISTORY}
+    usual = {
+        "config": config,
+        "records": RECORDS,
+        "rounds": rounds,
+        "history": HISTORY,
+        "gates": GATES,
+    }
     answer = make_answer(front, facts, rounds[-1] if rounds else None)
     return Source(facts=facts, front=front, answer=answer, **usual | known)
 
@@ -154,4 +164,5 @@ def plant_names():
         facts,
         config=config,
         records=records,
+        gates=make_found(names=[PLANTED, *NAMES[1:]], placement=PLANTED),
     )

@@ -71,6 +71,21 @@ class RunPlots:
             )
         return draw(prepare_confirmation(results[-1]))
 
+    def gates(self) -> Figure:
+        """Return mean gates by channel and class of the candidate that was looked at last.
+
+        Raises:
+            RunError: no gates have been looked at.
+        """
+        from se_search.report.figures.gates import draw_gates, prepare_gates
+
+        found = self._run.gates_found
+        if found is None:
+            raise RunError(
+                f"{self._run.folder.path}: no gates have been looked at yet; se-search gates does"
+            )
+        return draw_gates(prepare_gates(found, f"Gates of {found.placement}"))
+
     def history(self, against: Literal["trainings", "time"] = "trainings") -> Any:  # plotly's
         """Return what was found by when, beside what random search would have, as on the page.
 

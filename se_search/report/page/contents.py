@@ -22,6 +22,7 @@ from se_search.report.hardware import count_all_grounds, describe_hardware
 from se_search.report.page.candidates import CandidateTable, list_candidates
 from se_search.report.page.commands import Command, list_commands, locate_next_step
 from se_search.report.page.failures import FailureGroup, group_failures, list_failures
+from se_search.report.page.gates import GatesPart, prepare_gates_part
 from se_search.report.page.strip import WidthScale
 from se_search.report.places import PlaceGain, list_places
 from se_search.report.rungs import rung_warnings, rungs_table
@@ -76,6 +77,7 @@ class Page:
         history: how the run came to what it knows.
         confirmation: None: there is none with a result.
         confirmation_note: why there is none, or that it is stale.
+        gates: of a candidate; None: none have been looked at.
         rungs: table of rungs; None: the run has none.
         rung_notes: rungs that mislead.
         candidates: all of them.
@@ -103,6 +105,7 @@ class Page:
     history: History | None
     confirmation: ConfirmationPart | None
     confirmation_note: str
+    gates: GatesPart | None
     rungs: ResultTable | None
     rung_notes: tuple[str, ...]
     candidates: CandidateTable
@@ -151,6 +154,7 @@ def prepare_page(source: Source) -> Page:
         confirmation=_prepare_confirmation(source),
         confirmation_note="\n".join(describe_confirmation(source.rounds, front)[1:])
         or _explain_no_confirmation(source),
+        gates=prepare_gates_part(source.gates),
         rungs=rungs_table(source.rungs) if source.rungs else None,
         rung_notes=tuple(rung_warnings(source.rungs, facts.epochs)),
         candidates=list_candidates(front, parsed, scale),

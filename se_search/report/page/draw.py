@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from se_search.report.page.contents import Page
 from se_search.report.page.figures.forest import draw_forest
 from se_search.report.page.figures.front import draw_front
+from se_search.report.page.figures.gates import draw_panel
 from se_search.report.page.figures.history import draw_certainty, draw_found, has_times
 from se_search.report.page.figures.places import draw_places
 
@@ -19,8 +20,8 @@ def draw_figures(page: Page) -> dict[str, dict[str, Any]]:
     """Return the figures of a page by the names under which the page has them.
 
     They are ``front-COST``, ``places``, ``effects``, ``found-AXIS``, ``certainty-AXIS`` (where AXIS
-    is ``trainings`` or ``time``) and ``confirmed``; one of which there is nothing to show is left
-    out.
+    is ``trainings`` or ``time``), ``confirmed``, ``drops`` and ``gates-NUMBER``; one of which there
+    is nothing to show is left out.
     """
     figures: dict[str, go.Figure] = {}
     if page.places:
@@ -38,6 +39,11 @@ def draw_figures(page: Page) -> dict[str, dict[str, Any]]:
             figures["certainty-time"] = draw_certainty(page.history, "time")
     if page.confirmation is not None:
         figures["confirmed"] = draw_forest(page.confirmation.figure)
+    if page.gates is not None:
+        figures["drops"] = draw_forest(page.gates.drops)
+        lines = page.gates.lines
+        for (name, _, _), block in zip(page.gates.panels, lines.panels, strict=True):
+            figures[name] = draw_panel(block, lines.y_range)
     return {name: json.loads(figure.to_json()) for name, figure in figures.items()}
 
 

@@ -32,6 +32,7 @@ SECTIONS = {
     "effects": "Effects",
     "history": "History",
     "confirmation": "Confirmation",
+    "gates": "Gates",
     "candidates": "Candidates",
     "failures": "Failures",
     "checklist": "Checklist",
@@ -60,7 +61,9 @@ def render_html(page: Page) -> str:
             script=Markup(script),
             dark=_embed(palette.DARK),
             figures=figures,
-            sections=list(SECTIONS.items()),
+            sections=[
+                each for each in SECTIONS.items() if each[0] != "gates" or page.gates is not None
+            ],
             front_figures=list_front_figures(page),
             map=draw_map(page.network, page.scale, page.places),
             forms=forms,

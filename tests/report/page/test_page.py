@@ -81,6 +81,21 @@ def test_the_answer_stands_first_and_every_section_is_there_once(page):
     assert "Put SE of width 4 in stage 2: +0.62 points (0.31 to 0.93)" in page.text
 
 
+def test_a_run_whose_gates_nobody_has_looked_at_has_no_section_of_them():
+    page = prepare_page(make_source(gates=None))
+    assert 'id="gates"' not in render_html(page)
+    assert 'href="#gates"' not in render_html(page)
+    assert "Gates" not in render_markdown(page)
+
+
+def test_the_gates_say_in_markdown_what_they_say_in_html(html):
+    markdown = render_markdown(prepare_page(make_source()))
+    for text in (html, markdown):
+        assert "Most is lost without the gates of s3.1: 10.0 points" in text
+    assert "| s3.1 | 0.80 |" in markdown
+    assert "![Mean gates by channel and class](gates.png)" in markdown
+
+
 def test_headings_do_not_skip_a_level(page):
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
@@ -103,7 +118,7 @@ def test_each_figure_of_the_page_has_its_data(page):
     wanted = {a["data-figure"] for _, a in page.elements if "data-figure" in a}
     assert wanted == {"places", "front-params", "effects", "found-trainings"} | {
         "certainty-trainings",
-        "confirmed",
+        *("confirmed", "drops", "gates-0", "gates-1", "gates-2", "gates-3"),
     }
     for name in (*wanted, "found-time", "certainty-time"):
         assert json.loads(page.scripts[f"data-{name}"])["data"]
