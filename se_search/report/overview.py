@@ -16,7 +16,7 @@ from se_search.report.run_state import State, describe_state, judge_state
 from se_search.report.short_answer import find_best, shorten_answer
 from se_search.report.table import Column, ResultTable
 from se_search.run_config import name_data
-from se_search.store.front_cache import read_kept_front
+from se_search.store.front_cache import is_kept_by_another_version, read_kept_front
 from se_search.store.holder import Holder, find_holder
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_trials import find_trials
@@ -51,6 +51,8 @@ class Overview:
         high: upper end of the gain's 95 % interval; None: not known.
         num_answered: full trainings that the answer rests on.
         is_settled: whether the front of these is settled.
+        is_outdated: whether the last report is of another version of the model, and its answer is
+            left out therefore.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Overview:
     high: float | None = None
     num_answered: int = 0
     is_settled: bool = False
+    is_outdated: bool = False
 
     @property
     def num_ended(self) -> int:
@@ -129,6 +132,7 @@ def read_overview(folder: RunFolder) -> Overview:
         epochs=identity["epochs"],
         trials=dict(Counter(trial.state for trial in trials)),
         num_wanted=search["trials"],
+        is_outdated=front is None and is_kept_by_another_version(folder),
         **({} if front is None else _list_answer(front)),
     )
 
@@ -200,7 +204,9 @@ def _to_plain(row: Overview) -> dict[str, Any]:
 
 def _describe_answer(row: Overview) -> str:
     if row.answer is None:
-        return "" if row.num_ended == 0 else "no report yet"
+        if row.num_ended == 0:
+            return ""
+        return "reported by another version" if row.is_outdated else "no report yet"
     is_old = row.num_answered != row.trials.get("COMPLETE", 0)
     old = f" (of {count(row.num_answered, 'training')})" if is_old else ""
     return f"{row.answer}{old}"

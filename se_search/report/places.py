@@ -103,6 +103,11 @@ def to_place(effect: Effect) -> PlaceGain:
     verdict: Verdict = "no effect known"
     if effect.holds:
         verdict = "helps" if effect.gain > 0 else "harms"
-    slot = re.sub(r"stage(\d)", r"stage \1", effect.slot).replace(".block", ", block ")
+    slot = name_slot(effect.slot)
     place = slot if effect.level == ANY_SE else f"{slot}, {effect.level}"
     return PlaceGain(place, effect.gain, effect.low, effect.high, effect.cost_pct, verdict)
+
+
+def name_slot(slot: str) -> str:
+    """Return the name of a slot or a site for people: ``stage 3, block 2`` of ``stage3.block2``."""
+    return re.sub(r"stage(\d)", r"stage \1", slot).replace(".block", ", block ")

@@ -85,6 +85,14 @@ def read_kept_front(folder: RunFolder) -> PosteriorFront | None:
     return None
 
 
+def is_kept_by_another_version(folder: RunFolder) -> bool:
+    """Tell whether the front that a report has kept is of another version's model."""
+    try:
+        return bool(read_json(_path(folder))["model"] != MODEL_VERSION)
+    except (RunError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # not there, or cut off
+
+
 def read_history(
     folder: RunFolder,
     records: Sequence[TrialRecord],

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.nas_bench_se_2 import definition
 from benchmarks.nas_bench_se_2.definition import BACKBONE, FOLDER, RECIPE, list_candidates
+from benchmarks.nas_bench_se_2.short_trainings import compare_short
 from benchmarks.nas_bench_se_2.table import NASBenchSE2
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
@@ -112,3 +113,13 @@ def test_the_networks_that_the_readme_asks_for_are_in_the_table():
     table = NASBenchSE2.read()
     found = [table.query(text, replicate=0).candidate for text in (asked, *spelt)]
     assert found[0] == found[2] != found[1]
+
+
+def test_trainings_of_one_epoch_tell_what_the_page_of_measured_figures_says():
+    found = compare_short(NASBenchSE2.read(), 1)
+    assert (found.num_networks, found.num_replicates) == (126, 6)
+    page = " ".join((FOLDER.parents[1] / "docs" / "measured.md").read_text().split())
+    spread = found.spread
+    assert f"deviation {spread.networks.value:.2f} points, a training's noise" in page
+    assert f"a training's noise {spread.rest.value:.2f})" in page
+    assert f"(Kendall's tau {found.tau:.2f})" in page

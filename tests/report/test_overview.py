@@ -1,6 +1,7 @@
 """The list of a folder's runs: quick, and whatever the runs are like."""
 
 import io
+import json
 import os
 import time
 
@@ -67,6 +68,16 @@ def test_a_run_that_has_ended_and_is_not_settled_has_finished(tmp_path):
     front = make_front(settled=UNSETTLED, candidates=(PLAIN, GOOD))
     make_run(tmp_path / "one", [PLAIN_TRIAL, GOOD_TRIAL], front, ending="finished")
     assert read_overviews(tmp_path)[0].state == "finished"
+
+
+def test_a_report_of_another_version_is_told_from_none(tmp_path):
+    front = make_front(candidates=(PLAIN, GOOD))
+    folder = make_run(tmp_path / "old", [PLAIN_TRIAL, GOOD_TRIAL], front)
+    kept = folder.path / "posterior.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"model": 1}))
+    (row,) = read_overviews(tmp_path)
+    assert (row.answer, row.is_outdated) == (None, True)
+    assert "reported by" in print_table([row], tmp_path)
 
 
 def test_a_run_without_trials_or_a_report_waits(tmp_path):

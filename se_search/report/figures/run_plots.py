@@ -110,7 +110,10 @@ class RunPlots:
         """Return each full training less its replicate's plain network, in the order of trials."""
         from se_search.report.figures.trainings import draw_trainings, prepare_trainings
 
-        return draw_trainings(prepare_trainings(self._run.records, self._run.title))
+        run = self._run
+        noise = run.posterior.noise
+        sd = None if noise is None else noise.training_sd
+        return draw_trainings(prepare_trainings(run.records, run.title, sd))
 
     def placement(self, candidate: str = "recommended") -> Figure:
         """Return where a candidate has SE, block by block.

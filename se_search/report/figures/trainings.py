@@ -29,10 +29,7 @@ PLOT_HEIGHT, ABOVE, BELOW, LEFT, RIGHT = 2.0, 0.1, 0.42, 0.55, 0.12
 ZERO: dict[str, Any] = {"color": GREY, "lw": 0.9, "ls": (0, (4, 2))}
 ROLES = {"start": "start design", "proposal": "the sampler's choice", "promotion": "promoted"}
 LOOKS = {"start": (ORANGE, "v"), "proposal": (BLUE, "o"), "promotion": (VERMILION, "^")}
-NOTE = (
-    "A point is one training, whose seed alone moves it by tenths of a point: the highest one is "
-    "no measure of the best candidate."
-)
+NOTE = "A point is one training{noise}: the highest one is no measure of the best candidate."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +40,26 @@ class TrainingsFigure:
         title: stands above.
         points: by role, (number of the trial, points of accuracy over the plain network).
         num_left_out: full trainings of replicates whose plain network has none.
+        noise: standard deviation of a training about its network and its replicate, in points;
+            None: not known.
     """
 
     title: str
     points: dict[str, tuple[tuple[int, float], ...]]
     num_left_out: int
+    noise: float | None = None
 
 
-def prepare_trainings(records: Sequence[TrialRecord], title: str) -> TrainingsFigure:
-    """Return what the figure shows of a run's trials."""
+def prepare_trainings(
+    records: Sequence[TrialRecord], title: str, noise: float | None = None
+) -> TrainingsFigure:
+    """Return what the figure shows of a run's trials.
+
+    Args:
+        records: the trials.
+        title: stands above.
+        noise: standard deviation of a training about its network and its replicate, a share.
+    """
     full = [r for r in records if r.state == "COMPLETE" and r.accuracy is not None]
     controls = {r.seed: r.accuracy for r in full if r.role == "control"}
     points: dict[str, list[tuple[int, float]]] = {}
@@ -65,13 +73,20 @@ def prepare_trainings(records: Sequence[TrialRecord], title: str) -> TrainingsFi
             continue
         point = (record.number, 100 * (record.accuracy - plain))
         points.setdefault(record.role, []).append(point)
-    return TrainingsFigure(title, {role: tuple(own) for role, own in points.items()}, num_left_out)
+    by_role = {role: tuple(own) for role, own in points.items()}
+    in_points = None if noise is None else 100 * noise
+    return TrainingsFigure(title, by_role, num_left_out, in_points)
 
 
 def draw_trainings(prepared: TrainingsFigure) -> Figure:
     """Draw a point for each full training, in the order in which trials began."""
     left_out = prepared.num_left_out
-    note = NOTE if not left_out else f"{NOTE} {left_out} without a plain network are left out."
+    noise = ""
+    if prepared.noise is not None:
+        noise = f", which its seed moves by {prepared.noise:.2f} points (standard deviation)"
+    note = NOTE.format(noise=noise)
+    if left_out:
+        note += f" {left_out} without a plain network are left out."
     with figure_style():
         shown = {role: own for role, own in prepared.points.items() if own}
         handles = [

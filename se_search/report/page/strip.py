@@ -17,10 +17,11 @@ from se_search.backbone import INTEGRATIONS, Site
 from se_search.candidate import SE, Candidate
 from se_search.report.format import common_decimals
 from se_search.report.placement import list_stages
-from se_search.report.places import PlaceGain
+from se_search.report.places import PlaceGain, name_slot
 
 LEAST_HEIGHT = 0.34  # of the tallest bar: the height of the least squeeze width
 GAP = 0.16  # of a block's width, between two blocks
+CHARACTER = 7.0  # pixels of a map that a character takes
 STAGE_GAP = 0.55  # of a block's width, between two stages
 # Outlines of the bars for a block of width 1 and height 1, from the lower left.
 FORMS: dict[str, str] = {
@@ -73,38 +74,36 @@ def draw_strip(candidate: Candidate, scale: WidthScale, height: int = 24) -> Mar
 
 
 def draw_map(candidate: Candidate, scale: WidthScale, places: Sequence[PlaceGain] = ()) -> Markup:
-    """Draw a candidate large, with its stages, its squeeze widths and what SE gains in a stage.
+    """Draw a candidate large, with its stages, its squeeze widths and what SE gains where.
 
     Where the candidate has no SE, there is room for the gains' 95 % intervals.
 
     Args:
         candidate: what is drawn.
         scale: of squeeze widths.
-        places: gains; one that is not of a whole stage is left out.
+        places: gains; one that is neither of a whole stage nor of a block is left out.
     """
     unit = max(8.0, min(52.0, 420 / len(candidate.blocks)))
     top, floor = 24.0, 122.0
     parts, width = _draw_bars(candidate, scale, unit, 56.0, floor, floor - top)
     texts = []
     stages = list(_place_stages(candidate, unit, 56.0))
-    names = {f"stage {stage}" for stage, _, _ in stages}
-    gains = {each.place: each for each in places if each.place in names}
+    spans = {f"stage {stage}": (x, x_end) for stage, x, x_end in stages}
+    for site, _, x in _place_blocks(candidate, unit, 56.0):
+        spans[name_slot(site.name)] = (x, x + unit * (1 - GAP))
+    gains = {each.place: each for each in places if each.place in spans}
     decimals = common_decimals((each.low / 100, each.high / 100) for each in gains.values())
     is_plain = not any(candidate.blocks)
     if gains and is_plain:
-        texts.append(_draw_gains(stages, gains, top - 14, floor - 16, width))
+        texts.append(_draw_gains(spans, gains, top - 14, floor - 16, width))
     has_words = min(x_end - x for _, x, x_end in stages) >= 40
     for stage, x, x_end in stages:
         middle = (x + x_end) / 2
         texts.append(_text(middle, floor + 20, f"stage {stage}" if has_words else stage, "name"))
-        place = gains.get(f"stage {stage}")
-        if place is not None:
-            sign = {"helps": "▲ ", "harms": "▼ ", "depends": "◆ "}.get(place.verdict, "")
-            text = f"{sign}{place.gain:+z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
-            texts.append(_text(middle, floor + 39, text, f"gain {place.verdict.split()[0]}"))
+    texts += _write_gains(spans, gains, decimals, floor + 39)
     for block, x, x_end in _place_runs(candidate, unit, 56.0):
         label = str(block.width or block.kind)
-        if x_end - x >= 7.5 * len(label):
+        if x_end - x >= CHARACTER * len(label):
             y = floor - (floor - top) * scale.height(block) - 6
             texts.append(_text((x + x_end) / 2, y, label, "width"))
     whole = width + 56
@@ -179,14 +178,32 @@ def _draw_bars(
     return Markup("").join(drawn), end + 1
 
 
+def _write_gains(
+    spans: Mapping[str, tuple[float, float]],
+    gains: Mapping[str, PlaceGain],
+    decimals: int,
+    y: float,
+) -> list[Markup]:
+    """Write the gain below each place, or below none if two of them would overlap."""
+    texts, is_wide, taken = [], True, 0.0
+    for name, place in gains.items():
+        sign = {"helps": "▲ ", "harms": "▼ ", "depends": "◆ "}.get(place.verdict, "")
+        text = f"{sign}{place.gain:+z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+        middle, half = sum(spans[name]) / 2, CHARACTER * len(text) / 2
+        is_wide &= middle - half >= taken
+        taken = middle + half
+        texts.append(_text(middle, y, text, f"gain {place.verdict.split()[0]}"))
+    return texts if is_wide else []
+
+
 def _draw_gains(
-    stages: Sequence[tuple[int, float, float]],
+    spans: Mapping[str, tuple[float, float]],
     gains: Mapping[str, PlaceGain],
     top: float,
     floor: float,
     width: float,
 ) -> Markup:
-    """Draw the gain in each stage as a dot with its interval, about a line at zero."""
+    """Draw the gain in each place as a dot with its interval, about a line at zero."""
     low = min(0.0, *(each.low for each in gains.values()))
     high = max(0.0, *(each.high for each in gains.values()))
 
@@ -197,21 +214,21 @@ def _draw_gains(
         Markup('<path class="zero" d="M50 {y:.1f}H{w:.1f}"/>').format(y=place(0.0), w=width),
         _text(42, place(0.0) + 4, "0", "name"),
     ]
-    for stage, x, x_end in stages:
-        own = gains.get(f"stage {stage}")
-        if own is not None:
-            parts.append(
-                Markup(
-                    '<g class="range {kind}"><path d="M{x:.1f} {low:.1f}V{high:.1f}"/>'
-                    '<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/></g>'
-                ).format(
-                    kind=own.verdict.split()[0],
-                    x=(x + x_end) / 2,
-                    low=place(own.low),
-                    high=place(own.high),
-                    y=place(own.gain),
-                )
+    for name, own in gains.items():
+        x, x_end = spans[name]
+        parts.append(
+            Markup(
+                '<g class="range {kind}"><path d="M{x:.1f} {low:.1f}V{high:.1f}"/>'
+                '<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/></g>'
+            ).format(
+                kind=own.verdict.split()[0],
+                x=(x + x_end) / 2,
+                low=place(own.low),
+                high=place(own.high),
+                y=place(own.gain),
+                r=min(5.0, (x_end - x) / 2),
             )
+        )
     return Markup("").join(parts)
 
 

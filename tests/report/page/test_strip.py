@@ -9,7 +9,7 @@ from support.networks import bind
 
 from se_search.backbone import INTEGRATIONS
 from se_search.report.page.strip import FORMS, WidthScale, draw_map, draw_strip, list_forms
-from se_search.report.places import list_places
+from se_search.report.places import PlaceGain, list_places
 
 TWO = bind([64, 64], [64], integration=["standard", "pre", "post"], width=[4, 16])
 SCALE = WidthScale(4, 16)
@@ -92,6 +92,32 @@ def test_a_map_without_se_shows_the_interval_of_each_gain_about_zero():
     above, below, about = [(float(high), float(low)) for _, low, high in bars]
     assert above[1] < zero < below[0]
     assert about[0] < zero < about[1]
+
+
+def test_in_a_space_of_blocks_the_map_shows_the_gain_in_each_block():
+    blocks = bind([64, 64], [64], granularity="block", width=[4])
+    gains = [
+        PlaceGain("stage 2, block 1", 0.5, 0.1, 0.9, 1.0, "helps"),
+        PlaceGain("stage 2, block 2", -0.4, -0.7, -0.1, 1.0, "harms"),
+        PlaceGain("stage 3, block 1", 0.1, -0.2, 0.4, 1.0, "no effect known"),
+        PlaceGain("mean of slots", 0.1, -0.2, 0.4, 1.0, "no effect known"),
+    ]
+    drawing = draw_map(blocks.parse("no SE"), SCALE, gains)
+    found = re.findall(r'class="range (\w+)"><path d="M([\d.]+)', drawing)
+    assert [kind for kind, _ in found] == ["helps", "harms", "no"]
+    xs = [float(x) for _, x in found]
+    assert xs == sorted(set(xs))
+    texts = re.findall(r'<text class="gain[^>]*>([^<]*)</text>', drawing)
+    assert texts == ["▲ +0.50", "▼ −0.40", "+0.10"]
+
+
+def test_gains_that_blocks_are_too_narrow_for_are_drawn_and_not_written():
+    deep = bind(*[[64] * 10] * 5, granularity="block", width=[4])
+    places = [f"stage {stage}, block {block}" for stage in range(2, 7) for block in range(1, 11)]
+    gains = [PlaceGain(place, 0.5, 0.1, 0.9, 1.0, "no effect known") for place in places]
+    drawing = draw_map(deep.parse("no SE"), SCALE, gains)
+    assert drawing.count('class="range') == 50
+    assert 'class="gain' not in drawing
 
 
 def test_a_network_of_fifty_blocks_is_drawn_on_one_line():

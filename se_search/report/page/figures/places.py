@@ -25,12 +25,14 @@ LOOKS: dict[Verdict, tuple[str, str, str]] = {  # colour, symbol, name in the le
     "no effect known": (GREY, "circle", "no effect known"),
 }
 MANY = 12  # places: names of more are written upright
+NARROW_CHARACTERS = 36  # of all names side by side on a narrow screen
 
 
 def draw_places(places: Sequence[PlaceGain]) -> go.Figure:
     """Draw the gain of SE in each place with its 95 % interval, in the order of the network."""
     names = [plain(each.place) for each in places]
-    figure = new_figure(HEIGHT)
+    has_room = sum(map(len, names)) <= NARROW_CHARACTERS
+    figure = new_figure(HEIGHT, narrow={} if has_room else {"xaxis.tickangle": -90})
     figure.update_layout(
         xaxis=axis(
             "",
