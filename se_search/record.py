@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
@@ -290,19 +290,17 @@ class TrialRecord:
     unrepeatable: str | None = None
 
     @property
-    def ground(self) -> Ground | None:
-        """What the training ran on, as far as it can change numbers; None: it is not recorded."""
+    def ran_on(self) -> RanOn | None:
+        """What the training ran on; None: it is not recorded."""
         if self.device is None or self.precision is None or self.torch is None:
             return None
-        return Ground(
-            self.device,
-            self.precision,
-            self.threads,
-            self.torch,
-            self.cuda,
-            self.cudnn,
-            self.packages,
-        )
+        return RanOn(**{field.name: getattr(self, field.name) for field in fields(RanOn)})
+
+    @property
+    def ground(self) -> Ground | None:
+        """The part of what the training ran on that can change numbers; None: not recorded."""
+        ran_on = self.ran_on
+        return None if ran_on is None else ran_on.ground
 
 
 @dataclass(frozen=True, slots=True)
