@@ -232,6 +232,9 @@ class TrialRecord:
         added_params_pct: parameters of the SE blocks in per cent of the plain backbone's.
         macs: multiply-adds for one image, SE blocks included.
         added_macs: multiply-adds of the SE blocks.
+        latency: nanoseconds of a batch: the plain network's, and a sum of what its SE blocks add;
+            None: the run has measured none.
+        added_latency: nanoseconds of the SE blocks.
         seconds: wall time of the training and its validations.
         reason: why the trial failed.
         role: why the trial was made. control: it is the plain network's in its replicate; start:
@@ -288,6 +291,8 @@ class TrialRecord:
     packages: str | None = None
     micro_batch: int | None = None
     unrepeatable: str | None = None
+    latency: int | None = None
+    added_latency: int | None = None
 
     @property
     def ran_on(self) -> RanOn | None:

@@ -23,7 +23,9 @@ DIRECTIONS: dict[str, Direction] = {
     "accuracy": "maximize",
     "params": "minimize",
     "macs": "minimize",
+    "latency": "minimize",
 }
+MAX_COSTS = 2  # the front and the sampler's closed form are of at most three objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,14 @@ class RunConfig:
 
     Attributes:
         data: name and shape of the data set, and how many of its images train, validate and test.
-        objectives: ``accuracy`` and at least one of ``params`` and ``macs``.
+        objectives: ``accuracy`` and one or two of ``params``, ``macs`` and ``latency``.
         epochs: of a full training.
         seed: of the sampler, and of each candidate's first training.
         precision: Lightning's word for the arithmetic that the trainings use.
         weights: digest of the file of weights that the trainings start from; None: none.
         freeze_backbone: whether only what is not in the file of weights is trained.
+        latency: how latencies are measured, where one is an objective, and the digest of what was
+            measured: trials by other latencies can't be compared; None: it is no objective.
     """
 
     space: SearchSpace
@@ -50,6 +54,7 @@ class RunConfig:
     precision: str
     weights: str | None = None
     freeze_backbone: bool = False
+    latency: Mapping[str, Any] | None = None
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -81,6 +86,7 @@ class RunConfig:
             "seed": self.seed,
             "precision": self.precision,
             "protocol": PROTOCOL,
+            **({} if self.latency is None else {"latency": dict(self.latency)}),
         }
 
     @property
@@ -121,7 +127,8 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     """Read a list as ``accuracy,params``.
 
     Raises:
-        RunError: a name is unknown or stands twice, or accuracy or every cost is missing.
+        RunError: a name is unknown or stands twice, accuracy or every cost is missing, or there
+            are more than two costs.
     """
     names = tuple(part.strip() for part in text.split(","))
     if (refusal := refuse_objectives(names)) is not None:
@@ -133,9 +140,10 @@ def refuse_objectives(names: Sequence[str]) -> str | None:
     """Say what names of objectives must be, if these are others; None: a run can have them."""
     costs = [name for name in DIRECTIONS if name != "accuracy"]
     is_known = all(name in DIRECTIONS for name in names)
-    if is_known and len(set(names)) == len(names) and "accuracy" in names and len(names) > 1:
+    has_costs = 1 <= len(names) - 1 <= MAX_COSTS
+    if is_known and len(set(names)) == len(names) and "accuracy" in names and has_costs:
         return None
-    return f"must be accuracy and at least one of {', '.join(costs)}, each once"
+    return f"must be accuracy and one or two of {', '.join(costs)}, each once"
 
 
 def _digest_sites(backbone: Backbone) -> str | None:

@@ -29,6 +29,8 @@ class Chosen:
             has no full training of it.
         search_low: lower end of the gain's 95 % interval in the search; None: there is no model.
         search_high: upper end of the gain's 95 % interval in the search.
+        latency: nanoseconds of a batch; None: the run has measured none.
+        added_latency: nanoseconds of the SE blocks.
     """
 
     candidate: str
@@ -45,6 +47,8 @@ class Chosen:
     search_gain: float | None = None
     search_low: float | None = None
     search_high: float | None = None
+    latency: int | None = None
+    added_latency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

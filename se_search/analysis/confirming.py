@@ -74,7 +74,7 @@ def state_claims(
             for other in others
             if best is not None
             and other is not best
-            and all(getattr(other, cost) <= getattr(best, cost) for cost in costs)
+            and all(_cost_of(other, cost) <= _cost_of(best, cost) for cost in costs)
         ),
     )
 
@@ -216,15 +216,24 @@ def _judge_front(
     if not trained:
         return {}
     fitted = fit_two_way(fresh)
-    paid = np.array([[float(getattr(c, cost)) for cost in costs] for c in trained])
+    paid = np.array([[_cost_of(c, cost) for cost in costs] for c in trained])
     marks = is_non_dominated(np.column_stack([-fitted.means, paid]))
-    shares: Sequence[float | None] = [None] * len(trained)
+    shares: list[float | None] = [None] * len(trained)
     if fitted.rest_sd is not None:
-        shares = front_probability(paid, fitted.draw(NUM_DRAWS)).tolist()
+        known = np.flatnonzero(~np.isnan(paid).any(axis=1))
+        found = front_probability(paid[known], fitted.draw(NUM_DRAWS)[:, known])
+        for row, share in zip(known.tolist(), found.tolist(), strict=True):
+            shares[row] = share
     return {
         key: (bool(mark), share)
         for key, mark, share in zip(fitted.keys, marks, shares, strict=True)
     }
+
+
+def _cost_of(candidate: Chosen, cost: str) -> float:
+    """Return a cost; NaN: it is not known, as a latency of a block that the run did not measure."""
+    value = getattr(candidate, cost)
+    return float("nan") if value is None else float(value)
 
 
 def _find_winner(plain: str | None, test: Trained) -> Winner | None:

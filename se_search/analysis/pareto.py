@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from se_search.analysis.statistics import pool_variances
 from se_search.record import TrialRecord
 
+Floors = Sequence[float] | None
+"""For each cost, up to which difference two count as equal; None: all differences count."""
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateSummary:
@@ -27,6 +30,8 @@ class CandidateSummary:
         num_replicates: number of trials.
         added_params_pct: added parameters in per cent of the plain backbone's.
         on_front: whether no other candidate's summary dominates this one.
+        latency: nanoseconds of a batch; None: the run has measured none.
+        added_latency: nanoseconds of the SE blocks.
     """
 
     candidate: str
@@ -43,9 +48,20 @@ class CandidateSummary:
     macs: int
     added_macs: int
     on_front: bool = False
+    latency: int | None = None
+    added_latency: int | None = None
+
+    @property
+    def added_latency_pct(self) -> float | None:
+        """Time of the SE blocks in per cent of the plain network's; None: not measured."""
+        if self.latency is None or self.added_latency is None:
+            return None
+        return 100.0 * self.added_latency / (self.latency - self.added_latency)
 
 
-def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list[CandidateSummary]:
+def summarize(
+    records: Iterable[TrialRecord], objectives: Sequence[str], floors: Floors = None
+) -> list[CandidateSummary]:
     """Pool the complete trials of each candidate and mark the front.
 
     Only trials of the largest budget of epochs count: a shorter training has another accuracy.
@@ -53,6 +69,7 @@ def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list
     Args:
         records: trials in any state.
         objectives: ``accuracy``, and the costs that are minimised.
+        floors: for each cost, up to which difference two count as equal; None: none does.
 
     Returns:
         One summary a candidate, in the order of the candidates' first counted trials.
@@ -64,7 +81,9 @@ def summarize(records: Iterable[TrialRecord], objectives: Sequence[str]) -> list
         if record.epochs == epochs:
             groups.setdefault(record.key, []).append(record)
     summaries = [_pool(group) for group in groups.values()]
-    marks = is_non_dominated(_objective_costs(summaries, objectives))
+    costs = _objective_costs(summaries, objectives)
+    at = objectives.index("accuracy")
+    marks = mark_front(-costs[:, at], np.delete(costs, at, axis=1), floors)
     return [
         replace(summary, on_front=bool(mark))
         for summary, mark in zip(summaries, marks, strict=True)
@@ -100,22 +119,42 @@ def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     return marks
 
 
+def mark_front(
+    accuracies: NDArray[np.float64], costs: NDArray[np.float64], floors: Floors = None
+) -> NDArray[np.bool_]:
+    """Mark the front of candidates, ``(n,)``, where small differences of a cost may not count.
+
+    Args:
+        accuracies: ``(n,)``, maximised.
+        costs: ``(n, m)``, minimised.
+        floors: see ``on_front``; None: all differences count, and equal points do not dominate
+            each other.
+    """
+    if floors is None or not any(floors):
+        return is_non_dominated(np.column_stack([-accuracies, costs]))
+    marks: NDArray[np.bool_] = on_front(costs, accuracies[None], floors)[0]
+    return marks
+
+
 def front_probability(
-    costs: NDArray[np.float64], samples: NDArray[np.float64]
+    costs: NDArray[np.float64], samples: NDArray[np.float64], floors: Floors = None
 ) -> NDArray[np.float64]:
     """Return the share of the draws in which each candidate is non-dominated.
 
     Args:
         costs: ``(n, m)``, minimised, exact.
         samples: ``(draws, n)`` accuracies, maximised; each row is one joint draw.
+        floors: see ``on_front``.
 
     Returns:
         ``(n,)`` shares, 0..1.
     """
-    return np.asarray(on_front(costs, samples).mean(axis=0))
+    return np.asarray(on_front(costs, samples, floors).mean(axis=0))
 
 
-def on_front(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArray[np.bool_]:
+def on_front(
+    costs: NDArray[np.float64], samples: NDArray[np.float64], floors: Floors = None
+) -> NDArray[np.bool_]:
     """Mark in each draw the candidates that no other one dominates, ``(draws, n)``.
 
     Accuracies are draws of a continuous quantity: ties between them have no defined result.
@@ -123,7 +162,13 @@ def on_front(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArra
     Args:
         costs: ``(n, m)``, minimised, exact.
         samples: ``(draws, n)`` accuracies, maximised.
+        floors: ``(m,)``: up to which difference two costs count as equal; None: all differences
+            count. "Equal" is then no equivalence: of three in a row the first and the last may
+            differ. So candidates are taken from the most accurate on, and one is on the front
+            unless a member before it costs no more, differences up to the floors left aside.
     """
+    if floors is not None and any(floors):
+        return _on_coarse_front(costs, samples, np.asarray(floors, float))
     if costs.shape[1] == 1:
         return _on_staircase(costs[:, 0], samples)
     no_dearer = np.asarray((costs[:, None, :] <= costs[None, :, :]).all(axis=2))
@@ -133,6 +178,25 @@ def on_front(costs: NDArray[np.float64], samples: NDArray[np.float64]) -> NDArra
         if rivals.any():
             marks[:, member] = samples[:, rivals].max(axis=1) < samples[:, member]
     return marks
+
+
+def _on_coarse_front(
+    costs: NDArray[np.float64], samples: NDArray[np.float64], floors: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    # Of equally accurate ones the cheapest comes first.
+    cheapest_first = np.lexsort(costs.T[::-1])
+    costs, samples = costs[cheapest_first], samples[:, cheapest_first]
+    # Whether one (row) beats a less accurate other (column).
+    beats = np.asarray((costs[:, None, :] <= costs[None, :, :] + floors).all(axis=2))
+    order = np.argsort(-samples, axis=1, kind="stable")
+    marks: NDArray[np.bool_] = np.zeros(samples.shape, bool)
+    draws = np.arange(len(samples))
+    for place in range(samples.shape[1]):
+        own = order[:, place]
+        marks[draws, own] = ~(marks & beats[:, own].T).any(axis=1)
+    found: NDArray[np.bool_] = np.empty(samples.shape, bool)
+    found[:, cheapest_first] = marks
+    return found
 
 
 def hypervolume(
@@ -182,6 +246,8 @@ def _pool(group: Sequence[TrialRecord]) -> CandidateSummary:
         added_params_pct=first.added_params_pct,
         macs=first.macs,
         added_macs=first.added_macs,
+        latency=first.latency,
+        added_latency=first.added_latency,
     )
 
 

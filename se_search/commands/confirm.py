@@ -27,7 +27,8 @@ from se_search.commands.recorded_run import (
     refuse_differences,
     refuse_other_backbone,
 )
-from se_search.commands.search import complete, make_request
+from se_search.commands.run_identity import complete
+from se_search.commands.search import make_request
 from se_search.commands.settings import find_code, refuse_without_test
 from se_search.errors import SESearchError
 from se_search.execution.environment import read_versions
@@ -53,6 +54,7 @@ from se_search.store.confirmations import (
     read_rounds,
     write_rounds,
 )
+from se_search.store.front_cache import read_question
 from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
 from se_search.store.round_trainings import read_trainings
@@ -115,7 +117,10 @@ def confirm(
         posterior = findings.credible
         records = read_records(find_trials(folder))
         taken = findings.answer.candidate
-        chosen = choose_candidates(options.candidates, run.backbone, posterior, taken)
+        chosen = choose_candidates(
+            *(options.candidates, run.backbone, posterior, taken),
+            latency=read_question(folder).latency,
+        )
         earlier = read_rounds(folder)
         tolerance = posterior.settled.tolerance
         planned = plan_round(run, chosen, records, options, earlier, tolerance)

@@ -18,6 +18,7 @@ from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.errors import RunError
+from se_search.latency.sums import LatencySums
 from se_search.report.selection import ALL_CREDIBLE, select_candidates
 from se_search.report.selection import FRONT as FRONT_WORD
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
@@ -31,6 +32,7 @@ def choose_candidates(
     backbone: Backbone,
     posterior: PosteriorFront,
     taken: str | None = None,
+    latency: LatencySums | None = None,
 ) -> list[Chosen]:
     """Return each candidate to be trained once, cheapest first, with the reasons for it.
 
@@ -39,6 +41,7 @@ def choose_candidates(
         backbone: the backbone of the candidates.
         posterior: the result of the search.
         taken: text of the candidate that the answer takes; None: there is none.
+        latency: what latencies are summed from; None: the run has measured none.
 
     Raises:
         CandidateError: a text is none of these.
@@ -68,7 +71,7 @@ def choose_candidates(
             roles[candidate] = list(dict.fromkeys([role, *roles[candidate]]))
     found = {c.summary.key: c for c in posterior.candidates}
     chosen = [
-        _describe(candidate, tuple(why), found.get(candidate.key))
+        _describe(candidate, tuple(why), found.get(candidate.key), latency)
         for candidate, why in roles.items()
     ]
     return sorted(chosen, key=lambda c: (c.params, c.macs, c.key))
@@ -99,8 +102,10 @@ def _describe(
     candidate: Candidate,
     roles: tuple[str, ...],
     found: PosteriorCandidate | None,
+    latency: LatencySums | None,
 ) -> Chosen:
     cost = count_cost(candidate)
+    added = None if latency is None else latency.add_up(candidate)
     return Chosen(
         candidate=str(candidate),
         key=candidate.key,
@@ -116,4 +121,6 @@ def _describe(
         search_gain=None if found is None else found.gain,
         search_low=None if found is None else found.low,
         search_high=None if found is None else found.high,
+        latency=None if latency is None or added is None else latency.plain + added,
+        added_latency=added,
     )

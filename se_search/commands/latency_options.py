@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from se_search.execution.child import call_in_child
-from se_search.execution.latency import BUDGET
 from se_search.latency.settings import (
     ARITHMETICS,
+    BUDGET,
     COMPILES,
     CPU_BATCH,
     GPU_BATCH,
@@ -20,7 +19,6 @@ from se_search.latency.settings import (
     LatencySettings,
 )
 from se_search.options import AtLeast, OneOf, Positive, check_options
-from se_search.training.task import probe_hardware
 
 DEVICE_HELP = "cpu, cuda or as cuda:1; default: the GPU, or the CPU where there is none"
 BATCH_HELP = f"images at a time; default: {CPU_BATCH} on a CPU, {GPU_BATCH} on a GPU"
@@ -83,6 +81,9 @@ class LatencyOptions:
         Raises:
             SESearchError: the device is neither a CPU nor a GPU of CUDA.
         """
+        from se_search.execution.child import call_in_child
+        from se_search.training.task import probe_hardware
+
         if self.device is not None:
             return self.choose("")
         return self.choose(call_in_child(probe_hardware, log).accelerator)

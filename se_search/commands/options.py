@@ -9,6 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
+from se_search.commands.latency_options import (
+    BATCH_HELP,
+    COMPILE_HELP,
+    DEVICE_HELP,
+    LAYOUT_HELP,
+    PRECISION_HELP,
+    REMEASURE_HELP,
+    SECONDS_HELP,
+    THREADS_HELP,
+    LatencyOptions,
+)
 from se_search.completion import (
     complete_backbone,
     complete_data,
@@ -28,6 +39,7 @@ from se_search.execution.options import (
     Timeout,
     Workers,
 )
+from se_search.latency.settings import ARITHMETICS, BUDGET, COMPILES
 from se_search.options import AtLeast, ByteSize, OneOf, Positive, check_options, read_values
 
 
@@ -80,9 +92,28 @@ class SearchOptions:
         typer.Option(help="pixels a side, for folders of images, instead of the recipe's"),
         AtLeast(8),
     ] = None
-    objectives: Annotated[str, typer.Option(help="accuracy with params and/or macs")] = (
-        "accuracy,params"
+    objectives: Annotated[
+        str, typer.Option(help="accuracy with one or two of params, macs and latency")
+    ] = "accuracy,params"
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="measure latencies before the first trial, if none is an objective, too",
+        ),
+    ] = False
+    latency_device: Annotated[str | None, typer.Option(help=f"of latencies: {DEVICE_HELP}")] = None
+    latency_batch: Annotated[int | None, typer.Option(help=BATCH_HELP), AtLeast(1)] = None
+    latency_threads: Annotated[int, typer.Option(help=THREADS_HELP), AtLeast(1)] = 1
+    latency_precision: Annotated[str, typer.Option(help=PRECISION_HELP), OneOf(ARITHMETICS)] = (
+        "float32"
     )
+    latency_channels_last: Annotated[
+        bool, typer.Option("--latency-channels-last/--no-latency-channels-last", help=LAYOUT_HELP)
+    ] = False
+    latency_compile: Annotated[str, typer.Option(help=COMPILE_HELP), OneOf(COMPILES)] = "off"
+    latency_seconds: Annotated[float, typer.Option(help=SECONDS_HELP), Positive()] = BUDGET
+    remeasure: Annotated[bool, typer.Option("--remeasure", help=REMEASURE_HELP)] = False
     sampler: Annotated[
         str,
         typer.Option(help="pareto, tpe, nsga2, random or grid", autocompletion=complete_sampler),
@@ -175,6 +206,25 @@ class SearchOptions:
     ] = None
 
     @property
+    def measures_latency(self) -> bool:
+        """Whether latencies are measured before the first trial."""
+        return self.latency or "latency" in self.objectives.replace(" ", "").split(",")
+
+    @property
+    def latency_options(self) -> LatencyOptions:
+        """How latencies are measured."""
+        return LatencyOptions(
+            device=self.latency_device,
+            batch=self.latency_batch,
+            threads=self.latency_threads,
+            precision=self.latency_precision,
+            channels_last=self.latency_channels_last,
+            compile=self.latency_compile,
+            seconds=self.latency_seconds,
+            remeasure=self.remeasure,
+        )
+
+    @property
     def num_replicates(self) -> int:
         """How many replicates take turns."""
         from se_search.search.rotation import count_replicates
@@ -190,6 +240,12 @@ class SearchOptions:
             raise RunError(
                 f"sampler grid trains every candidate in one replicate before the next, so "
                 f"replicates {self.replicates} can't take turns; trials says how far it gets"
+            )
+        asked = self.latency_options != LatencyOptions() and not self.measures_latency
+        if asked:
+            raise RunError(
+                "options of latency, and --remeasure, change nothing where none is measured; "
+                "--latency measures it, and so does --objectives accuracy,latency"
             )
         if self.freeze_backbone and self.weights is None:
             raise RunError("a frozen backbone needs --weights: nobody would train it")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from se_search.commands.options import ConfirmOptions, SearchOptions
-from se_search.commands.search import assume_recorded, describe_run
+from se_search.commands.run_identity import assume_recorded, describe_run
+from se_search.commands.run_latency import recall_options
 from se_search.errors import RunError
 from se_search.run_config import RunConfig
 from se_search.store.identity import compare_identities
@@ -53,6 +54,7 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
         sites=Path(search["sites"]) if search.get("sites") else None,
         weights=search.get("weights"),
         freeze_backbone=identity["backbone"].get("frozen", False),
+        **recall_options(identity),
     )
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from se_search.backbone import Backbone
 from se_search.candidate import Candidate
 from se_search.commands.grounds import check_grounds
 from se_search.commands.keeping import begin_keeping, finish_keeping
 from se_search.commands.options import SearchOptions
+from se_search.commands.run_identity import (
+    assume_recorded,
+    complete,
+    describe_run,
+    refuse_changes,
+)
+from se_search.commands.run_latency import (
+    LatencyMeasuring,
+    TimesFront,
+    measure_for_run,
+)
 from se_search.commands.settings import (
     describe_replicates,
     describe_settings,
@@ -23,20 +32,19 @@ from se_search.commands.settings import (
     refuse_missing_logger,
     refuse_without_test,
 )
-from se_search.cost import count_cost, find_allowed
-from se_search.errors import RunChangedError, RunError, SESearchError, suggest_nearest
+from se_search.cost import find_allowed
+from se_search.errors import RunError, SESearchError, suggest_nearest
 from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
-from se_search.models.catalogue import backbone_in_channels, describe_backbone
-from se_search.recipe import Recipe, read_recipe, recipe_names
+from se_search.recipe import read_recipe
 from se_search.record import EpochRow, Evaluation, Progress, Rung, TrialRecord
 from se_search.report.display import Display
 from se_search.report.estimate import Estimates
 from se_search.report.hardware import count_grounds
 from se_search.report.run_report import Findings, write_report
 from se_search.report.spaces import describe_amount, describe_size
-from se_search.run_config import RunConfig, parse_objectives
+from se_search.run_config import RunConfig
 from se_search.search.loop import Budget, Ending, refuse_all_failed, run_search
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
@@ -46,7 +54,7 @@ from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import bind
 from se_search.space.designs import Designs, list_designs
 from se_search.space.everywhere import nearest_everywhere
-from se_search.space.schema import SearchSpace, read_space
+from se_search.space.schema import read_space
 from se_search.store.files import write_bytes
 from se_search.store.front_cache import read_question
 from se_search.store.places import TrialsPlace
@@ -58,10 +66,8 @@ from se_search.store.run_trials import choose_storage, make_place
 from se_search.store.storage_url import find_storage_url
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
-from se_search.training.array_cache import default_cache_dir
-from se_search.training.datasets import describe_data
 from se_search.training.image_listing import printable
-from se_search.training.image_scan import SILENT, Watch, describe_changes
+from se_search.training.image_scan import Watch
 from se_search.training.task import Rehearsal
 
 
@@ -84,6 +90,7 @@ def search(
     open_session: OpenSession = open_session,
     *,
     is_confirmed: bool = False,
+    measuring: LatencyMeasuring = LatencyMeasuring(),  # noqa: B008  # frozen
 ) -> Outcome:
     """Run a search, or continue it, until the run has all its trials.
 
@@ -92,6 +99,7 @@ def search(
         display: told what goes on.
         open_session: finds what the trainings need.
         is_confirmed: whether the front is to be confirmed at the end.
+        measuring: measures latencies, where that is asked for.
 
     Raises:
         SESearchError: something that was asked for is not there; each kind has its class.
@@ -146,6 +154,11 @@ def search(
                 display.note(mixed)
         began_with = recorded["identity"]["precision"] if recorded and used else None
         run = complete(run, session, began_with)
+        if options.measures_latency:
+            run = measure_for_run(
+                *(folder, run, allowed, options.latency_options, num_trials),
+                *(session.devices[0].accelerator, measuring.table, display.note),
+            )
         refuse_changes(folder, run)
         write_backbone(folder, run.backbone)
         settings = describe_settings(options, rungs)
@@ -166,102 +179,10 @@ def search(
             config |= {name: recorded[name] for name in ("versions", "hardware")}
         folder.write_config(config)
         room = Room(reserve.release, display.note)
-        return _search(folder, place, run, allowed, session, rungs, lag, room, options, display)
-
-
-def describe_run(
-    space: SearchSpace,
-    recipe: Recipe,
-    options: SearchOptions,
-    backbone: Backbone | None = None,
-    watch: Watch = SILENT,
-) -> RunConfig:
-    """Describe a run as far as it is known before PyTorch has started.
-
-    Args:
-        space: what is searched.
-        recipe: how candidates are trained.
-        options: what is asked for.
-        backbone: the network that the options name, as it was described before; None: described
-            now, with PyTorch unless the catalogue has it.
-        watch: told what is found in a folder of images, and what is chosen by it.
-
-    Raises:
-        SESearchError: the data or the backbone are not there.
-    """
-    if options.image_size is not None:
-        recipe = recipe.model_copy(update={"image_size": options.image_size})
-    info, recipe = describe_data(
-        options.data, recipe, is_shipped=options.recipe in recipe_names(), watch=watch
-    )
-    backbone = backbone or describe_backbone(
-        options.backbone,
-        in_channels=backbone_in_channels(
-            options.backbone, info.channels, info.image_size, allow_code=options.allow_code
-        ),
-        image_size=info.image_size,
-        num_classes=info.num_classes,
-        allow_code=options.allow_code,
-        sites=options.sites,
-    )
-    return RunConfig(
-        space=space,
-        backbone=backbone,
-        recipe=recipe,
-        data=info.read_for(backbone.in_channels).identity,
-        objectives=parse_objectives(options.objectives),
-        epochs=options.epochs or recipe.epochs,
-        seed=options.seed,
-        precision="",
-        freeze_backbone=options.freeze_backbone,
-    )
-
-
-def assume_recorded(run: RunConfig, recorded: Mapping[str, Any]) -> RunConfig:
-    """Take what is not known before a session is open from the identity that a run recorded."""
-    backbone = recorded.get("backbone") or {}
-    data = dict(run.data)
-    if data["fingerprint"] is None:
-        data["fingerprint"] = (recorded.get("data") or {}).get("fingerprint")
-    return replace(
-        run, precision=recorded.get("precision", ""), weights=backbone.get("weights"), data=data
-    )
-
-
-def refuse_changes(folder: RunFolder, run: RunConfig) -> None:
-    """Refuse to continue a folder's run as another search; says how images of a folder differ.
-
-    Raises:
-        RunChangedError: the identity differs; the message lists where.
-    """
-    try:
-        folder.refuse_changes(run.identity)
-    except RunChangedError as error:
-        before = folder.read_config()["identity"]["data"].get("fingerprint")
-        now = run.data["fingerprint"]
-        changes = None
-        if before and now and before != now:
-            changes = describe_changes(default_cache_dir(), before, now)
-        if changes is None:
-            raise
-        raise RunChangedError(f"{error}\n{changes}") from error
-
-
-def complete(run: RunConfig, session: Session, precision: str | None = None) -> RunConfig:
-    """Return the run with all of its identity, of which a session knows the rest.
-
-    Args:
-        run: as far as it is known.
-        session: what its trainings use.
-        precision: that the run began with; trainings in another one are mixed only if that is
-            asked for. None: it begins with the session's.
-    """
-    return replace(
-        run,
-        precision=precision or session.precision,
-        weights=session.weights_digest,
-        data={**run.data, "fingerprint": session.task.data.info.fingerprint},
-    )
+        timing = TimesFront(folder, allowed, options.latency_options, measuring.whole, display.note)
+        return _search(
+            *(folder, place, run, allowed, session, rungs, lag, room, options, display, timing)
+        )
 
 
 def make_request(
@@ -296,15 +217,17 @@ def _search(
     room: Room,
     options: SearchOptions,
     display: Display,
+    time_front: TimesFront,
 ) -> Outcome:
     def keep(number: int, evaluation: Evaluation) -> None:
         write_bytes(folder.correct_file(number), evaluation.correct)
 
+    question = read_question(folder)
     control = Candidate.plain(run.backbone)
     everywhere = nearest_everywhere(allowed.space)
     sampler = SAMPLERS[options.sampler](
         Setup(
-            *(allowed.space, allowed, run.seed, count_cost, run.objectives, run.epochs),
+            *(allowed.space, allowed, run.seed, question.count_cost, run.objectives, run.epochs),
             repeat_candidates=options.repeat_candidates,
             control=control,
             first=(everywhere,) if everywhere in allowed else (),
@@ -336,7 +259,7 @@ def _search(
                 store=store,
                 sampler=sampler,
                 executor=KeepingExecutor(session.executor(), keeper),
-                count_cost=count_cost,
+                count_cost=question.count_cost,
                 objectives=run.objectives,
                 budget=Budget(options.trials, run.epochs, options.max_failures, rungs),
                 rotation=Rotation(options.num_replicates, run.seed, control),
@@ -357,6 +280,8 @@ def _search(
             _close(store, display, folder, keeper)
         raise
     findings = _close(store, display, folder, keeper)
+    if ending != Ending.STOPPED and time_front():
+        findings = write_report(folder)
     without = list_replicates_without_control(store.records)
     if without:
         display.note(

@@ -32,7 +32,7 @@ from se_search.latency.measure import (
     time_structures,
 )
 from se_search.latency.paired import PairedTiming
-from se_search.latency.settings import LatencyGround, LatencySettings
+from se_search.latency.settings import BUDGET, LatencyGround, LatencySettings
 from se_search.latency.table import LATENCY_VERSION, LatencyTable, WholeTiming, read_timing
 from se_search.space.allowed import AllowedCandidates
 from se_search.store.files import read_json, write_text
@@ -42,7 +42,6 @@ from se_search.training.task import PRELOAD
 GIB = 2**30
 FOREIGN_BYTES = 2 * GIB  # of a GPU: more than the context of a process that does nothing
 NOISY_SPREAD = 5.0  # per cent between the quartiles of one network's times
-BUDGET = 120.0  # seconds of a measurement
 
 Note = Callable[[str], None]
 

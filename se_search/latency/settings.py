@@ -12,6 +12,7 @@ Arithmetic = Literal["float32", "bfloat16", "float16"]
 Compile = Literal["off", "default", "reduce-overhead", "max-autotune"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 COMPILES: tuple[Compile, ...] = get_args(Compile)
+BUDGET = 120.0  # seconds of a measurement
 CPU_BATCH, GPU_BATCH = 1, 64  # one image at a time; enough images to keep a GPU busy
 
 

@@ -22,7 +22,7 @@ from se_search.store.confirmations import Round
 from se_search.surrogate.decision import Kind
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
-COST_NAMES = {"params": "parameters", "macs": "MACs"}
+COST_NAMES = {"params": "parameters", "macs": "MACs", "latency": "latency"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +156,13 @@ def describe_added(candidate: CandidateSummary | Chosen, costs: Sequence[str]) -
 
     Args:
         candidate: what is described.
-        costs: ``params`` and/or ``macs``: what the run minimises.
+        costs: what the run minimises, as ``params``.
     """
+    latency = candidate.latency or 0
     shares = {
         "params": candidate.added_params_pct,
         "macs": 100 * candidate.added_macs / max(1, candidate.macs - candidate.added_macs),
+        "latency": 100 * (added := candidate.added_latency or 0) / max(1, latency - added),
     }
     parts = [
         f"{significant(shares[name])} % more {COST_NAMES[name]}"
@@ -196,7 +198,31 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
         f"{significant(100 * rest)} (standard deviations)"
     )
     parts = [counts, noise, _describe_images(front, facts)]
-    return f"{'; '.join(filter(None, parts))}.{mixed} {_describe_settled(front)}"
+    timed = describe_time(front, facts)
+    return f"{'; '.join(filter(None, parts))}.{mixed} {_describe_settled(front)}{timed}"
+
+
+def describe_time(front: PosteriorFront, facts: RunFacts) -> str:
+    """Say what the recommended candidate takes in time and how far its sum was off, after a space.
+
+    Nothing is said where the run has measured no latency, or recommends the plain network.
+    """
+    taken, table = front.recommended, facts.latency
+    if table is None or taken is None or taken.is_plain or taken.summary.latency is None:
+        return ""
+    what = f" {taken.summary.placement} takes"
+    batch = f"a batch of {table.batch} on {table.ground.hardware}"
+    whole = next((w for w in table.front if w.candidate == taken.summary.candidate), None)
+    if whole is None or whole.error_pct is None:
+        added = taken.summary.added_latency_pct or 0.0
+        milliseconds = taken.summary.latency / 1e6
+        return f"{what} {added:.2f} % more time ({milliseconds:.3f} ms {batch}), by a sum."
+    milliseconds = table.plain_ms * (1 + whole.timing.added_pct / 100)
+    return (
+        f"{what} {whole.timing.added_pct:.2f} % more time ({whole.timing.low:.2f} to "
+        f"{whole.timing.high:.2f}; {milliseconds:.3f} ms {batch}), measured whole; the sum was off "
+        f"by {whole.error_pct:+z.2f} %."
+    )
 
 
 def _describe_images(front: PosteriorFront, facts: RunFacts) -> str:

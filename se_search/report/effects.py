@@ -24,7 +24,7 @@ from se_search.store.run_trials import find_trials
 from se_search.store.trials import read_records
 
 FIELDS = ("family", *(field.name for field in fields(Effect)), "gain_per_pct")
-COSTS = {"params": "parameters", "macs": "MACs"}
+COSTS = {"params": "parameters", "macs": "MACs", "latency": "latency"}
 MAIN = "main effects"
 MAX_MAIN = 45  # rows of the figure, which then still fits on a page
 MAX_CONTRASTS = 20  # rows of a family; of a larger family those are shown that differ from 0

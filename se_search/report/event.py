@@ -10,6 +10,7 @@ from typing import Any
 from se_search.report.confirmation import confirmation_event
 from se_search.report.effects import effect_rows
 from se_search.report.front_table import list_front
+from se_search.report.latency import latency_to_json
 from se_search.report.run_report import (
     FRONT_FIELDS,
     Findings,
@@ -26,7 +27,7 @@ KEYS = (
     *("event", "run", "settings", "trials", "answer", "front", "credible_set", "decision"),
     *("settled", "recommended", "better_untrained", "replicates", "noise", "hypervolume"),
     *("plain_accuracy", "without_model", "unproven", "effects", "without_effects", "rungs"),
-    *("confirmation", "files", "unwritten"),
+    *("confirmation", "latency", "files", "unwritten"),
 )
 
 
@@ -49,6 +50,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
         "without_effects": findings.credible.reason,
         "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],
         "confirmation": (confirmation_event(folder, findings.rounds) if findings.rounds else None),
+        "latency": None if findings.latency is None else latency_to_json(findings.latency),
         "files": [str(path) for path in findings.files],
         "unwritten": describe_unwritten(findings.unwritten),
     }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from se_search.report.format import common_decimals, count, gain, number
+from se_search.analysis.pareto import CandidateSummary
+from se_search.report.format import UNKNOWN, common_decimals, count, gain, number
 from se_search.report.table import Column, ResultTable
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 
 def front_table(front: PosteriorFront) -> ResultTable:
     """Lay out the listed candidates for a terminal, cheapest first, with what is sure of each."""
-    taken = find_taken(front)
+    taken, is_timed = find_taken(front), has_latency(front)
     table = ResultTable(
         [
             Column("SE (stage:squeeze width)", is_number=False),
@@ -19,6 +20,7 @@ def front_table(front: PosteriorFront) -> ResultTable:
             Column("params"),
             Column("added %", rank=4),
             Column("MACs", rank=2),
+            *([Column("latency, ms"), Column("added ms, %", rank=1)] if is_timed else []),
             Column("", is_number=False),
         ],
         title=f"Front: {len(front.listed)} of {count(len(front.candidates), 'candidate')} trained",
@@ -35,9 +37,22 @@ def front_table(front: PosteriorFront) -> ResultTable:
             f"{summary.params:,}",
             f"{summary.added_params_pct:.2f}",
             f"{summary.macs:,}",
+            *(describe_latency(summary) if is_timed else ()),
             "take it" if candidate is taken else "better" if candidate.is_better else "",
         )
     return table
+
+
+def has_latency(front: PosteriorFront) -> bool:
+    """Tell whether the run has measured latencies."""
+    return any(each.summary.latency is not None for each in front.candidates)
+
+
+def describe_latency(summary: CandidateSummary) -> tuple[str, str]:
+    """Write the milliseconds of a batch, and what SE adds to them in per cent."""
+    if summary.latency is None:
+        return UNKNOWN, UNKNOWN
+    return f"{summary.latency / 1e6:.3f}", number(summary.added_latency_pct)
 
 
 def find_taken(front: PosteriorFront) -> PosteriorCandidate | None:

@@ -15,6 +15,7 @@ from se_search.analysis.paired_tests import sd_of
 from se_search.analysis.replicates import Replicates, paired_differences, shared_replicates
 from se_search.analysis.statistics import t_quantile
 from se_search.errors import RunChangedError, RunError
+from se_search.latency.table import LatencyTable
 from se_search.record import TrialRecord
 from se_search.report.answer import COST_NAMES, Answer, make_answer
 from se_search.report.console import print_text
@@ -33,7 +34,7 @@ from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFro
 from se_search.terminal import one_line
 
 # What two runs may differ in that are compared: which candidates they may train, and choose.
-OWN = ("space", "seed", "objectives")
+OWN = ("space", "seed", "objectives", "latency")
 MAX_ROWS = 12
 CAUTION = (
     "Paired differences are of the replicates that chose these candidates, and so may look larger "
@@ -51,6 +52,7 @@ class ComparedRun:
         records: its trials.
         front: what they say of each candidate.
         answer: what follows.
+        latency: what SE takes in time there; None: the run has measured none.
     """
 
     run: str
@@ -58,6 +60,7 @@ class ComparedRun:
     records: Sequence[TrialRecord]
     front: PosteriorFront
     answer: Answer
+    latency: LatencyTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,12 @@ class RunComparison:
     """Two runs side by side.
 
     Attributes:
-        cost: ``params`` or ``macs``: by which fronts are compared.
+        cost: ``params``, ``macs`` or ``latency``: by which fronts are compared.
         levels: a row for each cost of a listed candidate at which a front rises, cheapest first.
         num_repeated: trainings that both runs made: of one network, in one replicate.
         num_equal: how many of these have equal accuracies to the bit.
+        without_latency: why latencies, which both minimise, are not compared; None: they are, or
+            not both minimise them.
     """
 
     a: ComparedRun
@@ -110,6 +115,7 @@ class RunComparison:
     levels: tuple[Level, ...]
     num_repeated: int
     num_equal: int
+    without_latency: str | None = None
 
 
 def refuse_other_protocol(a: RunFolder, b: RunFolder) -> None:
@@ -152,12 +158,17 @@ def read_compared(folder: RunFolder, front: PosteriorFront) -> ComparedRun:
     records, rounds = read_records(find_trials(folder)), read_rounds(folder)
     facts = read_facts(folder.path, config, records, read_space(folder), read_fresh(folder))
     answer = make_answer(front, facts, rounds[-1] if rounds else None)
-    return ComparedRun(str(folder.path), config["search"]["space"], records, front, answer)
+    return ComparedRun(
+        *(str(folder.path), config["search"]["space"], records, front, answer),
+        latency=facts.latency,
+    )
 
 
 def compare_fronts(a: ComparedRun, b: ComparedRun, costs: Sequence[str]) -> RunComparison:
     """Compare the fronts of two runs by the first of the costs that both minimise."""
-    cost = costs[0] if costs else "params"
+    without = explain_other_latency(a, b) if "latency" in costs else None
+    shared = [name for name in costs if name != "latency" or without is None]
+    cost = shared[0] if shared else "params"
     levels: list[Level] = []
     for value in sorted({_cost(each, cost) for run in (a, b) for each in run.front.listed}):
         best = [_best(run.front, cost, value) for run in (a, b)]
@@ -165,7 +176,23 @@ def compare_fronts(a: ComparedRun, b: ComparedRun, costs: Sequence[str]) -> RunC
             continue
         levels.append(Level(value, best[0], best[1], _difference(a, b, *best)))
     repeated = _repeated(a.records, b.records)
-    return RunComparison(a, b, cost, tuple(levels), len(repeated), sum(x == y for x, y in repeated))
+    num_equal = sum(x == y for x, y in repeated)
+    return RunComparison(a, b, cost, tuple(levels), len(repeated), num_equal, without)
+
+
+def explain_other_latency(a: ComparedRun, b: ComparedRun) -> str | None:
+    """Say why latencies of two runs can't be compared; None: they were measured alike."""
+    assert a.latency is not None
+    assert b.latency is not None
+    if a.latency.digest == b.latency.digest:
+        return None
+    grounds = [run.latency.ground.describe() for run in (a, b) if run.latency is not None]
+    why = (
+        f"A's are of {grounds[0]}; B's are of {grounds[1]}"
+        if grounds[0] != grounds[1]
+        else f"each run measured its own, on {grounds[0]}"
+    )
+    return f"Latencies are not compared: {why}."
 
 
 def _cost(candidate: PosteriorCandidate, cost: str) -> int:
@@ -243,6 +270,8 @@ def print_comparison(console: Console, found: RunComparison) -> None:
         print_text(console, f"   {run.answer.what}")
     if found.levels:
         console.print(fronts_table(found))
+    if found.without_latency:
+        print_text(console, found.without_latency)
     print_text(console, describe_pairs(found))
 
 
@@ -262,7 +291,7 @@ def fronts_table(found: RunComparison) -> ResultTable:
     )
     for level in shown:
         table.add_row(
-            f"{level.cost:,}",
+            f"{level.cost / 1e6:.3f} ms" if found.cost == "latency" else f"{level.cost:,}",
             _describe_candidate(level.a),
             _describe_candidate(level.b),
             _describe_difference(level),
@@ -319,6 +348,7 @@ def comparison_event(found: RunComparison) -> dict[str, Any]:
         ],
         "num_repeated": found.num_repeated,
         "num_equal": found.num_equal,
+        "without_latency": found.without_latency,
     }
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from se_search.latency.table import LatencyTable
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.report.hardware import count_all_grounds, describe_mixed
 from se_search.run_config import holds_for_other_images
 from se_search.shell import join_words
 from se_search.space.bound import BoundSpace
 from se_search.store.confirmations import read_fresh
+from se_search.store.latency import read_latency
 from se_search.store.run_folder import RunFolder, is_run_name
 from se_search.store.run_space import read_space
 from se_search.store.run_trials import find_trials
@@ -50,6 +52,7 @@ class RunFacts:
         working_directory: where that command was given.
         has_code: whether the network is of the user's own, so that its code must be allowed.
         mixed: a sentence about the hardware and versions that trainings mix; None: they mix none.
+        latency: what SE takes in time; None: the run has measured none.
     """
 
     run: Path
@@ -72,6 +75,7 @@ class RunFacts:
     working_directory: Path
     has_code: bool
     mixed: str | None = None
+    latency: LatencyTable | None = None
 
     @property
     def num_failed(self) -> int:
@@ -178,6 +182,7 @@ def read_facts(
         working_directory=Path(config["working_directory"]),
         has_code=bool(search.get("code")),
         mixed=describe_mixed(*count_all_grounds(records, fresh)),
+        latency=read_latency(RunFolder(run)),
     )
 
 

@@ -10,12 +10,14 @@ from typing import Any
 from se_search.analysis.pareto import CandidateSummary
 from se_search.analysis.rungs import RungFinding
 from se_search.errors import UnwritableError
+from se_search.latency.table import LatencyTable
 from se_search.record import TrialRecord
 from se_search.report.answer import Answer
 from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import list_confirmation_files
 from se_search.report.format import count
 from se_search.report.front_table import list_front
+from se_search.report.latency import write_latency_csv
 from se_search.report.latex import list_latex_files
 from se_search.report.page.write import write_pages
 from se_search.report.rungs import RUNG_FIELDS, rung_row
@@ -46,6 +48,7 @@ class Findings:
         rounds: the confirmations of the run, the oldest first.
         unwritten: the files that could not be, as in a folder that is read-only.
         num_trials: how many trials the run has.
+        latency: what SE takes in time; None: the run has measured none.
     """
 
     run: Path
@@ -57,6 +60,7 @@ class Findings:
     rounds: Sequence[Round] = ()
     unwritten: Sequence[UnwritableError] = ()
     num_trials: int = 0
+    latency: LatencyTable | None = None
 
 
 def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
@@ -73,6 +77,7 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
     """
     # matplotlib takes a third of a second to import.
     from se_search.report.figures.front_points import prepare_front
+    from se_search.report.figures.latency import draw_latency, prepare_latency
     from se_search.report.figures.pareto_front import draw_front
     from se_search.report.figures.style import save_one
 
@@ -87,6 +92,11 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
     files.attempt(write_candidates, folder.pareto_csv, FRONT_FIELDS, list_front(credible))
     files.attempt(write_candidates, folder.candidates_csv, FRONT_FIELDS, credible.candidates)
     files.attempt(write_trials, folder.trials_csv, records)
+    if source.latency is not None:
+        files.attempt(write_latency_csv, folder.latency_csv, source.latency)
+        timed = draw_latency(prepare_latency(source.latency))
+        for path in (folder.latency_png, folder.latency_pdf):
+            files.attempt(save_one, path, timed)
     if source.rungs:
         rows = [rung_row(each) for each in source.rungs]
         files.attempt(write_table, folder.rungs_csv, RUNG_FIELDS, rows)
@@ -106,6 +116,7 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
         rounds=source.rounds,
         unwritten=files.unwritten,
         num_trials=len(records),
+        latency=source.latency,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from se_search.analysis.rungs import RungFinding, judge_rungs
+from se_search.latency.table import LatencyTable
 from se_search.record import TrialRecord
 from se_search.report.answer import Answer, make_answer
 from se_search.report.run_facts import RunFacts, read_facts
@@ -38,6 +39,7 @@ class Source:
         rungs: a finding for each rung below the full training.
         history: how the run came to what it knows; None: it can't be told.
         gates: what has been seen of a candidate's gates; None: none have been looked at.
+        latency: what SE takes in time; None: the run has measured none.
     """
 
     config: Mapping[str, Any]
@@ -50,6 +52,7 @@ class Source:
     rungs: Sequence[RungFinding] = ()
     history: History | None = None
     gates: GatesFound | None = None
+    latency: LatencyTable | None = None
 
 
 def read_source(
@@ -82,4 +85,5 @@ def read_source(
         rungs=judge_rungs(records, list_rungs(config, records), space),
         history=read_history(folder, records, space, front, keeps=keeps),
         gates=read_gates(GatesFiles(folder.path)),
+        latency=facts.latency,
     )

@@ -11,6 +11,7 @@ OBJECTIVES = {
     "accuracy": ("accuracy (% of validation images)", 100.0),
     "params": ("parameters", 1.0),
     "macs": ("MACs (multiply-adds an image)", 1.0),
+    "latency": ("latency (ms a batch)", 1e-6),
 }
 ROLES: dict[Role, str] = {
     "control": "control: the plain network of its replicate",
@@ -53,6 +54,9 @@ def list_attributes(
             if name not in objectives
         },
         "added MACs (multiply-adds an image)": record.added_macs,
+        "added latency (ms a batch)": None
+        if record.added_latency is None
+        else record.added_latency / 1e6,
         "seconds": record.seconds,
         "attempts": record.attempts,
         "device": record.device,

@@ -21,6 +21,7 @@ from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.store.agreement import measure_least_noise
 from se_search.store.files import read_json, write_text
+from se_search.store.latency import read_latency
 from se_search.store.run_folder import RunFolder
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
@@ -138,7 +139,7 @@ def read_question(folder: RunFolder, records: Sequence[TrialRecord] = ()) -> Que
     """
     config = folder.read_config()
     identity, search = config["identity"], config["search"]
-    tolerance = search.get("tolerance")
+    tolerance, latency = search.get("tolerance"), read_latency(folder)
     return Question(
         objectives=tuple(identity["objectives"]),
         full_epochs=identity["epochs"],
@@ -148,6 +149,7 @@ def read_question(folder: RunFolder, records: Sequence[TrialRecord] = ()) -> Que
         least_noise=measure_least_noise(
             folder, records, identity["epochs"], identity["data"]["validation"]
         ),
+        latency=None if latency is None else latency.sums,
     )
 
 

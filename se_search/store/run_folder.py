@@ -86,6 +86,26 @@ class RunFolder:
         return self.path / "backbone.json"
 
     @property
+    def latency_json(self) -> Path:
+        """What SE adds to the time of a batch, measured before the first trial."""
+        return self.path / "latency.json"
+
+    @property
+    def latency_csv(self) -> Path:
+        """A row for each kind of SE block that was measured."""
+        return self.path / "latency.csv"
+
+    @property
+    def latency_png(self) -> Path:
+        """The figure of ``latency.json``."""
+        return self.path / "latency.png"
+
+    @property
+    def latency_pdf(self) -> Path:
+        """The figure of ``latency.png`` for print."""
+        return self.path / "latency.pdf"
+
+    @property
     def trials_csv(self) -> Path:
         """A row for each trial."""
         return self.path / "trials.csv"

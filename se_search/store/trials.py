@@ -157,6 +157,7 @@ class TrialStore:
             "added_params_pct": round(cost.added_params_pct, 4),
             "macs": cost.macs,
             "added_macs": cost.added_macs,
+            **_list_latency(cost),
             "role": role,
             "candidate": str(candidate),
         }
@@ -301,3 +302,9 @@ def make_record(number: int, state: TrialState, attributes: Mapping[str, Any]) -
     known = {name: attributes.get(name) for name in RECORD_FIELDS}
     known |= {"number": number, "state": state.name}
     return TrialRecord(**known)  # type: ignore[arg-type]  # the writer's types
+
+
+def _list_latency(cost: Cost) -> dict[str, int | None]:
+    if cost.latency is None:
+        return {}
+    return {"latency": cost.latency, "added_latency": cost.added_latency}

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.candidate import Candidate
+from se_search.cost import Cost, count_cost
+from se_search.latency.sums import LatencySums
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.surrogate.decision import TOLERANCE
@@ -28,6 +30,7 @@ class Question:
         tolerance: a difference in gain that does not matter, a share.
         least_noise: the least variance of a training's accuracy that so many validation images
             leave, a share squared; see ``analysis.paired_noise``. 0: it is not known.
+        latency: what latencies are summed from; None: none have been measured.
     """
 
     objectives: tuple[str, ...]
@@ -36,11 +39,27 @@ class Question:
     num_validation: int = 1
     tolerance: float = TOLERANCE
     least_noise: float = 0.0
+    latency: LatencySums | None = None
 
     @property
     def costs(self) -> tuple[str, ...]:
         """The names of the costs."""
         return tuple(name for name in self.objectives if name != "accuracy")
+
+    @property
+    def floors(self) -> tuple[float, ...]:
+        """For each cost, up to which difference two count as equal."""
+        floor = 0.0 if self.latency is None else float(self.latency.floor)
+        return tuple(floor if name == "latency" else 0.0 for name in self.costs)
+
+    def count_cost(self, candidate: Candidate) -> Cost:
+        """Return what a candidate costs; its latency, too, where latencies have been measured."""
+        return (count_cost if self.latency is None else self.latency.count_cost)(candidate)
+
+    def price(self, candidate: Candidate) -> list[int]:
+        """Return the costs that are minimised, in their order."""
+        cost = self.count_cost(candidate)
+        return [getattr(cost, name) for name in self.costs]
 
 
 def list_ended(records: Iterable[TrialRecord], question: Question) -> list[TrialRecord]:

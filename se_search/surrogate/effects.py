@@ -33,6 +33,7 @@ from se_search.analysis.slot_levels import read_slot_levels
 from se_search.candidate import Candidate
 from se_search.cost import count_cost, find_allowed
 from se_search.errors import RunError
+from se_search.latency.sums import LatencySums
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.space.allowed import AllowedCandidates
 from se_search.space.bound import BoundSpace
@@ -60,6 +61,7 @@ def compute_effects(
     full_epochs: int,
     unproven: str | None = None,
     encode: Callable[[Sequence[str]], Codes] | None = None,
+    latency: LatencySums | None = None,
 ) -> Effects:
     """Return the effects of a run's trainings.
 
@@ -67,10 +69,11 @@ def compute_effects(
         model: fitted to the trainings.
         space: that the candidates are of, or of which the plain network is no member.
         records: trials in any state.
-        objectives: of the run; the first cost that is parameters or MACs is set beside the gains.
+        objectives: of the run; the first cost is set beside the gains.
         full_epochs: of a full training.
         unproven: why no effect may be said to hold; None: one may.
         encode: returns the codes of candidates' texts, ``(n, num_slots)``; None: each is parsed.
+        latency: what latencies are summed from; None: none have been measured.
 
     Raises:
         RunError: there is no full training.
@@ -86,8 +89,8 @@ def compute_effects(
     codes = encode_texts(space, texts) if encode is None else encode(texts)
     trained, own = np.unique(codes, axis=0, return_inverse=True)
     counts = np.bincount(own.ravel(), minlength=len(trained))
-    cost = next((name for name in objectives if name in ("params", "macs")), "params")
-    ground = _survey(space, cost, trained)
+    cost = next(name for name in objectives if name != "accuracy")
+    ground = _survey(space, cost, trained, latency)
     notes = []
     families: list[list[EffectContrast]] = [ask_main(ground), [], []]
     num_pairs = len(ground.optional) * (len(ground.optional) - 1) // 2
@@ -127,11 +130,12 @@ def compute_effects(
     )
 
 
-def _survey(space: BoundSpace, cost: str, trained: Codes) -> Ground:
+def _survey(space: BoundSpace, cost: str, trained: Codes, latency: LatencySums | None) -> Ground:
+    count = count_cost if latency is None else latency.count_cost
     allowed = find_allowed(space)
-    prices = space.price_levels(allowed.price)
-    plain = count_cost(Candidate.plain(space.backbone))
-    column, whole = (0, plain.params) if cost == "params" else (1, plain.macs)
+    # The first tells which levels are of equal cost, the second is set beside the gains.
+    prices = space.price_levels(lambda one: [count(one).params, getattr(count(one), cost)])
+    whole = prices.plain[1]
 
     def keep(codes: Codes) -> Mask:
         return space.has_codes(codes) & allowed.keep(codes)
@@ -141,7 +145,7 @@ def _survey(space: BoundSpace, cost: str, trained: Codes) -> Ground:
         _draw_pool(allowed),
         keep,
         [own[:, 0] for own in prices.added],
-        [100 * own[:, column] / whole for own in prices.added],
+        [100 * own[:, 1] / whole for own in prices.added],
         trained,
     )
 

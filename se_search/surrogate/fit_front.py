@@ -13,7 +13,7 @@ from se_search.analysis.pareto import (
     CandidateSummary,
     front_probability,
     hypervolume,
-    is_non_dominated,
+    mark_front,
     summarize,
 )
 from se_search.analysis.statistics import median_and_interval
@@ -67,7 +67,7 @@ def fit_front(
     """
     ended = list_ended(records, question)
     full = [record for record in ended if is_full(record, question)]
-    summaries = summarize(full, question.objectives)
+    summaries = summarize(full, question.objectives, question.floors)
     if len(ended) < MIN_TRAININGS:
         return _front_of_means(
             full, summaries, space, question, f"fewer than {MIN_TRAININGS} trainings have ended"
@@ -114,7 +114,7 @@ def _front_of_model(
         recommended = _find_plain(summaries, space, recommended)
     return PosteriorFront(
         candidates=_describe_candidates(
-            *(summaries, draws, costs, recommended, space),
+            *(summaries, draws, costs, question.floors, recommended, space),
             may_star=unproven is None and len(compared) >= MIN_REPLICATES,
         ),
         reason=None,
@@ -126,9 +126,7 @@ def _front_of_model(
         decision=decision,
         settled=settled,
         recommended_key=summaries[recommended].key,
-        better_untrained=find_better_untrained(
-            model, space, question.objectives, codes, gains, costs
-        ),
+        better_untrained=find_better_untrained(model, space, question.price, codes, gains, costs),
         hypervolume=_hypervolume(costs, draws),
         attainment={
             name: _attain(costs[:, column], draws) for column, name in enumerate(question.costs)
@@ -136,6 +134,7 @@ def _front_of_model(
         effects=compute_effects(
             *(model, space, ended, question.objectives, question.full_epochs, unproven),
             encode=encode,
+            latency=question.latency,
         ),
         kernels=tuple(tuple(kernel.values.tolist()) for kernel in model.kernels),
     )
@@ -197,14 +196,15 @@ def _describe_candidates(
     summaries: Sequence[CandidateSummary],
     draws: Array,
     costs: Array,
+    floors: Sequence[float],
     recommended: int,
     space: BoundSpace,
     *,
     may_star: bool,
 ) -> tuple[PosteriorCandidate, ...]:
     gains = draws.mean(axis=0)
-    on_front = is_non_dominated(np.column_stack([-gains, costs]))
-    probabilities = front_probability(costs, draws)
+    on_front = mark_front(gains, costs, floors)
+    probabilities = front_probability(costs, draws, floors)
     _, low, high = median_and_interval(draws)
     better = (draws > 0).mean(axis=0)
     is_better = mark_better(draws) & may_star

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from se_search.analysis.statistics import median_and_interval
 from se_search.candidate import Candidate
-from se_search.cost import count_cost, find_allowed
+from se_search.cost import find_allowed
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
 from se_search.surrogate.coded_trainings import (
@@ -67,7 +67,7 @@ class History:
 
     Attributes:
         points: by the number of trainings.
-        cost: ``params`` or ``macs``: over whose logarithm the best gain is averaged.
+        cost: ``params``, ``macs`` or ``latency``: over whose logarithm the best gain is averaged.
         tolerance: a search is settled if the gap is below it.
     """
 
@@ -133,7 +133,7 @@ def trace_history(
     codes = encode(trained)
     rng = np.random.default_rng(0)
     drawn = find_allowed(space).draw_codes(MAX_RANDOM, rng)
-    paid = space.price_codes(drawn, lambda candidate: [getattr(count_cost(candidate), cost)])
+    paid = space.price_codes(drawn, lambda candidate: question.price(candidate)[:1])
     accuracies = model.draw(np.vstack([model.plain, codes, drawn]), NUM_DRAWS)
     gains = accuracies[:, 1:] - accuracies[:, :1]
     gains[:, (np.vstack([codes, drawn]) == model.plain).all(axis=1)] = 0.0  # but for rounding

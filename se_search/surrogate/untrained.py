@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from se_search.cost import count_cost, find_allowed
-from se_search.space.bound import BoundSpace
+from se_search.cost import find_allowed
+from se_search.space.bound import BoundSpace, Price
 
 if TYPE_CHECKING:
     from se_search.surrogate.fitted_model import FittedModel
@@ -42,7 +41,7 @@ class Untrained:
 def find_better_untrained(
     model: FittedModel,
     space: BoundSpace,
-    objectives: Sequence[str],
+    price: Price,
     trained: NDArray[np.int16],
     gains: Array,
     costs: Array,
@@ -54,7 +53,7 @@ def find_better_untrained(
     Args:
         model: of the run's trainings.
         space: of the run.
-        objectives: ``accuracy``, and the costs.
+        price: the costs that are minimised.
         trained: ``(n, num_slots)`` codes of the candidates that have a full training.
         gains: ``(n,)`` their expected gains.
         costs: ``(n, m)`` their costs.
@@ -72,8 +71,7 @@ def find_better_untrained(
     codes = codes[[row.tobytes() not in known for row in codes]]
     if not len(codes):
         return None
-    names = objectives[1:]
-    paid = space.price_codes(codes, lambda c: [getattr(count_cost(c), name) for name in names])
+    paid = space.price_codes(codes, price)
     expected, sds = model.predict(codes)
     best = np.full(len(codes), -np.inf)
     for gain, cost in zip(gains, costs, strict=True):

@@ -12,7 +12,12 @@ from se_search.report.front_table import describe_gain, find_decimals, find_take
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
 MAX_NAMED = 10
-AXIS_NAMES = {"params": "parameters", "macs": "MACs for one image"}
+AXIS_NAMES = {
+    "params": "parameters",
+    "macs": "MACs for one image",
+    "latency": "latency (ms a batch)",
+}
+NS_PER_MS = 1e6
 UNITS = {1e9: "billions", 1e6: "millions", 1e3: "thousands"}
 NUMBER_ROOM = 0.05  # of the gain axis, for the candidates' numbers at its top
 LOG_FROM = 10.0  # the ratio of greatest to least cost from which the axis is logarithmic
@@ -49,8 +54,9 @@ class Panel:
     """One cost: what lies where. Points are (cost / ``unit``, gain in points).
 
     Attributes:
-        cost: ``params`` or ``macs``.
-        unit: what costs are divided by: 1, a thousand, a million or a billion.
+        cost: ``params``, ``macs`` or ``latency``.
+        unit: what costs are divided by: 1, a thousand, a million or a billion; a million of
+            nanoseconds is a millisecond.
         plain: cost of the plain network / ``unit``; None: it has none.
         others: candidates that are neither listed nor credible.
         credible: not listed, and with a fair chance to be on the true front.
@@ -89,7 +95,7 @@ class Panel:
     @property
     def label(self) -> str:
         """The name of the cost axis, with its unit."""
-        unit = UNITS.get(self.unit)
+        unit = None if self.cost == "latency" else UNITS.get(self.unit)
         return f"{AXIS_NAMES[self.cost]} ({unit})" if unit else AXIS_NAMES[self.cost]
 
 
@@ -189,6 +195,8 @@ def _prepare_panel(credible: PosteriorFront, cost: str) -> Panel:
     costs = [cost_of(candidate) for candidate in credible.candidates]
     # The labels of a logarithmic axis say their units themselves.
     unit = 1.0 if _vary(costs) else next((unit for unit in UNITS if max(costs) >= unit), 1.0)
+    if cost == "latency":
+        unit = NS_PER_MS
     plain = {
         cost_of(candidate) - getattr(candidate.summary, f"added_{cost}")
         for candidate in credible.candidates

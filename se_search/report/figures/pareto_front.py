@@ -36,7 +36,11 @@ from se_search.report.figures.ticks import choose_ticks, log_ticks, round_ticks
 PLOT_HEIGHT = 2.35
 GAP = 0.16
 ABOVE, BELOW = 0.36, 0.40  # for the ticks and names of the two x axes
-ADDED_NAMES = {"params": "added parameters (%)", "macs": "added MACs (%)"}
+ADDED_NAMES = {
+    "params": "added parameters (%)",
+    "macs": "added MACs (%)",
+    "latency": "added latency (%)",
+}
 ZERO_NAME = "plain network"
 
 

@@ -106,6 +106,22 @@ class RunPlots:
             raise RunError(f"{run.folder.path} does not know what time its trainings took")
         return draw_found(history, against)
 
+    def latency(self) -> Figure:
+        """Return what SE adds to the time of a batch, and how well sums hold.
+
+        Raises:
+            RunError: the run has measured no latencies.
+        """
+        from se_search.report.figures.latency import draw_latency, prepare_latency
+        from se_search.store.latency import read_latency
+
+        table = read_latency(self._run.folder)
+        if table is None:
+            raise RunError(
+                f"{self._run.folder.path} has no latencies; --latency measures them in a new run"
+            )
+        return draw_latency(prepare_latency(table))
+
     def trainings(self) -> Figure:
         """Return each full training less its replicate's plain network, in the order of trials."""
         from se_search.report.figures.trainings import draw_trainings, prepare_trainings

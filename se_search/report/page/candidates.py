@@ -18,6 +18,7 @@ MAX_ROWS = 1_000  # a page of more takes seconds to open; candidates.csv has all
 # Of what is listed: what the search expects and what it costs; the table of all has the rest.
 LISTED_COLUMNS = (
     *("SE", "gain, points (95 %)", "standing", "P(front)", "added %", "params", "MACs"),
+    *("latency, ms", "added time, %"),
 )
 MINUS = "\N{MINUS SIGN}"
 
@@ -177,6 +178,14 @@ def _choose_columns(
         ),
         (Column("params", "Parameters, those of SE included."), summary("params", ",")),
         (Column("MACs", "Multiply-adds for one image."), summary("macs", ",")),
+        (
+            Column("latency, ms", "Time of a batch, a sum of what SE blocks were measured to add."),
+            summary("latency", ".3f", 1e-6),
+        ),
+        (
+            Column("added time, %", "Time that SE adds, in per cent of the plain network's."),
+            summary("added_latency_pct", ".2f"),
+        ),
         (
             Column("accuracy, %", "Plain mean of its full trainings, on validation images."),
             summary("accuracy", ".2f", 100),

@@ -19,6 +19,7 @@ from se_search.report.figures.forest import Forest
 from se_search.report.figures.front_points import FrontFigure, prepare_front
 from se_search.report.format import count, gain, round_up, significant
 from se_search.report.hardware import count_all_grounds, describe_hardware
+from se_search.report.latency import describe_latency, latency_table, whole_table
 from se_search.report.page.candidates import CandidateTable, list_candidates
 from se_search.report.page.commands import Command, list_commands, locate_next_step
 from se_search.report.page.failures import FailureGroup, group_failures, list_failures
@@ -56,6 +57,15 @@ class ConfirmationPart:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyPart:
+    """What SE takes in time: tables of its blocks and of candidates measured whole, and words."""
+
+    table: ResultTable
+    whole: ResultTable | None
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """All that a page shows.
 
@@ -80,6 +90,7 @@ class Page:
         gates: of a candidate; None: none have been looked at.
         rungs: table of rungs; None: the run has none.
         rung_notes: rungs that mislead.
+        latency: what SE takes in time; None: the run has measured none.
         candidates: all of them.
         failures: of the search, by reason.
         confirmation_failures: of the last confirmation.
@@ -108,6 +119,7 @@ class Page:
     gates: GatesPart | None
     rungs: ResultTable | None
     rung_notes: tuple[str, ...]
+    latency: LatencyPart | None
     candidates: CandidateTable
     failures: tuple[FailureGroup, ...]
     confirmation_failures: tuple[str, ...]
@@ -156,6 +168,7 @@ def prepare_page(source: Source) -> Page:
         or _explain_no_confirmation(source),
         gates=prepare_gates_part(source.gates),
         rungs=rungs_table(source.rungs) if source.rungs else None,
+        latency=_prepare_latency(source),
         rung_notes=tuple(rung_warnings(source.rungs, facts.epochs)),
         candidates=list_candidates(front, parsed, scale),
         failures=tuple(group_failures(source.records)),
@@ -223,10 +236,12 @@ def _tell_cost(source: Source) -> Fact:
     if taken is not None:
         summary = taken.summary
         share = 100 * summary.added_macs / max(1, summary.macs - summary.added_macs)
+        slower = summary.added_latency_pct
+        time = "" if slower is None else f", and {significant(slower)} % more time"
         return Fact(
             "What it costs",
             f"+{significant(summary.added_params_pct)} % parameters",
-            f"{summary.added_params:,} parameters more, and {significant(share)} % more MACs",
+            f"{summary.added_params:,} parameters more, and {significant(share)} % more MACs{time}",
         )
     if kind == "leave":
         return Fact("What it costs", "nothing", "the network stays as it is")
@@ -237,6 +252,17 @@ def _tell_cost(source: Source) -> Fact:
         "What SE costs",
         f"{significant(min(added))} to {significant(max(added))} %",
         "more parameters, of the candidates that were trained",
+    )
+
+
+def _prepare_latency(source: Source) -> LatencyPart | None:
+    table = source.latency
+    if table is None:
+        return None
+    return LatencyPart(
+        latency_table(table),
+        whole_table(table, table.front) if table.front else None,
+        tuple(describe_latency(table)),
     )
 
 

@@ -30,6 +30,7 @@ SECTIONS = {
     "places": "Places",
     "front": "Front",
     "effects": "Effects",
+    "latency": "Time",
     "history": "History",
     "confirmation": "Confirmation",
     "gates": "Gates",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from se_search.report.answer import COST_NAMES
 from se_search.report.figures.front_points import FrontFigure, Member, Panel
 from se_search.report.page.figures.chart import (
     DECIMALS,
@@ -19,7 +20,11 @@ from se_search.report.page.figures.chart import (
 from se_search.report.page.palette import BLUE, GREY, INK, LINE, MUTED, PAPER, SEEN_THROUGH
 
 HEIGHT = 440
-ADDED_NAMES = {"params": "added parameters (%)", "macs": "added MACs (%)"}
+ADDED_NAMES = {
+    "params": "added parameters (%)",
+    "macs": "added MACs (%)",
+    "latency": "added latency (%)",
+}
 GAP = 0.06  # between two panels, as a share of the width
 
 
@@ -213,8 +218,8 @@ def _describe(panel: Panel, x: float, member: Member) -> str:
 
 
 def _tell_cost(panel: Panel, x: float) -> str:
-    noun = "parameters" if panel.cost == "params" else "MACs"
-    total = f"{x * panel.unit:,.0f} {noun}"
+    noun = COST_NAMES[panel.cost]
+    total = f"{x:.3f} ms" if panel.cost == "latency" else f"{x * panel.unit:,.0f} {noun}"
     if panel.plain is None:
         return total
     return f"{total} ({100 * (x / panel.plain - 1):+.2f} %)".replace("-", "\N{MINUS SIGN}")

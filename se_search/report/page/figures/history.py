@@ -14,7 +14,7 @@ from se_search.surrogate.posterior_front import MedianInterval
 
 HEIGHT = 360
 Against = Literal["trainings", "time"]
-NAMES = {"params": "parameters", "macs": "MACs"}
+NAMES = {"params": "parameters", "macs": "MACs", "latency": "latency"}
 UNITS = ((3600 * 2, 3600, "hours"), (60 * 3, 60, "minutes"), (0, 1, "seconds"))
 
 
