@@ -128,7 +128,7 @@ def make_config(
             "arguments": spell_options(
                 options,
                 always=["space"],
-                never=["trials", "name", "runs_dir", "mix_environments", "storage"],
+                never=["remeasure", "trials", "name", "runs_dir", "mix_environments", "storage"],
             ),
         },
         "versions": read_versions(),
