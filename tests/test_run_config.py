@@ -196,7 +196,8 @@ def test_objectives_are_read_with_accuracy_first_and_the_costs_in_their_order(na
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "accuracy", "params", "params,macs", "accuracy,", "accuracy,latency"),
+        *("", "accuracy", "params", "params,macs", "accuracy,", "accuracy,memory"),
+        "accuracy,params,macs,latency",
         *("accuracy,params,params", "accuracy,accuracy", "accuracy params", "Accuracy,params"),
     ],
 )
@@ -204,7 +205,16 @@ def test_other_objectives_are_refused_with_those_that_there_are(text):
     with pytest.raises(RunError) as caught:
         parse_objectives(text)
     assert str(caught.value).startswith(f"objectives {text!r}: ")
-    assert "as accuracy,params or accuracy,params,macs" in str(caught.value)
+    assert "as accuracy,params or accuracy,params,latency" in str(caught.value)
+
+
+def test_latency_is_minimized_and_makes_a_run_another_one():
+    assert parse_objectives("latency,accuracy") == ("accuracy", "latency")
+    timed = dataclasses.replace(CONFIG, objectives=("accuracy", "latency"), latency={"batch": 1})
+    assert timed.directions == ("maximize", "minimize")
+    assert timed.identity["latency"] == {"batch": 1}
+    assert dataclasses.replace(timed, latency={"batch": 2}).hash != timed.hash
+    assert "latency" not in CONFIG.identity
 
 
 def test_a_seed_is_63_bits_of_the_sha256_of_its_names():

@@ -13,6 +13,7 @@ from se_search.analysis.pareto import (
     front_probability,
     hypervolume,
     is_non_dominated,
+    mark_front,
     on_front,
     seed_sd,
     summarize,
@@ -284,3 +285,58 @@ def test_the_hypervolume_is_that_of_moocore(points):
 
 def test_a_point_at_the_reference_contributes_nothing():
     assert hypervolume(np.array([1.0, 0.2]), np.array([0.9, 0.5]), (1.0, 0.5)) == 0
+
+
+@st.composite
+def fronts_with_floors(draw):
+    """Draw accuracies that all differ, whole costs with ties, and floors, some of them 0."""
+    count, num_costs = draw(st.integers(1, 9)), draw(st.integers(1, 2))
+    accuracies = draw(st.permutations(range(count)))
+    a_cost = st.lists(st.integers(1, 12), min_size=num_costs, max_size=num_costs)
+    costs = draw(st.lists(a_cost, min_size=count, max_size=count))
+    floors = draw(st.lists(st.integers(0, 4), min_size=num_costs, max_size=num_costs))
+    return np.array(accuracies, float), np.array(costs, float), np.array(floors, float)
+
+
+@given(fronts_with_floors())
+def test_no_member_is_there_only_for_a_difference_below_the_floor(case):
+    accuracies, costs, floors = case
+    marks = mark_front(accuracies, costs, floors.tolist())
+    members = np.flatnonzero(marks)
+    for one in members:
+        for other in members:
+            if accuracies[other] > accuracies[one]:
+                assert (costs[other] > costs[one] + floors).any()
+    for left_out in np.flatnonzero(~marks):  # a member is better, and costs no more that counts
+        assert any(
+            accuracies[other] > accuracies[left_out]
+            and (costs[other] <= costs[left_out] + floors).all()
+            for other in members
+        )
+
+
+@given(fronts_with_floors())
+def test_without_floors_the_front_is_that_of_the_definition(case):
+    accuracies, costs, floors = case
+    exact = is_non_dominated(np.column_stack([-accuracies, costs]))
+    assert mark_front(accuracies, costs).tolist() == exact.tolist()
+    assert mark_front(accuracies, costs, (0 * floors).tolist()).tolist() == exact.tolist()
+    # Where costs are whole numbers, half of one is a floor that no difference is below.
+    assert mark_front(accuracies, costs, [0.5] * len(floors)).tolist() == exact.tolist()
+
+
+def test_a_chain_of_small_differences_leaves_one_member_for_each_floor():
+    costs = np.arange(10.0)[:, None]  # 1 apart, and each dearer one is more accurate
+    marks = mark_front(np.arange(10.0), costs, [1.5])
+    assert np.flatnonzero(marks).tolist() == [1, 3, 5, 7, 9]
+
+
+def test_in_each_draw_the_front_with_a_floor_is_that_of_its_accuracies():
+    rng = np.random.default_rng(3)
+    costs, samples = rng.uniform(0, 10, (12, 1)), rng.normal(size=(50, 12))
+    marks = on_front(costs, samples, [1.0])
+    assert all(
+        mark_front(draw, costs, [1.0]).tolist() == row.tolist()
+        for draw, row in zip(samples, marks, strict=True)
+    )
+    np.testing.assert_allclose(front_probability(costs, samples, [1.0]), marks.mean(axis=0))

@@ -55,7 +55,8 @@ def test_it_is_that_of_brute_force_over_a_tiny_space(seed, objectives):
         trained, lambda c: [getattr(count_cost(c), name) for name in objectives[1:]]
     )
     found = find_better_untrained(
-        Foretold(gains, sds), SPACE, objectives, trained, gains[tuple(trained.T)], costs
+        *(Foretold(gains, sds), SPACE, Question(objectives, 4).price),
+        *(trained, gains[tuple(trained.T)], costs),
     )
     codes, rise = find_by_hand(gains, trained, objectives)
     assert found.candidate == str(SPACE.with_codes(codes))
@@ -70,7 +71,7 @@ def find_of(gains, trained):
     return find_better_untrained(
         Foretold(gains, np.full((4, 4, 4), 0.001)),
         SPACE,
-        OBJECTIVES,
+        Question(OBJECTIVES, 4).price,
         trained,
         gains[tuple(trained.T)],
         costs,
