@@ -32,7 +32,8 @@ def test_the_front_has_the_columns_of_all_candidates(example_runs):
 def test_what_is_measured_has_a_unit(frame):
     """Shares, points, seconds and the like; names, marks and counts have none."""
     units = {unit for _, unit, _ in read_columns(frame)}
-    known = {"", "share", "points", "per cent", "0 to 1", "s", "nats", "epochs", "images", "bytes"}
+    known = {"", "share", "points", "per cent", "0 to 1", "s", "ns", "nats", "epochs", "images"}
+    known |= {"bytes"}
     assert units <= known
     measured = ("accuracy", "gain", "low", "high", "seconds", "loss", "_sd", "_pct")
     for column, unit, _ in read_columns(frame):

@@ -56,8 +56,8 @@ def test_a_value_that_is_refused_is_named_with_file_key_and_what_is_allowed(file
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("identity.objectives", ["accuracy", "speed"], "must be accuracy and at least one of"),
-        ("identity.objectives", ["accuracy"], "must be accuracy and at least one of params, macs"),
+        ("identity.objectives", ["accuracy", "speed"], "must be accuracy and one or two of"),
+        ("identity.objectives", ["accuracy"], "must be accuracy and one or two of params, macs"),
         ("identity.epochs", "3", "must be a whole number, not '3'"),
         ("identity.data.pool_share", -0.5, "must be at least 0, not -0.5"),
         ("identity.recipe.split.draw", "never", "must be 'replicate' or 'fixed', not 'never'"),
