@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from se_search.analysis.rungs import RungFinding, judge_rungs
@@ -13,8 +13,10 @@ from se_search.report.answer import Answer, make_answer
 from se_search.report.run_facts import RunFacts, read_facts
 from se_search.report.rungs import list_rungs
 from se_search.store.confirmations import Round, read_fresh, read_rounds
+from se_search.store.exports import ExportNote, read_exports
 from se_search.store.front_cache import read_history, read_posterior_front
 from se_search.store.gates_file import GatesFiles, GatesFound, read_gates
+from se_search.store.kept_weights import KeptWeights, WeightsName
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import read_space
 from se_search.store.run_trials import find_trials
@@ -38,6 +40,8 @@ class Source:
         fresh: their trainings; None: there are none.
         rungs: a finding for each rung below the full training.
         history: how the run came to what it knows; None: it can't be told.
+        weights: the files of trained weights that are kept, each with its size in bytes.
+        exports: where candidates were exported to.
         gates: what has been seen of a candidate's gates; None: none have been looked at.
         latency: what SE takes in time; None: the run has measured none.
     """
@@ -51,6 +55,8 @@ class Source:
     fresh: LogContents | None = None
     rungs: Sequence[RungFinding] = ()
     history: History | None = None
+    weights: Mapping[WeightsName, int] = field(default_factory=dict)
+    exports: Sequence[ExportNote] = ()
     gates: GatesFound | None = None
     latency: LatencyTable | None = None
 
@@ -84,6 +90,8 @@ def read_source(
         fresh=fresh,
         rungs=judge_rungs(records, list_rungs(config, records), space),
         history=read_history(folder, records, space, front, keeps=keeps),
+        weights=KeptWeights(folder.path).list_names(),
+        exports=read_exports(folder),
         gates=read_gates(GatesFiles(folder.path)),
         latency=facts.latency,
     )

@@ -44,6 +44,10 @@ def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
             located.confirm_command() if facts.has_test else None,
         ),
         (
+            "Export a trained network: weights, model.py, torch.export, ONNX and a card.",
+            _export_command(facts, answer),
+        ),
+        (
             "Effects of all places, widths and positions: tables and a figure for print.",
             join_words(["se-search", "effects", run]),
         ),
@@ -69,6 +73,15 @@ def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
             )
         )
     return [Command(purpose, _from_anywhere(text)) for purpose, text in commands if text]
+
+
+def _export_command(facts: RunFacts, answer: Answer) -> str | None:
+    """Return what exports the network of the answer, or else the best one; None: there is none."""
+    if not facts.num_trainings:
+        return None
+    words: list[str | Path] = ["se-search", "export", _locate(facts).run]
+    words += [] if answer.candidate is not None else ["--candidate", "best"]
+    return join_words([*words, *(["--allow-code"] if facts.has_code else [])])
 
 
 def _locate(facts: RunFacts) -> RunFacts:

@@ -25,6 +25,7 @@ from se_search.report.page.commands import Command, list_commands, locate_next_s
 from se_search.report.page.failures import FailureGroup, group_failures, list_failures
 from se_search.report.page.gates import GatesPart, prepare_gates_part
 from se_search.report.page.strip import WidthScale
+from se_search.report.page.weights import WeightsPart, prepare_weights_part
 from se_search.report.places import PlaceGain, list_places
 from se_search.report.rungs import rung_warnings, rungs_table
 from se_search.report.source import Source
@@ -92,6 +93,7 @@ class Page:
         rung_notes: rungs that mislead.
         latency: what SE takes in time; None: the run has measured none.
         candidates: all of them.
+        weights: what is kept of them, and what was exported.
         failures: of the search, by reason.
         confirmation_failures: of the last confirmation.
         num_trials: of any state.
@@ -121,6 +123,7 @@ class Page:
     rung_notes: tuple[str, ...]
     latency: LatencyPart | None
     candidates: CandidateTable
+    weights: WeightsPart
     failures: tuple[FailureGroup, ...]
     confirmation_failures: tuple[str, ...]
     num_trials: int
@@ -171,6 +174,7 @@ def prepare_page(source: Source) -> Page:
         latency=_prepare_latency(source),
         rung_notes=tuple(rung_warnings(source.rungs, facts.epochs)),
         candidates=list_candidates(front, parsed, scale),
+        weights=prepare_weights_part(source),
         failures=tuple(group_failures(source.records)),
         confirmation_failures=tuple(list_failures(source.rounds)),
         num_trials=facts.num_trials,

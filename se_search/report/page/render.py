@@ -35,6 +35,7 @@ SECTIONS = {
     "confirmation": "Confirmation",
     "gates": "Gates",
     "candidates": "Candidates",
+    "weights": "Networks",
     "failures": "Failures",
     "checklist": "Checklist",
     "commands": "Go on",
