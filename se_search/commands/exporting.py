@@ -90,7 +90,7 @@ def export_candidates(
             kept,
             model,
             read_images(run.config, preparation, kept.replicate),
-            f"{candidate.backbone.name} with SE in {candidate.placement}, trained by se-search.",
+            f"{candidate.backbone.name}, SE: {candidate.placement}; trained by se-search.",
             facts,
             is_random=preparation.prepared is None,
             with_onnx=options.onnx,
