@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -13,6 +13,17 @@ from se_search.commands.dashboard_board import Board
 
 READING = ("GET", "HEAD")
 STUDY_PATH = re.compile(r"/api/studies/\d+/?")
+PAGE_PATH = re.compile(r"/dashboard(/.*)?")
+# optuna-dashboard has no setting for the order of its charts, and shows a study's figures last.
+# Without the last two rules a long command in the note makes the page wider than the window.
+STYLE = b"""<style>
+.MuiGrid-container:has(> * [id^="user-defined-plot:"]) { order: -1; margin-top: 0; }
+.MuiGrid-container > :has([id^="user-defined-plot:"]) {
+  order: -1; box-sizing: border-box; padding: 16px 0 0 16px;
+}
+main { min-width: 0; }
+pre code { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+</style>"""
 
 
 class Gate:
@@ -59,7 +70,9 @@ class Gate:
             start_response("302 Found", [("Location", f"/dashboard/studies/{board.study_id}/note")])
             return [b""]
         if STUDY_PATH.fullmatch(path):
-            return _order_figures(board, environ, start_response)
+            return _change(board, _order_figures, environ, start_response)
+        if PAGE_PATH.fullmatch(path):
+            return _change(board, _add_style, environ, start_response)
         return board.app(environ, start_response)
 
 
@@ -71,23 +84,39 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _order_figures(
-    board: Board, environ: WSGIEnvironment, start_response: StartResponse
+def _change(
+    board: Board,
+    change: Callable[[Board, bytes], bytes],
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
 ) -> Iterable[bytes]:
-    """Answer with the figures in reading order; optuna-dashboard has them in that of a set."""
+    """Answer with what the board answers, changed."""
     answer: dict[str, Any] = {}
 
     def note(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
         answer.update(status=status, headers=headers)
 
-    body = b"".join(board.app(environ, note))
-    if answer["status"].startswith("200"):
-        study = json.loads(body)
-        study["plotly_graph_objects"].sort(key=lambda each: board.figures.index(each["id"]))
-        body = json.dumps(study).encode()
+    chunks = board.app(environ, note)
+    body = b"".join(chunks)
+    if hasattr(chunks, "close"):  # a file, as PEP 3333 has it
+        chunks.close()
+    if answer["status"].startswith("200") and body:  # a HEAD request has none
+        body = change(board, body)
     kept = [(name, value) for name, value in answer["headers"] if name != "Content-Length"]
     start_response(answer["status"], [*kept, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def _order_figures(board: Board, body: bytes) -> bytes:
+    """Return a study with its figures in reading order; optuna-dashboard has that of a set."""
+    study = json.loads(body)
+    study["plotly_graph_objects"].sort(key=lambda each: board.figures.index(each["id"]))
+    return json.dumps(study).encode()
+
+
+def _add_style(_: Board, body: bytes) -> bytes:
+    """Return a page on which the figures come first and the note fits the window."""
+    return body.replace(b"</head>", STYLE + b"</head>", 1)
 
 
 def _refuse(start_response: StartResponse, reason: str) -> Iterable[bytes]:

@@ -13,7 +13,7 @@ from support.run_folders import fill_config, store_trials
 
 from se_search.commands.dashboard import describe_address, open_server
 from se_search.commands.dashboard_board import REPORT, Boards, Findings, make_board
-from se_search.commands.dashboard_gate import Gate
+from se_search.commands.dashboard_gate import STYLE, Gate
 from se_search.errors import RunError
 from se_search.report.page.board import draw_board
 from se_search.report.page.contents import prepare_page
@@ -115,6 +115,21 @@ def test_the_figures_have_fixed_names_and_stand_in_reading_order(gate):
         *("front-params", "places", "effects", "found-trainings", "certainty-trainings"),
         "confirmed",
     ]
+
+
+def test_a_page_is_the_one_of_optuna_dashboard_with_a_style_sheet_more(gate, board):
+    status, changed = ask(gate, "/dashboard/studies/0")
+    assert status == 200
+    _, own = ask(board.app, "/dashboard/studies/0")
+    assert changed.replace(STYLE, b"") == own
+    assert changed.count(STYLE + b"</head>") == 1
+
+
+@pytest.mark.parametrize("path", ["/dashboard", STUDY])
+def test_a_request_for_headers_alone_is_answered_without_a_body(gate, path):
+    status, body = ask(gate, path, method="HEAD")
+    assert status == 200
+    assert not body
 
 
 def test_the_note_is_the_answer(gate, findings):

@@ -102,6 +102,10 @@ def test_the_figures_are_drawn(browser, wait, address):
     for plot in plots:
         assert plot.find_elements(By.CSS_SELECTOR, ".trace")
         assert 0 < plot.find_element(By.CLASS_NAME, "main-svg").size["height"] <= 450
+    optuna = browser.find_element(By.XPATH, "//*[contains(text(), 'Hyperparameter Importance')]")
+    pareto = browser.find_element(By.XPATH, "//*[contains(text(), 'Pareto Front')]")
+    assert max(plot.location["y"] for plot in plots) < optuna.location["y"] < pareto.location["y"]
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 1280
 
 
 def test_the_page_of_a_trial_says_its_candidate_and_replicate(browser, wait, address, folder):

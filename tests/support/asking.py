@@ -25,7 +25,10 @@ def ask(app, path, method="GET", content=None, host="127.0.0.1:8080"):
     def start(status, headers, *_):
         told.update(status=int(status.split()[0]), headers=dict(headers))
 
-    answer = b"".join(app(environ, start))
+    chunks = app(environ, start)
+    answer = b"".join(chunks)
+    if hasattr(chunks, "close"):
+        chunks.close()
     if told["headers"].get("Content-Type", "").startswith("application/json"):
         answer = json.loads(answer or b"null")
     return told["status"], answer

@@ -13,7 +13,7 @@ from se_search.report.page.palette import INK
 
 HEIGHT = 450  # pixels that optuna-dashboard 0.21 has for a figure
 MOST_ROWS = 18  # that can be read there
-TITLE_HEIGHT, LEGEND_ROWS = 34, 44  # pixels; the front's legend takes three rows
+TITLE_HEIGHT, LEGEND_ROW = 34, 22  # pixels; some legends take a row more here
 LEGEND_SIZE = 11  # pixels of its letters, so that two columns fit into half a window of 1280
 # What the figures are of, in the order in which they are to be read, by the beginnings of their
 # names. Half a window must hold a title and plotly's buttons; the history against time is left out.
@@ -49,8 +49,8 @@ def draw_board(page: Page) -> dict[str, go.Figure]:
                         "pad": {"t": 12, "l": 12},
                     },
                 )
-                if beginning == "front-":
-                    figure.layout.margin.t += LEGEND_ROWS
+                if beginning in ("front-", "confirmed"):
+                    figure.layout.margin.t += LEGEND_ROW
                     figure.layout.legend.font.size = LEGEND_SIZE
     return figures
 

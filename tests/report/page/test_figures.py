@@ -38,7 +38,7 @@ def ends(bars, values):
 
 def test_the_front_has_a_point_for_each_listed_candidate_at_its_gain_and_added_cost():
     figure = draw_front(prepare_front(FRONT, ("params",), ""))
-    taken, listed = traces(figure)["the answer's candidate"], traces(figure)["front, listed"]
+    taken, listed = traces(figure)["the answer"], traces(figure)["front"]
     assert list(taken.x) == pytest.approx([0.2])
     assert list(taken.y) == pytest.approx([0.62])
     assert ends(taken.error_y, taken.y) == [pytest.approx((0.31, 0.93))]
@@ -55,7 +55,7 @@ def test_a_cost_each_has_a_panel_of_the_front():
 
 def test_the_band_of_the_front_goes_on_to_the_end_of_the_axis():
     figure = draw_front(prepare_front(FRONT, ("params",), ""))
-    band = traces(figure)["best gain at a cost or less, 95 %"]
+    band = traces(figure)["best gain, 95 %"]
     assert list(band.y) == pytest.approx([0.0, 0.9, 0.9])
     assert band.x[-1] == max(traces(figure)["plain network"].x)
 

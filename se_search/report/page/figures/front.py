@@ -20,6 +20,7 @@ from se_search.report.page.figures.chart import (
 from se_search.report.page.palette import BLUE, GREY, INK, LINE, MUTED, PAPER, SEEN_THROUGH
 
 HEIGHT = 440
+NARROW_LEGEND = {"legend.font.size": 11}  # so that two of its names stand beside each other
 ADDED_NAMES = {
     "params": "added parameters (%)",
     "macs": "added MACs (%)",
@@ -34,7 +35,7 @@ def draw_front(prepared: FrontFigure) -> go.Figure:
     Where the plain network's cost is known, and costs do not differ tenfold, the axis is of what
     SE adds to it.
     """
-    figure = new_figure(HEIGHT)
+    figure = new_figure(HEIGHT, NARROW_LEGEND)
     width = (1 - GAP * (len(prepared.panels) - 1)) / len(prepared.panels)
     for number, panel in enumerate(prepared.panels):
         suffix = "" if number == 0 else str(number + 1)
@@ -113,7 +114,7 @@ def _draw_panel(
             y=[*highs, highs[-1]],
             fill="tonexty",
             fillcolor=BLUE + SEEN_THROUGH,
-            name="best gain at a cost or less, 95 %",
+            name="best gain, 95 %",
             **common | shown,
         )
     figure.add_scatter(
@@ -130,13 +131,13 @@ def _draw_panel(
         (
             panel.others,
             panel.other_names,
-            "other candidates",
+            "others",
             {"size": 5, "color": PAPER, "line": {"color": GREY, "width": 1}},
         ),
         (
             panel.credible,
             panel.credible_names,
-            "may be on the front (P ≥ 0.05)",
+            "maybe on it",
             {"size": 8, "symbol": "diamond", "color": PAPER, "line": {"color": BLUE, "width": 1.4}},
         ),
     ):
@@ -179,7 +180,7 @@ def _draw_members(
         **axes,
     )
     placed = list(zip(panel.members, members, strict=True))
-    for is_taken, name in ((False, "front, listed"), (True, "the answer's candidate")):
+    for is_taken, name in ((False, "front"), (True, "the answer")):
         own = [(point, member) for point, member in placed if member.is_taken == is_taken]
         if not own:
             continue
