@@ -3,12 +3,13 @@
     python benchmarks/gpu_check.py --data-dir FOLDER
 
 Needs one GPU, Fashion-MNIST (the Debian package ``dataset-fashion-mnist``, or a copy), no network,
-and a minute and a half. Prints a line for each check, and ends with exit code 1 if one failed:
+and three minutes. Prints a line for each check, and ends with exit code 1 if one failed:
 
 - the same training twice gives the same bits;
 - a training on the GPU and one on the CPU end within three points of each other;
 - what an epoch takes by ``evaluate``, against a plain loop of the same steps;
-- what a step takes with and without CUDA graphs (``torch.cuda.make_graphed_callables``).
+- what a step takes with and without CUDA graphs (``torch.cuda.make_graphed_callables``);
+- what SE adds to a batch through ResNet-50, with its noise floor, and how far sums are off.
 """
 
 from __future__ import annotations
@@ -25,16 +26,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its customary name
 
 from se_search.candidate import Candidate
+from se_search.cost import find_allowed
 from se_search.device import Device
+from se_search.latency.measure import make_table, plan_measurement, time_structures
+from se_search.latency.settings import LatencySettings
 from se_search.models.catalogue import describe_backbone
 from se_search.models.memory_layout import lay_channels_last
 from se_search.models.surgery import build
 from se_search.recipe import Recipe, read_recipe
 from se_search.record import Assignment
+from se_search.report.latency import describe_latency
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import read_space
 from se_search.training.classifier import make_optimizer
 from se_search.training.data import make_data
 from se_search.training.datasets import PreparedData, prepare_data
 from se_search.training.evaluate import evaluate
+from se_search.training.latency_bench import TorchBench, probe_latency
 from se_search.training.repeatable import make_cuda_repeatable
 
 RECIPE = Path(__file__).parent.parent / "studies/recipes/gpu.yaml"
@@ -45,6 +53,9 @@ NUM_STEPS = 90
 NUM_WARM_UP = 20
 MAX_DIFFERENCE = 0.03  # of two accuracies after so short a training
 EPOCHS = 3
+LATENCY_SECONDS = 60.0
+MAX_FLOOR = 2.0  # per cent of the plain network's time, on an idle GPU
+MAX_SUM_ERROR = 2.0  # per cent of the plain network's time
 
 
 def main() -> None:
@@ -63,6 +74,7 @@ def main() -> None:
         candidate = Candidate.parse(f"{name}/all=standard:r16", backbone)
         failed += [f"{what} of {name}" for what in check_trainings(candidate, data, recipe)]
         compare_loops(candidate, data, recipe)
+    failed += check_latency()
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
     say("All checks passed")
@@ -82,6 +94,34 @@ def check_trainings(candidate: Candidate, data: PreparedData, recipe: Recipe) ->
     )
     wrong = [] if same else ["repeatability"]
     return [*wrong, "accuracy"] if abs(first.accuracy - cpu.accuracy) > MAX_DIFFERENCE else wrong
+
+
+def check_latency() -> list[str]:
+    """Measure what SE adds to ResNet-50; return what failed."""
+    settings = LatencySettings("cuda:0", 64, 1)
+    backbone = describe_backbone("resnet50", 3, 224, 1000)
+    allowed = find_allowed(BoundSpace(read_space("stages"), backbone))
+    probe = probe_latency(Candidate.plain(backbone), settings)
+    plan = plan_measurement(allowed, probe, LATENCY_SECONDS)
+    timings = time_structures(TorchBench(settings), plan.structures, plan.rounds, plan.number)
+    table = make_table(plan, probe, timings, None, os.cpu_count() or 1)
+    for each in table.deltas:
+        timing = each.timing
+        say(
+            f"resnet50, {each.block} in {each.places}: {timing.added_pct:+.2f} % "
+            f"({timing.low:.2f} to {timing.high:.2f}) of the time for "
+            f"{each.added_macs_pct * each.num_blocks:.3f} % of the MACs"
+        )
+    for line in describe_latency(table):
+        say(line)
+    error = table.sum_error
+    assert error is not None
+    failed = []
+    if table.floor_pct > MAX_FLOOR:
+        failed.append(f"a noise floor of at most {MAX_FLOOR} %")
+    if error.median_pct > MAX_SUM_ERROR:
+        failed.append(f"sums of latencies within {MAX_SUM_ERROR} % (median)")
+    return failed
 
 
 def compare_loops(candidate: Candidate, data: PreparedData, recipe: Recipe) -> None:

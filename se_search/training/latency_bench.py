@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +51,7 @@ class LoadedNetwork:
         Where it is run several times, two runs go before that are not timed: they fill caches
         that the network before it has emptied.
         """
-        # PyTorch's clock waits for the device.
-        clock = time.thread_time if self.settings.counts_cpu_time else benchmark.timer
+        clock = _choose_clock(self.settings)
         with _as_timed(self.settings):
             for _ in range(WARM_RUNS if number > 1 else 0):
                 self.model(self.images)
@@ -160,6 +159,13 @@ def describe_latency_ground(settings: LatencySettings) -> LatencyGround:
     return LatencyGround(settings, trained.device, known)
 
 
+def _choose_clock(settings: LatencySettings) -> Callable[[], float]:
+    if settings.is_gpu:
+        return benchmark.timer  # waits for the device
+    # The first leaves out the turns of other processes; it knows one thread alone.
+    return time.thread_time if settings.counts_cpu_time else time.perf_counter
+
+
 def _draw_images(candidate: Candidate, settings: LatencySettings) -> Tensor:
     backbone = candidate.backbone
     shape = settings.batch, backbone.in_channels, backbone.image_size, backbone.image_size
@@ -175,8 +181,10 @@ def _as_timed(settings: LatencySettings) -> Iterator[None]:
     torch.backends.cudnn.benchmark = True  # the fastest kernels, chosen while it warms up
     torch.set_flush_denormal(True)  # numbers that a trained network hardly has are slow
     gc.disable()
+    # PyTorch's clock waits for the current GPU alone.
+    current = torch.cuda.device(settings.device) if settings.is_gpu else nullcontext()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), current:
             yield
     finally:
         torch.set_num_threads(threads)
