@@ -184,8 +184,7 @@ def measure_table(request: LatencyRequest, note: Note) -> LatencyTable:
     if table.spread_pct > NOISY_SPREAD:
         note(
             f"The machine was not quiet: half of the plain network's times lie within "
-            f"{table.spread_pct:.1f} % of their median, and on a quiet one within 1 %. The noise "
-            "floor says what can be told apart"
+            f"{table.spread_pct:.1f} % of their median. The noise floor says what can be told apart"
         )
     return table
 
