@@ -122,7 +122,7 @@ def judge_candidates(
     fresh = {c.key: validation[c.key] for c in trained}
     fresh_test = {c.key: test[c.key] for c in trained}
     plain = next((c.key for c in trained if PLAIN in c.roles), None)
-    places = _judge_front(trained, fresh, costs)
+    places = judge_front(trained, fresh, costs)
     beats = {each.a: each for each in _judge_claims(stated.beats_plain, fresh_test, stated.plan)}
     not_worse = _judge_claims(stated.not_worse, fresh_test, stated.plan)
 
@@ -209,7 +209,7 @@ def _gain_over(plain: str | None, key: str, fresh: Trained, plan: LookPlan) -> G
     return Gain(found.difference, found.n, *found.interval, *population)
 
 
-def _judge_front(
+def judge_front(
     trained: Sequence[Chosen], fresh: Trained, costs: Sequence[str]
 ) -> dict[str, tuple[bool, float | None]]:
     """Return whether each candidate is on the front of the means, and the probability of it."""

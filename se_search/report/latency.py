@@ -96,8 +96,8 @@ def describe_latency(table: LatencyTable) -> list[str]:
         f"({table.images_per_second:,.1f} images/s), peak memory "
         f"{table.plain_bytes / MEGABYTE:,.1f} MB.",
         f"Noise floor: {table.floor_pct:.2f} % ({table.floor_pct * table.plain_ms / 100:.4f} ms). "
-        "Candidates that differ by less count as equal. It is the farthest end of the 95 % "
-        f"intervals of the plain network against itself, {len(table.same)} times.",
+        "Candidates that differ by less count as equal. It is the median of the farther ends of "
+        f"the 95 % intervals of the plain network against itself, {len(table.same)} times.",
     ]
     error = table.sum_error
     if error is not None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from support.commands import read_rows
 from support.latency import (
@@ -16,6 +17,9 @@ from support.latency import (
 )
 from support.sessions import MadeUpSessions
 
+from se_search.analysis.confirming import judge_front
+from se_search.analysis.replicates import Replicates
+from se_search.commands.confirm_candidates import choose_candidates
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.recorded_run import read_recorded_options
 from se_search.commands.run_latency import LatencyMeasuring
@@ -206,3 +210,23 @@ def test_options_of_latency_without_a_measurement_are_refused():
     with pytest.raises(RunError, match="change nothing where none is measured"):
         SearchOptions(latency_batch=8)
     assert SearchOptions(latency=True, latency_batch=8).latency_options.batch == 8
+
+
+def test_a_confirmed_candidate_has_no_latency_where_a_block_of_it_was_not_measured(searched):
+    outcome, _, _ = searched
+    sums, backbone = read_question(outcome.folder).latency, read_space(outcome.folder).backbone
+    chosen = choose_candidates(
+        ("front", "s2:pre4"), backbone, outcome.findings.credible, latency=sums
+    )
+    times = {each.placement: each.latency for each in chosen}
+    assert times["no SE"] == sums.plain
+    assert times["s2:pre4"] is None
+    assert times["s2:2 s3:4 s4:8 s5:16"] > sums.plain
+    fresh = {
+        each.key: Replicates((7, 8, 9), np.array([0.5, 0.51, 0.52]) + row / 100)
+        for row, each in enumerate(chosen)
+    }
+    places = judge_front(chosen, fresh, ("latency",))
+    unknown = next(each.key for each in chosen if each.latency is None)
+    assert places[unknown] == (False, None)
+    assert sum(is_member for is_member, _ in places.values()) > 0
