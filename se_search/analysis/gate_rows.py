@@ -77,22 +77,26 @@ class GateRow:
 
 
 def list_places(candidate: Candidate) -> dict[str, Sites]:
-    """Return the sites that carry SE, by block, by stage, and all of them.
+    """Return the sites of a candidate that carry SE; see ``group_sites``."""
+    pairs = zip(candidate.backbone.sites, candidate.blocks, strict=True)
+    return group_sites([site.name for site, block in pairs if block is not None])
+
+
+def group_sites(names: Sequence[str]) -> dict[str, Sites]:
+    """Return sites by block, by stage, and all of them, each group by its place.
 
     A stage with one block is not listed besides it, nor are all where there is one alone.
+
+    Args:
+        names: of the sites, as ``stage5.block1``, in forward order.
     """
-    carrying = [
-        site
-        for site, block in zip(candidate.backbone.sites, candidate.blocks, strict=True)
-        if block is not None
-    ]
-    places: dict[str, Sites] = {site.name: (site.name,) for site in carrying}
     groups: dict[str, Sites] = {
-        f"stage{stage}": tuple(site.name for site in carrying if site.stage == stage)
-        for stage in dict.fromkeys(site.stage for site in carrying)
+        stage: tuple(name for name in names if name.partition(".")[0] == stage)
+        for stage in dict.fromkeys(name.partition(".")[0] for name in names)
     }
-    groups[ALL] = tuple(site.name for site in carrying)
-    return places | {name: sites for name, sites in groups.items() if len(sites) > 1}
+    groups[ALL] = tuple(names)
+    several = {place: sites for place, sites in groups.items() if len(sites) > 1}
+    return {name: (name,) for name in names} | several
 
 
 def tabulate(readings: Mapping[int, GateReading], candidate: Candidate) -> list[GateRow]:

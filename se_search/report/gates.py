@@ -199,15 +199,18 @@ def prepare_drops(found: GatesFound) -> Forest:
     rows = summary_rows(found.rows)
     blocks = sorted((row for row in rows if row.scope == "block"), key=lambda row: row.rank or 0)
     others = [row for row in rows if row.scope != "block"]
+    decimals = common_decimals((row.drop_low, row.drop_high) for row in rows)
+    sections = {"blocks": blocks, "stages, and all": others}
     return Forest(
         title="",
         note=caution(found),
         axis="accuracy lost with constants for gates (points)",
         zero="nothing",
         series=(Series("drop", "o", "#d55e00"),),
-        sections=(
-            Section("blocks", tuple(map(_forest_row, blocks))),
-            Section("stages, and all", tuple(map(_forest_row, others))),
+        sections=tuple(
+            Section(heading, tuple(_forest_row(row, decimals) for row in members))
+            for heading, members in sections.items()
+            if members
         ),
         columns=("points (95 %)",),
     )
@@ -302,9 +305,9 @@ def _describe_openness(blocks: Sequence[GateRow]) -> str:
     if spreads:
         percents = [100 * spread for spread in spreads]
         text += f"; over images a gate varies by {_range(percents, '.0f')} % of its mean"
-    starts = {row.start for row in blocks}
-    if len(starts) == 1 and None not in starts and all(map(_has_stayed, blocks)):
-        return f"{text}: they have stayed near {starts.pop():g}, where an untrained gate begins."
+    if all(map(_has_stayed, blocks)):
+        starts = " and ".join(f"{start:g}" for start in sorted({row.start or 0 for row in blocks}))
+        return f"{text}: they have stayed near {starts}, where untrained gates begin."
     return (
         f"{text}; in the last block, {name_place(last)}, {_share(last.near_one)} % are within "
         f"0.05 of 1 and {_share(last.near_zero)} % of 0."
@@ -313,8 +316,8 @@ def _describe_openness(blocks: Sequence[GateRow]) -> str:
 
 def _has_stayed(row: GateRow) -> bool:
     """Tell whether the gates of a block are still about where an untrained gate is."""
-    assert row.mean is not None
-    assert row.start is not None
+    if row.start is None or row.mean is None:
+        return False
     spread = max(row.sd_channels or 0.0, row.sd_images or 0.0)
     return abs(row.mean - row.start) <= NEAR and spread <= NEAR
 
@@ -324,9 +327,9 @@ def _range(ascending: Sequence[float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _forest_row(row: GateRow) -> ForestRow:
+def _forest_row(row: GateRow, decimals: int) -> ForestRow:
     low, high = (None if end is None else 100 * end for end in (row.drop_low, row.drop_high))
-    text = gain(row.drop, row.drop_low, row.drop_high)
+    text = gain(row.drop, row.drop_low, row.drop_high, decimals=decimals)
     return ForestRow(name_place(row), (Bar(100 * row.drop, low, high),), (text,))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from se_search.analysis.gate_rows import group_sites
 from se_search.analysis.gates import Bits, Floats, GateReading, GateTally, Sites
 from se_search.device import Device
 from se_search.errors import BackboneError
@@ -37,7 +38,8 @@ def read_gates(
         train: batches of images ``(b, c, h, w)`` and labels ``(b,)``.
         validation: likewise.
         num_classes: of the data set.
-        replaced: the sets of sites whose gates are replaced together; None: each site, and all.
+        replaced: the sets of sites whose gates are replaced together; None: each block, each stage
+            and all, as ``tabulate`` takes them.
         device: where the network runs; None: where it is.
 
     Raises:
@@ -48,9 +50,8 @@ def read_gates(
         if not first:
             raise BackboneError("the network has no SE block, so that it has no gates to look at")
         constants = {site: tally.channel_means for site, tally in first.items()}
-        sites = tuple(constants)
         if replaced is None:
-            replaced = list(dict.fromkeys([*((site,) for site in sites), sites]))
+            replaced = list(dict.fromkeys(group_sites(tuple(constants)).values()))
         correct: list[Bits] = []
         without: dict[Sites, list[Bits]] = {chosen: [] for chosen in replaced}
         tallies: dict[str, GateTally] = {}

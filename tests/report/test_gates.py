@@ -71,8 +71,8 @@ def test_the_share_of_classes_is_that_of_the_first_and_of_the_last():
 
 def test_gates_that_have_stayed_where_they_began_are_told_so():
     stayed = describe_findings(found_of(mean=0.5, spread=0.01))[-1]
-    assert stayed.endswith("they have stayed near 0.5, where an untrained gate begins.")
-    assert "where an untrained gate begins" not in describe_findings(FOUND)[-1]
+    assert stayed.endswith("they have stayed near 0.5, where untrained gates begin.")
+    assert "where untrained gates begin" not in describe_findings(FOUND)[-1]
 
 
 def test_the_last_block_is_said_to_be_open_by_how_much_it_is():

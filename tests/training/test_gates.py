@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.batches import all_numbers, make_labels, make_recipe, open_data, prepare
+from support.data_sets import write_image_folders
 from torch import nn
 
 from se_search.candidate import SE, Candidate
@@ -16,6 +17,8 @@ from se_search.models.catalogue import describe_backbone
 from se_search.models.squeeze_excite import make_block
 from se_search.models.surgery import build
 from se_search.models.trained import pack_weights
+from se_search.training.data import make_data
+from se_search.training.datasets import prepare_data
 from se_search.training.gates import read_gates
 from se_search.training.gates_task import ReadGates
 from se_search.training.split import draw_split, spread_evenly
@@ -90,11 +93,11 @@ def test_constants_are_measured_on_the_images_that_train():
         np.testing.assert_array_equal(found.constants[site], block.channel_means)
 
 
-def test_each_block_is_replaced_and_all_together():
+def test_each_block_is_replaced_each_stage_and_all_together():
     found = read_gates(small(), TRAIN, VALIDATION, num_classes=10)
     sites = tuple(found.blocks)
     assert sites == ("stage3.block1", "stage3.block2", "stage5.block1")
-    assert list(found.without) == [*((site,) for site in sites), sites]
+    assert list(found.without) == [*((site,) for site in sites), sites[:2], sites]
 
 
 def test_batches_of_another_size_tell_the_same():
@@ -159,6 +162,21 @@ def test_plain_images_are_those_of_the_split_in_its_order(tmp_path):
         assert all_numbers(prepared, data.plain_dataloader(part, 100)) == indices.tolist()
         some = all_numbers(prepared, data.plain_dataloader(part, 4))
         assert some == spread_evenly(indices, 4).tolist()
+
+
+def test_plain_images_of_folders_are_those_of_the_split_resized_whole(tmp_path):
+    write_image_folders(tmp_path / "images")
+    recipe = make_recipe(image_size=8, batch_size=4, split={"validation": 4})
+    name = f"folder:{tmp_path / 'images'}"
+    data = make_data(prepare_data(name, None, tmp_path / "cache", recipe), recipe, 0, 3)
+    data.setup("validate")
+    for part, expected in (("train", 13), ("validation", 3)):
+        [(images, labels), *more] = list(data.plain_dataloader(part, 100))
+        seen = torch.cat([labels, *(others for _, others in more)])
+        assert len(seen) == len(getattr(data.split, part)) == expected
+        assert seen.tolist() == [int(place >= 8) for place in getattr(data.split, part)]
+        assert images.shape[1:] == (3, 8, 8)
+    assert sum(len(labels) for _, labels in data.plain_dataloader("train", 5)) == 5
 
 
 def test_spread_indices_reach_from_the_first_to_the_last():
