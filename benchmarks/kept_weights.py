@@ -24,6 +24,8 @@ from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.device import Device
 from se_search.models.catalogue import describe_backbone
+from se_search.models.memory_layout import lay_channels_last
+from se_search.models.surgery import build
 from se_search.recipe import read_recipe
 from se_search.record import Assignment, Evaluation, TrialRecord
 from se_search.search.weights_keeper import Keeping, WeightsKeeper
@@ -34,6 +36,7 @@ from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.datasets import describe_data, prepare_data
 from se_search.training.evaluate import evaluate
+from se_search.training.final_weights import keep_weights
 
 DEVICE = Device("cpu", 0, 1, "32-true")
 NUM_TRIALS = 200
@@ -69,6 +72,25 @@ def measure_pairs(data: str, epochs: int, num_pairs: int, folder: Path) -> None:
         f"{1000 * middle:.1f} ms ({1000 * low:.1f} to {1000 * high:.1f}), "
         f"{100 * middle / usual:.2f} % ({100 * low / usual:.2f} to {100 * high / usual:.2f}); "
         f"{num_pairs} pairs, {file.stat().st_size:,} bytes a file"
+    )
+
+
+def measure_writing(folder: Path) -> None:
+    """Print what a training's process takes to write the file, alone."""
+    backbone = describe_backbone("resnet20_bottleneck", 1, 28, 10)
+    candidate = Candidate.parse("all=standard:r16", backbone)
+    model = build(candidate, 0)
+    lay_channels_last(model)
+    assignment = Assignment(candidate, 0, 1, folder / "alone.safetensors")
+    times = []
+    for _ in range(50):
+        began = time.process_time()
+        keep_weights(model, assignment, read_recipe("quick"), {"accuracy": 0.5})
+        times.append(1000 * (time.process_time() - began))
+    quarters = statistics.quantiles(times, n=4)
+    print(
+        f"Writing alone: {quarters[1]:.1f} ms of CPU (quartiles {quarters[0]:.1f} and "
+        f"{quarters[2]:.1f}), {folder.joinpath('alone.safetensors').stat().st_size:,} bytes"
     )
 
 
@@ -130,11 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--pairs", type=int, default=30, help="0: no trainings")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        measure_pairs(options.data, options.epochs, options.pairs, Path(folder))
+        if options.pairs:
+            measure_pairs(options.data, options.epochs, options.pairs, Path(folder))
+        measure_writing(Path(folder))
         measure_coordinator(Path(folder))
 
 
