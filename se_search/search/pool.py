@@ -92,13 +92,22 @@ class PoolSource(Generic[CandidateT]):
         """The number of candidates that may be trained, or of those of the space, if too many."""
         return self.space.size if self._whole is None else len(self._whole[0])
 
-    def make(self, trained: Codes, front: Codes) -> Pool:
-        """Return the pool for the trained candidates and their front, ``(n, num_slots)`` each."""
-        if self.is_whole:
+    def make(self, trained: Codes, front: Codes, *, few: bool = False) -> Pool:
+        """Return the pool for the trained candidates and their front, ``(n, num_slots)`` each.
+
+        Args:
+            trained: the candidates that have been trained.
+            front: those that may be on the front.
+            few: whether a pool of more than 50,000 candidates is thinned out, as one of more than a
+                million always is.
+        """
+        thin = few and len(self._base) > NUM_KEPT
+        if self.is_whole and not thin:
             return self._base
+        base = self._thinned if thin else self._base
         near = [self.space.neighbours(codes) for codes in front]
         near = [rows[self.allowed.keep(rows)] for rows in near]
-        codes = np.concatenate([self._base.codes, trained, *near])
+        codes = np.concatenate([base.codes, trained, *near])
         hashes = _hash_rows(codes)
         _, first = np.unique(hashes, return_index=True)
         codes = codes[np.sort(first)]
@@ -115,6 +124,14 @@ class PoolSource(Generic[CandidateT]):
         scaled = self._scale(self.space.price_codes(codes, self.price))
         kept = np.sort(_spread(scaled[:, 0], NUM_KEPT))
         return Pool(codes[kept], scaled[kept])
+
+    @cached_property
+    def _thinned(self) -> Pool:
+        """Some of the base, spread evenly over the costs."""
+        rng = np.random.default_rng(derive_seed(self.seed, "thin"))
+        order = rng.permutation(len(self._base))
+        kept = np.sort(order[_spread(self._base.costs[order, 0], NUM_KEPT)])
+        return Pool(self._base.codes[kept], self._base.costs[kept])
 
     @cached_property
     def _whole(self) -> tuple[Codes, NDArray[np.int64]] | None:

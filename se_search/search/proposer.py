@@ -21,8 +21,10 @@ from se_search.search.pool import Array, Codes, Pool, PoolSource
 from se_search.search.start_design import draw_untried, make_start_design
 from se_search.search.valuation import Decision, Valuation
 from se_search.surrogate.features import Factors
-from se_search.surrogate.kernel import EXPLORING, Kernel, log2_fidelity_gaps
-from se_search.surrogate.likelihood import fit_kernel
+from se_search.surrogate.kernel import EXPLORING, JITTER, Kernel, log2_fidelity_gaps
+from se_search.surrogate.likelihood import MOST_EXACT, fit_kernel
+from se_search.surrogate.many_posterior import ManyPosterior
+from se_search.surrogate.many_trainings import ManyTrainings
 from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
@@ -48,6 +50,7 @@ class Proposer:
             None: there is none.
         has_replicates: whether trainings share replicates.
         most_replicates: returns how many replicates a candidate can have; None: any number.
+        most_exact: of more trainings the posterior is approximate; see ``many_posterior``.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Proposer:
         plain: Codes | None = None,
         has_replicates: bool = True,
         most_replicates: Callable[[Codes], int] | None = None,
+        most_exact: int = MOST_EXACT,
     ) -> None:
         self.factors = factors
         self.source = source
@@ -74,8 +78,9 @@ class Proposer:
         self.plain = plain
         self.has_replicates = has_replicates
         self.most_replicates = most_replicates
+        self.most_exact = most_exact
         self._design: list[Codes] | None = None
-        self._fitted: tuple[Any, Pool, Posterior] | None = None
+        self._fitted: tuple[Any, Pool, Posterior | ManyPosterior] | None = None
         self._decided: tuple[History, Decision] | None = None
 
     def has_next(self, history: History) -> bool:
@@ -112,8 +117,13 @@ class Proposer:
             scale = self.fit_scale(trainings, len(history.budgets))
             # The pool of a huge space does not hold all candidates that have been trained.
             design = trainings.design(self.factors)
+            values = scale.apply(trainings)
+            if len(trainings) > self.most_exact:
+                seen = Observations(design, values)
+                mean, variance = ManyTrainings([fitted.kernel], seen).moments(0, design.rows)
+                return scale.undo(mean), np.sqrt(np.maximum(variance, JITTER)) * scale.sd
             own = Posterior(fitted.kernel, design.rows.astype(np.float32), design)
-            mean = own.mean(scale.apply(trainings))
+            mean = own.mean(values)
             return scale.undo(mean), np.sqrt(own.variance) * scale.sd
 
     @property
@@ -122,7 +132,7 @@ class Proposer:
         wanted = np.clip(STARTS_PER_SLOT * self.factors.num_slots, FEWEST_STARTS, MOST_STARTS)
         return int(min(wanted, max(2, self.source.size // 2)))
 
-    def fit(self, history: History) -> tuple[Pool, Posterior]:
+    def fit(self, history: History) -> tuple[Pool, Posterior | ManyPosterior]:
         """Return the pool, and the posterior over it given the finished trainings."""
         trainings = history.trainings
         fidelity_gaps = log2_fidelity_gaps(history.budgets)
@@ -133,6 +143,9 @@ class Proposer:
         if self._fitted is None or self._fitted[0] != key:
             self._fitted = key, *self._fit_base(base, fidelity_gaps)
         _, pool, posterior = self._fitted
+        if isinstance(posterior, ManyPosterior):
+            posterior.finish(design)
+            return pool, posterior
         known = posterior.same_as(design)
         posterior.truncate(max(known, num_base))
         for number in range(len(posterior), len(trainings)):
@@ -206,7 +219,7 @@ class Proposer:
 
     def _fit_base(
         self, base: Trainings, fidelity_gaps: tuple[float, ...]
-    ) -> tuple[Pool, Posterior]:
+    ) -> tuple[Pool, Posterior | ManyPosterior]:
         design = base.design(self.factors)
         values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
         prior = Kernel(
@@ -215,7 +228,10 @@ class Proposer:
             has_replicates=self.has_replicates,
             priors=EXPLORING,
         )
-        kernel = fit_kernel(prior, Observations(design, values))
+        seen = Observations(design, values)
+        kernel = fit_kernel(prior, seen, self.most_exact)
+        if len(base) > self.most_exact:
+            return self._fit_many(kernel, seen, np.unique(base.codes, axis=0))
         pool = self._empty_pool()
         if not self.source.is_whole:
             trained = np.unique(base.codes, axis=0)
@@ -228,6 +244,18 @@ class Proposer:
             pool = self.source.make(trained, trained[marks])
         one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
         return pool, Posterior(kernel, one_hot, design)
+
+    def _fit_many(
+        self, kernel: Kernel, seen: Observations, trained: Codes
+    ) -> tuple[Pool, ManyPosterior]:
+        trained = trained[~self.mark_plain(trained)]
+        many = ManyTrainings([kernel], seen)
+        mean, _ = many.moments(0, self.factors.one_hot(trained))
+        known = self.source.make(trained, trained[:0], few=True)
+        marks = on_front(known.costs[known.find(trained)], mean[None])[0]
+        pool = self.source.make(trained, trained[marks], few=True)
+        one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
+        return pool, ManyPosterior(kernel, many.pivots, one_hot, seen.design)
 
 
 def _milestone(count: int) -> int:

@@ -45,13 +45,16 @@ class ManyTrainings:
         kernels: drawn from the posterior of the hyper-parameters.
         seen: the trainings.
         max_pivots: see ``find_pivots``.
+
+    Attributes:
+        pivots: ``(m, num_levels)`` one-hot.
     """
 
     def __init__(
         self, kernels: Sequence[Kernel], seen: Observations, max_pivots: int | None = None
     ) -> None:
         trained = TrainedCandidates(seen.design)
-        rows = find_pivots(kernels[0], trained, max_pivots)
+        self.pivots = rows = find_pivots(kernels[0], trained, max_pivots)
         self._fitted = []
         for kernel in kernels:
             model = WeightModel(Pivots(kernel, rows), len(trained.replicates))
@@ -99,6 +102,22 @@ class ManyTrainings:
             normal = rng.standard_normal((share, len(weights)))
             drawn.append(weights @ means + normal @ np.linalg.cholesky(covariance).T)
         return np.concatenate(drawn)
+
+    def moments(self, number: int, rows: Array) -> tuple[Array, Array]:
+        """Return means and variances of standardised accuracies by one kernel, ``(k,)`` each.
+
+        Args:
+            number: of the kernel.
+            rows: ``(k, num_levels)`` one-hot.
+        """
+        spread, mean, alone = self._fitted[number]
+        means, variances = np.empty(len(rows)), np.empty(len(rows))
+        for begin in range(0, len(rows), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            explained = spread.explain(rows[part])
+            means[part] = explained.apply(mean[:, None])[:, 0] + explained.offset(alone)
+            variances[part] = (explained.whiten() ** 2).sum(axis=0) + explained.rest
+        return means, variances
 
     def gains(self, rows: Array) -> Iterator[tuple[Array, Array]]:
         """Yield, kernel by kernel, mean and variance of each candidate less the first, ``(k,)``.

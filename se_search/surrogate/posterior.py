@@ -95,6 +95,22 @@ class Posterior:
         for row in self._projected[self._num_base : count]:
             self._variance -= row.astype(np.float64) ** 2
 
+    def look_ahead(self, values: Array, running: Design) -> tuple[Array, Array]:
+        """Return means and variances of the pool's accuracies, standardised, ``(m,)`` each.
+
+        The variances are those after the trainings that run, which are taken to end as expected.
+
+        Args:
+            values: ``(n,)`` standardised accuracies of all trainings so far.
+            running: the trainings that run.
+        """
+        count = len(self)
+        for number in range(len(running)):
+            self.append(running.take(slice(number, number + 1)))
+        mean, variance = self.mean(values), self.variance.copy()
+        self.truncate(count)
+        return mean, variance
+
     def mean(self, values: Array) -> Array:
         """Return the expected accuracies of the pool, standardised, ``(m,)``.
 

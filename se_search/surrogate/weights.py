@@ -238,21 +238,26 @@ class Explained:
         offset[self.known] = own[self.numbers]
         return offset
 
+    def dense(self) -> Array:
+        """Return the loadings on all weights, ``(k, num_weights)``."""
+        begin = self.spread.num_nuisance
+        found = np.zeros((len(self.rest), len(self.spread.factor)))
+        found[:, begin:] = self.loadings
+        found[self.known, :begin] = -self._nuisance.toarray()
+        return found
+
     def whiten(self) -> Array:
         """Return ``(num_weights, k)``: scalar products of columns are covariances by the weights.
 
         What is left of a candidate, ``rest``, is no part of them.
         """
-        spread = self.spread
-        begin = spread.num_nuisance
-        found = np.zeros((len(spread.factor), len(self.rest)))
-        found[begin:] = self.loadings.T
-        found[:begin, self.known] = -self._nuisance.T.toarray()
+        factor, begin = self.spread.factor, self.spread.num_nuisance
+        found = self.dense().T
         # The weights of replicates and drift say nothing of a candidate that has no training.
         new = np.setdiff1d(np.arange(len(self.rest)), self.known)
         for columns, first in ((self.known, 0), (new, begin)):
             found[first:, columns] = solve_triangular(
-                spread.factor[first:, first:], found[first:, columns], lower=True
+                factor[first:, first:], found[first:, columns], lower=True, check_finite=False
             )
         return found
 
