@@ -50,7 +50,8 @@ class Proposer:
             None: there is none.
         has_replicates: whether trainings share replicates.
         most_replicates: returns how many replicates a candidate can have; None: any number.
-        most_exact: of more trainings the posterior is approximate; see ``many_posterior``.
+        most_exact: of more trainings, those that run included, the posterior is approximate; see
+            ``many_posterior``.
     """
 
     def __init__(
@@ -138,10 +139,12 @@ class Proposer:
         fidelity_gaps = log2_fidelity_gaps(history.budgets)
         num_base = _milestone(len(trainings))
         base = trainings.first(num_base)
-        key = (fidelity_gaps, _freeze(base))
+        # Trainings that run are part of what is computed, too.
+        many = len(base) + len(history.running) > self.most_exact
+        key = (fidelity_gaps, _freeze(base), many)
         design = trainings.design(self.factors)
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, *self._fit_base(base, fidelity_gaps)
+            self._fitted = key, *self._fit_base(base, fidelity_gaps, many=many)
         _, pool, posterior = self._fitted
         if isinstance(posterior, ManyPosterior):
             posterior.finish(design)
@@ -218,7 +221,7 @@ class Proposer:
         return self.source.make(none, none)
 
     def _fit_base(
-        self, base: Trainings, fidelity_gaps: tuple[float, ...]
+        self, base: Trainings, fidelity_gaps: tuple[float, ...], *, many: bool
     ) -> tuple[Pool, Posterior | ManyPosterior]:
         design = base.design(self.factors)
         values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
@@ -230,7 +233,7 @@ class Proposer:
         )
         seen = Observations(design, values)
         kernel = fit_kernel(prior, seen, self.most_exact)
-        if len(base) > self.most_exact:
+        if many:
             return self._fit_many(kernel, seen, np.unique(base.codes, axis=0))
         pool = self._empty_pool()
         if not self.source.is_whole:

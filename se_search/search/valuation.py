@@ -25,7 +25,7 @@ SD_FACTOR = 1.5
 END = 1.001  # area counts up to a little beyond the greatest scaled cost, 1
 NUM_SAMPLES = 256
 UNDECIDED = (0.05, 0.95)  # probabilities of being on the front between which it is undecided
-HOPELESS = 4.0  # standard deviations of either of two candidates
+HOPELESS = 2.5  # standard deviations of either of two candidates
 # Share of the trainings; more leaves too few for new candidates where the model is too sure.
 REPEAT_SHARE = 0.2
 
@@ -184,7 +184,7 @@ class Valuation:
         return members[(probability > low) & (probability < high)]
 
     def _leave_hopeless(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Leave out the members that another one beats by eight standard deviations.
+        """Leave out the members that another one beats by five standard deviations.
 
         To draw thousands that can't be on the front takes most of a decision's time.
         """

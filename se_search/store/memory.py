@@ -9,6 +9,7 @@ from optuna.storages import InMemoryStorage
 
 from se_search.run_config import DIRECTIONS
 from se_search.store.database import SQLiteFile
+from se_search.store.trial_attributes import Known
 from se_search.store.trials import TrialStore
 
 
@@ -20,6 +21,9 @@ class MemoryStore(TrialStore):
         self._objectives = tuple(objectives)
         self._storage = InMemoryStorage()
         self._open_study([DIRECTIONS[name] for name in objectives])
+
+    def _read_known(self) -> list[Known]:
+        return []
 
     def close(self) -> None:
         """Do nothing: there is no file."""

@@ -29,7 +29,13 @@ from se_search.record import (
 from se_search.run_config import Direction
 from se_search.store.database import BUSY_SECONDS
 from se_search.store.places import TrialsPlace, as_place, explaining_errors
-from se_search.store.trial_attributes import ATTRIBUTE, attributes_of, is_assigned
+from se_search.store.trial_attributes import (
+    ATTRIBUTE,
+    Known,
+    attributes_of,
+    is_assigned,
+    read_known,
+)
 
 RECORD_FIELDS = tuple(field.name for field in fields(TrialRecord))
 EFFORT_FIELDS = tuple(field.name for field in fields(Effort))
@@ -49,7 +55,12 @@ def read_records(
     Raises:
         RunError: the trials are not there, stay locked, or are not of se-search.
     """
-    return list_records(read_trials(place, busy_seconds))
+    place = as_place(place)
+    with explaining_errors(place, "can't be read as the trials of a run", Exception):
+        known = read_known(place, busy_seconds) if place.exists() else []
+    if not known:  # says what is not there
+        return list_records(read_trials(place, busy_seconds))
+    return [make_record(*trial) for trial in known if "candidate" in trial[2]]
 
 
 def list_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
@@ -232,14 +243,16 @@ class TrialStore:
         self._attributes: dict[int, dict[str, Any]] = {}
         self._efforts: dict[int, Effort] = {}  # before the present command's attempts
         self._records: dict[int, TrialRecord] = {}
-        for trial in self.optuna_study.get_trials(deepcopy=False):
-            self._attributes[trial.number] = dict(attributes_of(trial))
-            state = trial.state
+        for number, state, attributes in self._read_known():
+            self._attributes[number] = attributes
             if state == TrialState.RUNNING:
                 state = TrialState.WAITING
-                self._storage.set_trial_state_values(self._trial_id(trial.number), state)
-            if is_assigned(trial):
-                self._note(trial.number, state)
+                self._storage.set_trial_state_values(self._trial_id(number), state)
+            if "candidate" in attributes:
+                self._note(number, state)
+
+    def _read_known(self) -> list[Known]:
+        return read_known(self.place, BUSY_SECONDS)
 
     def _refuse_others(self, directions: Sequence[Direction]) -> None:
         # Optuna opens an Optuna study of other directions without a word.
@@ -263,18 +276,8 @@ class TrialStore:
         self._attributes[number] = known
 
     def _set_evaluation(self, number: int, evaluation: Evaluation) -> None:
-        ran_on = {} if evaluation.ran_on is None else asdict(evaluation.ran_on)
-        attributes = {
-            "accuracy": evaluation.accuracy,
-            "loss": evaluation.loss,
-            "seconds": round(evaluation.seconds, 3),
-            "split_seed": evaluation.split_seed,
-            "split_hash": evaluation.split_hash,
-            "history": [dict(row) for row in evaluation.history],
-            **{name: value for name, value in ran_on.items() if value is not None},
-            **self._sum_effort(number, evaluation.effort),
-        }
-        self._set_attributes(number, attributes)
+        effort = self._sum_effort(number, evaluation.effort)
+        self._set_attributes(number, {**describe_evaluation(evaluation), **effort})
 
     def _sum_effort(self, number: int, effort: Effort | None) -> dict[str, float]:
         """Return what attempts took beside what earlier commands spent on the trial."""
@@ -308,3 +311,19 @@ def _list_latency(cost: Cost) -> dict[str, int | None]:
     if cost.latency is None:
         return {}
     return {"latency": cost.latency, "added_latency": cost.added_latency}
+
+
+def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what a trial's attribute holds of its result, but for what earlier attempts took."""
+    effort = {} if evaluation.effort is None else asdict(evaluation.effort)
+    ran_on = {} if evaluation.ran_on is None else asdict(evaluation.ran_on)
+    return {
+        "accuracy": evaluation.accuracy,
+        "loss": evaluation.loss,
+        "seconds": round(evaluation.seconds, 3),
+        "split_seed": evaluation.split_seed,
+        "split_hash": evaluation.split_hash,
+        "history": [dict(row) for row in evaluation.history],
+        **{name: value for name, value in ran_on.items() if value is not None},
+        **{name: round(value, 3) for name, value in effort.items()},
+    }

@@ -79,8 +79,8 @@ class ManyPosterior:
         return self._known.sample(members, values, count, rng)
 
     def _keep(self, kept: _Known | None, design: Design, replicates: NDArray[np.int64]) -> _Known:
-        """Return what is known by the first trainings, a multiple of 64, kept or made anew."""
-        first = design.take(slice(len(design) // STEP * STEP))
+        """Return what is known by the first trainings, a multiple of 64 or one, kept or new."""
+        first = design.take(slice(max(1, len(design) // STEP * STEP)))
         if kept is None or not kept.is_of(first, replicates):
             kept = _Known(self, first, replicates)
         return kept

@@ -58,6 +58,27 @@ def test_one_that_saw_all_before_decides_as_a_fresh_one_to_the_bit(workers, seed
         assert same(fresh, decisions[number]), number
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_beyond_the_number_of_exact_trainings_too_a_fresh_one_decides_alike_to_the_bit(workers):
+    options = {"most_exact": 12}  # more are trained or running
+    decisions, known = run(make_proposer(NOISY, 1, **options), look_up(NOISY), 76, workers, 1)
+    for number in (16, 27):
+        fresh = make_proposer(NOISY, 1, **options).decide(history_of(known[number], 3))
+        assert same(fresh, decisions[number]), number
+
+
+def test_beyond_it_a_search_finds_as_much_of_the_hypervolume():
+    space = make_table(seed=3)
+    truth = Truth(space.costs, space.mean_accuracies)
+    exact, told = (
+        truth.curve(
+            numbers_of(space, run(make_proposer(space, 3, **options), look_up(space), 24)[0])
+        )
+        for options in ({}, {"most_exact": 8})
+    )
+    np.testing.assert_allclose(told, exact, atol=0.02)
+
+
 def test_what_is_asked_twice_is_answered_alike_whatever_was_asked_in_between():
     decisions, known = run(make_proposer(NOISY), look_up(NOISY), 24, workers=2)
     proposer = make_proposer(NOISY)
