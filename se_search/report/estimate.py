@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from se_search.record import ENDED_WELL, Effort, Progress, TrialRecord
-from se_search.report.format import count, duration, significant
+from se_search.report.format import FEWEST_HOURS, count, duration, significant
 
 CHANGE = 1.5  # factor by which an estimate must differ from the last one to be said again
 
@@ -126,7 +126,7 @@ def foretell_trainings(
 
 def device_hours(seconds: float) -> str:
     """Write time of devices: ``2.5 device-hours``; below six minutes ``24 device-seconds``."""
-    if seconds < 360:
+    if seconds < 3600 * FEWEST_HOURS:
         return f"{significant(seconds)} device-seconds"
     return f"{significant(seconds / 3600)} device-hours"
 

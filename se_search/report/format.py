@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 from se_search.analysis.confirmation import EVERYWHERE, FRONT, PLAIN
 
 UNKNOWN = "-"
+FEWEST_HOURS = 0.1  # less is told in seconds
 MAX_DECIMALS = 4  # of a point: an image in a million is told
 ROLE_MARKS = {FRONT: "*", PLAIN: "b", EVERYWHERE: "e"}
 

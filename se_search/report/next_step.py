@@ -27,11 +27,14 @@ class NextStep:
         text: a sentence; with a command it ends in a colon.
         command: to paste into a shell; None: nothing more is to be done.
         seconds: wall time that the command will take; None: not known.
+        trials: total number of trials to which the command goes on with the run; None: it does
+            something else.
     """
 
     text: str
     command: str | None = None
     seconds: float | None = None
+    trials: int | None = None
 
 
 def choose_next_step(
@@ -112,7 +115,7 @@ def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> Ne
     command = facts.continue_command(wanted, *more)
     if command is None:
         return NextStep(f"{text}; the folder needs another name first, which --name takes.")
-    return NextStep(f"{text}:", command, seconds)
+    return NextStep(f"{text}:", command, seconds, wanted)
 
 
 def _asks_for_few(arguments: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.execution.missing import id_of
 from se_search.record import Assignment
-from se_search.report.format import count, significant
+from se_search.report.format import FEWEST_HOURS, count, significant
 from se_search.reproduction.judge import group_trainings, measure_replicates
 from se_search.reproduction.looks import list_wanted
 from se_search.reproduction.plan import Plan
@@ -109,12 +109,7 @@ def describe_forecast(forecast: Forecast) -> list[str]:
         f"Trainings: {_say_span(f'{forecast.num_next:,}', f'{forecast.num_whole:,}')}; "
         f"{forecast.num_done:,} are there",
     ]
-    lines += [
-        f"{load.speed.unit}: "
-        f"{_say_span(_say_hours(load.next_look), _say_hours(load.whole_plan))}, "
-        f"if {load.speed.assumption}"
-        for load in forecast.workloads
-    ]
+    lines += [f"{_say_work(load)}, if {load.speed.assumption}" for load in forecast.workloads]
     lines += dict.fromkeys(map(_say_detectable, forecast.studies.values()))
     hopeless = [
         f"  {name}: {_say_hopeless(prospect)}"
@@ -144,7 +139,7 @@ def forecast_event(forecast: Forecast) -> dict[str, Any]:
         },
         "hours": [
             {
-                "unit": load.speed.unit,
+                "unit": f"{load.speed.device}-hours",
                 "next_look": load.next_look,
                 "whole_plan": load.whole_plan,
                 "assumption": load.speed.assumption,
@@ -213,9 +208,14 @@ def _say_span(next_look: str, whole_plan: str) -> str:
     return f"{next_look} to the next look, {whole_plan} if every claim stays open to the last one"
 
 
-def _say_hours(hours: float) -> str:
-    """Return hours with two significant digits, as an estimate deserves."""
-    return significant(float(f"{hours:.1e}"))
+def _say_work(load: Workload) -> str:
+    """Return the hours with two significant digits; below a tenth of an hour there are seconds."""
+    is_short = load.whole_plan < FEWEST_HOURS
+    unit, factor = ("seconds", 3600) if is_short else ("hours", 1)
+    next_look, whole = (
+        significant(float(f"{factor * hours:.1e}")) for hours in (load.next_look, load.whole_plan)
+    )
+    return f"{load.speed.device}-{unit}: {_say_span(next_look, whole)}"
 
 
 def _say_detectable(prospects: StudyProspects) -> str:

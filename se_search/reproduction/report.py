@@ -9,7 +9,7 @@ from typing import Any
 from se_search.analysis.comparison import MIN_PAIRED, PairedComparison, detectable_difference
 from se_search.analysis.sequential import LookPlan
 from se_search.analysis.verdicts import Verdict
-from se_search.report.format import count
+from se_search.report.format import FEWEST_HOURS, count, duration
 from se_search.report.table import Column, ResultTable
 from se_search.reproduction.judge import CandidateResult, StudyReport
 from se_search.reproduction.progress import say_progress
@@ -157,8 +157,8 @@ def _describe_setting(report: StudyReport) -> list[str]:
     lines = [
         f"{setting.backbone} on {setting.data}: trained on {train:,} images for "
         f"{count(setting.epochs, 'epoch')}, validated on {validation:,} others, judged on {test:,} "
-        f"test images; {replicates}; recipe {setting.recipe_hash}; {report.seconds / 3600:.1f} "
-        "hours of training in all."
+        f"test images; {replicates}; recipe {setting.recipe_hash}; "
+        f"{_say_time(report.seconds)} of training in all."
     ]
     lines += describe_environments(report.environments)
     if setting.num_before:
@@ -212,8 +212,8 @@ def _describe_power(report: StudyReport) -> str:
     )
     power = (
         f"With {number} a paired t test ({_say_level(looks)}) finds a true difference in 80 % of "
-        f"cases if it is at least {100 * min(gaps):.2f} to {100 * max(gaps):.2f} points, depending "
-        "on the two candidates; claims about smaller differences mostly stay undecided. "
+        f"cases if it is at least {_say_gaps(gaps)}; claims about smaller differences mostly stay "
+        "undecided. "
         if gaps
         else ""
     )
@@ -223,6 +223,18 @@ def _describe_power(report: StudyReport) -> str:
         f"verdict after Holm's correction over the {num_claims} of this study. "
         f"{say_ended([report])}"
     )
+
+
+def _say_gaps(gaps: Sequence[float]) -> str:
+    low, high = (f"{100 * gap:.2f}" for gap in (min(gaps), max(gaps)))
+    if low == high:
+        return f"{low} points"
+    return f"{low} to {high} points, depending on the two candidates"
+
+
+def _say_time(seconds: float) -> str:
+    hours = seconds / 3600
+    return duration(seconds) if hours < FEWEST_HOURS else f"{hours:.1f} hours"
 
 
 def _say_level(looks: LookPlan | None) -> str:

@@ -17,14 +17,14 @@ class Speed:
     """How fast a kind of device is assumed to train.
 
     Attributes:
-        unit: what its hours are called.
+        device: what is counted in hours, as ``GPU``.
         macs_per_s: multiply-adds a second, forward and backward.
         steps_per_s: optimiser steps a second that it reaches at most, of all trainings that share
             it; None: multiply-adds alone are what limits it.
         assumption: where the figures come from.
     """
 
-    unit: str
+    device: str
     macs_per_s: float
     steps_per_s: float | None
     assumption: str
@@ -51,7 +51,7 @@ class Speed:
 
 SPEEDS = {
     "cuda": Speed(
-        unit="GPU-hours",
+        device="GPU",
         macs_per_s=32e12,
         steps_per_s=200.0,
         assumption="a data-centre GPU makes 32e12 multiply-adds a second, as an A100 does that "
@@ -59,7 +59,7 @@ SPEEDS = {
         "together (an H100 made 220, of 15 trainings at a time)",
     ),
     "cpu": Speed(
-        unit="CPU-core-hours",
+        device="CPU-core",
         macs_per_s=13e9,
         steps_per_s=None,
         assumption="a core makes 13e9 multiply-adds a second, as one of an AMD EPYC did in a "

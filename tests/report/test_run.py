@@ -93,6 +93,12 @@ def test_a_figure_may_be_plotlys_and_has_the_same_candidates(run):
         run.plot.front(engine="plotli")
 
 
+def test_the_engine_of_every_figure_that_has_two_is_checked_first(run):
+    for draw in (run.plot.effects, run.plot.confirmation, run.plot.history):
+        with pytest.raises(RunError, match=r"engine 'plotli' .did you mean plotly"):
+            draw("plotli")
+
+
 def test_a_figure_of_which_nothing_is_known_says_why(run):
     with pytest.raises(RunError, match="has no confirmation yet; se-search confirm makes one"):
         run.plot.confirmation()

@@ -1,6 +1,7 @@
 """What is told of a scale before its trainings, on the shipped studies and without any images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,12 @@ def test_a_forecast_says_trainings_hours_detectable_difference_and_hopeless_clai
     assert "Decided in less than 80 % of cases, if the paper's differences are the true" in text
     assert "(0 where it has none): 1 of 4 claims" in text
     assert "  gate: none beats relu (decided with a chance of 7" in text
+
+
+def test_less_than_a_tenth_of_an_hour_is_told_in_seconds(paper):
+    short = replace(paper.workloads[0], next_look=0.0025, whole_plan=0.005)
+    text = "\n".join(describe_forecast(replace(paper, workloads=(short,))))
+    assert "GPU-seconds: 9 to the next look, 18 if every claim stays open" in text
 
 
 def test_a_forecast_is_plain_data_too(paper):

@@ -1,6 +1,7 @@
 """The files of a study: the paper's figures beside ours, verdicts, and what is missing."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 from support.studies import judge_made_up, study_file
@@ -93,8 +94,22 @@ def test_the_terminals_table_has_a_row_a_claim(report):
 
 
 def test_the_closing_lines_give_the_detectable_differences(report):
-    gaps = [100 * v.comparison.detectable for v in report.verdicts if v.claim.top == 1]
-    assert f"{min(gaps):.2f} to {max(gaps):.2f} points" in closing_lines(report)[-1]
+    first, second = (
+        replace(verdict, comparison=replace(verdict.comparison, detectable=gap))
+        for verdict, gap in zip(report.verdicts, (0.0241, 0.0412), strict=False)
+    )
+    both = replace(report, verdicts=[first, second])
+    assert "at least 2.41 to 4.12 points, depending on" in closing_lines(both)[-1]
+    one = replace(report, verdicts=[first, first])
+    assert "at least 2.41 points; claims about" in closing_lines(one)[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(42.0, "42 s"), (240.0, "4 min"), (1_440.0, "0.4 hours"), (12_960.0, "3.6 hours")],
+)
+def test_less_than_a_tenth_of_an_hour_of_training_is_told_in_smaller_units(report, seconds, text):
+    assert f"; {text} of training in all." in to_markdown(replace(report, seconds=seconds))
 
 
 def test_the_closing_lines_name_the_level_of_the_test_whose_power_they_tell(tmp_path, report):

@@ -86,25 +86,35 @@ class RunPlots:
             )
         return draw_gates(prepare_gates(found, f"Gates of {found.placement}"))
 
-    def history(self, against: Literal["trainings", "time"] = "trainings") -> Any:  # plotly's
+    def history(
+        self,
+        engine: Engine = "matplotlib",
+        against: Literal["trainings", "time"] = "trainings",
+    ) -> Any:  # likewise
         """Return what was found by when, beside what random search would have, as on the page.
 
         Args:
+            engine: what draws it.
             against: ``trainings``, or ``time``: their wall time added up.
 
         Raises:
             RunError: too few trainings have ended, or what time they took is not known.
         """
-        from se_search.report.page.figures.history import draw_found, has_times
+        from se_search.report.figures.history import draw_history, prepare_history
+        from se_search.report.figures.history_axis import has_times
+        from se_search.report.page.figures.history import draw_found
         from se_search.store.front_cache import read_history
 
         run = self._run
+        _check_engine(engine)
         history = read_history(run.folder, run.records, run.space, run.posterior)
         if history is None:
             raise RunError(f"{run.folder.path} has no history yet: too few trainings have ended")
         if against == "time" and not has_times(history):
             raise RunError(f"{run.folder.path} does not know what time its trainings took")
-        return draw_found(history, against)
+        if engine == "plotly":
+            return draw_found(history, against)
+        return draw_history(prepare_history(history, against, run.title))
 
     def latency(self) -> Figure:
         """Return what SE adds to the time of a batch, and how well sums hold.
@@ -154,7 +164,11 @@ def _choose(
     Raises:
         RunError: there is no such engine.
     """
+    _check_engine(engine)
+    return interactive if engine == "plotly" else plain
+
+
+def _check_engine(engine: str) -> None:
     if engine not in ENGINES:
         hint = suggest_nearest(engine, ENGINES)
         raise RunError(f"engine {engine!r}{hint} is not one of {', '.join(ENGINES)}")
-    return interactive if engine == "plotly" else plain

@@ -30,15 +30,22 @@ def locate_next_step(
 
 
 def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
-    """Return how to go on, confirm, export and look on, each as a command for any folder."""
+    """Return how to go on, confirm, export and look on, each as a command for any folder.
+
+    Args:
+        facts: of the run.
+        answer: with the next step that ``locate_next_step`` returns: if it continues the search, so
+            does the list.
+    """
     located = _locate(facts)
     run = located.run
-    more = located.continue_command(max(2 * facts.num_trials, facts.num_wanted))
+    step = answer.next_step
+    trials, more = step.trials, step.command
+    if trials is None:
+        trials = max(2 * facts.num_trials, facts.num_wanted)
+        more = located.continue_command(trials)
     commands: list[tuple[str, str | None]] = [
-        (
-            f"Continue the search to {max(2 * facts.num_trials, facts.num_wanted):,} trials.",
-            more,
-        ),
+        (f"Continue the search to {trials:,} trials.", more),
         (
             "Confirm what is listed in fresh replicates, on the test images.",
             located.confirm_command() if facts.has_test else None,

@@ -8,11 +8,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from se_search.report.figures.history_axis import has_times
 from se_search.report.page.contents import Page
 from se_search.report.page.figures.forest import draw_forest
 from se_search.report.page.figures.front import draw_front
 from se_search.report.page.figures.gates import draw_panel
-from se_search.report.page.figures.history import draw_certainty, draw_found, has_times
+from se_search.report.page.figures.history import draw_certainty, draw_found
 from se_search.report.page.figures.places import draw_places
 
 

@@ -15,12 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from se_search.report.answer import COST_NAMES
+from se_search.report.figures.history_axis import has_times
 from se_search.report.json_text import to_json
 from se_search.report.page import palette
 from se_search.report.page.candidates import describe_left_out
 from se_search.report.page.contents import Page
 from se_search.report.page.draw import draw_figures, list_front_figures
-from se_search.report.page.figures.history import has_times
 from se_search.report.page.markdown_code import render_code
 from se_search.report.page.strip import draw_map, list_forms
 from se_search.surrogate.history import MAX_TRACED

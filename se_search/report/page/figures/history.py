@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import plotly.graph_objects as go
 
+from se_search.report.figures.history_axis import Against, measure
 from se_search.report.page.figures.chart import DECIMALS, axis, new_figure, signed
 from se_search.report.page.palette import BLUE, GREY, INK, SEEN_THROUGH, VERMILION
 from se_search.surrogate.history import History
 from se_search.surrogate.posterior_front import MedianInterval
 
 HEIGHT = 360
-Against = Literal["trainings", "time"]
 NAMES = {"params": "parameters", "macs": "MACs", "latency": "latency"}
-UNITS = ((3600 * 2, 3600, "hours"), (60 * 3, 60, "minutes"), (0, 1, "seconds"))
 
 
 def draw_found(history: History, against: Against = "trainings") -> go.Figure:
@@ -27,7 +25,7 @@ def draw_found(history: History, against: Against = "trainings") -> go.Figure:
         history: of the run.
         against: the number of trainings, or their wall time added up.
     """
-    xs, name = _measure(history, against)
+    xs, name = measure(history, against)
     figure = new_figure(HEIGHT)
     figure.update_layout(
         xaxis=axis(name, rangemode="tozero", showgrid=False),
@@ -67,7 +65,7 @@ def draw_certainty(history: History, against: Against = "trainings") -> go.Figur
         history: of the run.
         against: the number of trainings, or their wall time added up.
     """
-    xs, name = _measure(history, against)
+    xs, name = measure(history, against)
     known = [(x, p) for x, p in zip(xs, history.points, strict=True) if p.gap is not None]
     figure = new_figure(HEIGHT)
     figure.update_layout(
@@ -97,20 +95,6 @@ def draw_certainty(history: History, against: Against = "trainings") -> go.Figur
         name="what may be missed",
     )
     return figure
-
-
-def has_times(history: History) -> bool:
-    """Tell whether it is known how long the trainings took."""
-    return all(point.seconds is not None for point in history.points)
-
-
-def _measure(history: History, against: Against) -> tuple[list[float], str]:
-    """Return the positions of the points, and the name of their axis with its unit."""
-    if against == "trainings":
-        return [float(point.num_trainings) for point in history.points], "trainings"
-    seconds = [point.seconds or 0.0 for point in history.points]
-    unit, name = next((u, n) for least, u, n in UNITS if max(seconds) >= least)
-    return [each / unit for each in seconds], f"time of trainings, added up ({name})"
 
 
 def _draw_band(
