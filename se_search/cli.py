@@ -185,6 +185,13 @@ def run(
             workers=options.workers,
             threads=options.threads,
             timeout=options.timeout,
+            executor=options.executor,
+            ray_address=options.ray_address,
+            cpus_per_trial=options.cpus_per_trial,
+            gpus_per_trial=options.gpus_per_trial,
+            trials_per_gpu=options.trials_per_gpu,
+            submitit=options.submitit,
+            mix_environments=options.mix_environments,
             data_dir=options.data_dir,
             allow_code=options.allow_code,
         )

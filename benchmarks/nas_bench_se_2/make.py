@@ -35,7 +35,8 @@ from benchmarks.nas_bench_se_2.export import read_table, write_table
 from se_search.errors import SESearchError
 from se_search.execution.deadline import Deadline
 from se_search.execution.missing import list_assignments, train_missing
-from se_search.execution.session import SessionRequest, open_session
+from se_search.execution.request import SessionRequest
+from se_search.execution.session import open_session
 from se_search.execution.signals import StopSignals
 from se_search.record import Stop
 from se_search.store.training_log import TrainingLog

@@ -133,8 +133,8 @@ def confirm(
             refuse_other_backbone(folder, run, recorded)
             _note_choice(rounds, run.backbone, note)
             request = make_request(run, recorded, folder, _collect_designs(rounds[-1], run))
-            session = open_session(request, note)
             used = sum(count_all_grounds(records, read_fresh(folder)), Counter())
+            session = open_session(replace(request, ran_on=tuple(used)), note)
             mixed = check_grounds(folder.path, used, session.grounds, mix=options.mix_environments)
             if mixed:
                 note(mixed)

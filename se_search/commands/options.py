@@ -32,12 +32,19 @@ from se_search.execution.options import (
     ACCELERATORS,
     Accelerator,
     AllowCode,
+    CpusPerTrial,
     DataDir,
+    Executor,
+    GpusPerTrial,
     MixEnvironments,
+    RayAddress,
     Sites,
+    Submitit,
     Threads,
     Timeout,
+    TrialsPerGpu,
     Workers,
+    read_cluster,
 )
 from se_search.latency.settings import ARITHMETICS, BUDGET, COMPILES
 from se_search.options import AtLeast, ByteSize, OneOf, Positive, check_options, read_values
@@ -162,6 +169,12 @@ class SearchOptions:
     threads: Threads = 1
     accelerator: Accelerator = "auto"
     timeout: Timeout = None
+    executor: Executor = "local"
+    ray_address: RayAddress = None
+    cpus_per_trial: CpusPerTrial = None
+    gpus_per_trial: GpusPerTrial = None
+    trials_per_gpu: TrialsPerGpu = None
+    submitit: Submitit = None
     mix_environments: MixEnvironments = False
     max_failures: Annotated[
         int,
@@ -236,6 +249,7 @@ class SearchOptions:
     def __post_init__(self) -> None:
         """Check each number, and that no two options contradict each other."""
         check_options(self)
+        read_cluster(self)
         if self.replicates is not None and self.sampler == "grid":
             raise RunError(
                 f"sampler grid trains every candidate in one replicate before the next, so "
@@ -304,6 +318,12 @@ class ConfirmOptions:
         OneOf(ACCELERATORS),
     ] = None
     timeout: Timeout = None
+    executor: Executor = "local"
+    ray_address: RayAddress = None
+    cpus_per_trial: CpusPerTrial = None
+    gpus_per_trial: GpusPerTrial = None
+    trials_per_gpu: TrialsPerGpu = None
+    submitit: Submitit = None
     mix_environments: MixEnvironments = False
     data_dir: Annotated[
         Path | None, typer.Option(help="folder that holds the data set; default: the run's")
@@ -313,3 +333,4 @@ class ConfirmOptions:
     def __post_init__(self) -> None:
         """Check each number."""
         check_options(self)
+        read_cluster(self)

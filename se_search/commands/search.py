@@ -34,7 +34,9 @@ from se_search.commands.settings import (
 )
 from se_search.cost import find_allowed
 from se_search.errors import RunError, SESearchError, suggest_nearest
-from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
+from se_search.execution.options import read_cluster
+from se_search.execution.request import SessionRequest
+from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
 from se_search.recipe import read_recipe
@@ -142,12 +144,11 @@ def search(
         if len(rungs) > 1 or rungs[0].replicates > 1:
             names = ", ".join(map(str, rungs))
             display.note(f"Rungs of epochs x replicates: {names}; 1 in {options.eta} is promoted")
-        session = open_session(
-            make_request(run, options, folder, list_designs(bound)), display.note
-        )
+        used = count_grounds(records)
+        request = make_request(run, options, folder, list_designs(bound))
+        session = open_session(replace(request, ran_on=tuple(used)), display.note)
         is_broken_off = any(record.state in ("RUNNING", "WAITING") for record in records)
         trains = is_broken_off or num_trials < options.trials
-        used = count_grounds(records)
         if trains:
             mixed = check_grounds(folder.path, used, session.grounds, mix=options.mix_environments)
             if mixed:
@@ -201,6 +202,8 @@ def make_request(
         threads=options.threads,
         accelerator=options.accelerator,
         timeout=options.timeout,
+        cluster=read_cluster(options),
+        mix_environments=options.mix_environments,
         rehearsal=Rehearsal(run.backbone, designs),
         tensorboard=folder.tensorboard.absolute() if options.logger else None,
     )

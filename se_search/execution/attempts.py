@@ -48,9 +48,6 @@ class Attempt(Protocol):
     def ask_to_end(self, until: float) -> None:
         """Ask it to have ended at a time, by ``time.monotonic``."""
 
-    def kill(self) -> None:
-        """End it at once; nothing of it runs any more."""
-
 
 StartedT = TypeVar("StartedT", bound=Attempt)
 
@@ -63,6 +60,9 @@ class Launcher(Protocol[TakenT, StartedT]):
 
     def wait(self, attempts: Sequence[StartedT], timeout: float) -> None:
         """Return when one of the attempts has a message, or after ``timeout`` seconds."""
+
+    def kill(self, attempts: Sequence[StartedT]) -> None:
+        """End attempts at once; nothing of them runs any more."""
 
     def forget(self, assignment: Assignment[Candidate]) -> None:
         """Remove the states of a training that nobody will go on with."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from se_search.errors import (
@@ -38,6 +39,7 @@ Result = TypeVar("Result")
 Process = ForkServerProcess | SpawnProcess
 
 SERVER = "se_search.execution.server"  # acts as it is imported, so that only a server may do so
+KEPT_AWAY = (*STOPPING, signal.SIGUSR2)  # by which submitit has Slurm warn all of a job
 TELL_SECONDS = 1.0  # between two messages by which a child says that it goes on
 START_PAUSES = (0.05, 0.5, 5.0)  # seconds before each further attempt to start a child
 
@@ -209,6 +211,20 @@ def _call(function: Callable[[], Result], _until: Until) -> Result:
     return function()
 
 
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Have children that are started meanwhile not import the program that this process runs.
+
+    A worker of a cluster runs a program of the cluster, which is no part of a training.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def warm_up(preload: Sequence[str], threads: int) -> None:
     """Start the server that children are forked from.
 
@@ -238,7 +254,7 @@ def _as_server_starts(threads: int) -> Iterator[None]:
     inherited = {"OMP_NUM_THREADS": str(threads), COORDINATOR: str(os.getpid())}
     before = {name: os.environ.get(name) for name in inherited}
     os.environ.update(inherited)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_AWAY)
     try:
         yield
     finally:

@@ -48,6 +48,11 @@ class LocalLauncher:
         """Return when a child has sent something or has died, or after ``timeout`` seconds."""
         connection.wait([child.receiver for child in attempts], timeout)
 
+    def kill(self, attempts: Sequence[Child]) -> None:
+        """Kill children."""
+        for child in attempts:
+            child.kill()
+
     def forget(self, assignment: Assignment[Candidate]) -> None:
         """Remove the states of a training that nobody will go on with."""
         self._forget(assignment)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from se_search.errors import RunError
 from se_search.options import AtLeast, OneOf, Positive
 
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
@@ -36,3 +39,99 @@ AllowCode = Annotated[
 Sites = Annotated[
     Path | None, typer.Option(help="YAML file that says where SE can go in the backbone")
 ]
+
+EXECUTORS = ("local", "ray", "submitit")
+
+Executor = Annotated[
+    str,
+    typer.Option(help="where trainings run: local, ray (a cluster) or submitit (Slurm)"),
+    OneOf(EXECUTORS),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="of a Ray cluster, or auto; default: RAY_ADDRESS, or one on this machine"),
+]
+CpusPerTrial = Annotated[
+    float | None,
+    typer.Option(help="cores of a cluster for each training; default: its threads"),
+    Positive(),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(help="GPUs of a cluster for each training, as 0.5; default: one, if it has some"),
+    Positive(),
+]
+TrialsPerGpu = Annotated[
+    int | None,
+    typer.Option(help="trainings that share a GPU of this machine; default: one"),
+    AtLeast(1),
+]
+Submitit = Annotated[
+    str | None,
+    typer.Option(help="parameters of submitit, as slurm_partition=gpu,timeout_min=240"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Where trainings run.
+
+    Attributes:
+        executor: one of ``EXECUTORS``.
+        ray_address: of a Ray cluster; None: ``RAY_ADDRESS``, or one that is started here.
+        cpus_per_trial: cores of a cluster for each training; None: its threads.
+        gpus_per_trial: GPUs of a cluster for each training; None: one, if it has some.
+        trials_per_gpu: trainings that share a GPU of this machine.
+        submitit: parameters of submitit.
+    """
+
+    executor: str = "local"
+    ray_address: str | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    trials_per_gpu: int = 1
+    submitit: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_cluster(options: Any) -> ClusterOptions:
+    """Return where the trainings of a command run.
+
+    Args:
+        options: of the command: they have a field for each option that is declared here.
+
+    Raises:
+        RunError: an option is of another executor than the one that is asked for, or can't be.
+    """
+    for name, executor in _OWNERS.items():
+        if getattr(options, name) is not None and options.executor not in executor:
+            raise RunError(
+                f"{name} {getattr(options, name)} is for executor {' or '.join(executor)}, and "
+                f"this one is {options.executor}"
+            )
+    gpus = options.gpus_per_trial
+    if options.executor == "ray" and gpus is not None and gpus > 1:
+        raise RunError(f"gpus_per_trial {gpus:g}: a training takes one GPU, or a share of one")
+    parameters = {}
+    for each in (options.submitit or "").split(","):
+        name, equals, value = each.strip().partition("=")
+        if name and not equals:
+            raise RunError(f"submitit {each!r} is not of the form NAME=VALUE")
+        if name:
+            parameters[name] = value
+    return ClusterOptions(
+        options.executor,
+        options.ray_address,
+        options.cpus_per_trial,
+        gpus,
+        options.trials_per_gpu or 1,
+        parameters,
+    )
+
+
+_OWNERS = {
+    "ray_address": ("ray",),
+    "cpus_per_trial": ("ray", "submitit"),
+    "gpus_per_trial": ("ray", "submitit"),
+    "trials_per_gpu": ("local",),
+    "submitit": ("submitit",),
+}

@@ -119,8 +119,8 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
 
     def kill(self) -> dict[int, Effort]:
         """Kill all trainings, and forget what waits to be tried again."""
+        self._launcher.kill([running.attempt for running in self._running.values()])
         for running in self._running.values():
-            running.attempt.kill()
             self._free(running)
         jobs = {number: running.job for number, running in self._running.items()} | self._waiting
         for job in jobs.values():
@@ -190,7 +190,7 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
         attempt, job = running.attempt, running.job
         now = time.monotonic()
         if self._end is not None and now > self._end:
-            attempt.kill()
+            self._launcher.kill([attempt])
             reason = "broken off; the same command goes on from its last state, or makes it again"
             return Failure(reason, Fault.STOPPED)
         if self._timeout is None:
@@ -198,7 +198,7 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
         ran, idle = now - attempt.started, now - attempt.went_on
         failure = explain_time(ran, idle, job.hung_seconds, self._timeout)
         if failure is not None:
-            attempt.kill()
+            self._launcher.kill([attempt])
             if failure.fault == Fault.INFRASTRUCTURE:
                 job.hung_seconds = ran
         return failure

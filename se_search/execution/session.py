@@ -6,8 +6,8 @@ executor makes trainings up.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from concurrent.futures import Executor as PoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,62 +16,25 @@ from se_search.candidate import Candidate
 from se_search.device import Device, Hardware
 from se_search.errors import RunError
 from se_search.execution.child import call_in_child, warm_up
+from se_search.execution.cluster import find_elsewhere
 from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
 from se_search.execution.local import local_executor
+from se_search.execution.node_data import digest_file
 from se_search.execution.rehearsal import rehearse_once
+from se_search.execution.request import Note, SessionRequest, Trainers
 from se_search.ground import Ground
-from se_search.recipe import Recipe
 from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import prepare_data
 from se_search.training.task import (
     PRELOAD,
     FindGrounds,
     FindWeights,
-    Rehearsal,
     TrainingTask,
     probe_hardware,
 )
 
 STATES_SUFFIX = ".states"  # of the folder that keeps the states of trainings under way
-
-Note = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
-    """What a command's trainings need.
-
-    Attributes:
-        data: name of the data set, as ``fashion_mnist`` or ``folder:PATH``.
-        backbone: name of the network whose weights are looked for.
-        worker_log: file that takes what trainings print, and the tracebacks of failed ones.
-        data_dir: folder that holds the data set; None: the usual ones.
-        weights: what the backbone starts from, a file or ``DEFAULT``; None: all are drawn.
-        freeze_backbone: whether only what is not in the weights is trained.
-        workers: trainings at a time; None: a GPU each, or ``threads`` CPU cores each.
-        threads: CPU threads of each training.
-        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        timeout: seconds after which a training is killed; None: never.
-        rehearsal: what is built and run before anything is trained; None: nothing.
-        preload: modules that the server of the trainings imports besides PyTorch and Lightning.
-        tensorboard: folder that takes what TensorBoard shows of each training; None: nothing does.
-    """
-
-    data: str
-    recipe: Recipe
-    backbone: str
-    worker_log: Path
-    data_dir: Path | None = None
-    weights: str | None = None
-    freeze_backbone: bool = False
-    workers: int | None = None
-    threads: int = 1
-    accelerator: str = "auto"
-    timeout: float | None = None
-    rehearsal: Rehearsal | None = None
-    preload: tuple[str, ...] = ()
-    tensorboard: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +86,13 @@ class Session:
 OpenSession = Callable[[SessionRequest, Note], Session]
 
 
-def open_session(request: SessionRequest, note: Note) -> Session:
-    """Find what trainings need on this machine, start their server, and rehearse the networks.
+def open_session(request: SessionRequest, note: Note, pool: PoolExecutor | None = None) -> Session:
+    """Find what trainings need, start their server, and rehearse the networks on this machine.
 
     Args:
         request: what they need.
         note: told where the data lies.
+        pool: an executor that runs the trainings; None: as the request says.
 
     Raises:
         SESearchError: the data, the weights or the accelerator are not there, or something is
@@ -137,9 +101,10 @@ def open_session(request: SessionRequest, note: Note) -> Session:
     prepared = prepare_data(request.data, request.data_dir, None, request.recipe)
     note(f"Data: {prepared.source}. Starting PyTorch ...")
     warm_up((*PRELOAD, *request.preload), request.threads)
-    hardware = call_in_child(probe_hardware, request.worker_log)
-    devices = choose_devices(hardware, request)
-    grounds = call_in_child(FindGrounds(tuple(devices)), request.worker_log)
+    if pool is None and request.cluster.executor == "local":
+        trainers = _find_here(request, note)
+    else:
+        trainers = find_elsewhere(request, note, pool)
     if request.rehearsal is not None:
         rehearse_once(request.rehearsal, request.worker_log, note)
     weights = _find_weights(request)
@@ -152,11 +117,21 @@ def open_session(request: SessionRequest, note: Note) -> Session:
             checkpointing=Checkpointing(request.worker_log.with_suffix(STATES_SUFFIX).absolute()),
             tensorboard=request.tensorboard,
         ),
-        hardware=hardware,
-        devices=tuple(devices),
-        grounds=grounds,
-        weights_digest=None if weights is None else _digest(weights),
-        make_executor=lambda task: local_executor(
+        hardware=trainers.hardware,
+        devices=trainers.devices,
+        grounds=trainers.grounds,
+        weights_digest=None if weights is None else digest_file(weights),
+        make_executor=trainers.make_executor,
+    )
+
+
+def _find_here(request: SessionRequest, note: Note) -> Trainers:
+    hardware = call_in_child(probe_hardware, request.worker_log)
+    devices = choose_devices(hardware, request)
+    grounds = call_in_child(FindGrounds(tuple(devices)), request.worker_log)
+
+    def make_executor(task: TrainingTask) -> Executor[Candidate]:
+        return local_executor(
             task,
             devices,
             request.worker_log,
@@ -164,8 +139,9 @@ def open_session(request: SessionRequest, note: Note) -> Session:
             note,
             images=task.recipe.images_at_a_time,
             forget=task.forget,
-        ),
-    )
+        )
+
+    return Trainers(hardware, tuple(devices), grounds, make_executor)
 
 
 def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
@@ -183,7 +159,7 @@ def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
     if accelerator == "cpu":
         num_workers = request.workers or max(1, hardware.num_cores // request.threads)
         return [Device("cpu", 0, request.threads, precision) for _ in range(num_workers)]
-    num_workers = request.workers or hardware.num_devices
+    num_workers = request.workers or hardware.num_devices * request.cluster.trials_per_gpu
     num_loaders = max(0, hardware.num_cores // num_workers - 1)
     return [
         Device(accelerator, index % hardware.num_devices, request.threads, precision, num_loaders)
@@ -196,8 +172,3 @@ def _find_weights(request: SessionRequest) -> Path | None:
         return None
     find = FindWeights(request.weights, request.backbone)
     return call_in_child(find, request.worker_log).absolute()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

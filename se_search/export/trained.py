@@ -15,7 +15,8 @@ from typing import Any
 from se_search.candidate import Candidate
 from se_search.errors import BackboneError, RunError, SESearchError, StoppedError
 from se_search.execution.drive import drive
-from se_search.execution.session import OpenSession, Session, SessionRequest, open_session
+from se_search.execution.request import SessionRequest
+from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
 from se_search.ground import Ground, list_differences
 from se_search.models.own_source import look_in, read_own_source

@@ -12,7 +12,9 @@ from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.execution.deadline import Deadline
 from se_search.execution.missing import id_of, name_training, train_missing
-from se_search.execution.session import OpenSession, Session, SessionRequest
+from se_search.execution.options import read_cluster
+from se_search.execution.request import SessionRequest
+from se_search.execution.session import OpenSession, Session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
 from se_search.record import Assignment, EpochRow, Stop
@@ -240,5 +242,7 @@ def _make_request(plans: Sequence[Plan], options: ReproduceOptions) -> SessionRe
         threads=options.threads,
         accelerator=options.accelerator,
         timeout=options.timeout,
+        cluster=read_cluster(options),
+        mix_environments=options.mix_environments,
         rehearsal=Rehearsal(first.backbone, collect_designs(candidates)),
     )

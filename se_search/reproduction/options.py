@@ -11,11 +11,18 @@ import typer
 from se_search.completion import begin_with
 from se_search.execution.options import (
     Accelerator,
+    CpusPerTrial,
     DataDir,
+    Executor,
+    GpusPerTrial,
     MixEnvironments,
+    RayAddress,
+    Submitit,
     Threads,
     Timeout,
+    TrialsPerGpu,
     Workers,
+    read_cluster,
 )
 from se_search.options import AtLeast, Positive, check_options
 
@@ -88,8 +95,15 @@ class ReproduceOptions:
     threads: Threads = 1
     accelerator: Accelerator = "auto"
     timeout: Timeout = None
+    executor: Executor = "local"
+    ray_address: RayAddress = None
+    cpus_per_trial: CpusPerTrial = None
+    gpus_per_trial: GpusPerTrial = None
+    trials_per_gpu: TrialsPerGpu = None
+    submitit: Submitit = None
     mix_environments: MixEnvironments = False
 
     def __post_init__(self) -> None:
         """Check each number."""
         check_options(self)
+        read_cluster(self)

@@ -19,6 +19,7 @@ from se_search.space.designs import Designs
 from se_search.training.checkpointing import Checkpointing, Until, never
 from se_search.training.datasets import PreparedData
 
+RESUMED = ("states", "curves")  # kinds of outputs that a training goes on from
 PRELOAD = ("se_search.training.evaluate",)  # imported once, before children are forked
 
 
@@ -55,6 +56,34 @@ class TrainingTask:
         if self.tensorboard is None:
             return self
         return replace(self, tensorboard=self.tensorboard / f"trial-{number:04d}")
+
+    def outputs(self, assignment: Assignment[Candidate]) -> dict[str, Path]:
+        """Return the folders that take what a training leaves, by kind.
+
+        A training that goes on needs what is there of the kinds in ``RESUMED``.
+        """
+        folders = {}
+        if self.checkpointing is not None:
+            files = self.checkpointing.files(assignment, self.recipe, self.with_test)
+            folders["states"] = files.folder
+        if self.tensorboard is not None:
+            folders["curves"] = self.tensorboard
+        if assignment.weights_file is not None:
+            folders["weights"] = assignment.weights_file.parent
+        return folders
+
+    def moved(
+        self, assignment: Assignment[Candidate], folder: Path
+    ) -> tuple[TrainingTask, Assignment[Candidate]]:
+        """Return task and assignment as they leave everything in folders of another one."""
+        checkpointing = self.checkpointing
+        if checkpointing is not None:
+            checkpointing = replace(checkpointing, folder=folder / "states")
+        curves = None if self.tensorboard is None else folder / "curves" / self.tensorboard.name
+        if assignment.weights_file is not None:
+            file = folder / "weights" / assignment.weights_file.name
+            assignment = replace(assignment, weights_file=file)
+        return replace(self, checkpointing=checkpointing, tensorboard=curves), assignment
 
     def __call__(
         self, assignment: Assignment[Candidate], device: Device, until: Until = never

@@ -13,7 +13,8 @@ from se_search.candidate import SE
 from se_search.device import Device, Hardware
 from se_search.errors import RunError
 from se_search.execution.rehearsal import rehearse_once
-from se_search.execution.session import SessionRequest, choose_devices
+from se_search.execution.request import SessionRequest
+from se_search.execution.session import choose_devices
 from se_search.models.catalogue import describe_backbone
 from se_search.recipe import read_recipe
 from se_search.store.training_log import COMPARED

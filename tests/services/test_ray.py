@@ -1,0 +1,243 @@
+"""Trainings on a Ray cluster of two nodes, which are processes of this machine."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support import data_sets
+from support.commands import COMMAND, RUN, read_rows
+
+from se_search.candidate import Candidate
+from se_search.device import Device
+from se_search.execution.node_data import Parcel
+from se_search.execution.node_pool import NodePool
+from se_search.execution.remote import RemoteLauncher
+from se_search.execution.retrying import RetryingExecutor
+from se_search.execution.supervise import NodeSetup, Probe
+from se_search.models.catalogue import describe_backbone
+from se_search.record import Assignment, Evaluation
+from se_search.store.trials import read_records
+from se_search.training.checkpointing import Checkpointing
+from se_search.training.datasets import prepare_data
+from se_search.training.task import TrainingTask
+
+ray = pytest.importorskip("ray", reason="NO RAY IS TESTED: the extra ray is not installed")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes by /proc"),
+    pytest.mark.filterwarnings("default"),  # Ray's own
+]
+
+DEVICE = Device("cpu", 0, 1, "32-true")
+DIFFERENT = ("seconds", "wall_seconds", "device_seconds", "peak_memory")  # from day to day
+
+
+@pytest.fixture(scope="module")
+def cluster(environment):
+    """Start two nodes with a core each, and a head that trains nothing."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SE_SEARCH_CACHE", "OMP_NUM_THREADS"):
+            patch.setenv(name, environment[name])
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        head = {"num_cpus": 0, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, wait=False)
+        cluster.wait_for_nodes()
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def start(environment, home, *arguments):
+    return subprocess.Popen(
+        [COMMAND, *RUN, *map(str, arguments)],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def has_begun(process, home, name):
+    """Tell whether an epoch of a training has come to the coordinator."""
+    assert process.poll() is None, process.stdout.read()
+    return (home / "runs" / name / "progress.jsonl").exists()
+
+
+def below(pid):
+    """Return the processes below one, at any depth."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *below(int(child))]
+    return found
+
+
+def trainings_of(cluster):
+    """Return the processes that the nodes have begun with a server of trainings."""
+    nodes = [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
+    found = [pid for node in nodes for pid in below(node)]
+    return [pid for pid in found if "forkserver" in read_command(pid)]
+
+
+def read_command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def in_session(session):
+    """Return the processes of a session that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, own = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(own) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_a_run_on_two_nodes_has_the_numbers_of_this_machine(cluster, call, home):
+    on_ray = ("--executor", "ray", "--ray-address", cluster.address)
+    common = ("--trials", 4, "--workers", 2)
+    call(*RUN, *common, "--name", "here")
+    outcome = call(*RUN, *common, "--name", "there", *on_ray)
+    here, there = (read_rows(home / "runs" / name / "trials.csv") for name in ("here", "there"))
+    for row in (*here, *there):
+        for name in DIFFERENT:
+            assert float(row.pop(name)) > 0
+    assert there == here
+    for number in range(4):
+        bits = [
+            next((home / "runs" / n / "correct").glob(f"*{number}*")) for n in ("here", "there")
+        ]
+        assert bits[0].read_bytes() == bits[1].read_bytes()
+    (line,) = [line for line in outcome.stdout.splitlines() if line.startswith("Ray: 2 trainings")]
+    assert line.count("/") == 2  # host/node, twice
+
+
+def test_a_lost_node_costs_a_retry_that_goes_on_elsewhere(cluster, tmp_path, environment):
+    """It goes on from the last state that came: none but its last epoch is made twice."""
+    from se_search.execution.ray_cluster import RayNodes, TrialResources, connect, open_office
+    from se_search.execution.ray_engine import RayEngine
+
+    recipe = data_sets.make_recipe(epochs=12, batch_size=300, split={"validation": 200})
+    data = prepare_data("digits", None, Path(environment["SE_SEARCH_CACHE"]), recipe)
+    candidate = Candidate.plain(describe_backbone("resnet20_bottleneck", 1, 8, 10))
+    assignment = Assignment(candidate, 0, recipe.epochs, tmp_path / "weights" / "some")
+    checkpointing = Checkpointing(tmp_path / "states", seconds=0, max_share=1)
+    task = TrainingTask(data, recipe, checkpointing=checkpointing)
+    connect(cluster.address, None)
+    resources, notes = TrialResources(1, 0), []
+    nodes = RayNodes(resources, Probe(1, "cpu", False), notes.append)
+    nodes.find()
+    pool = NodePool(nodes.list_places())
+    launcher = RemoteLauncher(
+        RayEngine(open_office(Parcel(data, None)), resources.options),
+        task,
+        NodeSetup(),
+        tmp_path / "worker.log",
+        follow=lambda: nodes.follow(pool),
+    )
+    executor = RetryingExecutor(launcher, pool, note=notes.append, pauses=(0, 0))
+    executor.submit(0, assignment)
+    came, killed = [], None
+    while not came or not isinstance(came[-1], Evaluation):
+        came += [outcome for _, outcome in executor.wait(1)]
+        steps = [int(path.stem) for path in checkpointing.folder.rglob("*.state")]
+        if killed is None and max(steps, default=0) > 2 * 4:  # of 4 steps an epoch
+            (running,) = executor._running.values()
+            place = running.place
+            killed = next(n for n in cluster.worker_nodes if n.node_id == place.node)
+            cluster.remove_node(killed, allow_graceful=False)
+    *rows, evaluation = came
+    epochs = [row.epoch for row in rows]
+    assert set(epochs) == set(range(1, 13))
+    assert [epochs.count(epoch) for epoch in (1, 2)] == [1, 1]
+    assert evaluation.effort.attempts == 2
+    assert not checkpointing.folder.exists()
+    assert any("gone. It is tried again" in note for note in notes)
+    carried = assignment.weights_file.read_bytes()
+    undisturbed = TrainingTask(data, recipe)(assignment, DEVICE)
+    assert assignment.weights_file.read_bytes() == carried
+    assert evaluation.history == undisturbed.history
+    assert evaluation.correct == undisturbed.correct
+    cluster.add_node(num_cpus=1)
+    told = [f"The node {place.name} has left the cluster", " has joined the cluster"]
+    wait_for(lambda: executor.wait(0.2) or all(any(t in n for n in notes) for t in told), 60)
+    assert pool.count_free() == 2
+    ray.shutdown()
+
+
+def test_ctrl_c_saves_what_runs_on_a_node_and_the_run_goes_on_here(
+    cluster, call, home, environment
+):
+    on_ray = ("--executor", "ray", "--ray-address", cluster.address, "--trials", 1)
+    long = ("--name", "stopped", "--epochs", 300)
+    process = start(environment, home, *on_ray, *long)
+    wait_for(lambda: has_begun(process, home, "stopped"))
+    trainings = trainings_of(cluster)
+    assert trainings
+    os.kill(process.pid, signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, printed
+    folder = home / "runs" / "stopped"
+    (record,) = read_records(folder / "trials.db")
+    assert (record.state, record.attempts) == ("WAITING", 1)
+    assert list((folder / "worker.states").rglob("*.state"))
+    wait_for(lambda: not any(read_command(pid) for pid in trainings), 20)
+
+
+def test_a_coordinator_that_is_killed_leaves_no_training_on_the_nodes(cluster, home, environment):
+    on_ray = ("--executor", "ray", "--ray-address", cluster.address)
+    process = start(environment, home, *on_ray, "--name", "killed", "--epochs", 300)
+    wait_for(lambda: has_begun(process, home, "killed"))
+    trainings = trainings_of(cluster)
+    assert trainings
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(read_command(pid) for pid in trainings), 20)
+
+
+def test_a_cluster_of_its_own_ends_with_the_command(home, environment):
+    """Ctrl-C reaches the whole process group, in which the cluster is."""
+    arguments = ("--executor", "ray", "--workers", 1, "--epochs", 300)
+    process = start(environment, home, *arguments, "--name", "own")
+    wait_for(lambda: has_begun(process, home, "own"))
+    os.killpg(process.pid, signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, printed
+    assert list((home / "runs" / "own" / "worker.states").rglob("*.state"))
+    wait_for(lambda: not in_session(process.pid), 20)
+    process = start(environment, home, *arguments, "--name", "own")
+    started = (home / "runs" / "own" / "progress.jsonl").stat().st_size
+    progress = home / "runs" / "own" / "progress.jsonl"
+    wait_for(lambda: progress.stat().st_size > started)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not in_session(process.pid), 20)
+
+
+def test_an_address_at_which_no_cluster_answers_is_named(call):
+    outcome = call(
+        *RUN, "--executor", "ray", "--ray-address", "127.0.0.1:9", "--name", "no", expect=75
+    )
+    assert "no Ray cluster answers at " in outcome.stderr
