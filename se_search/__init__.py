@@ -52,7 +52,8 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
     Args:
         quiet: print nothing; otherwise print what ``se-search run`` prints.
         options: the options of ``se-search run``, with underscores for hyphens, as
-            ``space="stages_ratio"``, ``trials=50`` and ``runs_dir="runs"``.
+            ``space="stages_ratio"``, ``trials=50`` and ``runs_dir="runs"``. ``executor`` may be any
+            ``concurrent.futures.Executor``, too; it needs ``workers``, its trainings at a time.
 
     Returns:
         The finished run, or after Ctrl-C the run so far.
@@ -62,15 +63,22 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
         SESearchError: something that was asked for is not there, is of another type, or can't be
             done.
     """
+    from concurrent.futures import Executor
+    from functools import partial
+
     from se_search.commands.options import read_search_options
     from se_search.commands.search import search as run_search
     from se_search.errors import RunError
+    from se_search.execution.session import open_session
     from se_search.report.display import make_display
     from se_search.report.run import Run
 
     if not isinstance(quiet, bool):
         raise RunError(f"quiet {quiet!r} is not True or False")
-    outcome = run_search(read_search_options(options), make_display(quiet=quiet))
+    given = options.get("executor")
+    pool = options.pop("executor") if isinstance(given, Executor) else None
+    opened = partial(open_session, pool=pool)
+    outcome = run_search(read_search_options(options), make_display(quiet=quiet), opened)
     return Run(outcome.folder)
 
 

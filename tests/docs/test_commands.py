@@ -19,7 +19,7 @@ QUICK = ("cost", "effects", "ls", "report", "show", "spaces", "status", "version
 SLOW = ("se-search cost --space full --csv costs.csv",)  # writes 371,800 lines
 FOREIGN = (  # not ours; nothing here can check their options
     *("optuna-dashboard", "pip", "python3", "source", "export", "mkdir", "echo"),
-    "nvidia-cuda-mps-control",
+    *("nvidia-cuda-mps-control", "ray", "kubectl"),
 )
 COMMANDS = [command for page in PAGES for command in read_commands(page)]
 FILES = {block.file_name for block in read_blocks(TUTORIAL)}  # scripts that the page shows

@@ -211,24 +211,25 @@ def test_a_state_that_came_before_a_node_was_lost_is_sent_to_the_next(
 
 def test_a_training_that_waits_for_its_node_neither_hangs_nor_runs():
     attempt = RemoteAttempt(0, Engine(), {})
-    time.sleep(0.05)
-    attempt.has_message()
     now = time.monotonic()
-    assert now - attempt.started < 0.04
-    assert now - attempt.went_on < 0.04
+    attempt.has_message()
+    assert attempt.started >= now
+    assert attempt.went_on >= now
     attempt.take(Began("a"))
-    time.sleep(0.05)
-    assert time.monotonic() - attempt.started > 0.04
+    now = time.monotonic()
+    attempt.has_message()
+    assert attempt.started <= now
+    assert attempt.went_on <= now
 
 
 def test_what_a_training_took_is_told_by_its_nodes_clock_and_counts_no_pause():
     attempt = RemoteAttempt(0, Engine(), {})
     attempt.take(Began("a"))
-    attempt.take(Paused(100.0))
-    assert 99 < time.monotonic() - attempt.started < 101
+    attempt.take(Paused(1_000.0))
+    assert 999 < time.monotonic() - attempt.started < 1_100
     attempt.take(Began("b"))
-    attempt.take(Ran(20.0))
-    assert 119 < time.monotonic() - attempt.started < 121
+    attempt.take(Ran(200.0))
+    assert 1_199 < time.monotonic() - attempt.started < 1_300
 
 
 def test_a_pool_of_nodes_takes_so_many_places_at_most():

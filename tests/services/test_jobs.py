@@ -63,7 +63,7 @@ def start(environment, home, *arguments):
     )
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=150):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
