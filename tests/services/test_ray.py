@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from se_search.execution.node_pool import NodePool
 from se_search.execution.remote import RemoteLauncher
 from se_search.execution.retrying import RetryingExecutor
 from se_search.execution.supervise import NodeSetup, Probe
+from se_search.ground import Ground
 from se_search.models.catalogue import describe_backbone
-from se_search.record import Assignment, Evaluation
+from se_search.record import Assignment, Evaluation, Failure, Fault
 from se_search.store.trials import read_records
 from se_search.training.checkpointing import Checkpointing
 from se_search.training.datasets import prepare_data
@@ -241,3 +243,72 @@ def test_an_address_at_which_no_cluster_answers_is_named(call):
         *RUN, "--executor", "ray", "--ray-address", "127.0.0.1:9", "--name", "no", expect=75
     )
     assert "no Ray cluster answers at " in outcome.stderr
+
+
+def test_what_ray_loses_is_the_machines_fault_and_what_it_kills_for_memory_lacks_memory():
+    from ray import exceptions
+
+    from se_search.execution.ray_engine import explain_ray_error
+
+    failure = explain_ray_error(exceptions.WorkerCrashedError())
+    assert failure.fault == Fault.INFRASTRUCTURE
+    assert explain_ray_error(exceptions.OutOfMemoryError("killed")).fault == Fault.RESOURCE
+    error = exceptions.RayTaskError("f", "trace", ValueError("our own mistake"))
+    assert explain_ray_error(error) == Failure("ValueError: our own mistake", Fault.INFRASTRUCTURE)
+
+
+def test_a_node_has_a_place_for_each_share_of_what_it_has():
+    from se_search.execution.ray_cluster import Node, TrialResources
+
+    node = Node("id", "name", 16, 2)
+    assert TrialResources(1, 1).count_places(node) == 2
+    assert TrialResources(1, 0.25).count_places(node) == 8
+    assert TrialResources(1, 1 / 3).count_places(node) == 6
+    assert TrialResources(3, 0.25).count_places(node) == 5
+    assert TrialResources(0.5, 0).count_places(node) == 32
+    assert TrialResources(1, 1).count_places(Node("id", "name", 16, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [({}, ["a", "b"]), ({"preferred": ("old",)}, ["c"]), ({"mixes": True}, ["a", "b", "c"])],
+)
+def test_a_run_has_nodes_of_one_model_unless_it_mixes(options, used):
+    """Two nodes of a new model and one of an old, on which the run may have been before."""
+    from se_search.execution.ray_cluster import Node, RayNodes, TrialResources, _Known
+
+    grounds = {
+        name: Ground(name, "32-true", None, "2.14.1", "13.0", "9.19", "numpy 2.4.1")
+        for name in ("new", "old")
+    }
+    options = {**options, "preferred": [grounds[n] for n in options.get("preferred", ())]}
+    notes = []
+    nodes = RayNodes(TrialResources(1, 0.5), Probe(1, "cuda", True), notes.append, **options)
+    device = Device("cuda", 0, 1, "32-true")
+    models = {"a": "new", "b": "new", "c": "old"}
+    nodes._known = {
+        name: _Known(Node(name, name, 8, 1), None, None, device, grounds[model])
+        for name, model in models.items()
+    }
+    nodes._choose(list(nodes._known.values()))
+    places = nodes.list_places()
+    assert sorted({place.name for place in places}) == used
+    assert [place.name for place in places[: len(used)]] == used  # in turn
+    assert {(place.share, place.device.num_loaders) for place in places} == {(0.5, 3)}
+    assert len(notes) == 3 - len(used)
+    assert all("--mix-environments uses it, too" in note for note in notes)
+
+
+def test_a_cluster_of_its_own_asks_for_a_token_and_sends_no_statistics(environment):
+    code = """
+import os
+import ray
+from se_search.execution.ray_cluster import connect, list_nodes
+connect(None, 1)
+print(os.environ["RAY_AUTH_MODE"], os.environ["RAY_USAGE_STATS_ENABLED"])
+print([node.cpus for node in list_nodes()], ray.nodes()[0]["NodeManagerAddress"])
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert printed.stdout.split() == ["token", "0", "[1.0]", "127.0.0.1"], printed.stderr
