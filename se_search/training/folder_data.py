@@ -21,6 +21,7 @@ from se_search.recipe import Augmentation, Recipe
 from se_search.seeds import derive_seed
 from se_search.training.checkpointing import Position
 from se_search.training.datasets import DataInfo, PreparedData
+from se_search.training.folder_pixels import PIXEL_BYTES, PixelImages, decode_part
 from se_search.training.image_reading import read_image
 from se_search.training.image_scan import PartFiles, read_part
 from se_search.training.prepared_split import split_prepared
@@ -44,9 +45,16 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
     split: DrawnSplit
 
     def __init__(
-        self, prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int, num_workers: int
+        self,
+        prepared: PreparedData,
+        recipe: Recipe,
+        seed: int,
+        in_channels: int,
+        num_workers: int,
+        pixel_bytes: int = PIXEL_BYTES,
     ) -> None:
         super().__init__()
+        self._pixel_bytes = pixel_bytes
         self.prepared = prepared
         self.recipe = recipe
         self.seed = seed
@@ -56,30 +64,49 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
 
     def setup(self, stage: str) -> None:
         """List the images of a stage, as the scan of the folder has found them."""
-        evaluation = _eval_transform(self.info, self.recipe.eval_crop)
         if stage == "test":
             assert self.prepared.test_part is not None
-            self._test = self._open(self.prepared.test_part, evaluation)
+            self._test = self._open(self.prepared.test_part)
             return
         self.split = split_prepared(self.prepared, self.recipe, self.seed)
         if self.info.validation_part == "val":
-            self._validation = self._open("val", evaluation)
+            self._validation = self._open("val")
         else:
-            self._validation = self._open("train", evaluation, self.split.validation)
-        augmented = _train_transform(self.info, self.recipe.augmentation)
-        self._train = _SeededImages(self._open("train", augmented, self.split.train))
+            self._validation = self._open("train", self.split.validation)
+        self._train = self._open("train", self.split.train, self.recipe.augmentation)
 
     def _list(self, part: str) -> PartFiles:
         assert self.prepared.listing is not None
         return read_part(self.prepared.listing, part)
 
     def _open(
-        self, part: str, transform: v2.Transform, chosen: NDArray[np.int64] | None = None
-    ) -> _Images:
+        self,
+        part: str,
+        chosen: NDArray[np.int64] | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> PixelImages | _Images | _SeededImages:
+        """Return images of a part: all of them, or those chosen, augmented or not."""
+        assert self.prepared.listing is not None
         files = self._list(part)
         if chosen is None:
             chosen = np.arange(len(files.names))
-        return _Images(self.prepared.folder, files, chosen, transform, self.info.channels)
+        size, steps = self.info.image_size, _list_augmentation(self.info, augmentation)
+        if augmentation is None:
+            begin = _begin_evaluation(size, self.recipe.eval_crop)
+        else:
+            begin = _begin_train(size, augmentation.resized_crop)
+        finish = v2.Compose(_to_normalised(self.info))
+        folder, channels, file = self.prepared.folder, self.info.channels, None
+        if begin is None:
+            listing, limit = self.prepared.listing, self._pixel_bytes
+            file = decode_part(listing, part, files, folder, size, channels, limit)
+        if file is not None:
+            augment = v2.Compose(steps) if steps else None
+            return PixelImages(file, files.labels, chosen, augment, finish)
+        begin = begin or [v2.Resize((size, size))]
+        transform = v2.Compose([*begin, *steps, finish])
+        images = _Images(folder, files, chosen, transform, channels)
+        return images if augmentation is None else _SeededImages(images)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches from ``start``; ``sampler.set_epoch`` chooses an epoch."""
@@ -104,9 +131,8 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
         folder, indices = "train", getattr(self.split, part)
         if part == "validation" and self.info.validation_part == "val":
             folder, indices = "val", np.arange(len(self._list("val").names))
-        transform = _eval_transform(self.info, self.recipe.eval_crop)
         chosen = spread_evenly(indices, limit)
-        return self._loader(self._open(folder, transform, chosen), self._eval_batch_size)
+        return self._loader(self._open(folder, chosen), self._eval_batch_size)
 
     @property
     def _eval_batch_size(self) -> int:
@@ -203,24 +229,26 @@ def _end_worker_with(parent: int, _worker: int) -> None:
     end_with_parent(parent)
 
 
-def _train_transform(info: DataInfo, augmentation: Augmentation) -> v2.Transform:
-    size = (info.image_size, info.image_size)
-    scale = augmentation.resized_crop
-    steps: list[v2.Transform] = [v2.RandomResizedCrop(size, scale) if scale else v2.Resize(size)]
+def _list_augmentation(info: DataInfo, augmentation: Augmentation | None) -> list[v2.Transform]:
+    """Return what is drawn after an image has been brought to its size."""
+    if augmentation is None:
+        return []
+    size, steps = (info.image_size, info.image_size), []
     if augmentation.crop_padding:
         steps.append(v2.RandomCrop(size, padding=augmentation.crop_padding))
     if augmentation.flip:
         steps.append(v2.RandomHorizontalFlip())
-    return v2.Compose([*steps, *_to_normalised(info)])
+    return steps
 
 
-def _eval_transform(info: DataInfo, crop: float | None) -> v2.Transform:
-    """Resize whole images, as for training; or enlarge them and keep a share of the side."""
-    size = info.image_size
-    if crop is None:
-        return v2.Compose([v2.Resize((size, size)), *_to_normalised(info)])
-    steps = [v2.Resize(round(size / crop)), v2.CenterCrop(size)]
-    return v2.Compose([*steps, *_to_normalised(info)])
+def _begin_train(size: int, scale: tuple[float, float] | None) -> list[v2.Transform] | None:
+    """Return what brings an image to its size; None: it is resized whole."""
+    return [v2.RandomResizedCrop((size, size), scale)] if scale else None
+
+
+def _begin_evaluation(size: int, crop: float | None) -> list[v2.Transform] | None:
+    """Return what enlarges an image and keeps a share of its side; None: it is resized whole."""
+    return [v2.Resize(round(size / crop)), v2.CenterCrop(size)] if crop else None
 
 
 def _to_normalised(info: DataInfo) -> list[v2.Transform]:
@@ -232,6 +260,9 @@ def _to_normalised(info: DataInfo) -> list[v2.Transform]:
     ]
 
 
-def _collate_channels_last(samples: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-    images, labels = default_collate(samples)
+def _collate_channels_last(
+    samples: list[tuple[Tensor, int]] | tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Return a batch; ``PixelImages`` have put it together by then."""
+    images, labels = default_collate(samples) if isinstance(samples, list) else samples
     return images.contiguous(memory_format=torch.channels_last), labels

@@ -190,7 +190,7 @@ def _read_file(root: Path, name: bytes, is_whole: bool) -> tuple[object, ...] | 
         if is_whole:
             with open(path, "rb") as file:
                 content = file.read()
-            digest = hashlib.sha256(content).digest()[:_DIGEST_SIZE]
+            digest = digest_content(content)
             side, peculiarity = inspect_image(content, decode=True)
         else:
             side, peculiarity = inspect_image(path, decode=False)
@@ -199,6 +199,11 @@ def _read_file(root: Path, name: bytes, is_whole: bool) -> tuple[object, ...] | 
     except OSError as cause:
         return describe(cause)
     return side, int(peculiarity), is_whole, np.frombuffer(digest, np.uint8)
+
+
+def digest_content(content: bytes) -> bytes:
+    """Return the digest of a file's bytes, as a scan keeps it."""
+    return hashlib.sha256(content).digest()[:_DIGEST_SIZE]
 
 
 def _draw(names: Sequence[bytes], count: int) -> list[int]:
@@ -330,10 +335,17 @@ def _read_content(file: Path) -> dict[bytes, tuple[int, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class PartFiles:
-    """The images of one part, for a process that trains; ``names`` are paths from the folder."""
+    """The images of one part, for a process that trains.
+
+    Attributes:
+        names: paths from the folder.
+        labels: ``(n,)``, from 0.
+        digests: ``(n, 16)`` of the files' bytes; zeros: the scan has not read them.
+    """
 
     names: list[bytes]
     labels: NDArray[np.int64]
+    digests: NDArray[np.uint8]
 
 
 def read_part(file: Path, part: str) -> PartFiles:
@@ -346,7 +358,8 @@ def read_part(file: Path, part: str) -> PartFiles:
         with file.open("rb") as opened, np.load(opened) as stored:
             names = _unpack(stored)
             chosen = np.flatnonzero(stored["parts"] == PARTS.index(part))
-            return PartFiles([names[int(i)] for i in chosen], stored["labels"][chosen])
+            digests = stored["digests"][chosen]
+            return PartFiles([names[int(i)] for i in chosen], stored["labels"][chosen], digests)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as cause:
         raise DataError(
             f"{file} can't be read: {explain(cause)}; it is a list of images in the cache, which "

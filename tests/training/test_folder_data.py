@@ -190,15 +190,22 @@ def test_a_network_of_other_channels_is_refused(tmp_path: Path) -> None:
         make_data(prepared, make_recipe(**FOLDER_CHANGES), 0, in_channels=2)
 
 
-@pytest.mark.parametrize("num_workers", [0, 1])
-def test_an_image_that_breaks_after_the_scan_is_named(tmp_path: Path, num_workers: int) -> None:
+@pytest.mark.parametrize(("num_workers", "eval_crop"), [(0, None), (0, 0.875), (1, 0.875)])
+def test_an_image_that_breaks_after_the_scan_is_named(
+    tmp_path: Path, num_workers: int, eval_crop: float | None
+) -> None:
     prepared = prepare_folder(tmp_path)
     broken = tmp_path / "train" / "dog" / "4.png"
     broken.write_bytes(broken.read_bytes()[:50])
-    module = make_data(prepared, make_recipe(**FOLDER_CHANGES), 0, 3, num_workers)
-    module.setup("fit")
-    with pytest.raises(DataError, match=r"dog.4\.png can't be read as an image"):
+    recipe = make_recipe(**FOLDER_CHANGES, eval_crop=eval_crop)
+    module = make_data(prepared, recipe, 0, 3, num_workers)
+
+    def read() -> None:
+        module.setup("fit")
         list(module.train_dataloader()), list(module.val_dataloader())
+
+    with pytest.raises(DataError, match=r"dog.4\.png can't be read as an image"):
+        read()
 
 
 def test_images_that_come_after_the_scan_are_not_used(tmp_path: Path) -> None:
