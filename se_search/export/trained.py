@@ -151,8 +151,7 @@ def find_or_train(
         weights.tidy()
         if evaluation.unkept is not None:
             raise RunError(f"the weights of {candidate.placement} are lost: {evaluation.unkept}")
-        if record is not None:
-            note(_compare_results(folder, record, evaluation))
+        note(_tell_result(folder, record, seed, evaluation))
         return read_kept_file(path)
 
 
@@ -308,9 +307,17 @@ class _OneTraining:
         """Leave the outcome open."""
 
 
-def _compare_results(folder: RunFolder, record: TrialRecord, evaluation: Evaluation) -> str:
-    """Say whether a training has the numbers that it had in the search."""
-    before, now = record.accuracy or 0.0, evaluation.accuracy
+def _tell_result(
+    folder: RunFolder, record: TrialRecord | None, seed: int, evaluation: Evaluation
+) -> str:
+    """Say how a training ended, and whether it has the numbers that it had in the search."""
+    now = evaluation.accuracy
+    if record is None:
+        return (
+            f"Trained: {100 * now:.2f} % right; the search did not train this candidate in "
+            f"replicate {seed}"
+        )
+    before = record.accuracy or 0.0
     path = folder.correct_file(record.number)
     is_equal = before == now and path.is_file() and path.read_bytes() == evaluation.correct
     trial = f"trial {record.number}"

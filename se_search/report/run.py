@@ -184,7 +184,10 @@ class Run:
     def _recommended(self) -> str:
         taken = self.answer.candidate
         if taken is None:
-            raise RunError(f"no network is recommended. {self.answer.what} Name a candidate")
+            raise RunError(
+                f"no network is recommended. {self.answer.what} Name a candidate, or best: the one "
+                "of the largest expected gain"
+            )
         return taken
 
     def build(

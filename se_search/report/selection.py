@@ -100,6 +100,12 @@ def _find_cost(candidate: PosteriorCandidate, name: str, unit: str) -> float:
 
 
 def _parse(text: str, backbone: Backbone) -> Candidate:
+    if re.search("[<>]", text):
+        raise CandidateError(
+            f"{text!r} is no bound: it must be one of {', '.join(COSTS)}, then < or <=, then a "
+            "number of 0 or more, in % of the plain network's or with k, M or G; "
+            f"{ALLOWED}"
+        )
     try:
         return Candidate.parse(text, backbone)
     except CandidateError as error:

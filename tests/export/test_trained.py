@@ -95,6 +95,13 @@ def test_a_candidate_without_a_training_is_trained_in_the_first_replicate(folder
     )
 
 
+def test_the_last_word_on_a_first_training_is_how_it_ended(folder):
+    _, notes = train(folder, SPACE.parse("s3:8"))
+    assert notes[-1] == (
+        "Trained: 80.00 % right; the search did not train this candidate in replicate 0"
+    )
+
+
 def test_equal_images_are_said(folder):
     folder.correct_file(1).parent.mkdir()
     folder.correct_file(1).write_bytes(b"\x80")

@@ -60,6 +60,14 @@ def test_a_bound_on_another_cost_names_those_that_there_are():
         select("param <= 3 %")
 
 
+@pytest.mark.parametrize(
+    "text", ["params >= 3 %", "params <= x", "params <= -5 %", "latency <= 2ms"]
+)
+def test_a_bound_that_can_not_be_read_is_told_how_one_is_written(text):
+    with pytest.raises(CandidateError, match="is no bound: it must be one of params, macs, then"):
+        select(text)
+
+
 @pytest.mark.parametrize("text", ["recomended", "s9:4", "fronts", "params = 3"])
 def test_an_unknown_text_is_refused_with_what_is_allowed(text):
     with pytest.raises(CandidateError, match="allowed are recommended, best, front, all-credible"):
