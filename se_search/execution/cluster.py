@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -71,7 +72,18 @@ def refuse_missing_executor(
         )
 
 
+def keep_to_loopback(address: str | None) -> None:
+    """Have Ray listen on 127.0.0.1 alone, if it starts a cluster: called before it is imported.
+
+    Ray has no other way: it takes 127.0.0.1 as an address for this machine's in its network, unless
+    it takes this machine for one that can't be in a cluster.
+    """
+    if address is None and "RAY_ADDRESS" not in os.environ and "ray" not in sys.modules:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
 def _find_ray(request: SessionRequest, note: Note) -> Trainers:
+    keep_to_loopback(request.cluster.ray_address)
     from se_search.execution.ray_cluster import (
         RayNodes,
         TrialResources,

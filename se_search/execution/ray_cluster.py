@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -25,16 +24,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from se_search.device import Device, Hardware
 from se_search.errors import InfrastructureError, RunError, explain
-from se_search.execution import ray_watch
 from se_search.execution.node_data import Parcel
 from se_search.execution.node_pool import NodePool, list_places
 from se_search.execution.ray_office import Office
+from se_search.execution.ray_watch import end_with_this_process
 from se_search.execution.remote import NodePlace
 from se_search.execution.signals import STOPPING
 from se_search.execution.supervise import Probe
 from se_search.ground import Ground, list_differences
 from se_search.terminal import one_line
 
+LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 5.0  # between two looks at which nodes there are
 PATIENCE_SECONDS = 60.0  # for further nodes, once one has said what it is
@@ -107,7 +107,8 @@ def connect(address: str | None, num_cpus: float | None) -> bool:
         Whether the cluster was started.
 
     Raises:
-        RunError: the address is one of Ray's client, whose machine is no node.
+        RunError: the address is one of Ray's client, whose machine is no node; or a cluster would
+            listen in the network.
         InfrastructureError: no cluster answers.
     """
     address = address or os.environ.get("RAY_ADDRESS")
@@ -122,12 +123,17 @@ def connect(address: str | None, num_cpus: float | None) -> bool:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if is_own:
+        if ray.util.get_node_ip_address() != LOOPBACK:  # type: ignore[no-untyped-call]
+            raise RunError(
+                "a Ray cluster of this command would listen in the network, for Ray was imported "
+                "before: start one by ray.init(), or name one by ray_address"
+            )
         options |= {
             "address": "local",
             "num_cpus": None if num_cpus is None else math.ceil(num_cpus),
             "include_dashboard": False,
             "object_store_memory": OWN_STORE_BYTES,
-            "_node_ip_address": "127.0.0.1",
+            "_node_ip_address": LOOPBACK,
         }
     else:
         assert address is not None
@@ -139,10 +145,7 @@ def connect(address: str | None, num_cpus: float | None) -> bool:
     try:
         context: Any = ray.init(**options)
         if is_own and sys.platform == "linux":
-            told = _start_watch().stdin
-            assert told is not None
-            told.write(os.fsencode(context.address_info["session_dir"]))
-            told.flush()
+            end_with_this_process(context.address_info["session_dir"])
     except (ConnectionError, RuntimeError, ValueError, exceptions.RayError) as error:
         text = one_line(str(error).strip().partition("\n")[0])
         where = "starts on this machine" if is_own else f"answers at {address}"
@@ -153,27 +156,12 @@ def connect(address: str | None, num_cpus: float | None) -> bool:
     return is_own
 
 
-def _start_watch() -> subprocess.Popen[bytes]:
-    """Start what ends a cluster with this process, even if this process is killed."""
-    watch = subprocess.Popen(
-        [sys.executable, "-I", "-S", ray_watch.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _WATCHES.append(watch)  # its pipe is open as long as this process lives
-    return watch
-
-
-_WATCHES: list[subprocess.Popen[bytes]] = []
-
-
 def _refuse_silence(address: str) -> None:
     """Refuse an address at which nothing listens, for which Ray would wait for minutes."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():  # auto, or a name that Ray knows
         return
-    if host in ("127.0.0.1", "localhost"):  # Ray takes it for this machine's place in its network
+    if host in (LOOPBACK, "localhost"):  # Ray takes it for this machine's place in its network
         host = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()

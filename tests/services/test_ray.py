@@ -55,7 +55,23 @@ def cluster(environment):
         cluster.shutdown()
 
 
-def start(environment, home, *arguments):
+@pytest.fixture
+def start(environment, home):
+    """Return a function that starts a command, which ends with the test at the latest."""
+    started = []
+
+    def run(*arguments):
+        started.append(open_command(environment, home, *arguments))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def open_command(environment, home, *arguments):
     return subprocess.Popen(
         [COMMAND, *RUN, *map(str, arguments)],
         cwd=home,
@@ -67,7 +83,7 @@ def start(environment, home, *arguments):
     )
 
 
-def wait_for(condition, seconds=90):
+def wait_for(condition, seconds=200):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
@@ -189,53 +205,51 @@ def test_a_lost_node_costs_a_retry_that_goes_on_elsewhere(cluster, tmp_path, env
     ray.shutdown()
 
 
-def test_ctrl_c_saves_what_runs_on_a_node_and_the_run_goes_on_here(
-    cluster, call, home, environment
-):
+def test_a_stop_carries_the_state_of_what_runs_on_a_node(cluster, home, start):
     on_ray = ("--executor", "ray", "--ray-address", cluster.address, "--trials", 1)
     long = ("--name", "stopped", "--epochs", 300)
-    process = start(environment, home, *on_ray, *long)
+    process = start(*on_ray, *long)
     wait_for(lambda: has_begun(process, home, "stopped"))
     trainings = trainings_of(cluster)
     assert trainings
     os.kill(process.pid, signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=150)
     assert process.returncode == 143, printed
     folder = home / "runs" / "stopped"
     (record,) = read_records(folder / "trials.db")
     assert (record.state, record.attempts) == ("WAITING", 1)
     assert list((folder / "worker.states").rglob("*.state"))
-    wait_for(lambda: not any(read_command(pid) for pid in trainings), 20)
+    wait_for(lambda: not any(read_command(pid) for pid in trainings), 60)
 
 
-def test_a_coordinator_that_is_killed_leaves_no_training_on_the_nodes(cluster, home, environment):
+def test_a_coordinator_that_is_killed_leaves_no_training_on_the_nodes(cluster, home, start):
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
-    process = start(environment, home, *on_ray, "--name", "killed", "--epochs", 300)
+    process = start(*on_ray, "--name", "killed", "--epochs", 300)
     wait_for(lambda: has_begun(process, home, "killed"))
     trainings = trainings_of(cluster)
     assert trainings
     process.kill()
     process.communicate()
-    wait_for(lambda: not any(read_command(pid) for pid in trainings), 20)
+    wait_for(lambda: not any(read_command(pid) for pid in trainings), 60)
 
 
-def test_a_cluster_of_its_own_ends_with_the_command(home, environment):
+def test_a_cluster_of_its_own_ends_with_the_command(home, start):
     """Ctrl-C reaches the whole process group, in which the cluster is."""
     arguments = ("--executor", "ray", "--workers", 1, "--epochs", 300)
-    process = start(environment, home, *arguments, "--name", "own")
+    process = start(*arguments, "--name", "own")
     wait_for(lambda: has_begun(process, home, "own"))
     os.killpg(process.pid, signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=150)
     assert process.returncode == 143, printed
     assert list((home / "runs" / "own" / "worker.states").rglob("*.state"))
-    wait_for(lambda: not in_session(process.pid), 20)
-    process = start(environment, home, *arguments, "--name", "own")
+    wait_for(lambda: not in_session(process.pid), 60)
+    process = start(*arguments, "--name", "own")
     started = (home / "runs" / "own" / "progress.jsonl").stat().st_size
     progress = home / "runs" / "own" / "progress.jsonl"
     wait_for(lambda: progress.stat().st_size > started)
     process.kill()
     process.communicate()
-    wait_for(lambda: not in_session(process.pid), 20)
+    wait_for(lambda: not in_session(process.pid), 60)
 
 
 def test_an_address_at_which_no_cluster_answers_is_named(call):
@@ -299,9 +313,11 @@ def test_a_run_has_nodes_of_one_model_unless_it_mixes(options, used):
     assert all("--mix-environments uses it, too" in note for note in notes)
 
 
-def test_a_cluster_of_its_own_asks_for_a_token_and_sends_no_statistics(environment):
+def test_a_cluster_of_its_own_is_on_loopback_asks_for_a_token_and_sends_no_statistics(environment):
     code = """
 import os
+from se_search.execution.cluster import keep_to_loopback
+keep_to_loopback(None)
 import ray
 from se_search.execution.ray_cluster import connect, list_nodes
 connect(None, 1)
