@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from support import node_tasks
@@ -94,9 +95,9 @@ def test_what_a_training_says_and_prints_comes_before_its_outcome(make_job):
 
 def test_what_a_training_leaves_is_carried_and_its_folder_goes(make_job, tmp_path):
     post = Post([Kept("states", "1.state", b"1")])
-    before = set(Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"))
     job = make_job(node_tasks.leave_files, tmp_path / "run" / "abc")
-    outcome = Supervisor(job, post, "node1")()
+    with patch.object(tempfile, "tempdir", str(tmp_path)):  # other tests leave folders meanwhile
+        outcome = Supervisor(job, post, "node1")()
     assert outcome.loss == 1  # it has found the state of the attempt before
     carried = post.of(Kept)
     assert carried[0] == Kept("states", "2.state", b"2")
@@ -104,7 +105,7 @@ def test_what_a_training_leaves_is_carried_and_its_folder_goes(make_job, tmp_pat
     assert Kept("weights", "abc", b"weights") in carried
     gone = {kept.name for kept in carried if kept.content is None}
     assert gone == {"1.state", "2.state"}
-    assert set(Path(tempfile.gettempdir()).glob(f"{FOLDERS}*")) <= before
+    assert not list(tmp_path.glob(f"{FOLDERS}*"))
     assert not (tmp_path / "run").exists()
 
 
