@@ -71,6 +71,7 @@ def look_at_gates(
     """
     note = _once(note)  # each session says where the data lie
     config = folder.read_config()
+    _refuse_target(options.to)
     find_code(config, allow_code=options.allow_code)
     candidate = _choose_candidate(folder, options)
     replicates = list_replicates(folder, config, options.replicates)
@@ -125,6 +126,15 @@ def look_at_gates(
     )
     files = GatesFiles(folder.path if options.to is None else options.to)
     return files, found, write_gate_files(files, found, blocks, names)
+
+
+def _refuse_target(folder: Path | None) -> None:
+    """Refuse a folder that can't be made, before any work is done for it."""
+    if folder is None:
+        return
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise RunError(f"--to {folder}: {part} is a file, and gates are written into a folder")
 
 
 def _describe(

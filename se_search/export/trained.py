@@ -182,14 +182,15 @@ def _announce(
 ) -> str:
     seconds = estimate_seconds(record, records)
     takes = "" if seconds is None else f": about {max(1, round(seconds)):,} s"
+    length = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     if record is None:
-        return (
-            f"The run has no training of {candidate.placement}. It is trained now, for "
-            f"{epochs} epochs in replicate {seed}{takes}"
-        )
+        lacking, place = f"The run has no training of {candidate.placement}", f"in replicate {seed}"
+        if find_first_training(candidate, records) is not None:
+            return f"{lacking} for {length} {place}. It is trained now{takes}"
+        return f"{lacking}. It is trained now, for {length} {place}{takes}"
     return (
         f"The weights of {candidate.placement} {why}. It is trained again, as trial "
-        f"{record.number} was: {record.epochs} epochs in replicate {record.seed}{takes}"
+        f"{record.number} was: {length} in replicate {record.seed}{takes}"
     )
 
 

@@ -132,3 +132,9 @@ def test_a_class_without_images_can_have_no_line():
 def test_more_lines_than_can_be_told_apart_are_refused():
     with pytest.raises(RunError, match="more than 6 lines"):
         choose_classes(",".join("0123456"), list("abcdefg"), range(7))
+
+
+def test_a_file_where_the_folder_should_be_is_refused_before_any_work(folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"/file is a file, and gates are written into a folder"):
+        look(folder, to=tmp_path / "file" / "sub")

@@ -151,3 +151,11 @@ def test_the_network_has_the_outputs_of_the_training(folder):
     network = trained_network(folder, CANDIDATE, open_session=make_sessions())
     images = torch.rand(2, 1, 8, 8)
     assert torch.equal(network(images), build(CANDIDATE, seed=2).eval()(images))
+
+
+def test_a_candidate_that_was_trained_lacks_only_the_replicate_that_is_asked_for(folder):
+    notes = []
+    find_or_train(folder, CANDIDATE, TrainAgain(), notes.append, make_sessions(), at=(7, 1))
+    assert notes[0] == (
+        "The run has no training of s2:4 for 1 epoch in replicate 7. It is trained now: about 1 s"
+    )
