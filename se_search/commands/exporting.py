@@ -83,7 +83,8 @@ def export_candidates(
         kept = find_or_train(folder, candidate, how, tell, open_session)
         model = load_kept(folder, candidate, kept, allow_code=options.allow_code)
         note(f"Exporting {candidate.placement} to {place}")
-        facts = _gather(run, candidate, kept, preparation, said[-1] if said else None, options)
+        trained = said[-1] if said else None
+        facts = _gather(run, candidate, kept, preparation, trained, options, place)
         export = write_export(
             place,
             candidate,
@@ -97,8 +98,9 @@ def export_candidates(
             graphs=graphs,
         )
         write_text(place / CARD, write_card(export))
-        for name, why in export.left_out.items():
-            note(f"{name} is left out: {why}")
+        if options.onnx:  # who left it out knows
+            for name, why in export.left_out.items():
+                note(f"{name} is left out: {why}")
         record_export(folder, place, candidate, note)
         exports.append(export)
     return exports
@@ -139,8 +141,11 @@ def describe_export(export: Export) -> Iterator[str]:
             else f", outputs of {export.num_images} {images} differ by up to {each.difference:.1e}"
         )
         yield f"  {each.name}: {describe_bytes(each.num_bytes)}{checked}"
+    reasons: dict[str, list[str]] = {}
     for name, why in {**export.left_out, **export.failed}.items():
-        yield f"  {name}: not written ({one_line(why)})"
+        reasons.setdefault(one_line(why), []).append(name)
+    for why, names in reasons.items():
+        yield f"  {', '.join(names)}: not written ({why})"
     yield f"Written to {one_line(str(export.folder))}; {CARD} says what it is and how to use it."
 
 
@@ -177,6 +182,7 @@ def _gather(
     preparation: Any,
     trained_again: str | None,
     options: ExportOptions,
+    place: Path,
 ) -> dict[str, Any]:
     """Return what is known of an exported network, as plain data."""
     config = run.config
@@ -193,7 +199,7 @@ def _gather(
             "accuracy": kept.accuracy,
             "validation_images": identity["data"]["validation"],
             "trial": None if record is None else record.number,
-            "device": "unknown hardware" if record is None else record.device,
+            "device": kept.device or "unknown hardware",
             "precision": identity["precision"],
             "recipe": identity["recipe"],
             "recipe_hash": search.get("recipe_hash"),
@@ -224,7 +230,7 @@ def _gather(
             "answer": run.answer.what,
             "commands": [
                 join_command(["run", *search["arguments"], *words]),
-                join_command([*export, "--to", str(options.to or "export"), *code]),
+                join_command([*export, "--to", str(place), *code]),
             ],
         },
         "versions": read_versions(),

@@ -7,7 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from se_search.errors import SESearchError, explain
+from se_search.errors import SESearchError, explain, list_causes
 from se_search.export.write import ONNX, PT2
 from se_search.store.files import write_bytes
 
 TOLERANCE = 1e-4  # of the largest output: what other kernels round otherwise
 BATCHES = (1, 3)  # besides that of all images: a file takes any number of them
 TRACED = 2  # images that a network is traced with; a single one would be taken for a constant
+# What PyTorch raises where a graph would depend on values, as of version 2.14.
+DATA_DEPENDENT = {"GuardOnDataDependentSymNode", "DataDependentOutputException"}
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -154,7 +156,7 @@ def _compare(
 
 @contextmanager
 def _explaining(path: Path) -> Iterator[None]:
-    """Turn whatever an exporter raises into an error that names the file; remove what is wrong."""
+    """Turn whatever an exporter raises into an error that says why; remove what is wrong."""
     try:
         yield
     except SESearchError:
@@ -162,17 +164,29 @@ def _explaining(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # exporters have errors of many classes for what they can't convert
         path.unlink(missing_ok=True)
-        reason = (explain(error).strip() or type(error).__name__).splitlines()[0]
-        raise SESearchError(f"{path} can't be made: {type(error).__name__}: {reason}") from error
+        raise SESearchError(_name_reason(error)) from error
+
+
+def _name_reason(error: Exception) -> str:
+    """Say why an exporter failed; its own words are kept where no plainer ones are known."""
+    kinds = {type(each).__name__ for each in list_causes(error)}
+    if kinds & DATA_DEPENDENT:
+        return (
+            "what the network computes depends on the values of its images (an if, a loop or a "
+            "size by a tensor's value), and a graph has one way for all images"
+        )
+    reason = (explain(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {reason}"
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep exporters from talking of themselves: what matters is an error, or is compared."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)  # PyTorch logs the graph of a failure as an error
     try:
-        with warnings.catch_warnings():
+        # PyTorch prints the graph of a failure.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

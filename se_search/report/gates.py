@@ -25,6 +25,7 @@ FIELDS = tuple(field.name for field in fields(GateRow))
 BY_CLASS_FIELDS = ("site", "channel", "class", "mean", "sd")
 ALL_IMAGES = "all"
 MAX_CSV_ROWS = 500_000  # of gates_by_class.csv: what a spreadsheet still opens
+NOTHING_LOST = 0.005  # share of the images: an interval up to there says that constants would do
 MAX_CHANNELS = 64  # that a line of the figure has
 MAX_PANELS = 8
 
@@ -241,9 +242,12 @@ def describe_findings(found: GatesFound) -> list[str]:
         )
     else:
         where = f"all {len(blocks)} blocks" if more else name_place(first)
+        high = everything.drop if everything.drop_high is None else everything.drop_high
+        shown = f"{_images(found)} show no loss, the drop is {_loss(everything)}"
         sentences.append(
-            f"Constants could stand for the gates of {where}: {_images(found)} show no loss, the "
-            f"drop is {_loss(everything)}."
+            f"Constants could stand for the gates of {where}: {shown}."
+            if high <= NOTHING_LOST
+            else f"Constants for the gates of {where}: {shown}. More images could tell."
         )
     if spare and len(spare) < len(blocks):
         most = max(row.drop if row.drop_high is None else row.drop_high for row in spare)

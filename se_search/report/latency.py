@@ -111,6 +111,11 @@ def describe_latency(table: LatencyTable) -> list[str]:
             f"{error.median_pct:.2f} % of the plain network's time (median), in 95 % by at most "
             f"{error.quantile_pct:.2f} %, on average by {error.bias_pct:+z.2f} %{rank}."
         )
+        if error.median_pct > table.floor_pct:
+            lines.append(
+                "The sums err by more than the noise floor: what candidates are chosen by is less "
+                "sure than the floor says, and what was measured whole counts."
+            )
     clock = "CPU time of the thread" if settings.counts_cpu_time else "wall time"
     lines.append(
         f"Untrained networks in eval mode without gradients, {clock}; batch norm is not folded "

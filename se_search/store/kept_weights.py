@@ -63,6 +63,7 @@ class KeptFile:
         accuracy: on the replicate's validation images after the last epoch, 0..1.
         digest: SHA-256 of the tensors' bytes, in hexadecimal digits.
         num_bytes: size of the file.
+        device: model of the GPU or CPU that trained them; None: the file does not say.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class KeptFile:
     accuracy: float
     digest: str
     num_bytes: int
+    device: str | None = None
 
 
 class KeptWeights:
@@ -186,6 +188,7 @@ def read_kept_file(path: Path) -> KeptFile:
             float(facts["accuracy"]),
             facts["sha256"],
             num_bytes,
+            facts.get("device"),
         )
     except (OSError, ValueError) as cause:
         raise RunError(f"{path} can't be read as weights of a run: {explain(cause)}") from cause

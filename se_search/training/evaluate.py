@@ -140,7 +140,8 @@ def train(
     with noting_unrepeatable() as unrepeatable:
         _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
     last = classifier.history[-1]
-    unkept = keep_weights(model, assignment, recipe, last)
+    ran_on = describe_training(device, recipe.images_at_a_time, unrepeatable)
+    unkept = keep_weights(model, assignment, recipe, last, ran_on.device)
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
         accuracy=last["accuracy"],
@@ -151,7 +152,7 @@ def train(
         test_correct=test_correct[0] if with_test else None,
         split_seed=datamodule.split.seed,
         split_hash=datamodule.split.hash,
-        ran_on=describe_training(device, recipe.images_at_a_time, unrepeatable),
+        ran_on=ran_on,
         unkept=unkept,
     )
 

@@ -21,6 +21,7 @@ def keep_weights(
     assignment: Assignment[Candidate],
     recipe: Recipe,
     last: Mapping[str, float],
+    device: str,
 ) -> str | None:
     """Write the weights of a network where its assignment asks for them, whole or not at all.
 
@@ -31,6 +32,7 @@ def keep_weights(
         assignment: what was trained.
         recipe: how.
         last: the last row of the history.
+        device: model of the GPU or CPU that trained it.
 
     Returns:
         why they could not be written; None: they were, or nobody asked.
@@ -44,6 +46,7 @@ def keep_weights(
         assignment.epochs,
         accuracy=last["accuracy"],
         recipe=recipe.hash,
+        device=device,
     )
     try:
         write_bytes(path, add_facts(pack_weights(model), facts))

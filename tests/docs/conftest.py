@@ -28,7 +28,7 @@ def make_up(assignment):
     correct = np.arange(NUM_VALIDATION) < round((0.79 + 0.02 * draw) * NUM_VALIDATION)
     row = {"epoch": 3, "accuracy": float(correct.mean()), "loss": 0.5}
     if assignment.weights_file is not None:  # those that were drawn stand for trained ones
-        keep_weights(build(assignment.candidate, assignment.seed), assignment, QUICK, row)
+        keep_weights(build(assignment.candidate, assignment.seed), assignment, QUICK, row, "a CPU")
     return Evaluation(row["accuracy"], 0.5, (row,), np.packbits(correct).tobytes(), 1.0)
 
 

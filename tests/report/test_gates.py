@@ -55,6 +55,15 @@ def test_where_nothing_is_lost_constants_could_stand_for_the_gates():
     assert "No loss is shown" not in " ".join(sentences)
 
 
+def test_few_images_that_show_no_loss_are_not_said_to_exclude_one():
+    found = found_of(lost=(0, 0, 0, 0))
+    wide = tuple(replace(row, drop_low=-0.14, drop_high=0.14) for row in found.rows)
+    assert describe_findings(replace(found, rows=wide))[0] == (
+        "Constants for the gates of all 4 blocks: 400 images show no loss, the drop is 0 points "
+        "(-14 to +14). More images could tell."
+    )
+
+
 def test_blocks_that_lose_only_together_are_told_so():
     first = describe_findings(found_of(lost=(3, 3, 3, 3)))[0]
     assert first.startswith("No block alone loses anything by constants that 400 images show; all")

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 from support.commands import call_here
+from torch import nn
 
 from se_search.candidate import Candidate
+from se_search.errors import SESearchError
+from se_search.export.network_files import write_exported, write_onnx
 from se_search.export.write import write_export
 from se_search.models.profile import profile
 from se_search.models.surgery import build
@@ -112,3 +115,18 @@ def test_a_run_keeps_trains_again_and_exports_one_network(home, environment):
 
 def name_of(name):
     return name.key, name.replicate, name.epochs
+
+
+def test_a_network_that_decides_by_values_is_told_so_without_its_graph(tmp_path, capfd):
+    class Deciding(nn.Module):
+        def forward(self, images):
+            scale = 2 if images.mean().item() > 0 else 1
+            return scale * images.mean((2, 3))
+
+    for write in (write_exported, write_onnx):
+        with pytest.raises(
+            SESearchError, match=r"^what the network computes depends on the values"
+        ):
+            write(Deciding().eval(), torch.rand(4, 3, 8, 8), tmp_path)
+    assert capfd.readouterr().err == ""
+    assert not list(tmp_path.iterdir())

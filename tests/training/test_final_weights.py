@@ -27,7 +27,7 @@ def assignment(tmp_path):
 
 def test_the_file_has_the_weights_and_says_what_they_are_of(assignment):
     model = build(FOUND, seed=7)
-    assert keep_weights(model, assignment, RECIPE, LAST) is None
+    assert keep_weights(model, assignment, RECIPE, LAST, "a CPU") is None
     kept = read_kept_file(assignment.weights_file)
     assert (kept.candidate, kept.replicate, kept.epochs) == (str(FOUND), 7, 1)
     assert kept.accuracy == 1 / 3
@@ -37,19 +37,21 @@ def test_the_file_has_the_weights_and_says_what_they_are_of(assignment):
 
 
 def test_nothing_is_written_where_nobody_asked(tmp_path):
-    assert keep_weights(build(FOUND, seed=7), Assignment(FOUND, 7, 1), RECIPE, LAST) is None
+    assert (
+        keep_weights(build(FOUND, seed=7), Assignment(FOUND, 7, 1), RECIPE, LAST, "a CPU") is None
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_that_diverged_leaves_no_weights(assignment):
     last = LAST | {"loss": math.inf}
-    assert keep_weights(build(FOUND, seed=7), assignment, RECIPE, last) is None
+    assert keep_weights(build(FOUND, seed=7), assignment, RECIPE, last, "a CPU") is None
     assert not assignment.weights_file.exists()
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(assignment):
     with largest_file(1000):
-        why = keep_weights(build(FOUND, seed=7), assignment, RECIPE, LAST)
+        why = keep_weights(build(FOUND, seed=7), assignment, RECIPE, LAST, "a CPU")
     assert "can't be written: File too large" in why
     assert list(assignment.weights_file.parent.iterdir()) == []
 
@@ -59,5 +61,5 @@ def test_state_that_is_no_tensor_is_told(assignment):
         def get_extra_state(self):
             return {"count": 3}
 
-    why = keep_weights(nn.Sequential(Counts()), assignment, RECIPE, LAST)
+    why = keep_weights(nn.Sequential(Counts()), assignment, RECIPE, LAST, "a CPU")
     assert "only tensors are kept" in why
