@@ -25,7 +25,7 @@ gpu: $(STAMP)  ## check trainings on this machine's GPU against its CPU: a minut
 test: $(STAMP)
 	$(TEST) --dist loadfile
 
-test-services: $(STAMP)  ## what needs a browser, a server, notebooks or many processes: at most five minutes
+test-services: $(STAMP)  ## what needs a browser, a server, a cluster, notebooks or many processes: at most nine minutes
 	$(TEST) --dist load tests/services -rs
 
 lint: $(STAMP)

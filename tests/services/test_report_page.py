@@ -13,7 +13,8 @@ from se_search.report.page.contents import prepare_page
 from se_search.report.page.palette import DARK, PAPER
 from se_search.report.page.render import SECTIONS, render_html
 
-FIGURES = 6  # front, places, effects, found, certainty, confirmation
+# Front, places, effects, found, certainty, confirmation, losses without gates, gates of 4 blocks.
+FIGURES = 11
 
 
 @pytest.fixture(scope="module")
