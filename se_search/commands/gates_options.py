@@ -34,7 +34,7 @@ class GatesOptions:
     ] = 1
     images: Annotated[
         int,
-        typer.Option(help="at most so many images that trained, and so many that validate"),
+        typer.Option(help="the most images that trained, and the most that validate"),
         AtLeast(2),
     ] = 10_000
     classes: Annotated[

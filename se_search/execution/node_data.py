@@ -46,7 +46,7 @@ class Parcel:
         Args:
             name: what is asked for.
             cursor: where to go on; ``(0, 0)`` is the beginning.
-            size: bytes that are read at least, if there are so many.
+            size: bytes that are read at least, if the file has them.
         """
         if name not in self._files:
             self._files[name] = self._list(name)

@@ -9,7 +9,7 @@ from se_search.execution.remote import NodePlace
 
 
 class NodePool(DevicePool[NodePlace]):
-    """The places on the nodes of a cluster, of which so many at most are taken at a time.
+    """The places on the nodes of a cluster, of which a limited number is taken at a time.
 
     Args:
         places: of all nodes.

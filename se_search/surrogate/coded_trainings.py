@@ -28,7 +28,7 @@ class Question:
         chance: accuracy of a constant answer, a share; 0: it is not known.
         num_validation: number of validation images of a training.
         tolerance: a difference in gain that does not matter, a share.
-        least_noise: the least variance of a training's accuracy that so many validation images
+        least_noise: the least variance of a training's accuracy that its validation images
             leave, a share squared; see ``analysis.paired_noise``. 0: it is not known.
         latency: what latencies are summed from; None: none have been measured.
     """

@@ -149,7 +149,7 @@ class FittedModel:
 
     @property
     def is_approximate(self) -> bool:
-        """Whether the trainings are so many that the posterior is approximate."""
+        """Whether the number of trainings makes the posterior approximate."""
         return len(self.trainings) > self.most_exact
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Literal
 from se_search.surrogate.history import History
 
 Against = Literal["trainings", "time"]
-# From so many seconds on: how many seconds the unit has, and its name.
+# Units of time: the least seconds that are told in one, its own seconds, and its name.
 UNITS = ((3600 * 2, 3600, "hours"), (60 * 3, 60, "minutes"), (0, 1, "seconds"))
 
 
