@@ -100,7 +100,7 @@ def test_a_stop_and_a_kill_reach_a_training_over_the_folder(tmp_path, make_task,
         executor.submit(0, assignment)
         while not list(tmp_path.glob("messages/*/messages.jsonl")):
             executor.wait(0.1)
-        executor.wind_down(2)
+        executor.wind_down(30)  # it ends as soon as it is asked
         ((_, failure),) = wait_for(executor)
         assert (failure.reason, failure.fault) == ("saved after 1.5 of 3 epochs", Fault.STOPPED)
         executor = make_executor(engine, make_task(node_tasks.hang), tmp_path)
