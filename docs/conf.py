@@ -36,7 +36,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"BaseDistribution"),
     ("py:.*", r"(Path|pathlib\..*|collections\..*|typing\..*|Mapping|Sequence|Callable|Any)"),
     # What a run and its answer are made of: outside of the public face, so without a page.
-    ("py:class", r"se_search\.(space\.bound|surrogate\.posterior_front|store\.confirmations)\..*"),
+    ("py:class", r"se_search\.(space\.bound|surrogate\.posterior_front)\..*"),
+    ("py:class", r"se_search\.store\.(confirmations|gates_file)\..*"),
     ("py:class", r"se_search\.report\.(places|next_step)\..*"),
 ]
 
