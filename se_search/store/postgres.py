@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from se_search.errors import RunBusyError, RunError, list_causes
 from se_search.shell import mask_passwords
+from se_search.store.places import explaining_errors
 from se_search.store.storage_url import add_known_password, make_driver_url
 
 CONNECT_SECONDS = 10  # until a server that does not answer is taken to be away
@@ -110,9 +111,10 @@ class PostgresStudy:
 
     @contextmanager
     def _connecting(self) -> Iterator[Connection]:
+        """Connect to the database; what it refuses is a StorageError."""
         engine = self.make_engine()
         try:
-            with engine.connect() as connection:
+            with explaining_errors(self, "can't be reached"), engine.connect() as connection:
                 yield connection
         finally:
             engine.dispose()

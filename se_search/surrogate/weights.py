@@ -1,4 +1,4 @@
-"""The accuracy model as a linear one: so many weights in place of a covariance of all trainings.
+"""The accuracy model as a linear one: hundreds of weights, not a covariance of all trainings.
 
 A covariance of n trainings takes n^3 steps. All of the model but the product over the slots has
 finitely many weights to begin with: the constant's, the levels', the plain network's, those of the

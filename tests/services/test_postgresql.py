@@ -122,6 +122,13 @@ def test_a_server_that_is_away_is_named_with_its_cause_and_without_the_password(
     assert QUOTED not in repr(place)
 
 
+@pytest.mark.parametrize("look", [PostgresStudy.exists, PostgresStudy.stamp, read_times])
+def test_whoever_looks_at_a_server_that_is_away_gets_an_error_of_the_storage(server, look):
+    place = PostgresStudy(server.url().replace(str(server.port), "1"), "away")
+    with pytest.raises(StorageError, match=r"\(study away\) can't be reached: .*refused"):
+        look(place)
+
+
 @pytest.mark.parametrize(
     ("password", "found"), [("", "no password supplied"), (":wrong", "authentication failed")]
 )
