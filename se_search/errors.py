@@ -104,6 +104,10 @@ class RunError(SESearchError):
     """A run's folder can't be read or written."""
 
 
+class SupernetError(SESearchError):
+    """A supernet can't be trained as it was asked for, or lacks what a candidate needs."""
+
+
 class LatencyError(SESearchError):
     """A latency can't be measured as it was asked for, or is not known."""
 
