@@ -13,7 +13,7 @@ from se_search.ground import Ground
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
 ENDED_WELL: tuple[TrialState, ...] = ("COMPLETE", "PRUNED")  # PRUNED: fewer epochs than a full one
-Role = Literal["control", "start", "proposal", "promotion"]
+Role = Literal["control", "probe", "start", "proposal", "promotion"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -237,9 +237,10 @@ class TrialRecord:
         added_latency: nanoseconds of the SE blocks.
         seconds: wall time of the training and its validations.
         reason: why the trial failed.
-        role: why the trial was made. control: it is the plain network's in its replicate; start:
-            the sampler's start design has it; proposal: the sampler chose it by what it had seen;
-            promotion: the candidate climbed to the training's rung.
+        role: why the trial was made. control: it is the plain network's in its replicate; probe:
+            it tests cheap scores, in a replicate apart from the search's; start: the sampler's
+            start design has it; proposal: the sampler chose it by what it had seen; promotion: the
+            candidate climbed to the training's rung.
         split_seed: seed of the permutation that drew the images which train and which validate.
         split_hash: twelve hexadecimal digits of these images, equal for equal splits.
         attempts: how often the training was begun; see ``Effort``.

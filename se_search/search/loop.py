@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
-from typing import Generic, NamedTuple
+from typing import Generic
 
 import optuna
 
@@ -30,14 +30,14 @@ from se_search.record import (
     Evaluation,
     Failure,
     Progress,
-    Role,
     Rung,
     Stop,
     TrialRecord,
 )
 from se_search.search.candidate_space import CandidateSpace
-from se_search.search.ladder import Ladder, Step, list_replicates
+from se_search.search.climb import Climb
 from se_search.search.lag import View
+from se_search.search.planning import Plan, Planner
 from se_search.search.promotion import Promotion
 from se_search.search.rotation import Rotation
 from se_search.search.samplers import CandidateSampler
@@ -84,9 +84,9 @@ class Budget:
         assert not self.rungs or self.rungs[-1].epochs == self.epochs
 
     @property
-    def ladder(self) -> Ladder:
+    def climb(self) -> Climb:
         """The rungs; a search without is of one training each."""
-        return Ladder(self.rungs or (Rung(self.epochs, 1),))
+        return Climb(self.rungs or (Rung(self.epochs, 1),))
 
 
 def run_search(
@@ -101,6 +101,7 @@ def run_search(
     rotation: Rotation[CandidateT],
     lag: int,
     promotion: Promotion = Promotion(),  # noqa: B008  # frozen
+    probes: Sequence[Assignment[CandidateT]] = (),
     is_settled: Callable[[Sequence[TrialRecord]], bool] | None = None,
     stop: Callable[[], Stop] = lambda: Stop.NO,
     observe: Callable[[Progress], None] | None = None,
@@ -123,6 +124,8 @@ def run_search(
             which trials are made does not depend on which training is faster. At most ``lag``
             trainings run at a time; with 1 all results are known.
         promotion: how candidates are chosen for the next of the budget's rungs.
+        probes: full trainings that are made before all others, in their order, as far as the run
+            does not have them; the control of a probe's replicate comes before it.
         is_settled: is handed trials that have all ended and tells whether the search may end; see
             ``Settling``. None: the search spends its budget.
         stop: asked before each start, and at least every half second.
@@ -142,8 +145,9 @@ def run_search(
     promotion = replace(promotion, score=promotion.score or sampler.score)
     if sampler.fills_blocks:
         rotation = replace(rotation, num_replicates=1)
+    planner = Planner(budget.climb, rotation, promotion, objectives[1:], budget.epochs, probes)
     trials = _Trials(
-        *(space, store, sampler, count_cost, objectives, budget, rotation, lag, promotion),
+        *(space, store, sampler, count_cost, objectives, budget, planner, lag),
         *(None if is_settled is None else Settling(is_settled), observe, keep, advance),
     )
     trials.report(None)
@@ -171,13 +175,6 @@ def refuse_all_failed(records: Sequence[TrialRecord]) -> None:
     )
 
 
-class _Plan(NamedTuple, Generic[CandidateT]):
-    """What the next trial trains, and why."""
-
-    assignment: Assignment[CandidateT]
-    role: Role
-
-
 @dataclass(frozen=True, slots=True)
 class _Trials(Generic[CandidateT]):
     """The trials of a search, as work for ``drive``; see ``run_search`` for its attributes.
@@ -197,9 +194,8 @@ class _Trials(Generic[CandidateT]):
     count_cost: Callable[[CandidateT], Cost]
     objectives: tuple[str, ...]
     budget: Budget
-    rotation: Rotation[CandidateT]
+    planner: Planner[CandidateT]
     lag: int
-    promotion: Promotion
     settling: Settling | None
     observe: Callable[[Progress], None] | None
     keep: Callable[[int, Evaluation], None]
@@ -207,7 +203,7 @@ class _Trials(Generic[CandidateT]):
     ruled_out: dict[int, int] = field(default_factory=dict)
 
     def begin(self) -> tuple[int, Assignment[CandidateT]] | None:
-        """Begin a trial that was broken off, a control, a promotion, or the sampler's proposal."""
+        """Begin a trial that was broken off, the next that is due, or the sampler's proposal."""
         with self.store.explaining_errors():
             if not self.has_budget():
                 return None
@@ -312,20 +308,17 @@ class _Trials(Generic[CandidateT]):
         )
 
     def _is_settled(self, view: View) -> bool:
-        """Tell whether the search may end, as nothing is due for promotion."""
+        """Tell whether the search may end, as nothing is due."""
         return (
             self.settling is not None
             and self.settling.holds(view.records)
-            and self._next_promotion(view) is None
+            and not self.planner.has_due(view.records)
         )
 
     def _is_exhausted(self, view: View) -> bool:
-        """Tell whether nothing is due for promotion or can be proposed."""
+        """Tell whether nothing is due or can be proposed."""
         has_next = self.sampler.has_next(view.show(self.store.optuna_study))
-        return not has_next and self._next_promotion(view) is None
-
-    def _next_promotion(self, view: View) -> tuple[str, Step] | None:
-        return self.budget.ladder.next_promotion(view.records, self.objectives[1:], self.promotion)
+        return not has_next and not self.planner.has_due(view.records)
 
     def _restart(self) -> tuple[TrialRecord, Assignment[CandidateT]]:
         """Begin a trial that was broken off, the first that waits."""
@@ -339,7 +332,7 @@ class _Trials(Generic[CandidateT]):
 
         def admit(proposal: CandidateT) -> CandidateT:
             nonlocal plan
-            plan = self._plan(view, proposal, sampler.role)
+            plan = self.planner.plan(view.records, proposal, sampler.role)
             return plan.assignment.candidate
 
         sampler.see = view.show
@@ -354,43 +347,14 @@ class _Trials(Generic[CandidateT]):
         cost = self.count_cost(assignment.candidate)
         return store.assign(trial, assignment, cost, role), assignment
 
-    def _plan_ahead(self, view: View) -> _Plan[CandidateT] | None:
-        """Return what comes before a proposal: a control that is due, or a promotion."""
-        seed = self.rotation.due_control(view.records)
-        if seed is not None:
-            return self._plan_control(seed)
-        chosen = self._next_promotion(view)
+    def _plan_ahead(self, view: View) -> Plan[CandidateT] | None:
+        """Return what comes before a proposal: a probe, a control that is due, or a promotion."""
+        plan = self.planner.plan_ahead(view.records)
+        chosen = None if plan is not None else self.planner.next_promotion(view.records)
         if chosen is None:
-            return None
+            return plan
         text, step = chosen
-        return self._plan(view, self.space.parse(text), "promotion", step)
-
-    def _plan(
-        self, view: View, candidate: CandidateT, role: Role, step: Step | None = None
-    ) -> _Plan[CandidateT]:
-        """Return a training of a candidate, or the control that its replicate lacks.
-
-        Args:
-            view: the trials by which it is chosen.
-            candidate: what is to be trained.
-            role: why.
-            step: which of its trainings; None: the next.
-        """
-        records, key = view.records, candidate.key
-        own = [record for record in records if record.key == key]
-        epochs, position = step or self.budget.ladder.next_training(own)
-        replicates = list_replicates(own)
-        if position < len(replicates):
-            seed = replicates[position]
-        else:
-            seed = self.rotation.next_replicate(candidate, replicates, records)
-        if self.rotation.lacks_control(seed, records):
-            return self._plan_control(seed)
-        return _Plan(Assignment(candidate, seed, epochs), role)
-
-    def _plan_control(self, seed: int) -> _Plan[CandidateT]:
-        assert self.rotation.control is not None
-        return _Plan(Assignment(self.rotation.control, seed, self.budget.epochs), "control")
+        return self.planner.plan(view.records, self.space.parse(text), "promotion", step)
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:

@@ -19,7 +19,7 @@ from se_search.analysis.pareto import summarize
 from se_search.candidate import Candidate
 from se_search.errors import DivergedError, RunError
 from se_search.record import Rung, Stop
-from se_search.search.ladder import Ladder, list_replicates
+from se_search.search.climb import Climb, list_replicates
 from se_search.search.promotion import (
     Contender,
     Estimate,
@@ -288,7 +288,7 @@ def make_trials(*trainings, key="a"):
     ],
 )
 def test_a_proposed_candidate_takes_the_next_training_that_it_has_not_begun(trainings, expected):
-    assert Ladder(SEEDS).next_training(make_trials(*trainings)) == expected
+    assert Climb(SEEDS).next_training(make_trials(*trainings)) == expected
 
 
 @pytest.mark.parametrize(
@@ -307,8 +307,8 @@ def test_a_proposed_candidate_takes_the_next_training_that_it_has_not_begun(trai
     ],
 )
 def test_a_promoted_candidate_trains_all_of_a_rung_and_nothing_for_ever(trainings, expected):
-    ladder = Ladder(SEEDS)
-    found = ladder.next_promotion(make_trials(*trainings), ["params"], Promotion())
+    climb = Climb(SEEDS)
+    found = climb.next_promotion(make_trials(*trainings), ["params"], Promotion())
     assert found == (expected and ("tiny/a", expected))
 
 
@@ -320,8 +320,8 @@ def test_the_highest_rung_promotes_first():
     records = [
         replace(r, accuracy=0.9 if r.key == "b" else 0.1, number=n) for n, r in enumerate(records)
     ]
-    ladder = Ladder(EPOCHS)
-    assert ladder.next_promotion(records, ["params"], Promotion()) == ("tiny/a", (4, 0))
+    climb = Climb(EPOCHS)
+    assert climb.next_promotion(records, ["params"], Promotion()) == ("tiny/a", (4, 0))
 
 
 def test_a_scorer_that_is_handed_in_decides_and_whom_it_leaves_out_stays():
@@ -330,15 +330,15 @@ def test_a_scorer_that_is_handed_in_decides_and_whom_it_leaves_out_stays():
         for key, accuracy in (("a", 0.9), ("b", 0.5), ("c", 0.7))
         for r in make_trials((1, 0, "PRUNED"), key=key)
     ]
-    ladder = Ladder(EPOCHS)
-    plain = ladder.next_promotion(records, ["params"], Promotion())
+    climb = Climb(EPOCHS)
+    plain = climb.next_promotion(records, ["params"], Promotion())
     assert plain == ("tiny/a", (2, 0))
 
     def score(given):
         assert given == records
         return {"b": Estimate(0.8, 0.0), "c": Estimate(0.1, 0.0)}
 
-    assert ladder.next_promotion(records, ["params"], Promotion(score=score)) == (
+    assert climb.next_promotion(records, ["params"], Promotion(score=score)) == (
         "tiny/b",
         (2, 0),
     )
@@ -371,7 +371,7 @@ def test_every_sampler_climbs_and_trains_nothing_twice(sampler, rungs):
     assert {r.state for r in records} == {"COMPLETE", "PRUNED"}
     assert {r.epochs for r in records if r.state == "COMPLETE"} == {4}
     assert max(r.epochs for r in records if r.state == "PRUNED") < 4
-    order = [training for asked in Ladder(rungs).new_trainings for training in asked]
+    order = [training for asked in Climb(rungs).new_trainings for training in asked]
     proposed = [r for r in records if r.key != PLAIN]
     for trainings in trainings_by_candidate(proposed).values():
         further = [(4, position) for position in range(rungs[-1].replicates, 36)]
@@ -398,10 +398,10 @@ def test_controls_are_full_trainings_and_climb_no_rung():
 
 def test_a_candidate_that_was_the_control_alone_is_no_contender():
     controls = [replace(r, role="control") for r in make_trials((4, 0, "COMPLETE"))]
-    ladder = Ladder(parse_rungs("4x1,4x3", 4))
-    assert ladder.next_promotion(controls, ["params"], Promotion()) is None
+    climb = Climb(parse_rungs("4x1,4x3", 4))
+    assert climb.next_promotion(controls, ["params"], Promotion()) is None
     proposed = [*controls, *make_trials((4, 1, "COMPLETE"))]
-    assert ladder.next_promotion(proposed, ["params"], Promotion()) == ("tiny/a", (4, 2))
+    assert climb.next_promotion(proposed, ["params"], Promotion()) == ("tiny/a", (4, 2))
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))

@@ -25,7 +25,7 @@ def list_replicates(own: Iterable[TrialRecord]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Climb:
     """The rungs of a search, and the trainings that each asks of a candidate.
 
     Attributes:
