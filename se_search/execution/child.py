@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from se_search.errors import (
@@ -72,7 +72,12 @@ class Child:
 
     @classmethod
     def start(
-        cls, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, threads: int
+        cls,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        log: Path,
+        threads: int,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
         """Start a process.
 
@@ -82,11 +87,14 @@ class Child:
                 ended, an ``Until``.
             log: file that takes what the child prints, and the tracebacks of errors.
             threads: CPU threads of the child.
+            environment: variables that the child has besides those of its server.
         """
         receiver, sender = _context().Pipe(duplex=False)
         orders, giver = _context().Pipe(duplex=False)
         memory_kills = count_memory_kills()
-        process = _start_process((sender, orders, function, arguments, log), threads)
+        process = _start_process(
+            (sender, orders, function, arguments, log, dict(environment)), threads
+        )
         # Closed here, so that the child's death ends the pipe.
         sender.close()
         orders.close()
@@ -193,13 +201,17 @@ def _has_ended(receiver: connection.Connection) -> bool:
     return False
 
 
-def call_in_child(function: Callable[[], Result], log: Path) -> Result:
+def call_in_child(
+    function: Callable[[], Result],
+    log: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
     """Call a function in a child process and return what it returns.
 
     Raises:
         SESearchError: the function raised, or the child died.
     """
-    child = Child.start(_call, (function,), log, threads=1)
+    child = Child.start(_call, (function,), log, threads=1, environment=environment)
     outcome = child.receive()
     if isinstance(outcome, Failure):
         raise SESearchError(f"{outcome.reason} (more in {log})")
@@ -278,11 +290,13 @@ def _work(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     log: Path,
+    environment: Mapping[str, str],
 ) -> None:
     """Run in the child: call the function and send its result, or a Failure with the reason."""
     # Where there is no fork server, nothing has kept Ctrl-C from this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
+    os.environ.update(environment)
     outcome: Any
     try:
         _redirect_output(log)

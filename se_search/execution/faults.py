@@ -37,7 +37,9 @@ NO_DEVICE = (
     "dataloader worker",  # a process that reads images was killed
 )
 HUNG_SHARE = 0.25  # of the timeout: a training that takes no step for so long hangs
-OWN_ON_DEVICE = ("device-side assert",)  # an index or a label beyond its range
+# An index or a label beyond its range, or that of a training that shares the GPU: NVIDIA's
+# multi-process service tells all of them of it, and not whose it was.
+ASSERTED = ("device-side assert",)
 STORAGE = (OSError, EOFError, DataError, RunError)
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)  # by what it ran itself
 ASKED_TO_END = (SystemExit, KeyboardInterrupt)  # Lightning makes such an exception of a signal
@@ -57,6 +59,8 @@ def explain_error(error: BaseException) -> Failure:
         reason = text  # it names the cause by itself
     else:
         reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if _has_asserted(error):
+        return Failure(reason, Fault.CRASH)
     of_machine = isinstance(error, (*STORAGE, *ASKED_TO_END)) or _lacks_device(error)
     return Failure(reason, Fault.INFRASTRUCTURE if of_machine else Fault.CANDIDATE)
 
@@ -129,8 +133,13 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def _lacks_device(error: BaseException) -> bool:
     return any(
-        isinstance(each, RuntimeError) and _says(each, NO_DEVICE) and not _says(each, OWN_ON_DEVICE)
-        for each in list_causes(error)
+        isinstance(each, RuntimeError) and _says(each, NO_DEVICE) for each in list_causes(error)
+    )
+
+
+def _has_asserted(error: BaseException) -> bool:
+    return any(
+        isinstance(each, RuntimeError) and _says(each, ASSERTED) for each in list_causes(error)
     )
 
 

@@ -6,6 +6,7 @@ this machine or on a node of a cluster, is the launcher's business.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,6 +60,7 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
         self._images = images
         self._peak: int | None = None  # bytes of the largest training that has ended well
         self._end: float | None = None  # when all shall have ended, by time.monotonic
+        self._failed: dict[str, float] = {}  # when a device last did, by time.monotonic
         self._running: dict[int, _Running[PlaceT, StartedT]] = {}
         self._waiting: dict[int, _Job] = {}  # for a place, or to be tried again
 
@@ -227,13 +229,17 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
             self._pool.reserve(name)
             self._note(f"{job}: {outcome.reason}. It is tried again alone on {name}")
             return None
-        return self._try_again(job, name, outcome)
+        return self._try_again(job, name, outcome, running.attempt.started)
 
-    def _try_again(self, job: _Job, name: str, outcome: Failure) -> Failure | None:
+    def _try_again(self, job: _Job, name: str, outcome: Failure, started: float) -> Failure | None:
         """Return the failure of the last attempt; None: there is another one."""
         job.failed_on.append(name)
         job.has_crashed_only &= outcome.fault == Fault.CRASH
-        if self._pool.note_failure(name):
+        # What fails with it side by side may fail by it, and so counts with it as one.
+        is_new = started >= self._failed.get(name, -math.inf)
+        if is_new:
+            self._failed[name] = time.monotonic()
+        if is_new and self._pool.note_failure(name):
             self._note(f"{name} is put aside: trainings in a row failed on it, no fault of theirs")
         num_failures = len(job.failed_on)
         if num_failures > len(self._pauses):

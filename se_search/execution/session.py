@@ -6,7 +6,7 @@ executor makes trainings up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor as PoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from se_search.execution.child import call_in_child, warm_up
 from se_search.execution.cluster import find_elsewhere
 from se_search.execution.environment import describe_environment
 from se_search.execution.executor import Executor
+from se_search.execution.gpu_sharing import share_gpus
 from se_search.execution.local import local_executor
 from se_search.execution.node_data import digest_file
 from se_search.execution.rehearsal import rehearse_once
@@ -30,6 +31,7 @@ from se_search.training.task import (
     PRELOAD,
     FindGrounds,
     FindWeights,
+    TouchDevices,
     TrainingTask,
     probe_hardware,
 )
@@ -130,6 +132,11 @@ def _find_here(request: SessionRequest, note: Note) -> Trainers:
     devices = choose_devices(hardware, request)
     grounds = call_in_child(FindGrounds(tuple(devices)), request.worker_log)
 
+    def touch(environment: Mapping[str, str]) -> None:
+        call_in_child(TouchDevices(tuple(devices)), request.worker_log, environment)
+
+    sharing = share_gpus(devices, note, touch)
+
     def make_executor(task: TrainingTask) -> Executor[Candidate]:
         return local_executor(
             task,
@@ -139,6 +146,7 @@ def _find_here(request: SessionRequest, note: Note) -> Trainers:
             note,
             images=task.recipe.images_at_a_time,
             forget=task.forget,
+            sharing=sharing,
         )
 
     return Trainers(hardware, tuple(devices), grounds, make_executor)

@@ -167,6 +167,31 @@ class FindGrounds:
         return tuple(dict.fromkeys(kinds))
 
 
+@dataclass(frozen=True, slots=True)
+class TouchDevices:
+    """Uses some devices for a moment, so that what can't be used is known before a training.
+
+    Attributes:
+        devices: of this machine.
+    """
+
+    devices: tuple[Device, ...]
+
+    def __call__(self) -> int:
+        """Compute on each device; return their number.
+
+        Raises:
+            RuntimeError: one can't be used.
+        """
+        import torch
+
+        places = {(device.accelerator, device.index) for device in self.devices}
+        for accelerator, index in places:
+            one = torch.ones(1, device=torch.device(accelerator, index))
+            assert float(one + one) == 2
+        return len(places)
+
+
 def probe_hardware() -> Hardware:
     """Return the hardware on which trainings can run; see ``describe_hardware``."""
     from se_search.training.hardware import describe_hardware

@@ -81,13 +81,19 @@ def test_the_machine_is_blamed_for_devices_files_and_signals(error):
         BackboneError("the weights do not fit"),
         ValueError("bad value"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
-        RuntimeError("CUDA error: device-side assert triggered"),
         RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
         AssertionError(),
     ],
 )
 def test_anything_else_is_the_candidates_own_fault(error):
     assert explain_error(error).fault == Fault.CANDIDATE
+
+
+def test_an_assertion_on_a_gpu_is_in_doubt_as_a_crash_is():
+    """Under NVIDIA's multi-process service all trainings of the GPU are told of one's."""
+    error = RuntimeError("CUDA error: device-side assert triggered")
+    failure = Failure("RuntimeError: CUDA error: device-side assert triggered", Fault.CRASH)
+    assert explain_error(error) == failure
 
 
 def test_a_reason_is_one_line_that_names_the_kind_of_error():

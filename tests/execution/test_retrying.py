@@ -77,6 +77,20 @@ def test_an_attempt_that_fails_by_the_machine_is_made_again_elsewhere():
     assert notes == ["no SE (replicate 0): the node is gone. It is tried again"]
 
 
+def test_trainings_that_fail_side_by_side_are_one_failure_of_their_device():
+    """As under NVIDIA's multi-process service, where a fault of one ends all."""
+    pool = DevicePool(gpus(0, 0, 1))
+    executor = make(Launcher([GONE, GONE, DONE]), pool)
+    executor.submit(0, ASSIGNMENT)
+    executor.submit(1, ASSIGNMENT)
+    executor.wait(0)
+    assert not pool.is_aside("cuda:0")
+    later = make(Launcher([GONE]), pool)
+    later.submit(0, ASSIGNMENT)
+    later.wait(0)
+    assert pool.is_aside("cuda:0")
+
+
 def test_one_training_waits_for_a_place_where_there_is_none():
     launcher, pool = Launcher([DONE]), DevicePool([])
     executor = make(launcher, pool)

@@ -175,3 +175,7 @@ def survive_interrupt(assignment, device, until=None):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
     return succeed(assignment, device, until)
+
+
+def name_pipes(assignment, device, until=None):
+    return Evaluation(0.5, 1.0, (), os.environ["CUDA_MPS_PIPE_DIRECTORY"].encode(), 0.1)
