@@ -74,11 +74,14 @@ class HostedAttention:
     layers: tuple[HostedLayer, ...]
     site: str
 
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """The host's names of all weights and biases."""
-        names = [name for layer in self.layers for name in (layer.weight, layer.bias)]
-        return tuple(name for name in names if name is not None)
+    def weight_names(self) -> dict[str, str]:
+        """Return the host's names of all weights and biases, by their names in an SE block."""
+        found = {}
+        for layer in self.layers:
+            for inner, name in (("weight", layer.weight), ("bias", layer.bias)):
+                if name is not None:
+                    found[f"{layer.name}.{inner}"] = name
+        return found
 
     def __call__(self, host: nn.Module, x: Tensor) -> Tensor:
         """Map ``(b, c, h, w)`` to the gated feature map, with the weights of the host."""
@@ -142,28 +145,42 @@ def gate_input(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Run the SE blocks before a module: a forward pre-hook."""
-
-    def gate(x: Tensor) -> Tensor:
-        # A shortcut may go on to change the input in place, while SE still needs it as it was.
-        return _run(module, "before", _keep(x))
-
-    args, is_found = map_first_tensor(args, gate)
-    if not is_found:
-        kwargs, _ = map_first_tensor(kwargs, gate)
-    return args, kwargs
+    return change_input(args, kwargs, lambda x: _run(module, "before", x))
 
 
 def gate_output(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
 ) -> Any:
     """Run the SE blocks after a module: a forward hook."""
+    return change_output(args, kwargs, output, lambda x: _run(module, "after", x))
+
+
+def change_input(
+    args: tuple[Any, ...], kwargs: dict[str, Any], change: Callable[[Tensor], Tensor]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a module's arguments with their first tensor replaced by a function of it."""
+
+    def keep_and_change(x: Tensor) -> Tensor:
+        # A shortcut may go on to change the input in place, while SE still needs it as it was.
+        return change(_keep(x))
+
+    args, is_found = map_first_tensor(args, keep_and_change)
+    if not is_found:
+        kwargs, _ = map_first_tensor(kwargs, keep_and_change)
+    return args, kwargs
+
+
+def change_output(
+    args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, change: Callable[[Tensor], Tensor]
+) -> Any:
+    """Return a module's output with its first tensor replaced by a function of it."""
     inputs = (*args, *kwargs.values())
 
-    def gate(x: Tensor) -> Tensor:
+    def keep_and_change(x: Tensor) -> Tensor:
         # An output that is the input itself (an identity, a ReLU in place) has other readers.
-        return _run(module, "after", _keep(x) if any(x is other for other in inputs) else x)
+        return change(_keep(x) if any(x is other for other in inputs) else x)
 
-    return map_first_tensor(output, gate)[0]
+    return map_first_tensor(output, keep_and_change)[0]
 
 
 def map_first_tensor(value: Any, function: Callable[[Tensor], Tensor]) -> tuple[Any, bool]:
@@ -214,7 +231,9 @@ def attached_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     for path, host in model.named_modules():
         for name in attached_names(host):
             block = getattr(host, name)
-            names = block.parameter_names if isinstance(block, HostedAttention) else ()
+            names = (
+                tuple(block.weight_names().values()) if isinstance(block, HostedAttention) else ()
+            )
             if isinstance(block, nn.Module):
                 names = tuple(f"{name}.{inner}" for inner, _ in block.named_parameters())
             for inner in names:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from se_search.backbone import Backbone, NativeSE
+from se_search.backbone import Backbone, Integration, NativeSE
 from se_search.candidate import SE, Candidate
 from se_search.errors import BackboneError
 from se_search.models.attachment import (
+    HostedAttention,
     Hosts,
     HostSide,
     attach,
@@ -73,7 +74,24 @@ def build(
         >>> model(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    backbone = candidate.backbone
+    model, drawn = draw_network(candidate.backbone, seed, weights)
+    insert(model, candidate, seed)
+    if freeze_backbone:
+        freeze(model, [*drawn, *se_parameters(model).values()])
+    return model
+
+
+def draw_network(
+    backbone: Backbone, seed: int, weights: Path | None = None
+) -> tuple[nn.Module, list[nn.Parameter]]:
+    """Return the network that a backbone's name means, with the SE blocks it may come with.
+
+    The second value lists the parameters that are drawn although there is a file of weights: those
+    of a classifier for another number of classes.
+
+    Raises:
+        BackboneError: see ``build``.
+    """
     model = construct(
         backbone.name,
         backbone.in_channels,
@@ -84,11 +102,7 @@ def build(
     with seeded_generators(derive_seed(seed, "lazy weights")):
         draw_lazy_weights(model, backbone.in_channels, backbone.image_size)
     drawn: tuple[str, ...] = () if weights is None else load_weights(model, weights).drawn
-    kept = [parameter for name, parameter in model.named_parameters() if name in drawn]
-    insert(model, candidate, seed)
-    if freeze_backbone:
-        freeze(model, [*kept, *se_parameters(model).values()])
-    return model
+    return model, [parameter for name, parameter in model.named_parameters() if name in drawn]
 
 
 def insert(model: nn.Module, candidate: Candidate, seed: int = 0) -> None:
@@ -103,25 +117,13 @@ def insert(model: nn.Module, candidate: Candidate, seed: int = 0) -> None:
         BackboneError: the network has other sites than the candidate, or carries a candidate's SE
             blocks already.
     """
-    if _carries_attention(model):
-        raise BackboneError(f"this {type(model).__name__} already carries SE blocks")
-    located = locate(model, candidate.backbone)
-    sites = candidate.backbone.sites
-    if [site.name for site in located] != [site.name for site in sites]:
-        raise BackboneError(
-            f"this {type(model).__name__} has {len(located)} sites up to {located[-1].name}, but "
-            f"{candidate.backbone.name} has {len(sites)} up to {sites[-1].name}"
-        )
+    located = check_sites(model, candidate.backbone)
     like = next(model.parameters())
     hosts = Hosts(model)
     attachments: list[_Attachment] = []
-    for module_site, site, block in zip(located, sites, candidate.blocks, strict=True):
-        points = module_site.attach_points
-        if not set(site.feature_maps) <= set(points):
-            raise BackboneError(
-                f"this {type(model).__name__} takes SE at {site.name} as {', '.join(points)}, "
-                f"but {candidate.backbone.name} as {', '.join(site.feature_maps)}"
-            )
+    for points, site, block in zip(
+        located, candidate.backbone.sites, candidate.blocks, strict=True
+    ):
         if site.native is not None:
             path = points["native"].path
             kept = block if block is not None and block.integration == "native" else None
@@ -129,25 +131,50 @@ def insert(model: nn.Module, candidate: Candidate, seed: int = 0) -> None:
             placed = _replace_native(own, site.native, kept, site.name, seed)
             if kept is not None:
                 setattr(placed, NATIVE_SITE, site.name)
-            _set_module(model, path, placed)
+            set_module(model, path, placed)
         if block is not None and block.integration != "native":
             channels = site.feature_map(block.integration).channels
-            attention = _make_block(block, channels, site.name, seed).to(like)
+            attention = draw_block(block, channels, site.name, seed).to(like)
             attachments.append(_Attachment(points[block.integration], attention))
-    for one in sorted(attachments, key=_Attachment.order):
+    for one in sorted(attachments, key=lambda one: run_order(one.point)):
         module = module_at(model, one.point.path)
         if module is None:
-            _set_module(model, one.point.path, one.attention)
+            set_module(model, one.point.path, one.attention)
         else:
             side: HostSide = "before" if one.point.side == "before" else "after"
             attach(hosts.find(module, side), side, one.attention)
+
+
+def check_sites(model: nn.Module, backbone: Backbone) -> list[Mapping[Integration, AttachPoint]]:
+    """Return the attach points of each site of a backbone in its network without SE blocks.
+
+    Raises:
+        BackboneError: the network has other sites than the backbone, or carries SE blocks already.
+    """
+    if _carries_attention(model):
+        raise BackboneError(f"this {type(model).__name__} already carries SE blocks")
+    located = locate(model, backbone)
+    sites = backbone.sites
+    if [site.name for site in located] != [site.name for site in sites]:
+        raise BackboneError(
+            f"this {type(model).__name__} has {len(located)} sites up to {located[-1].name}, but "
+            f"{backbone.name} has {len(sites)} up to {sites[-1].name}"
+        )
+    for module_site, site in zip(located, sites, strict=True):
+        if not set(site.feature_maps) <= set(module_site.attach_points):
+            raise BackboneError(
+                f"this {type(model).__name__} takes SE at {site.name} as "
+                f"{', '.join(module_site.attach_points)}, "
+                f"but {backbone.name} as {', '.join(site.feature_maps)}"
+            )
+    return [module_site.attach_points for module_site in located]
 
 
 def strip(model: nn.Module, located: Sequence[ModuleSite]) -> None:
     """Remove the SE blocks that a network came with, so that it is plain."""
     for site in located:
         if "native" in site.attach_points:
-            _set_module(model, site.attach_points["native"].path, nn.Identity())
+            set_module(model, site.attach_points["native"].path, nn.Identity())
 
 
 def locate(model: nn.Module, backbone: Backbone) -> tuple[ModuleSite, ...]:
@@ -174,6 +201,29 @@ def se_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     found = dict(attached_parameters(model))
     for path, module in se_modules(model).items():
         found |= {f"{path}.{name}": value for name, value in module.named_parameters()}
+    return found
+
+
+def se_names(model: nn.Module) -> dict[str, dict[str, str]]:
+    """Return the names of a candidate's SE weights in its network, by site and by layer.
+
+    Example:
+        ``{"stage2.block1": {"reduce.weight": "layer1.0.bn3.inserted_se.reduce.weight", ...}}``
+    """
+    found: dict[str, dict[str, str]] = {}
+    for path, module in model.named_modules():
+        prefix = f"{path}." if path else ""
+        site = (
+            module.site if isinstance(module, ChannelAttention) else vars(module).get(NATIVE_SITE)
+        )
+        if site:
+            found[site] = {name: prefix + name for name, _ in module.named_parameters()}
+        for attached in attached_names(module):
+            block = getattr(module, attached)
+            if isinstance(block, HostedAttention):
+                found[block.site] = {
+                    name: prefix + own for name, own in block.weight_names().items()
+                }
     return found
 
 
@@ -227,7 +277,15 @@ def _replace_native(
     return own if block.width == native.width else resize_native(own, block.width, site, seed)
 
 
-def _make_block(block: SE, channels: int, site: str, seed: int) -> ChannelAttention:
+def draw_block(block: SE, channels: int, site: str, seed: int) -> ChannelAttention:
+    """Return an SE block with initial weights; the global random state stays as it is.
+
+    Args:
+        block: the design.
+        channels: of the feature map that is gated.
+        site: name of the site.
+        seed: of the weights; see ``initialise``.
+    """
     with torch.device("meta"):  # so that nothing is drawn from the global random state
         attention = make_block(block, channels)
     attention.to_empty(device="cpu")
@@ -241,14 +299,6 @@ class _Attachment:
     point: AttachPoint
     attention: ChannelAttention
 
-    def order(self) -> int:
-        """Sort SE blocks that come to one host as they run, by the depth of their attach point.
-
-        The end of an inner module comes before that of an outer one, the beginning after it.
-        """
-        depth = self.point.path.count(".") + 1
-        return depth if self.point.side == "before" else -depth
-
 
 def _carries_attention(model: nn.Module) -> bool:
     return any(
@@ -256,6 +306,16 @@ def _carries_attention(model: nn.Module) -> bool:
     )
 
 
-def _set_module(model: nn.Module, path: str, module: nn.Module) -> None:
+def run_order(point: AttachPoint) -> int:
+    """Sort attach points at one host as their SE blocks run, by depth.
+
+    The end of an inner module comes before that of an outer one, the beginning after it.
+    """
+    depth = point.path.count(".") + 1
+    return depth if point.side == "before" else -depth
+
+
+def set_module(model: nn.Module, path: str, module: nn.Module | None) -> None:
+    """Put a module, or None, at a path of a network."""
     parent, _, name = path.rpartition(".")
     setattr(model.get_submodule(parent), name, module)
