@@ -1,0 +1,111 @@
+"""Defines the problems on which cheap scores are judged by trainings; imports no torch.
+
+A problem is a network, a space, data, a recipe, and probes: candidates spread over the space by
+their codes and by nothing that a training has told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.nas_bench_se_2 import definition as nas_bench_se_2
+from se_search.backbone import Backbone
+from se_search.candidate import Candidate
+from se_search.cost import find_allowed
+from se_search.models.catalogue import describe_backbone
+from se_search.recipe import PROTOCOL, Recipe, read_recipe
+from se_search.seeds import derive_seed
+from se_search.space.bound import BoundSpace
+from se_search.space.schema import read_space
+from se_search.training.datasets import DataInfo
+
+FOLDER = Path(__file__).parent
+RAW = FOLDER / "raw"
+DATA = "fashion_mnist"
+OWN_NETWORK = "benchmarks.ladder.networks:PreActResNet"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question about SE that trainings have answered for some candidates.
+
+    Attributes:
+        name: unique; that of the space's file beside this module, too.
+        backbone_name: of the network without SE.
+        num_probes: candidates that are trained, the network without SE among them.
+        num_replicates: 0 to ``num_replicates - 1`` are trained; 0: the trainings are those of
+            NAS-Bench-SE 2.
+        allow_code: whether the network's code is a user's own.
+    """
+
+    name: str
+    backbone_name: str
+    num_probes: int
+    num_replicates: int
+    allow_code: bool = False
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The network without SE, for one channel of 28 x 28 pixels and ten classes."""
+        return describe_backbone(self.backbone_name, 1, 28, 10, allow_code=self.allow_code)
+
+    @cached_property
+    def space(self) -> BoundSpace:
+        """Where SE may go."""
+        if not self.num_replicates:
+            return nas_bench_se_2.SPACE
+        return BoundSpace(read_space(str(FOLDER / f"{self.name}.yaml")), self.backbone)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How candidates are trained."""
+        return read_recipe("quick") if self.num_replicates else nas_bench_se_2.RECIPE
+
+    @cached_property
+    def probes(self) -> tuple[Candidate, ...]:
+        """The candidates that are trained: no SE first, then candidates spread over the space.
+
+        In each slot every level stands equally often, but for a rest, in an order drawn for each.
+        """
+        if not self.num_replicates:
+            count = nas_bench_se_2.count_first(1)
+            return tuple(nas_bench_se_2.list_candidates()[:count])
+        rng = np.random.default_rng(derive_seed("ladder probes", self.name))
+        plain = Candidate.plain(self.backbone)
+        allowed = find_allowed(self.space)
+        found = [plain]
+        while len(found) < self.num_probes:
+            columns = [
+                rng.permutation(np.arange(self.num_probes) % len(levels))
+                for levels in self.space.levels
+            ]
+            for codes in np.column_stack(columns).astype(np.int16):
+                candidate = self.space.with_codes(codes)
+                if candidate in allowed and candidate not in found:
+                    found.append(candidate)
+        return tuple(found[: self.num_probes])
+
+    def identity(self, data: DataInfo) -> dict[str, Any]:
+        """Return what all trainings of the problem have in common, as plain data."""
+        return {
+            "problem": self.name,
+            "backbone": self.backbone_name,
+            "recipe": self.recipe.model_dump(mode="json", exclude={"description"}),
+            "data": data.identity,
+            "protocol": PROTOCOL,
+        }
+
+
+PROBLEMS = {
+    problem.name: problem
+    for problem in (
+        Problem("default", "resnet20_bottleneck", 126, 0),
+        Problem("mobilenet", "mobilenet_small", 32, 4),
+        Problem("own", OWN_NETWORK, 32, 4, allow_code=True),
+    )
+}
