@@ -172,6 +172,8 @@ def read_kept_file(path: Path) -> KeptFile:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            if not length:
+                raise ValueError("it has no header")
             if length > LONGEST_HEADER:
                 raise ValueError(f"its header would have {length:,} bytes")
             header = parse_json(file.read(length))

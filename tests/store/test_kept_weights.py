@@ -109,6 +109,13 @@ def test_a_file_that_is_none_of_a_run_is_refused_by_its_name(weights, damage):
         read_kept_file(path)
 
 
+def test_an_empty_file_is_said_to_have_no_header(weights):
+    path = keep(weights)
+    path.write_bytes(b"")
+    with pytest.raises(RunError, match=r"as weights of a run: it has no header$"):
+        read_kept_file(path)
+
+
 def test_a_file_under_another_ones_name_is_refused(weights):
     keep(weights).rename(weights.path_for(CANDIDATE.key, 5, 4))
     with pytest.raises(RunError, match="which is not what its name says"):
