@@ -115,7 +115,7 @@ def judge_rungs(
 
 def kendall_tau_b(x: Floats, y: Floats) -> float:
     """Return Kendall's tau-b; NaN where one side is all ties (Kendall 1945)."""
-    return float(_weighted_taus(x, y, np.ones((1, len(x))))[0])
+    return float(weighted_taus(x, y, np.ones((1, len(x))))[0])
 
 
 def noise_ceiling(reliability: float, other: float) -> float:
@@ -127,6 +127,62 @@ def noise_ceiling(reliability: float, other: float) -> float:
             that (Greiner's relation).
     """
     return 2 / math.pi * math.asin(math.sqrt(reliability * other))
+
+
+def tau_interval(x: Floats, y: Floats) -> tuple[float | None, float | None, float | None]:
+    """Return tau-b and the ends of its 95 % bootstrap interval over the points.
+
+    None instead of a number: it can't be told, as the points are too few or all equal.
+    """
+    if len(x) < 2 or math.isnan(tau := kendall_tau_b(x, y)):
+        return None, None, None
+    if len(x) < MIN_COMPARED:
+        return tau, None, None
+    return tau, *interval_of_resamples(weighted_taus(x, y, resample(len(x))))
+
+
+def resample(num_points: int) -> Floats:
+    """Return how often each point is in each bootstrap sample: ``(NUM_RESAMPLES, num_points)``."""
+    rng = np.random.default_rng(0)
+    shares = np.full(num_points, 1 / num_points)
+    return rng.multinomial(num_points, shares, size=NUM_RESAMPLES).astype(np.float64)
+
+
+def interval_of_resamples(values: Floats) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a statistic's resamples; NaN ones are left out."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def weighted_taus(x: Floats, y: Floats, counts: Floats) -> Floats:
+    """Return tau-b of the points, each taken ``counts[:, point]`` times: ``(len(counts),)``."""
+    signs_x = np.sign(x[:, None] - x[None, :])
+    signs_y = np.sign(y[:, None] - y[None, :])
+
+    def total(matrix: Floats) -> Floats:
+        return np.asarray(((counts @ matrix) * counts).sum(axis=1))
+
+    untied = total(np.abs(signs_x)) * total(np.abs(signs_y))
+    concordance = total(signs_x * signs_y)
+    roots = np.sqrt(untied)
+    return np.divide(concordance, roots, out=np.full_like(roots, np.nan), where=roots > 0)
+
+
+def estimate_reliability(
+    groups: Sequence[Sequence[float]], seed_variance: float | None
+) -> float | None:
+    """Return the share of the means' variance that is not the seeds' (intraclass correlation).
+
+    Args:
+        groups: the readings of each candidate.
+        seed_variance: of the readings of one candidate; None: it is not known.
+    """
+    if seed_variance is None:
+        return None
+    variance = float(np.var(_means(groups), ddof=1))
+    noise = seed_variance * float(np.mean([1 / len(group) for group in groups]))
+    return max(0.0, 1 - noise / variance) if variance > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -168,54 +224,18 @@ def _judge(
             lower.append(own)
             upper.append(beyond)
     x, y = _means(lower), _means(upper)
-    tau, low, high = _tau_interval(x, y)
+    tau, low, high = tau_interval(x, y)
     ceiling = None
     if len(x) >= MIN_COMPARED:
-        here = _reliability(lower, _seed_variance(trained, rung.epochs))
-        there = _reliability(upper, _seed_variance(trained, full_epochs))
+        here = estimate_reliability(lower, _seed_variance(trained, rung.epochs))
+        there = estimate_reliability(upper, _seed_variance(trained, full_epochs))
         if here is not None and there is not None:
             ceiling = noise_ceiling(here, there)
     return RungFinding(rung, len(finished), len(x), tau, low, high, ceiling, wrong)
 
 
-def _tau_interval(x: Floats, y: Floats) -> tuple[float | None, float | None, float | None]:
-    if len(x) < 2 or math.isnan(tau := kendall_tau_b(x, y)):
-        return None, None, None
-    if len(x) < MIN_COMPARED:
-        return tau, None, None
-    rng = np.random.default_rng(0)
-    counts = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=NUM_RESAMPLES)
-    taus = _weighted_taus(x, y, counts.astype(np.float64))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(taus, [tail, 1 - tail])
-    return tau, float(low), float(high)
-
-
-def _weighted_taus(x: Floats, y: Floats, counts: Floats) -> Floats:
-    """Return tau-b of the points, each taken ``counts[:, point]`` times: ``(len(counts),)``."""
-    signs_x = np.sign(x[:, None] - x[None, :])
-    signs_y = np.sign(y[:, None] - y[None, :])
-
-    def total(matrix: Floats) -> Floats:
-        return np.asarray(((counts @ matrix) * counts).sum(axis=1))
-
-    untied = total(np.abs(signs_x)) * total(np.abs(signs_y))
-    concordance = total(signs_x * signs_y)
-    roots = np.sqrt(untied)
-    return np.divide(concordance, roots, out=np.full_like(roots, np.nan), where=roots > 0)
-
-
 def _seed_variance(trained: Sequence[_Trained], epochs: int) -> float | None:
     return pooled_variance(t.accuracies.get(epochs, []) for t in trained)
-
-
-def _reliability(groups: Sequence[Sequence[float]], seed_variance: float | None) -> float | None:
-    """Return the share of the means' variance that is not the seeds' (intraclass correlation)."""
-    if seed_variance is None:
-        return None
-    variance = float(np.var(_means(groups), ddof=1))
-    noise = seed_variance * float(np.mean([1 / len(group) for group in groups]))
-    return max(0.0, 1 - noise / variance) if variance > 0 else 0.0
 
 
 def _means(groups: Sequence[Sequence[float]]) -> Floats:
