@@ -208,10 +208,35 @@ def read_whole(kept: KeptFile) -> bytes:
         content = kept.path.read_bytes()
     except OSError as cause:
         raise RunError(f"{kept.path} can't be read: {explain(cause)}") from cause
-    length = int.from_bytes(content[:LENGTH_BYTES], "little")
-    if hashlib.sha256(memoryview(content)[LENGTH_BYTES + length :]).hexdigest() != kept.digest:
-        raise RunError(f"{kept.path} is damaged: its tensors are not those of its checksum")
+    _check_tensors(kept.path, content, kept.digest)
     return content
+
+
+def read_with_facts(path: Path) -> tuple[bytes, Mapping[str, str]]:
+    """Return the contents of a file that ``add_facts`` has made, and the facts in it.
+
+    Raises:
+        RunError: it can't be read, is no such file, or is damaged.
+    """
+    try:
+        content = path.read_bytes()
+        length = int.from_bytes(content[:LENGTH_BYTES], "little")
+        facts: Mapping[str, str] = parse_json(content[LENGTH_BYTES : LENGTH_BYTES + length])[
+            "__metadata__"
+        ]
+        digest = facts["sha256"]
+    except (OSError, ValueError) as cause:
+        raise RunError(f"{path} can't be read as weights of a run: {explain(cause)}") from cause
+    except (KeyError, TypeError) as cause:
+        raise RunError(f"{path} can't be read as weights of a run: it lacks {cause}") from cause
+    _check_tensors(path, content, digest)
+    return content, facts
+
+
+def _check_tensors(path: Path, content: bytes, digest: str) -> None:
+    length = int.from_bytes(content[:LENGTH_BYTES], "little")
+    if hashlib.sha256(memoryview(content)[LENGTH_BYTES + length :]).hexdigest() != digest:
+        raise RunError(f"{path} is damaged: its tensors are not those of its checksum")
 
 
 def describe_facts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,5 +62,9 @@ class Checkpointing:
             recipe.validate_every,
             with_test,
         ]
+        return self.files_of(named)
+
+    def files_of(self, named: Sequence[object]) -> CheckpointFiles:
+        """Return where the states of a training are kept that is named by plain values."""
         name = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
         return CheckpointFiles(self.folder / name)

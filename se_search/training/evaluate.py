@@ -138,7 +138,7 @@ def train(
     classifier = Classifier(model, recipe, num_steps, tell_epoch)
     evaluated = _WithTest(datamodule) if with_test else datamodule
     with noting_unrepeatable() as unrepeatable:
-        _fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
+        fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
     last = classifier.history[-1]
     ran_on = describe_training(device, recipe.images_at_a_time, unrepeatable)
     unkept = keep_weights(model, assignment, recipe, last, ran_on.device)
@@ -218,15 +218,26 @@ class _WithTest(pl.LightningDataModule):  # type: ignore[misc]  # Lightning is s
         return [self._data.val_dataloader(), self._data.test_dataloader()]
 
 
-def _fit(
+def fit(
     classifier: Classifier,
     datamodule: pl.LightningDataModule,
     recipe: Recipe,
     epochs: int,
     device: Device,
-    saver: Saver | None,
-    logger: TensorBoardLogger | None,
+    saver: Saver | None = None,
+    logger: TensorBoardLogger | None = None,
 ) -> None:
+    """Train a classifier, from a saved state if there is one, and validate it after the last epoch.
+
+    Args:
+        classifier: what is trained.
+        datamodule: the images.
+        recipe: says how often is validated.
+        epochs: of the whole training.
+        device: where to train.
+        saver: saves the training, and removes its states at the end; None: it is not saved.
+        logger: keeps curves of the training; None: none are kept.
+    """
     with warnings.catch_warnings(), TemporaryDirectory(prefix="se-search-") as folder:
         # Lightning calls a function of PyTorch by its old name.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
