@@ -245,6 +245,8 @@ def fit(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # The data module begins where the state stands, which Lightning can't know.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        # A supernet is not validated while it trains.
+        warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
         # Curves have a point an epoch, however few the steps of one.
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
         trainer = make_trainer(recipe, epochs, device, Path(folder), saver, logger)

@@ -66,7 +66,7 @@ def score(
     if device.accelerator == "cuda":
         make_cuda_repeatable(device.precision)
     lay_channels_last(supernet)
-    place = torch.device(device.accelerator, device.index if device.accelerator == "cuda" else None)
+    place = torch.device(device.name)
     supernet.to(place)
     in_channels = supernet.backbone.in_channels
     images = make_data(data, recipe, seed, in_channels, device.num_loaders)
@@ -101,9 +101,15 @@ class _Scoring:
     """Runs the candidates of a supernet without gradients."""
 
     def __init__(
-        self, supernet: Supernet, recipe: Recipe, precision: str, place: torch.device
+        self,
+        supernet: Supernet,
+        recipe: Recipe,
+        precision: str,
+        place: torch.device,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._supernet = supernet
+        self._max_pixels = max_pixels
         self._recipe = recipe
         self._precision = precision
         self._place = place
@@ -150,8 +156,8 @@ class _Scoring:
                     if num_seen == len(labels):
                         found.append([tensor.clone() for tensor in self._statistics()])
                     else:
-                        weight = len(labels) / num_seen
-                        torch._foreach_lerp_(found[index], self._statistics(), weight)
+                        for mean, value in zip(found[index], self._statistics(), strict=True):
+                            mean.lerp_(value, len(labels) / num_seen)
         return found
 
     @torch.inference_mode()
@@ -166,7 +172,8 @@ class _Scoring:
         tallies = [_Tally() for _ in candidates]
         for images, labels in self._moved(batches):
             for tally, candidate, own in zip(tallies, candidates, statistics, strict=True):
-                torch._foreach_copy_(self._statistics(), own)
+                for statistic, value in zip(self._statistics(), own, strict=True):
+                    statistic.copy_(value)
                 logits = self._run(candidate, images).float()
                 tally.num_images += len(labels)
                 tally.num_right += int((logits.argmax(dim=1) == labels).sum())
@@ -226,7 +233,7 @@ class _Scoring:
                 yield _join(rest)
 
     def _count_at_a_time(self, images: Tensor) -> int:
-        return max(self._recipe.images_at_a_time, MAX_PIXELS // images[0, 0].numel())
+        return max(self._recipe.images_at_a_time, self._max_pixels // images[0, 0].numel())
 
 
 def _join(batches: list[Batch]) -> Batch:

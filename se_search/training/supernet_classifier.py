@@ -17,7 +17,6 @@ from se_search.space.level_draws import LevelDraws
 from se_search.training.classifier import Classifier
 
 ROLES = ("widest", "plain", "drawn")
-MODE = "own"
 
 
 class SupernetClassifier(Classifier):
@@ -71,7 +70,7 @@ class SupernetClassifier(Classifier):
             images.tensor_split(num_pieces), labels.tensor_split(num_pieces), strict=True
         ):
             losses += self._train_piece(*piece, len(piece[1]) / len(labels), candidates, gradients)
-        gradients.set(num_pieces, len(candidates))
+        gradients.set(num_pieces)
         optimizer.step()
         self.lr_schedulers().step()
         # Kept as tensors: reading a number would make the CPU wait for a GPU in every step.
@@ -155,7 +154,7 @@ class _GradientMeans:
                 self._counts[index] += 1
                 parameter.grad = None
 
-    def set(self, num_pieces: int, n) -> None:
+    def set(self, num_pieces: int) -> None:
         """Set each parameter's gradient to the mean.
 
         Args:
@@ -163,5 +162,4 @@ class _GradientMeans:
         """
         for parameter, total, count in zip(self._parameters, self._sums, self._counts, strict=True):
             if total is not None:
-                d = {"own": count / num_pieces, "mean": n, "sum": 1}[MODE]
-                parameter.grad = total.div_(d)
+                parameter.grad = total.mul_(num_pieces / count)
