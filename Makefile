@@ -19,8 +19,8 @@ run: $(STAMP)  ## search stages x ratios on Fashion-MNIST: 200 trainings, then t
 reproduce: $(STAMP)  ## carry out all studies at desk scale: trainings of an hour on two cores
 	$(BIN)/se-search reproduce all
 
-gpu: $(STAMP)  ## check trainings on this machine's GPU against its CPU: a minute and a half
-	$(BIN)/python benchmarks/gpu_check.py
+gpu: $(STAMP)  ## check on this machine's GPU what no CPU can show: numbers, resuming, sharing, memory, speed, five minutes
+	$(BIN)/python benchmarks/gpu_check/check.py
 
 test: $(STAMP)
 	$(TEST) --dist loadfile

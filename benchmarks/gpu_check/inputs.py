@@ -63,7 +63,7 @@ def _check_folder(setting: Setting) -> Iterator[Finding]:
     began = time.monotonic()
     folder = draw_folder(setting.folder / "input_images", amount.drawn, amount.drawn_size)
     size = next(folder.rglob("*.jpg")).stat().st_size
-    recipe = folder_recipe(amount.batch, amount.pixels)
+    recipe = folder_recipe(amount.read_batch, amount.pixels)
     data = prepare_data(f"folder:{folder}", None, setting.folder / "cache", recipe)
     seconds = time.monotonic() - began
     yield tell(f"{amount.drawn:,} JPEGs of {width} x {height}: drawn and scanned in", seconds, "s")

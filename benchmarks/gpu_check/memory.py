@@ -35,7 +35,7 @@ from se_search.training.datasets import prepare_data
 from se_search.training.task import TrainingTask
 
 TOP = Path(__file__).parents[2]
-NUM_BATCHES = 2  # that train in an epoch
+NUM_BATCHES = 1  # that train in an epoch
 COMMAND_SECONDS = 150.0
 NUM_PRINTED = 1500  # characters of a command's output that are told if it went wrong
 

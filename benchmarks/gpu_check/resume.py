@@ -39,9 +39,8 @@ def _check(setting: Setting, precision: str) -> Iterator[Finding]:
     folder = setting.folder / f"resume-{precision}"
     folder.mkdir()
     epochs = setting.epochs
-    whole = Assignment(
-        setting.candidate(setting.amount.resumed, ""), 0, epochs, folder / "whole.safetensors"
-    )
+    candidate = setting.candidate(setting.amount.resumed, "")
+    whole = Assignment(candidate, 0, epochs, folder / "whole.safetensors")
     cut = replace(whole, weights_file=folder / "cut.safetensors")
     device = setting.device(precision)
     plain = TrainingTask(setting.data, recipe)
@@ -63,11 +62,15 @@ def _check(setting: Setting, precision: str) -> Iterator[Finding]:
         f"{precision}: it went on from epoch {reached + 1}, not from the first",
         first_row == reached + 1 and reached > 0,
     )
-    yield require(
-        f"{precision}: the same history and answers as a whole one", is_same(uncut, resumed)
-    )
-    same = [assignment.weights_file.read_bytes() for assignment in (whole, cut)]  # type: ignore[union-attr]
-    yield require(f"{precision}: the same weights as a whole one", same[0] == same[1])
+    yield require(f"{precision}: the numbers of a whole one", is_same(uncut, resumed))
+    assert whole.weights_file is not None
+    assert cut.weights_file is not None
+    is_equal = whole.weights_file.read_bytes() == cut.weights_file.read_bytes()
+    what = f"{precision}: the weights of a whole one, to the bit"
+    # On a CPU, PyTorch's bfloat16 leaves unwritten the gradients of a convolution's taps that no
+    # pixel of a map of 1 x 1 reaches: whole trainings differ in these weights, too.
+    is_known = setting.is_cuda or precision == "32-true"
+    yield require(what, is_equal) if is_known else tell(what, is_equal)
     yield require(f"{precision}: its states are gone", not states.exists())
     yield tell(f"{precision}: accuracy", 100 * resumed.accuracy, "%")
 
