@@ -30,6 +30,9 @@ from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
 from se_search.surrogate.trainings import Observations, Trainings
 
+# Candidates times trainings, from which on a pool is thinned out: a decision would take seconds and
+# gigabytes. 53 trainings of 371,800 candidates.
+MOST_SCORED = 2 * 10**7
 STARTS_PER_SLOT = 2
 FEWEST_STARTS, MOST_STARTS = 8, 20
 
@@ -52,6 +55,8 @@ class Proposer:
         most_replicates: returns how many replicates a candidate can have; None: any number.
         most_exact: of more trainings, those that run included, the posterior is approximate; see
             ``many_posterior``.
+        most_scored: of more candidates times trainings, a pool of at most 50,000 candidates is
+            scored, and those that have been trained and the front's neighbours.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Proposer:
         has_replicates: bool = True,
         most_replicates: Callable[[Codes], int] | None = None,
         most_exact: int = MOST_EXACT,
+        most_scored: int = MOST_SCORED,
     ) -> None:
         self.factors = factors
         self.source = source
@@ -80,6 +86,7 @@ class Proposer:
         self.has_replicates = has_replicates
         self.most_replicates = most_replicates
         self.most_exact = most_exact
+        self.most_scored = most_scored
         self._design: list[Codes] | None = None
         self._fitted: tuple[Any, Pool, Posterior | ManyPosterior] | None = None
         self._decided: tuple[History, Decision] | None = None
@@ -140,11 +147,12 @@ class Proposer:
         num_base = _milestone(len(trainings))
         base = trainings.first(num_base)
         # Trainings that run are part of what is computed, too.
-        many = len(base) + len(history.running) > self.most_exact
-        key = (fidelity_gaps, _freeze(base), many)
+        count = len(base) + len(history.running)
+        many, few = count > self.most_exact, count * self.source.size > self.most_scored
+        key = (fidelity_gaps, _freeze(base), many, few)
         design = trainings.design(self.factors)
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, *self._fit_base(base, fidelity_gaps, many=many)
+            self._fitted = key, *self._fit_base(base, fidelity_gaps, many=many, few=few)
         _, pool, posterior = self._fitted
         if isinstance(posterior, ManyPosterior):
             posterior.finish(design)
@@ -221,7 +229,7 @@ class Proposer:
         return self.source.make(none, none)
 
     def _fit_base(
-        self, base: Trainings, fidelity_gaps: tuple[float, ...], *, many: bool
+        self, base: Trainings, fidelity_gaps: tuple[float, ...], *, many: bool, few: bool
     ) -> tuple[Pool, Posterior | ManyPosterior]:
         design = base.design(self.factors)
         values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
@@ -236,16 +244,16 @@ class Proposer:
         if many:
             return self._fit_many(kernel, seen, np.unique(base.codes, axis=0))
         pool = self._empty_pool()
-        if not self.source.is_whole:
+        if few or not self.source.is_whole:
             trained = np.unique(base.codes, axis=0)
             if self.plain is not None:
                 trained = trained[~self.mark_plain(trained)]
-            one_hot = self.factors.one_hot(trained).astype(np.float32)
+            one_hot = self.factors.one_hot(trained, np.float32)
             mean = Posterior(kernel, one_hot, design).mean(values)
-            known = self.source.make(trained, trained[:0])
+            known = self.source.make(trained, trained[:0], few=few)
             marks = on_front(known.costs[known.find(trained)], mean[None])[0]
-            pool = self.source.make(trained, trained[marks])
-        one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
+            pool = self.source.make(trained, trained[marks], few=few)
+        one_hot = self.factors.one_hot(pool.codes, np.float32)
         return pool, Posterior(kernel, one_hot, design)
 
     def _fit_many(
@@ -257,7 +265,7 @@ class Proposer:
         known = self.source.make(trained, trained[:0], few=True)
         marks = on_front(known.costs[known.find(trained)], mean[None])[0]
         pool = self.source.make(trained, trained[marks], few=True)
-        one_hot = self.factors.one_hot(pool.codes).astype(np.float32)
+        one_hot = self.factors.one_hot(pool.codes, np.float32)
         return pool, ManyPosterior(kernel, many.pivots, one_hot, seen.design)
 
 

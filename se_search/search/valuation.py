@@ -25,6 +25,7 @@ SD_FACTOR = 1.5
 END = 1.001  # area counts up to a little beyond the greatest scaled cost, 1
 NUM_SAMPLES = 256
 UNDECIDED = (0.05, 0.95)  # probabilities of being on the front between which it is undecided
+MOST_DRAWN = 500  # members together: of more, those that can't be on the front are left out
 HOPELESS = 2.5  # standard deviations of either of two candidates
 # Share of the trainings; more leaves too few for new candidates where the model is too sure.
 REPEAT_SHARE = 0.2
@@ -76,7 +77,6 @@ class Valuation:
         self.pool, self.posterior = proposer.fit(history)
         self.scale = proposer.fit_scale(trainings, len(history.budgets))
         self.values = self.scale.apply(trainings)
-        self.noise = self.posterior.kernel.noise_beyond_levels(self.posterior.pool)
         running = Design(
             proposer.factors.one_hot(history.running),
             history.running_budgets,
@@ -132,7 +132,9 @@ class Valuation:
         at = np.full(3, number)
         # The model may not know what sets a candidate apart that has not been trained.
         known = self.variance[number] * (1.0 if self.is_taken[number] else SD_FACTOR**2)
-        moves = np.array([0.0, known / np.sqrt(known + self.noise[number]), np.sqrt(known)])
+        own = self.posterior.pool[number : number + 1]
+        noise = self.posterior.kernel.noise_beyond_levels(own)[0]
+        moves = np.array([0.0, known / np.sqrt(known + noise), np.sqrt(known)])
         rises = staircase.expected_hypervolume_improvement(
             self.pool.costs[at], self.mean[at], moves
         )
@@ -175,7 +177,7 @@ class Valuation:
 
     def _undecided(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the members that may or may not be on the front, by draws from the posterior."""
-        if isinstance(self.posterior, ManyPosterior):
+        if isinstance(self.posterior, ManyPosterior) or len(members) > MOST_DRAWN:
             members = self._leave_hopeless(members)
         rng = np.random.default_rng(derive_seed(self.proposer.seed, "front", len(self.values)))
         samples = self.posterior.sample(members, self.values, NUM_SAMPLES, rng)

@@ -115,9 +115,9 @@ class Factors:
             )
         )
 
-    def one_hot(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+    def one_hot(self, codes: NDArray[np.integer], dtype: type = np.float64) -> NDArray[Any]:
         """Return ``(n, num_levels)``: 1 at the level of each slot, from ``(n, num_slots)``."""
-        row: NDArray[np.float64] = np.zeros((len(codes), self.num_levels))
+        row: NDArray[Any] = np.zeros((len(codes), self.num_levels), dtype)
         np.put_along_axis(row, codes.astype(np.int64) + self.offsets, 1.0, axis=1)
         return row
 

@@ -9,12 +9,13 @@ that were made is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from se_search.surrogate.features import Factors
 from se_search.surrogate.kernel import Kernel, log2_fidelity_gaps
@@ -174,9 +175,11 @@ class FittedModel:
         trained, counts = np.unique(self.trainings.codes, axis=0, return_counts=True)
         if self.is_approximate:
             return self._draw_many(codes, trained, counts / counts.sum(), num_draws)
-        weights = np.eye(len(codes) + 1, len(codes) + len(trained))
-        weights[-1, len(codes) :] = counts / counts.sum()
-        drawn = self._draw(np.vstack([codes, trained]), weights, num_draws)
+        distinct, at = np.unique(np.vstack([codes, trained]), axis=0, return_inverse=True)
+        row = np.concatenate([np.arange(len(codes)), np.full(len(trained), len(codes))])
+        shares = np.concatenate([np.ones(len(codes)), counts / counts.sum()])
+        weights = csr_array((shares, (row, at.ravel())), (len(codes) + 1, len(distinct)))
+        drawn = self._draw(distinct, weights, num_draws)
         common = drawn[:, -1:] - drawn[:, -1].mean()
         return self._stretch(drawn[:, :-1], common)
 
@@ -252,7 +255,7 @@ class FittedModel:
         networks = float(np.sqrt(np.mean(np.var(draws, axis=1))))
         return Noise(root(levels), root(liked), root(noises), networks)
 
-    def _draw(self, codes: NDArray[np.int16], weights: Array, num_draws: int) -> Array:
+    def _draw(self, codes: NDArray[np.int16], weights: Array | csr_array, num_draws: int) -> Array:
         rows = self.factors.one_hot(codes)
         members = np.arange(len(codes))
         share = max(1, num_draws // len(self.kernels))
@@ -293,5 +296,7 @@ class FittedModel:
         with one_thread():
             return ManyTrainings(self.kernels, self.seen)
 
-    def _posteriors(self, rows: Array) -> list[Posterior]:
-        return [Posterior(kernel, rows, self.seen.design) for kernel in self.kernels]
+    def _posteriors(self, rows: Array) -> Iterator[Posterior]:
+        """Yield the posteriors of the kernels: together they take gigabytes."""
+        for kernel in self.kernels:
+            yield Posterior(kernel, rows, self.seen.design)

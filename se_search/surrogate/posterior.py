@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
@@ -11,6 +13,7 @@ from se_search.surrogate.trainings import Array, Design
 
 # What is added to a variance so that rounding leaves a covariance positive definite.
 ROUNDING = {np.float32: 1e-5, np.float64: 1e-7}
+MOST_AT_ONCE, MOST_NUMBERS = 2**16, 2**25  # candidates of a pool, and numbers of theirs
 
 
 class Posterior:
@@ -36,8 +39,7 @@ class Posterior:
         self._projected = np.empty((max(2 * count, 64), len(pool)), pool.dtype)
         self._num_base = self._count = count
         prior = kernel.variance(pool)
-        for begin in range(0, len(pool), 65536):
-            part = slice(begin, begin + 65536)
+        for part in _split(len(pool), count):
             self._projected[:count, part] = solve_triangular(
                 self._factor.astype(pool.dtype),
                 kernel.between(design.rows, pool[part]),
@@ -104,12 +106,22 @@ class Posterior:
             values: ``(n,)`` standardised accuracies of all trainings so far.
             running: the trainings that run.
         """
-        count = len(self)
-        for number in range(len(running)):
-            self.append(running.take(slice(number, number + 1)))
-        mean, variance = self.mean(values), self.variance.copy()
-        self.truncate(count)
-        return mean, variance
+        mean = self.mean(values)
+        if not len(running):
+            return mean, self.variance
+        factor, projected = self._factor, self._projected[: len(self)]
+        alone = [running.take(slice(number, number + 1)) for number in range(len(running))]
+        covariance = np.array([self.kernel.cross(one, self._design) for one in alone])
+        link = solve_triangular(factor, covariance.T, lower=True, check_finite=False)
+        among = cholesky(self.kernel.among(running) - link.T @ link, lower=True)
+        known = link.T.astype(self.pool.dtype)
+        told = np.empty(len(self.pool))
+        for part in _split(len(self.pool), len(running)):
+            new = self.kernel.between(running.rows, self.pool[part]) - known @ projected[:, part]
+            told[part] = _sum_squares(
+                solve_triangular(among.astype(new.dtype), new, lower=True, check_finite=False)
+            )
+        return mean, np.maximum(self._variance - told, JITTER)
 
     def mean(self, values: Array) -> Array:
         """Return the expected accuracies of the pool, standardised, ``(m,)``.
@@ -165,6 +177,13 @@ class Posterior:
         mean, covariance = self.moments(members, values)
         root = cholesky(covariance, lower=True)
         return np.asarray(mean + rng.standard_normal((count, len(members))) @ root.T)
+
+
+def _split(size: int, count: int) -> Iterator[slice]:
+    """Yield parts of a pool so small that ``count`` numbers for each candidate take 128 MB."""
+    step = min(MOST_AT_ONCE, max(1, MOST_NUMBERS // count))
+    for begin in range(0, size, step):
+        yield slice(begin, begin + step)
 
 
 def _sum_squares(rows: Array) -> Array:

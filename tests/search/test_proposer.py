@@ -106,12 +106,20 @@ def test_a_decision_depends_on_the_seed():
     assert first != other
 
 
-def test_a_huge_space_is_searched_as_a_fresh_one_would(monkeypatch):
-    for name, value in (("MAX_WHOLE", 1_000), ("NUM_DRAWN", 2_000), ("NUM_KEPT", 300)):
+@pytest.mark.parametrize("most_whole", [1_000, 10_000])
+def test_a_huge_space_is_searched_as_a_fresh_one_would(monkeypatch, most_whole):
+    for name, value in (("MAX_WHOLE", most_whole), ("NUM_DRAWN", 2_000), ("NUM_KEPT", 300)):
         monkeypatch.setattr(pool_module, name, value)
-    space, decide = make_block_space(8), make_block_proposer
+    space = make_block_space(8)
+
+    def decide(space):  # 6,561 candidates: whole up to 20 trainings, or never
+        return make_block_proposer(space, most_scored=6_561 * 20)
+
     decisions, known = run(decide(space), block_accuracy, 40, workers=3)
-    assert decide(space).source.is_whole is False
+    assert decide(space).source.is_whole is (most_whole == 10_000)
+    early, late = (len(decide(space).fit(history_of(known[at], 8))[0]) for at in (19, 39))
+    assert (early == 6_561) is (most_whole == 10_000)
+    assert late < 1_000
     for number in range(15, 40, 4):
         assert same(decide(space).decide(history_of(known[number], 8)), decisions[number])
     assert len(set(rows_of(decisions))) >= 38
@@ -124,8 +132,8 @@ def make_block_space(num_blocks):
     )
 
 
-def make_block_proposer(space):
-    return make_proposer(space, price=lambda _: lambda c: (count_cost(c).params,))
+def make_block_proposer(space, **options):
+    return make_proposer(space, price=lambda _: lambda c: (count_cost(c).params,), **options)
 
 
 def block_accuracy(codes, replicate):

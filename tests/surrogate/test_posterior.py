@@ -115,6 +115,18 @@ def test_trainings_appended_one_by_one_give_what_a_block_gives():
     np.testing.assert_allclose(one_by_one.variance, block.variance, atol=2e-4)
 
 
+@pytest.mark.parametrize("num_running", [1, 7])
+def test_variances_after_trainings_that_run_are_those_of_all_of_them(num_running):
+    kernel, design, values = make_case()
+    pool = whole_pool(kernel.factors).astype(np.float64)
+    finished = len(design) - num_running
+    posterior = Posterior(kernel, pool, design.take(slice(finished)))
+    mean, variance = posterior.look_ahead(values[:finished], design.take(slice(finished, None)))
+    _, covariance = posterior_by_algebra(kernel, pool, design, values)
+    np.testing.assert_allclose(variance, np.diag(covariance), atol=1e-7)
+    np.testing.assert_allclose(mean, posterior.mean(values[:finished]), atol=1e-12)
+
+
 @pytest.mark.parametrize("num_base", [3, 10])
 def test_taken_away_and_appended_again_is_the_same_to_the_bit(num_base):
     kernel, design, values = make_case()
