@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ from benchmarks.gpu_check.findings import Outcome, format_table
 from benchmarks.gpu_check.inputs import check_inputs
 from benchmarks.gpu_check.latency import check_latency
 from benchmarks.gpu_check.loops import check_graphs, check_throughput
-from benchmarks.gpu_check.memory import check_memory
+from benchmarks.gpu_check.memory import check_memory, python_path
 from benchmarks.gpu_check.packing import check_packing
 from benchmarks.gpu_check.resume import check_resume
 from benchmarks.gpu_check.running import Check, run_checks
@@ -70,6 +71,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.device == "cuda" and not torch.cuda.is_available():
         print("No GPU is visible; --device cpu rehearses the checks without one", file=sys.stderr)
         sys.exit(2)
+    os.environ["PYTHONPATH"] = python_path(os.environ)  # so that all processes find this checkout
     with temporary_folder() as folder:
         with without_main():
             warm_up(PRELOAD, threads=1)

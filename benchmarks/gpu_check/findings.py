@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Verdict = Literal["PASS", "FAIL", "NOT RUN"]
+LONGEST_CELL = 80  # signs of a table; the line of a finding has all of them
+
 Value = float | int | bool | str | None
 
 
@@ -45,7 +47,7 @@ class Finding:
 
 def tell(what: str, value: Value, unit: str = "") -> Finding:
     """Return a value that has no bound."""
-    return Finding(what, value, unit)
+    return Finding(what, _plain(value), unit)
 
 
 def require(what: str, is_so: bool) -> Finding:
@@ -55,12 +57,21 @@ def require(what: str, is_so: bool) -> Finding:
 
 def at_most(what: str, value: float, bound: float, unit: str = "") -> Finding:
     """Return a value that must not be above a bound."""
-    return Finding(what, value, unit, f"at most {bound:g}", value <= bound)
+    return Finding(what, float(value), unit, f"at most {bound:g}", bool(value <= bound))
 
 
 def at_least(what: str, value: float, bound: float, unit: str = "") -> Finding:
     """Return a value that must not be below a bound."""
-    return Finding(what, value, unit, f"at least {bound:g}", value >= bound)
+    return Finding(what, float(value), unit, f"at least {bound:g}", bool(value >= bound))
+
+
+def _plain(value: Any) -> Value:
+    """Return a number of NumPy's or PyTorch's as one of Python's, which JSON has."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ def format_table(outcomes: Sequence[Outcome]) -> str:
         rows.append(
             (outcome.name, "the whole check", f"{outcome.seconds:.1f} s", "", outcome.verdict)
         )
+    rows = [tuple(_shorten(cell) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -35,7 +35,7 @@ from se_search.training.datasets import prepare_data
 from se_search.training.task import TrainingTask
 
 TOP = Path(__file__).parents[2]
-NUM_BATCHES = 1  # that train in an epoch
+NUM_BATCHES = 2  # that train in an epoch: fewer are refused
 COMMAND_SECONDS = 150.0
 NUM_PRINTED = 1500  # characters of a command's output that are told if it went wrong
 
@@ -194,7 +194,7 @@ def _check_stop(setting: Setting, recipe: Recipe, folder: Path) -> Iterator[Find
         ended = subprocess.run(
             command,
             cwd=setting.folder,
-            env=command_environment(os.environ, setting.folder / "cache"),
+            env={**os.environ, CACHE_VARIABLE: str(setting.folder / "cache")},
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
@@ -218,7 +218,6 @@ def _check_stop(setting: Setting, recipe: Recipe, folder: Path) -> Iterator[Find
         yield tell(f"exit code {ended.returncode}; the search said", said[-NUM_PRINTED:])
 
 
-def command_environment(environment: Mapping[str, str], cache: Path) -> dict[str, str]:
-    """Return variables with which a command finds this checkout, and caches nothing for long."""
-    path = os.pathsep.join(filter(None, (str(TOP), environment.get("PYTHONPATH"))))
-    return {**environment, "PYTHONPATH": path, CACHE_VARIABLE: str(cache)}
+def python_path(environment: Mapping[str, str]) -> str:
+    """Return the ``PYTHONPATH`` with which a process finds this checkout first."""
+    return os.pathsep.join(filter(None, (str(TOP), environment.get("PYTHONPATH"))))

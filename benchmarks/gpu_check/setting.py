@@ -115,7 +115,7 @@ GPU_AMOUNT = Amount(
     loaders=(1, 4, 8, 15),
     input_seconds=3.0,
     memory_backbone="resnet20_bottleneck",  # 2.5 MB an image
-    memory_batch=4096,
+    memory_batch=3072,
     memory_pixels=64,
     left_bytes=3_000_000_000,  # CUDA itself takes 0.5 GB of them for each process
 )

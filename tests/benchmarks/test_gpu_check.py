@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -122,14 +123,16 @@ def test_the_table_has_each_figure_with_its_bound_and_each_problem():
 
 
 def test_the_file_of_figures_is_json_with_the_versions(tmp_path):
-    finding = require("the same bits twice", True)
-    outcome = Outcome("repeatability", "PASS", 1.5, (finding,))
+    ratio = at_most("ratio", np.float64(0.5), 1.05)  # NumPy's booleans are none of JSON's
+    findings = (require("the same bits twice", np.bool_(True)), ratio, tell("steps", np.int64(3)))
+    outcome = Outcome("repeatability", "PASS", 1.5, findings)
     write(tmp_path / "gpu.json", {"device": "a card", "driver": "580.1"}, [outcome])
     content = json.loads((tmp_path / "gpu.json").read_text())
     assert content["environment"] == {"device": "a card", "driver": "580.1"}
     (check,) = content["checks"]
     assert (check["name"], check["verdict"], check["seconds"]) == ("repeatability", "PASS", 1.5)
-    assert check["findings"][0]["value"] is True
+    assert [each["value"] for each in check["findings"]] == [True, 0.5, 3]
+    assert [each["passed"] for each in check["findings"]] == [True, True, None]
 
 
 # --- the command line -----------------------------------------------------------------------------
