@@ -108,6 +108,10 @@ class SupernetError(SESearchError):
     """A supernet can't be trained as it was asked for, or lacks what a candidate needs."""
 
 
+class RungError(SESearchError):
+    """Scores of a rung are not what they have to be."""
+
+
 class LatencyError(SESearchError):
     """A latency can't be measured as it was asked for, or is not known."""
 

@@ -31,6 +31,13 @@ from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.posterior_front import Noise
 from se_search.surrogate.scale import AccuracyScale
+from se_search.surrogate.scores import (
+    MOST_SCORES,
+    RungScores,
+    choose_scores,
+    join,
+    observe_scores,
+)
 from se_search.surrogate.trainings import Observations, Trainings
 
 Array = NDArray[np.float64]
@@ -66,7 +73,9 @@ class FittedModel:
         num_budgets: how many budgets there are; the last one is the full one.
         scale: from accuracies to the model's numbers.
         kernels: drawn from the posterior of the hyper-parameters; all count alike.
-        most_exact: of more trainings the posterior is approximate; see ``many_trainings``.
+        most_exact: of more trainings the posterior is approximate; see ``many_trainings``. It rests
+            on trainings alone then, and there are no ``scores``.
+        scores: what each rung says of candidates; see ``rung_terms``.
     """
 
     factors: Factors
@@ -75,6 +84,7 @@ class FittedModel:
     scale: AccuracyScale
     kernels: tuple[Kernel, ...]
     most_exact: int = MOST_EXACT
+    scores: tuple[RungScores, ...] = ()
 
     @classmethod
     def fit(
@@ -85,6 +95,7 @@ class FittedModel:
         num_kernels: int | None = None,
         least_noise: float = 0.0,
         most_exact: int = MOST_EXACT,
+        scores: Sequence[RungScores] = (),
     ) -> FittedModel:
         """Fit the model; equal arguments give equal numbers.
 
@@ -95,21 +106,24 @@ class FittedModel:
             num_kernels: how many kernels are drawn; None: 40, and fewer from 400 trainings on.
             least_noise: the least variance of a training's accuracy, a share squared.
             most_exact: of more trainings the posterior is approximate.
+            scores: what each rung says of candidates; of more than 1,000 scores some are taken, and
+                after more trainings than ``most_exact`` none.
         """
+        if len(trainings) > most_exact:
+            scores = ()
         if num_kernels is None:
             affordable = KERNELS_TIMES_TRAININGS // len(trainings)
             fewest = MANY_KERNELS if len(trainings) > most_exact else FEWEST_KERNELS
             num_kernels = max(fewest, min(MOST_KERNELS, affordable))
         with one_thread():
-            unfitted = cls.of(factors, trainings, budgets, [], least_noise)
-            least = least_noise / unfitted.scale.sd**2
-            prior = Kernel(unfitted.factors, log2_fidelity_gaps(budgets), least_noise=least)
+            unfitted = cls.of(factors, trainings, budgets, [], least_noise, scores)
+            prior = unfitted._prior(budgets, least_noise)
             fitted = fit_kernel(prior, unfitted.seen, most_exact)
             likelihood = Likelihood(prior, choose_fitted(unfitted.seen, most_exact))
             rng = np.random.default_rng(0)
             drawn = draw_kernels(fitted, likelihood.log_density, num_kernels, rng) or [fitted]
             values = [kernel.values for kernel in drawn]
-            found = cls.of(factors, trainings, budgets, values, least_noise)
+            found = cls.of(factors, trainings, budgets, values, least_noise, scores)
             return replace(found, most_exact=most_exact)
 
     @classmethod
@@ -120,6 +134,7 @@ class FittedModel:
         budgets: Sequence[int],
         values: Sequence[Array],
         least_noise: float = 0.0,
+        scores: Sequence[RungScores] = (),
     ) -> FittedModel:
         """Return the model with hyper-parameters that were found before, as ``Kernel.values``.
 
@@ -130,10 +145,10 @@ class FittedModel:
         num_plain = int((trainings.codes == plain).all(axis=1).sum())
         least_sd = max(float(np.sqrt(least_noise)), LEAST_SD)
         scale = AccuracyScale.fit(trainings, len(budgets), NUM_STARTS + num_plain, FENCE, least_sd)
-        gaps = log2_fidelity_gaps(budgets)
-        prior = Kernel(factors, gaps, least_noise=least_noise / scale.sd**2)
+        model = cls(factors, trainings, len(budgets), scale, (), scores=tuple(scores))
+        prior = model._prior(budgets, least_noise)
         kernels = tuple(prior.with_values(np.asarray(each)) for each in values)
-        return cls(factors, trainings, len(budgets), scale, kernels)
+        return replace(model, kernels=kernels)
 
     @property
     def plain(self) -> NDArray[np.int16]:
@@ -155,8 +170,24 @@ class FittedModel:
 
     @cached_property
     def seen(self) -> Observations:
-        """The trainings, standardised."""
+        """The scores, at most 1,000, then the trainings, standardised."""
+        trainings = self._trainings_seen
+        scores = observe_scores(self.factors, self.scores, self.num_budgets)
+        if scores is not None:
+            scores = choose_scores(scores, trainings.design.rows, MOST_SCORES)
+        return join(scores, trainings)
+
+    @cached_property
+    def _trainings_seen(self) -> Observations:
         return Observations(self.trainings.design(self.factors), self.scale.apply(self.trainings))
+
+    def _prior(self, budgets: Sequence[int], least_noise: float) -> Kernel:
+        return Kernel(
+            self.factors,
+            log2_fidelity_gaps(budgets),
+            least_noise=least_noise / self.scale.sd**2,
+            rungs=tuple(rung.priors for rung in self.scores),
+        )
 
     def draw(self, codes: NDArray[np.int16], num_draws: int = NUM_DRAWS) -> Array:
         """Draw the accuracies of candidates in an average replicate together.
@@ -244,7 +275,7 @@ class FittedModel:
         Args:
             draws: ``(draws, m)`` of the candidates that were trained.
         """
-        rows = self.seen.design.rows
+        rows = self._trainings_seen.design.rows
         levels = [kernel.levels[-1] for kernel in self.kernels]
         noises = [kernel.noise[-1] for kernel in self.kernels]
         liked = [kernel.liking_variance(rows).mean() for kernel in self.kernels]

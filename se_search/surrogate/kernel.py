@@ -30,6 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from se_search.surrogate.features import Factors
+from se_search.surrogate.rung_terms import (
+    RungPriors,
+    list_rung_parameters,
+    score_errors,
+    score_noise,
+)
 from se_search.surrogate.trainings import Array, Design
 
 CONSTANT = 1.0
@@ -88,6 +94,7 @@ class Kernel:
             standardised accuracy squared; None: 0. Where it is large, a level is estimated freely.
         priors: of the variances.
         least_noise: variance below which no training's noise lies, standardised accuracy squared.
+        rungs: priors of each rung whose scores are observed beside trainings; see ``rung_terms``.
     """
 
     factors: Factors
@@ -97,6 +104,7 @@ class Kernel:
     own_variances: Array | None = None
     priors: Priors = MEASURED
     least_noise: float = 0.0
+    rungs: tuple[RungPriors, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -132,6 +140,7 @@ class Kernel:
             rows += [(f"level_{budget}", *priors.level) for budget in budgets]
             rows += [("interaction", *priors.interaction)]
         rows += [(f"noise_{budget}", *priors.noise) for budget in budgets]
+        rows += list_rung_parameters(self.rungs)
         return [(name, float(np.log(median)), sd) for name, median, sd in rows]
 
     @property
@@ -263,28 +272,58 @@ class Kernel:
         """
         return np.asarray(np.einsum("ij,ij->i", rows @ self.liking.astype(rows.dtype), rows))
 
+    def slopes(self, design: Design) -> Array:
+        """Return by how much each observation rises with f, ``(n,)``: 1 for a training."""
+        return np.asarray(np.append(self.exp("rung_slope_"), 1.0)[design.list_rungs()])
+
+    def with_candidates(self, design: Design, rows: Array) -> Array:
+        """Return the covariance of trainings and scores with candidates, ``(n, m)``.
+
+        Args:
+            design: trainings and scores.
+            rows: ``(m, num_levels)`` one-hot; its type (float32 or float64) is the result's.
+        """
+        covariance = self.between(design.rows, rows)
+        if design.rungs is not None:
+            covariance *= self.slopes(design).astype(rows.dtype)[:, None]
+        return covariance
+
     def among(self, design: Design) -> Array:
-        """Return the covariance among ``n`` trainings, noise included, ``(n, n)``."""
+        """Return the covariance among ``n`` trainings and scores, noise included, ``(n, n)``."""
         rows, budgets = design.rows, design.budgets
         covariance = self.between(rows, rows)
+        if design.rungs is not None:
+            slopes = self.slopes(design)
+            covariance *= slopes[:, None] * slopes
+            covariance += score_errors(self, design, design)
         if len(self.fidelity_gaps) > 1:
             covariance += self.shared_gap(budgets) * (rows @ self.drift @ rows.T + CONSTANT)
         if self.has_replicates:
             covariance += design.is_one_replicate * (rows @ self.liking @ rows.T)
             covariance += design.is_one_replicate_and_budget * self.levels[budgets]
-        covariance[np.diag_indices(len(rows))] += self.noise[budgets] + JITTER
+        covariance[np.diag_indices(len(rows))] += self.noise_of(design) + JITTER
         return covariance
 
+    def noise_of(self, design: Design) -> Array:
+        """Return the variance of each observation's noise, ``(n,)``."""
+        noise = self.noise[design.budgets]
+        if design.rungs is None:
+            return np.asarray(noise)
+        return np.where(design.is_training, noise, score_noise(self, design))
+
     def cross(self, one: Design, others: Design) -> Array:
-        """Return the covariance of one training with others, ``(n,)``."""
+        """Return the covariance of one training or score with others, ``(n,)``."""
         row, rows = one.rows[0], others.rows
         covariance = self.between(one.rows, rows)[0]
+        if one.rungs is not None or others.rungs is not None:
+            covariance *= self.slopes(one) * self.slopes(others)
+            covariance += score_errors(self, one, others)[0]
         if len(self.fidelity_gaps) > 1:
             fidelity_gaps = np.array(self.fidelity_gaps)
             shared = np.minimum(fidelity_gaps[one.budgets[0]], fidelity_gaps[others.budgets])
             covariance = covariance + shared * (row @ self.drift @ rows.T + CONSTANT)
         if self.has_replicates:
-            is_one = others.replicates == one.replicates[0]
+            is_one = one.share_replicates(others)[0]
             covariance = covariance + is_one * (row @ self.liking @ rows.T)
             covariance += is_one * (others.budgets == one.budgets[0]) * self.levels[one.budgets[0]]
         return np.asarray(covariance)

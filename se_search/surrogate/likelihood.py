@@ -12,11 +12,14 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from se_search.surrogate.kernel import Kernel
+from se_search.surrogate.rung_terms import list_rung_gradients
+from se_search.surrogate.scores import choose_scores, join
 from se_search.surrogate.trained_candidates import TrainedCandidates
 from se_search.surrogate.trainings import Array, Observations
 
 MOST_EXACT = 2_000  # trainings: the posterior after more is approximate (``many_trainings``)
 MAX_FITTED = 400  # observations: more cost seconds and move the hyper-parameters little
+SCORES_FITTED = 100, 200  # scores, at least and at most
 BURN_IN = 20  # steps of the sampler before the first draw
 THINNING = 4  # steps of the sampler from one draw to the next
 
@@ -35,7 +38,21 @@ def fit_kernel(kernel: Kernel, seen: Observations, most_exact: int = MOST_EXACT)
 
 
 def choose_fitted(seen: Observations, most_exact: int = MOST_EXACT) -> Observations:
-    """Return at most 400 observations, from which hyper-parameters are learnt.
+    """Return the observations from which hyper-parameters are learnt: at most 400 trainings.
+
+    Scores fill them up to 400, but are 200 at most and, if there are so many, 100 at least; those
+    of trained candidates come first.
+    """
+    if seen.design.rungs is None:
+        return _choose_trainings(seen, most_exact)
+    trainings = _choose_trainings(seen.take(seen.design.is_training), most_exact)
+    room = int(np.clip(MAX_FITTED - len(trainings), *SCORES_FITTED))
+    scores = seen.take(~seen.design.is_training)
+    return join(choose_scores(scores, trainings.design.rows, room), trainings)
+
+
+def _choose_trainings(seen: Observations, most_exact: int) -> Observations:
+    """Return at most 400 trainings.
 
     They are spread evenly. Of more than ``most_exact`` trainings half are all trainings of some
     candidates that have been trained repeatedly: two of one candidate would else hardly ever be
@@ -53,8 +70,7 @@ def choose_fitted(seen: Observations, most_exact: int = MOST_EXACT) -> Observati
     rest = np.flatnonzero(~is_taken)
     num_left = max(0, MAX_FITTED - int(is_taken.sum()))
     is_taken[rest[np.linspace(0, len(rest) - 1, min(num_left, len(rest))).astype(np.int64)]] = True
-    at = np.flatnonzero(is_taken)
-    return Observations(seen.design.take(at), seen.values[at])
+    return seen.take(np.flatnonzero(is_taken))
 
 
 def draw_kernels(
@@ -128,6 +144,10 @@ class Likelihood:
         density = 0.5 * seen.values @ solved + float(np.log(np.diag(factor)).sum())
         slope = 0.5 * (inverse - np.outer(solved, solved))
         gradient = np.zeros_like(values)
+        has_scores = design.rungs is not None
+        slopes = kernel.slopes(design)
+        # The derivative by each two candidates' covariance of what they are worth.
+        worth = slope * slopes[:, None] * slopes if has_scores else slope
 
         def put(prefix: str, found: Any) -> None:
             gradient[kernel.group(prefix)] += found
@@ -135,10 +155,10 @@ class Likelihood:
         variances = kernel.exp("variance_")
         main, shared = kernel.main_and_shared
         # Sums over pairs of trainings, gathered by their levels.
-        by_level = rows.T @ slope @ rows
+        by_level = rows.T @ worth @ rows
         weights, scales = kernel.exp("weight_"), kernel.exp("scale_")
         exponent = np.tensordot(scales, np.tensordot(weights, self._parts, axes=(0, 1)), axes=1)
-        product = slope.ravel() * (variances[2] * np.exp(-exponent))
+        product = worth.ravel() * (variances[2] * np.exp(-exponent))
         in_main, in_shared = (by_level * main).sum(), (by_level * shared).sum()
         found = np.array([variances[0] * in_main, variances[1] * in_shared, product.sum()])
         additive = kernel.additive * by_level
@@ -162,7 +182,13 @@ class Likelihood:
             put("level_", kernel.levels * self._by_budget(level))
         put("variance_", found)
         apart = np.ix_(self._is_plain, self._is_plain)
-        put("plain", kernel.exp("plain") * slope[apart].sum())
+        put("plain", kernel.exp("plain") * worth[apart].sum())
+        if has_scores:
+            between = kernel.between(rows, rows) * slopes[:, None] * slopes
+            of_rungs, biased = list_rung_gradients(kernel, design, slope, between)
+            for prefix, each in of_rungs.items():
+                put(prefix, each)
+            additive = additive + biased
         contrasts = kernel.exp("contrast_")
         distances = kernel.factors.distances
         put("contrast_", -contrasts * np.tensordot(distances, additive, axes=2))
@@ -171,7 +197,8 @@ class Likelihood:
         put("scale_", -scales * (pulls @ weights))
         noises = kernel.exp("noise_")
         is_free = noises > kernel.least_noise
-        put("noise_", noises * is_free * self._by_budget(np.diag(slope)))
+        own = np.diag(slope) * design.is_training if has_scores else np.diag(slope)
+        put("noise_", noises * is_free * self._by_budget(own))
         offset = (values - kernel.prior[:, 0]) / kernel.prior[:, 1]
         return float(density + 0.5 * offset @ offset), gradient + offset / kernel.prior[:, 1]
 

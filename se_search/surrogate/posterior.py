@@ -42,7 +42,7 @@ class Posterior:
         for part in _split(len(pool), count):
             self._projected[:count, part] = solve_triangular(
                 self._factor.astype(pool.dtype),
-                kernel.between(design.rows, pool[part]),
+                kernel.with_candidates(design, pool[part]),
                 lower=True,
                 check_finite=False,
             )
@@ -53,16 +53,14 @@ class Posterior:
         return self._count
 
     def same_as(self, design: Design) -> int:
-        """Return how many trainings from the first one on are the same as these."""
+        """Return how many trainings and scores from the first one on are the same as these."""
         count = min(len(self), len(design))
         own, other = self._design.take(slice(count)), design.take(slice(count))
-        same = (own.rows == other.rows).all(axis=1)
-        same &= (own.budgets == other.budgets) & (own.replicates == other.replicates)
+        same = own.equals(other)
         return count if same.all() else int(np.argmin(same))
 
     def append(self, training: Design) -> None:
         """Add one training; its accuracy is given later, to ``mean``."""
-        row = training.rows[0]
         covariance = self.kernel.cross(training, self._design)
         own = self.kernel.among(training)[0, 0]
         link = solve_triangular(self._factor, covariance, lower=True, check_finite=False)
@@ -76,7 +74,7 @@ class Posterior:
             grown = np.empty((2 * count, len(self.pool)), self.pool.dtype)
             grown[:count] = self._projected
             self._projected = grown
-        new = self.kernel.between(row[None], self.pool)[0]
+        new = self.kernel.with_candidates(training, self.pool)[0]
         new -= link.astype(self.pool.dtype) @ self._projected[:count]
         new /= self.pool.dtype.type(pivot)
         self._projected[count] = new
