@@ -185,9 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def tabulate(rows: Sequence[dict[str, Any]]) -> str:
     """Return means over worlds, and the standard error of the coverage, as text."""
-    lines = [
-        "trainings scores      worlds coverage (error)  width  rmse  optimism regret  seconds"
-    ]
+    lines = ["trainings scores      worlds coverage (error)  width  rmse  optimism regret  seconds"]
     for count in dict.fromkeys(row["trainings"] for row in rows):
         for name in dict.fromkeys(row["scores"] for row in rows):
             own = [r for r in rows if (r["trainings"], r["scores"]) == (count, name)]

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from se_search.record import ENDED_WELL, CandidateT, TrialRecord
+from se_search.score import Score
 from se_search.search.candidate_set import CandidateSet, Codes
 from se_search.search.candidate_space import CandidateSpace
 from se_search.search.history import History, PastTrial, Status
@@ -24,6 +26,7 @@ from se_search.search.proposer import Proposer
 from se_search.search.samplers import CandidateSampler
 from se_search.search.valuation import Decision
 from se_search.store.trial_attributes import attributes_of
+from se_search.surrogate.coded_trainings import code_scores
 from se_search.surrogate.features import Factors
 
 UNDER_WAY = ("RUNNING", "WAITING")
@@ -74,6 +77,23 @@ class ParetoSampler(CandidateSampler[CandidateT]):
             first=[space.codes_of(candidate) for candidate in first],
             plain=None if control is None else self._factors.plain,
             most_replicates=None if most_replicates is None else self._count_most,
+        )
+
+    def take_scores(self, scores: Iterable[Score]) -> None:
+        """Let decisions rest on scores of cheap rungs, too, in place of those taken before.
+
+        Args:
+            scores: by all members so far of each rung that is trusted.
+
+        Raises:
+            RungError: a score is not finite.
+        """
+        self.proposer.take_scores(
+            code_scores(
+                scores,
+                self._factors,
+                lambda texts: np.array([self.codes_of(text) for text in texts], np.int16),
+            )
         )
 
     def propose(self, study: Study, trial: FrozenTrial) -> CandidateT:

@@ -1,9 +1,9 @@
 """Decides what to train next: a new candidate, or one that is undecided in another replicate.
 
-A decision is a function of the seed and of the trainings that have finished, are running or have
-failed, in the order of their trials; nothing else is remembered, so a continued search decides
-as an undisturbed one would. Hyper-parameters are fitted anew whenever the trainings have grown by
-a twentieth, from 200 on by a fifth.
+A decision is a function of the seed, of the scores of cheap rungs that have been taken, and of the
+trainings that have finished, are running or have failed, in the order of their trials; nothing else
+is remembered, so a continued search decides as an undisturbed one would. Hyper-parameters are
+fitted anew whenever the trainings have grown by a twentieth, from 200 on by a fifth.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ from se_search.surrogate.many_trainings import ManyTrainings
 from se_search.surrogate.one_thread import one_thread
 from se_search.surrogate.posterior import Posterior
 from se_search.surrogate.scale import AccuracyScale
+from se_search.surrogate.scores import (
+    MOST_SCORES,
+    RungScores,
+    choose_scores,
+    join,
+    observe_scores,
+)
 from se_search.surrogate.trainings import Observations, Trainings
 
 # Candidates times trainings, from which on a pool is thinned out: a decision would take seconds and
@@ -53,10 +60,13 @@ class Proposer:
             None: there is none.
         has_replicates: whether trainings share replicates.
         most_replicates: returns how many replicates a candidate can have; None: any number.
-        most_exact: of more trainings, those that run included, the posterior is approximate; see
-            ``many_posterior``.
-        most_scored: of more candidates times trainings, a pool of at most 50,000 candidates is
-            scored, and those that have been trained and the front's neighbours.
+        most_exact: of more trainings, those that run included, the posterior is approximate, and
+            rests on trainings alone; see ``many_posterior``.
+        most_scored: of more candidates times trainings and scores, a pool of at most 50,000
+            candidates is scored, and those that have been trained and the front's neighbours.
+
+    Attributes:
+        scores: what cheap rungs say of candidates; see ``take_scores``.
     """
 
     def __init__(
@@ -87,9 +97,15 @@ class Proposer:
         self.most_replicates = most_replicates
         self.most_exact = most_exact
         self.most_scored = most_scored
+        self.scores: tuple[RungScores, ...] = ()
         self._design: list[Codes] | None = None
         self._fitted: tuple[Any, Pool, Posterior | ManyPosterior] | None = None
         self._decided: tuple[History, Decision] | None = None
+
+    def take_scores(self, scores: Sequence[RungScores]) -> None:
+        """Let decisions rest on scores of cheap rungs, too, in place of those taken before."""
+        self.scores = tuple(scores)
+        self._fitted = self._decided = None
 
     def has_next(self, history: History) -> bool:
         """Tell whether there is a training to propose.
@@ -124,14 +140,14 @@ class Proposer:
             _, fitted = self.fit(history)
             scale = self.fit_scale(trainings, len(history.budgets))
             # The pool of a huge space does not hold all candidates that have been trained.
-            design = trainings.design(self.factors)
-            values = scale.apply(trainings)
+            rows = self.factors.one_hot(trainings.codes)
             if len(trainings) > self.most_exact:
-                seen = Observations(design, values)
-                mean, variance = ManyTrainings([fitted.kernel], seen).moments(0, design.rows)
+                seen = self._standardise(trainings, len(history.budgets))
+                mean, variance = ManyTrainings([fitted.kernel], seen).moments(0, rows)
                 return scale.undo(mean), np.sqrt(np.maximum(variance, JITTER)) * scale.sd
-            own = Posterior(fitted.kernel, design.rows.astype(np.float32), design)
-            mean = own.mean(values)
+            seen = self.see(history)
+            own = Posterior(fitted.kernel, rows.astype(np.float32), seen.design)
+            mean = own.mean(seen.values)
             return scale.undo(mean), np.sqrt(own.variance) * scale.sd
 
     @property
@@ -146,11 +162,10 @@ class Proposer:
         fidelity_gaps = log2_fidelity_gaps(history.budgets)
         num_base = _milestone(len(trainings))
         base = trainings.first(num_base)
-        # Trainings that run are part of what is computed, too.
-        count = len(base) + len(history.running)
-        many, few = count > self.most_exact, count * self.source.size > self.most_scored
+        many, design = self._are_many(history), self.see(history).design
+        count = num_base + len(history.running) + len(design) - len(trainings)
+        few = count * self.source.size > self.most_scored
         key = (fidelity_gaps, _freeze(base), many, few)
-        design = trainings.design(self.factors)
         if self._fitted is None or self._fitted[0] != key:
             self._fitted = key, *self._fit_base(base, fidelity_gaps, many=many, few=few)
         _, pool, posterior = self._fitted
@@ -158,10 +173,36 @@ class Proposer:
             posterior.finish(design)
             return pool, posterior
         known = posterior.same_as(design)
-        posterior.truncate(max(known, num_base))
-        for number in range(len(posterior), len(trainings)):
+        posterior.truncate(max(known, len(design) - len(trainings) + num_base))
+        for number in range(len(posterior), len(design)):
             posterior.append(design.take(slice(number, number + 1)))
         return pool, posterior
+
+    def see(self, history: History) -> Observations:
+        """Return what decisions rest on: scores, then the finished trainings, standardised."""
+        trainings, num_budgets = history.trainings, len(history.budgets)
+        base = trainings.first(_milestone(len(trainings)))
+        scores = self._choose_scores(base, num_budgets, many=self._are_many(history))
+        return join(scores, self._standardise(trainings, num_budgets))
+
+    def _are_many(self, history: History) -> bool:
+        """Tell whether the posterior is approximate."""
+        # Trainings that run are part of what is computed, too.
+        base = _milestone(len(history.trainings))
+        return base + len(history.running) > self.most_exact
+
+    def _standardise(self, trainings: Trainings, num_budgets: int) -> Observations:
+        values = self.fit_scale(trainings, num_budgets).apply(trainings)
+        return Observations(trainings.design(self.factors), values)
+
+    def _choose_scores(
+        self, base: Trainings, num_budgets: int, *, many: bool
+    ) -> Observations | None:
+        """Return the scores that decisions rest on; None: there are none, or many trainings."""
+        scores = None if many else observe_scores(self.factors, self.scores, num_budgets)
+        if scores is None:
+            return None
+        return choose_scores(scores, self.factors.one_hot(base.codes), MOST_SCORES)
 
     def fit_scale(self, trainings: Trainings, num_budgets: int) -> AccuracyScale:
         """Return the scale of trainings; trainings of the plain network alone do not set it."""
@@ -231,21 +272,22 @@ class Proposer:
     def _fit_base(
         self, base: Trainings, fidelity_gaps: tuple[float, ...], *, many: bool, few: bool
     ) -> tuple[Pool, Posterior | ManyPosterior]:
-        design = base.design(self.factors)
-        values = self.fit_scale(base, len(fidelity_gaps)).apply(base)
+        scores = self._choose_scores(base, len(fidelity_gaps), many=many)
+        seen = join(scores, self._standardise(base, len(fidelity_gaps)))
+        design, values = seen.design, seen.values
         prior = Kernel(
             self.factors,
             fidelity_gaps,
             has_replicates=self.has_replicates,
             priors=EXPLORING,
+            rungs=() if many else tuple(rung.priors for rung in self.scores),
         )
-        seen = Observations(design, values)
         kernel = fit_kernel(prior, seen, self.most_exact)
         if many:
             return self._fit_many(kernel, seen, np.unique(base.codes, axis=0))
         pool = self._empty_pool()
         if few or not self.source.is_whole:
-            trained = np.unique(base.codes, axis=0)
+            trained = np.unique(np.vstack([base.codes, *self._list_scored()]), axis=0)
             if self.plain is not None:
                 trained = trained[~self.mark_plain(trained)]
             one_hot = self.factors.one_hot(trained, np.float32)
@@ -255,6 +297,10 @@ class Proposer:
             pool = self.source.make(trained, trained[marks], few=few)
         one_hot = self.factors.one_hot(pool.codes, np.float32)
         return pool, Posterior(kernel, one_hot, design)
+
+    def _list_scored(self) -> list[Codes]:
+        """Return the candidates that each rung has scored and that may be trained."""
+        return [rung.codes[self.source.allowed.keep(rung.codes)] for rung in self.scores]
 
     def _fit_many(
         self, kernel: Kernel, seen: Observations, trained: Codes

@@ -76,7 +76,7 @@ class Valuation:
         trainings = history.trainings
         self.pool, self.posterior = proposer.fit(history)
         self.scale = proposer.fit_scale(trainings, len(history.budgets))
-        self.values = self.scale.apply(trainings)
+        self.values = proposer.see(history).values
         running = Design(
             proposer.factors.one_hot(history.running),
             history.running_budgets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,11 @@ from se_search.candidate import Candidate
 from se_search.cost import Cost, count_cost
 from se_search.latency.sums import LatencySums
 from se_search.record import ENDED_WELL, TrialRecord
+from se_search.score import Score
 from se_search.space.bound import BoundSpace
 from se_search.surrogate.decision import TOLERANCE
 from se_search.surrogate.features import Factors
+from se_search.surrogate.scores import RungScores
 from se_search.surrogate.trainings import Trainings
 
 
@@ -31,6 +33,7 @@ class Question:
         least_noise: the least variance of a training's accuracy that its validation images
             leave, a share squared; see ``analysis.paired_noise``. 0: it is not known.
         latency: what latencies are summed from; None: none have been measured.
+        scores: what cheap rungs say of candidates; a rung that is not trusted is left out here.
     """
 
     objectives: tuple[str, ...]
@@ -40,6 +43,7 @@ class Question:
     tolerance: float = TOLERANCE
     least_noise: float = 0.0
     latency: LatencySums | None = None
+    scores: tuple[Score, ...] = ()
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -88,6 +92,43 @@ def code_trainings(ended: Sequence[TrialRecord], encode: Encoder) -> tuple[Train
         np.array([record.accuracy for record in ended], np.float64),
     )
     return trainings, budgets
+
+
+def code_scores(
+    scores: Iterable[Score],
+    factors: Factors,
+    encode: Callable[[Sequence[str]], NDArray[np.int16]],
+) -> tuple[RungScores, ...]:
+    """Return scores as the accuracy model takes them, a rung's members averaged, by rung's name.
+
+    A candidate counts once all members of its rung have scored it. A rung that gives all candidates
+    one score says nothing, and is left out.
+
+    Args:
+        scores: in any order.
+        factors: the slots of the space.
+        encode: returns the codes of candidates' texts, ``(n, num_slots)``.
+
+    Raises:
+        RungError: a score is not finite.
+        SpaceError: a candidate is not in the space.
+    """
+    values: dict[str, dict[str, dict[int, float]]] = {}
+    members: dict[str, set[int]] = {}
+    for score in scores:
+        values.setdefault(score.rung, {}).setdefault(score.candidate, {})[score.member] = (
+            score.value
+        )
+        members.setdefault(score.rung, set()).add(score.member)
+    found = []
+    for rung in sorted(values):
+        own = sorted(members[rung])
+        # By candidate, not by when it was scored: equal scores give equal numbers.
+        kept = [text for text in sorted(values[rung]) if len(values[rung][text]) == len(own)]
+        table = np.array([[values[rung][text][member] for text in kept] for member in own])
+        if len(np.unique(table.mean(axis=0))) > 1:
+            found.append(RungScores.of_members(rung, factors, encode(kept), table))
+    return tuple(found)
 
 
 class Encoder:

@@ -23,6 +23,7 @@ from se_search.space.bound import BoundSpace
 from se_search.surrogate.coded_trainings import (
     Encoder,
     Question,
+    code_scores,
     code_trainings,
     is_full,
     list_ended,
@@ -89,11 +90,15 @@ def _front_of_model(
     # SciPy takes a third of a second to import, and a front is mostly read, not fitted.
     from se_search.surrogate.effects import compute_effects
     from se_search.surrogate.fitted_model import FittedModel
+    from se_search.surrogate.rung_estimates import estimate_rungs
     from se_search.surrogate.untrained import find_better_untrained
 
     encode = Encoder(space)
     trainings, budgets = code_trainings(ended, encode)
-    model = FittedModel.fit(encode.factors, trainings, budgets, least_noise=question.least_noise)
+    scores = code_scores(question.scores, encode.factors, encode)
+    model = FittedModel.fit(
+        *(encode.factors, trainings, budgets), least_noise=question.least_noise, scores=scores
+    )
     codes = encode([summary.candidate for summary in summaries])
     accuracies = model.draw(np.vstack([model.plain, codes]))
     plain = accuracies[:, 0]
@@ -137,6 +142,7 @@ def _front_of_model(
             latency=question.latency,
         ),
         kernels=tuple(tuple(kernel.values.tolist()) for kernel in model.kernels),
+        rungs=estimate_rungs(model, scores),
     )
 
 

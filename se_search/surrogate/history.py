@@ -1,7 +1,8 @@
 """How a search came to what it knows: what it had found, and how sure it was, after each training.
 
-All of it is told by the accuracy model of all trainings: what was found by joint draws of the gains
-of the candidates trained by then, beside those of candidates drawn at random in their place.
+All of it is told by the accuracy model of all trainings and scores: what was found by joint draws
+of the gains of the candidates trained by then, beside those of candidates drawn at random in their
+place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from se_search.space.bound import BoundSpace
 from se_search.surrogate.coded_trainings import (
     Encoder,
     Question,
+    code_scores,
     code_trainings,
     is_full,
     list_ended,
@@ -124,7 +126,8 @@ def trace_history(
     encode = Encoder(space)
     trainings, budgets = code_trainings(ended, encode)
     few = [np.asarray(kernel) for kernel in kernels[:NUM_KERNELS]]
-    model = FittedModel.of(encode.factors, trainings, budgets, few, question.least_noise)
+    scores = code_scores(question.scores, encode.factors, encode)
+    model = FittedModel.of(encode.factors, trainings, budgets, few, question.least_noise, scores)
     cost = question.costs[0]
     own = {record.candidate: float(getattr(record, cost)) for record in full}
     costs = np.array([own[name] for name in trained])
@@ -200,7 +203,7 @@ def _find_gap(
         return None
     values = [kernel.values for kernel in model.kernels]
     first = model.trainings.first(len(ended))
-    then = type(model).of(model.factors, first, budgets, values, question.least_noise)
+    then = type(model).of(model.factors, first, budgets, values, question.least_noise, model.scores)
     accuracies = then.draw(np.vstack([then.plain, encode(names)]), NUM_DRAWS)
     draws = accuracies[:, 1:] - accuracies[:, :1]
     own = np.array([[costs[name]] for name in names])

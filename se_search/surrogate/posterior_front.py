@@ -48,6 +48,27 @@ class MedianInterval:
 
 
 @dataclass(frozen=True, slots=True)
+class RungEstimate:
+    """What has been learnt of a rung: how far its scores tell what candidates are worth.
+
+    Attributes:
+        name: of the rung.
+        num_scores: how many candidates it has scored.
+        num_members: over how many members (supernets) a score is the mean.
+        slope: by how much a score rises where a candidate's accuracy rises by 1; None: its scores
+            were left out, as there are too many trainings.
+        correlation: of scores with candidates' accuracies in an average replicate, as far as the
+            model knows: 0..1, over the candidates scored; None as of the slope.
+    """
+
+    name: str
+    num_scores: int
+    num_members: int
+    slope: MedianInterval | None
+    correlation: MedianInterval | None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The best gain at a cost or less: median and 95 % interval over the draws."""
 
@@ -124,6 +145,8 @@ class PosteriorFront:
         effects: what each slot's levels add; None: there is no model.
         kernels: the model's hyper-parameters, with which it is made again without being fitted;
             empty: there is no model.
+        rungs: the cheap rungs whose scores were given, and what has been learnt of them; empty: no
+            scores were given, or there is no model.
     """
 
     candidates: tuple[PosteriorCandidate, ...]
@@ -141,6 +164,7 @@ class PosteriorFront:
     attainment: Mapping[str, tuple[Step, ...]]
     effects: Effects | None
     kernels: tuple[tuple[float, ...], ...] = ()
+    rungs: tuple[RungEstimate, ...] = ()
 
     @property
     def front(self) -> list[PosteriorCandidate]:
@@ -211,8 +235,17 @@ class PosteriorFront:
                 "attainment": steps,
                 "effects": None if effects is None else Effects.from_json(effects),
                 "kernels": tuple(map(tuple, data["kernels"])),
+                "rungs": tuple(map(_read_rung, data["rungs"])),
             }
         )
+
+
+def _read_rung(data: Mapping[str, Any]) -> RungEstimate:
+    read = {
+        name: None if data[name] is None else MedianInterval(**data[name])
+        for name in ("slope", "correlation")
+    }
+    return RungEstimate(**dict(data) | read)
 
 
 def _cheapest_first(candidates: Iterable[PosteriorCandidate]) -> list[PosteriorCandidate]:

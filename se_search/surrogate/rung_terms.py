@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Variance of a rung's level, standardised score squared. Scores are centred, so that a level makes
 # up for what the candidates scored are worth on average; much more only costs digits.
 RUNG_LEVEL = 10.0
+# Where levels are estimated freely: how many times as free their bias is, in units of f.
+FREE_BIAS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def bias_of(kernel: Kernel, rung: int) -> Array:
     if kernel.own_variances is not None:
         # Where levels are estimated freely, by trainings, their scores must not tell them.
         slope = kernel.exp("rung_slope_")[rung]
-        bias = bias + slope**2 * np.diag(kernel.own_variances)
+        bias = bias + FREE_BIAS * slope**2 * np.diag(kernel.own_variances)
     return np.asarray(bias)
 
 

@@ -18,9 +18,10 @@ from se_search.surrogate.trainings import Array, Design, Observations
 
 MOST_SCORES = 1_000  # of all rungs: the posterior takes a covariance of them
 FENCE = 2.0  # interquartile ranges below the lower quartile, as of accuracies (``fitted_model``)
-# Of how far members agree little is known, and what they favour is not quite what is measured.
-LEAST_SD = 0.3
-LEAST_SHARE = 1e-3  # of the variance of scores: no variance between members is less
+# Standard deviations of logarithms: what a member favours is not quite what is measured, and what
+# all members get wrong alike of a single candidate counts as noise, too, however well they agree.
+OWN_SD, NOISE_SD = 0.3, 1.0
+LEAST_SHARE = 0.02  # of the variance of scores: no variance between members is expected to be less
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ class RungScores:
         spread = self.spread
         return replace(
             priors,
-            own=_expect(spread.own / self.sd**2, spread.num_own),
-            noise=_expect(spread.noise / self.sd**2, spread.num_noise),
+            own=_expect(spread.own / self.sd**2, spread.num_own, OWN_SD),
+            noise=_expect(spread.noise / self.sd**2, spread.num_noise, NOISE_SD),
         )
 
 
@@ -215,6 +216,6 @@ def join(scores: Observations | None, trainings: Observations) -> Observations:
     )
 
 
-def _expect(variance: float, freedom: int) -> tuple[float, float]:
+def _expect(variance: float, freedom: int, sd: float) -> tuple[float, float]:
     """Return median and sd of the logarithm of a variance that so many numbers tell."""
-    return max(variance, LEAST_SHARE), float(np.hypot(np.sqrt(2.0 / freedom), LEAST_SD))
+    return max(variance, LEAST_SHARE), float(np.hypot(np.sqrt(2.0 / freedom), sd))

@@ -26,6 +26,7 @@ class TrainedCandidates:
     """
 
     def __init__(self, design: Design, replicates: NDArray[np.int64] | None = None) -> None:
+        assert design.is_training.all()  # a score would be taken for a training
         self.design = design
         self._keys, first, which = np.unique(
             pack_rows(design.rows), return_index=True, return_inverse=True

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from support.networks import make_backbone
 from support.proposing import EPOCHS, Trial, look_up, make_table, next_replicate, price
 from support.records import make_record
+from support.scored_designs import list_scores
 from support.searching import Only
 from support.spaces import choose_from
 
@@ -226,3 +227,20 @@ def test_estimates_take_off_what_short_trainings_favour():
         error[has_short_only & is_favoured].mean() - error[has_short_only & ~is_favoured].mean()
     )
     assert abs(favour) < 0.3 * 0.1
+
+
+def test_scores_are_taken_as_candidates_of_the_space_and_change_estimates():
+    sampler, records = make_sampler(), []
+    for number, row in enumerate(list(TABLE)[:12]):
+        record = make_record(row.key, 0.5 + 0.01 * (number % 5), seed=number % 3, epochs=EPOCHS)
+        records.append(dataclasses.replace(record, number=number, candidate=str(row)))
+    before = sampler.estimate(records)
+    values = np.arange(float(TABLE.size))
+    sampler.take_scores(list_scores([str(row) for row in TABLE], values))
+    (rung,) = sampler.proposer.scores
+    assert {tuple(c): v for c, v in zip(rung.codes.tolist(), rung.values, strict=True)} == {
+        tuple(c): v for c, v in zip(TABLE.codes().tolist(), values, strict=True)
+    }
+    assert sampler.estimate(records) != before
+    sampler.take_scores(())
+    assert sampler.estimate(records) == before

@@ -13,6 +13,7 @@ from se_search.errors import SpaceError
 from se_search.search import pool as pool_module
 from se_search.space.bound import BoundSpace
 from se_search.space.schema import SearchSpace
+from se_search.surrogate.scores import RungScores
 
 TABLE = make_table()
 NOISY = make_table(noise=0.03, num_replicates=40)
@@ -390,3 +391,59 @@ def test_a_candidate_outside_of_the_pool_of_a_huge_space_has_an_estimate_of_its_
     assert pool.find(codes)[-1] == -1
     mean, _ = proposer.estimate(history)
     assert mean[-1] == pytest.approx(accuracies[-1], abs=0.005)
+
+
+# --- scores of cheap rungs ----------------------------------------------------------------------
+
+
+def make_scored(scores, **options):
+    proposer = make_proposer(NOISY, **options)
+    proposer.take_scores(scores)
+    return proposer
+
+
+def score_all(values):
+    noise = 0.3 * values.std() * np.random.default_rng(1).standard_normal(len(values))
+    return RungScores("supernet", NOISY.codes().astype(np.int16), values + noise, 2)
+
+
+TRUTH = NOISY.accuracies.mean(axis=1)
+
+
+def test_with_scores_too_one_that_saw_all_before_decides_as_a_fresh_one_to_the_bit():
+    scores = [score_all(TRUTH), score_all(np.random.default_rng(0).standard_normal(len(TRUTH)))]
+    decisions, known = run(make_scored(scores), look_up(NOISY), 18, workers=2)
+    for number in range(8, 18, 3):
+        fresh = make_scored(scores).decide(history_of(known[number], 3))
+        assert same(fresh, decisions[number]), number
+
+
+def test_scores_taken_anew_replace_those_before():
+    _, known = run(make_proposer(NOISY), look_up(NOISY), 14)
+    history = history_of(known[-1], 3)
+    proposer = make_scored([score_all(-TRUTH)])
+    proposer.decide(history)
+    proposer.take_scores([score_all(TRUTH)])
+    assert same(proposer.decide(history), make_scored([score_all(TRUTH)]).decide(history))
+    proposer.take_scores([])
+    assert same(proposer.decide(history), make_proposer(NOISY).decide(history))
+
+
+def test_scores_that_tell_bring_estimates_nearer_to_the_true_order():
+    trials = run(make_proposer(NOISY), look_up(NOISY), 24)[1][-1]
+    codes = [trial.codes for trial in trials]
+    truth = TRUTH[[NOISY.codes().tolist().index(list(row)) for row in codes]]
+    alone, scored = (
+        one.estimate(history_of(trials, 3))[0]
+        for one in (make_proposer(NOISY), make_scored([score_all(TRUTH)]))
+    )
+    assert spearmanr(scored, truth).statistic > spearmanr(alone, truth).statistic + 0.02
+
+
+def test_beyond_the_number_of_exact_trainings_decisions_rest_on_trainings_alone():
+    _, known = run(make_proposer(NOISY), look_up(NOISY), 20)
+    history = history_of(known[-1], 3)
+    few = make_scored([score_all(TRUTH)], most_exact=10)
+    alone = make_proposer(NOISY, most_exact=10)
+    assert same(few.decide(history), alone.decide(history))
+    np.testing.assert_array_equal(few.estimate(history), alone.estimate(history))

@@ -40,14 +40,28 @@ def make_world(seed, num_trainings=200, num_replicates=8):
     replicates = rotate(codes, num_replicates)
     slots = np.arange(NUM_SLOTS)
 
-    def effects(sd, *shape):
-        found = rng.normal(0, sd / SPREAD, (*shape, NUM_SLOTS, NUM_LEVELS))
-        found[..., 0] = 0.0  # of no SE
-        return found
-
-    gains = effects(NETWORKS)[slots, codes].sum(axis=1)
-    liked = effects(INTERACTION, num_replicates)[replicates[:, None], slots, codes].sum(axis=1)
+    gains = _draw_effects(rng, NETWORKS)[slots, codes].sum(axis=1)
+    liked = _draw_effects(rng, INTERACTION, num_replicates)[replicates[:, None], slots, codes].sum(
+        axis=1
+    )
     levels = rng.normal(0, LEVEL, num_replicates)[replicates]
     accuracies = 0.82 + (gains + liked + levels + rng.normal(0, NOISE, num_trainings)) / 100
     budgets = np.zeros(num_trainings, np.int64)
     return World(Trainings(codes, budgets, replicates, accuracies), gains / 100)
+
+
+def gains_of_all(world):
+    """Return the true gains of all 625 candidates, by their codes ascending, shares.
+
+    The gain of a candidate adds up what its levels add, which the trainings' candidates tell.
+    """
+    codes = np.indices((NUM_LEVELS,) * NUM_SLOTS).reshape(NUM_SLOTS, -1).T
+    rows = FACTORS.one_hot(world.trainings.codes)
+    effects = np.linalg.lstsq(rows, world.gains, rcond=None)[0]
+    return FACTORS.one_hot(codes) @ effects
+
+
+def _draw_effects(rng, sd, *shape):
+    found = rng.normal(0, sd / SPREAD, (*shape, NUM_SLOTS, NUM_LEVELS))
+    found[..., 0] = 0.0  # of no SE
+    return found

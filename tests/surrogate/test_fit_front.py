@@ -10,6 +10,7 @@ import pytest
 from support.made_up_trainings import (
     FACTORS,
     OBJECTIVES,
+    PLAIN_ACCURACY,
     SPACE,
     WIDTHS,
     make_trainings,
@@ -19,6 +20,7 @@ from support.made_up_trainings import (
 )
 from support.networks import bind
 from support.records import make_record
+from support.scored_designs import list_scores
 
 from se_search.analysis.pareto import is_non_dominated
 from se_search.errors import SpaceError
@@ -26,7 +28,9 @@ from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import MIN_REPLICATES, Decision, choose, decide
 from se_search.surrogate.fit_front import _attain, _hypervolume, fit_front
 from se_search.surrogate.fitted_model import FittedModel
-from se_search.surrogate.posterior_front import LISTED, PosteriorFront
+from se_search.surrogate.posterior_front import LISTED, PosteriorFront, RungEstimate
+from se_search.surrogate.rung_estimates import estimate_rungs
+from se_search.surrogate.scores import RungScores
 
 QUESTION = Question(OBJECTIVES, 4)
 TWO_COSTS = replace(QUESTION, objectives=("accuracy", "macs", "params"))
@@ -322,3 +326,29 @@ def test_equal_accuracies_are_no_trouble():
     front = fit(records)
     assert [c.gain for c in front.candidates] == pytest.approx([0.0] * 5, abs=1e-6)
     assert all(c.low <= 1e-9 and c.high >= -1e-9 for c in front.candidates)
+
+
+# Scores of cheap rungs.
+
+
+def test_a_front_with_scores_says_what_has_been_learnt_of_each_rung(case):
+    trainings, _, records = case
+    truth = make_trainings(13, 60)[1]
+    rows = FACTORS.one_hot(trainings.codes)
+    effects = np.linalg.lstsq(rows, truth - PLAIN_ACCURACY, rcond=None)[0]
+    values = FACTORS.one_hot(SPACE.codes()) @ effects
+    texts = [str(candidate) for candidate in SPACE]
+    noise = 0.3 * values.std() * np.random.default_rng(0).standard_normal((2, len(texts)))
+    scores = list_scores(texts, values + 0.3 + noise, members=(1, 2))
+    scored = fit(records, replace(QUESTION, scores=scores))
+    (rung,) = scored.rungs
+    assert (rung.name, rung.num_scores, rung.num_members) == ("supernet", len(texts), 2)
+    assert 0.4 < rung.slope.median < 1.5
+    assert rung.correlation.low > 0.5
+    assert PosteriorFront.from_json(json.loads(json.dumps(scored.to_json()))) == scored
+
+
+def test_where_scores_are_left_out_of_the_model_what_is_said_of_rungs_says_so(case):
+    rung = RungScores("snip", SPACE.codes()[:9], np.arange(9.0), 3)
+    model = FittedModel.fit(FACTORS, case[0], [4], 1, most_exact=50, scores=[rung])
+    assert estimate_rungs(model, [rung]) == (RungEstimate("snip", 9, 3, None, None),)

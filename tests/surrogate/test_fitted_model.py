@@ -11,6 +11,7 @@ from support.made_up_worlds import make_world
 from se_search.surrogate.features import Factors
 from se_search.surrogate.fitted_model import FittedModel
 from se_search.surrogate.kernel import Kernel
+from se_search.surrogate.scores import RungScores
 from se_search.surrogate.trainings import Trainings
 
 MOST_PROBABLE = {"num_kernels": 0}  # no kernels are drawn: the most probable one is taken
@@ -307,3 +308,108 @@ def test_noise_of_images_far_below_that_of_seeds_changes_nothing_to_the_bit():
     sd = fit(trainings).scale.sd
     bounded = fit(trainings, least_noise=(0.1 * sd) ** 2)
     np.testing.assert_array_equal(gains_of(fit(trainings)), gains_of(bounded))
+
+
+# Scores of cheap rungs.
+
+POOL = np.indices((5, 5, 5, 5)).reshape(4, -1).T.astype(np.int16)
+
+
+def score_pool(values, seed=0, noise=0.3):
+    """Return scores of all of a world's candidates by one rung: values and noise."""
+    scale = values.std() * noise * np.random.default_rng(seed).standard_normal(len(values))
+    return RungScores("supernet", POOL, values + scale)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    """A world's trainings and true gains of all candidates, and models by what was scored."""
+    world = make_world(3, 60)
+    truth = made_up_worlds.gains_of_all(world)
+    none = np.random.default_rng(9).standard_normal(len(truth))
+    kinds = {
+        "without": [],
+        "good": [score_pool(0.35 * truth)],
+        "noise": [score_pool(none)],
+        "reversed": [score_pool(-truth)],
+    }
+    models = {
+        name: fit(world.trainings, made_up_worlds.FACTORS, num_kernels=4, scores=scores)
+        for name, scores in kinds.items()
+    }
+    return truth, models
+
+
+def error_of(truth, model):
+    return np.sqrt(np.mean((model.predict(POOL)[0] - truth) ** 2))
+
+
+def slope_of(model):
+    at = model.kernels[0].names.index("rung_slope_0")
+    return float(np.median([np.exp(kernel.values[at]) for kernel in model.kernels]))
+
+
+def test_scores_that_tell_bring_gains_of_all_candidates_nearer_to_the_truth(scored):
+    truth, models = scored
+    assert error_of(truth, models["good"]) < 0.9 * error_of(truth, models["without"])
+    good, without = (models[name].predict(POOL) for name in ("good", "without"))
+    assert good[1].mean() < without[1].mean()
+    assert np.corrcoef(good[0], truth)[0, 1] > np.corrcoef(without[0], truth)[0, 1] + 0.1
+
+
+def test_scores_that_tell_nothing_leave_gains_about_as_they_were(scored):
+    truth, models = scored
+    assert error_of(truth, models["noise"]) < 1.1 * error_of(truth, models["without"])
+    assert slope_of(models["noise"]) < 0.4
+
+
+def test_scores_that_say_the_contrary_are_not_believed(scored):
+    truth, models = scored
+    assert slope_of(models["reversed"]) < 0.4 < slope_of(models["good"])
+    mean, sd = models["reversed"].predict(POOL)
+    assert np.mean(np.abs(mean - truth)[1:] < 2 * sd[1:]) > 0.9
+
+
+def test_no_scores_are_trainings_alone_to_the_bit(scored):
+    _, models = scored
+    trainings = models["without"].trainings
+    again = fit(trainings, made_up_worlds.FACTORS, num_kernels=4)
+    np.testing.assert_array_equal(models["without"].predict(POOL), again.predict(POOL))
+
+
+def test_noise_is_told_of_the_trained_candidates_not_of_those_scored(scored):
+    _, models = scored
+    model = models["good"]
+    rows = model.trainings.design(model.factors).rows
+    wanted = np.mean([kernel.liking_variance(rows).mean() for kernel in model.kernels])
+    found = model.measure_noise(model.draw(POOL[:9], 60)).interaction_sd
+    assert found == pytest.approx(np.sqrt(wanted) * model.scale.sd)
+
+
+def test_tests_of_levels_rest_on_trainings_alone(scored):
+    """But for what sets the plain network and single candidates apart, which no level does."""
+    _, models = scored
+    model = replace(models["good"], kernels=models["good"].kernels[:1])
+    named = zip(model.kernels[0].names, model.kernels[0].values, strict=True)
+    alone = [np.array([value for name, value in named if not name.startswith("rung_")])]
+    alone = FittedModel.of(model.factors, model.trainings, (4,), alone)
+    one = np.zeros((2, 4), np.int16)
+    one[1, 0] = 3
+    against = np.array([[-1.0, 1.0]])
+    free, shrunken, by_trainings = (
+        each.draw_contrasts(one, against)
+        for each in (model.unshrunken(), model, alone.unshrunken())
+    )
+    assert free.std() == pytest.approx(by_trainings.std(), rel=0.12)
+    assert free.mean() == pytest.approx(by_trainings.mean(), abs=0.3 * by_trainings.std())
+    assert shrunken.std() < 0.7 * free.std()
+
+
+def test_beyond_the_number_of_exact_trainings_scores_are_left_out():
+    trainings, _, _ = make_trainings(3, 60)
+    scores = [RungScores("supernet", trainings.codes[4:9], np.arange(5.0))]
+    model = fit(trainings, most_exact=50, num_kernels=2, scores=scores)
+    assert model.scores == ()
+    codes = np.unique(trainings.codes, axis=0)
+    alone = fit(trainings, most_exact=50, num_kernels=2)
+    np.testing.assert_array_equal(model.predict(codes), alone.predict(codes))

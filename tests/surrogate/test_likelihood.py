@@ -11,6 +11,7 @@ from support.made_up_kernels import (
     make_design,
     make_factors,
 )
+from support.scored_designs import make_scored_case
 
 from se_search.surrogate.kernel import MAX_SLOTS_WITH_OWN_SCALE, Kernel, log2_fidelity_gaps
 from se_search.surrogate.likelihood import (
@@ -20,7 +21,8 @@ from se_search.surrogate.likelihood import (
     draw_kernels,
     fit_kernel,
 )
-from se_search.surrogate.trainings import Observations
+from se_search.surrogate.trained_candidates import pack_rows
+from se_search.surrogate.trainings import Design, Observations
 
 
 @pytest.mark.parametrize("num_slots", [2, MAX_SLOTS_WITH_OWN_SCALE + 1])
@@ -32,6 +34,23 @@ def test_the_likelihoods_gradient_is_the_numeric_derivative(num_slots, budgets, 
     at = kernel.values
     _, gradient = likelihood(at)
     assert ("interaction" in kernel.names) == has_replicates
+    step = 1e-5
+    for number, name in enumerate(kernel.names):
+        move = step * np.eye(len(at))[number]
+        numeric = (likelihood(at + move)[0] - likelihood(at - move)[0]) / (2 * step)
+        assert gradient[number] == pytest.approx(numeric, rel=1e-4, abs=1e-5), name
+
+
+@pytest.mark.parametrize("budgets", [(4,), (1, 4)])
+@pytest.mark.parametrize("has_replicates", [True, False])
+def test_the_gradient_with_scores_is_the_numeric_derivative(budgets, has_replicates):
+    kernel, design, values = make_scored_case(
+        budgets=budgets, count=15, has_replicates=has_replicates, least_noise=1e-3
+    )
+    likelihood = Likelihood(kernel, Observations(design, values))
+    at = kernel.values
+    _, gradient = likelihood(at)
+    assert "rung_slope_1" in kernel.names
     step = 1e-5
     for number, name in enumerate(kernel.names):
         move = step * np.eye(len(at))[number]
@@ -142,3 +161,20 @@ def test_up_to_the_number_of_exact_trainings_those_fitted_are_spread_evenly():
     _, design, _ = make_case(count=2_000)
     seen = Observations(design, np.arange(2_000.0))
     assert np.array_equal(choose_fitted(seen).values, seen.some(MAX_FITTED).values)
+
+
+def test_scores_of_trained_candidates_are_fitted_first_and_fill_400_up():
+    kernel, design, _ = make_case(count=150, budgets=(4,))
+    pool = kernel.factors.one_hot(np.indices((4, 4, 4, 4)).reshape(4, -1).T)
+    is_trained = np.isin(pack_rows(pool), pack_rows(design.rows))
+    none = np.zeros(len(pool), np.int64)
+    scores = Design(pool, none, none, none, none + 1)
+    both = Observations(scores.followed_by(design), np.arange(len(pool) + 150.0))
+    chosen = choose_fitted(both)
+    kept = chosen.values[~chosen.design.is_training]
+    assert len(kept) == 200
+    assert set(np.flatnonzero(is_trained)) <= set(kept)
+    np.testing.assert_array_equal(
+        chosen.values[chosen.design.is_training], len(pool) + np.arange(150)
+    )
+    assert len(choose_fitted(both, most_exact=500)) == 350
