@@ -12,7 +12,7 @@ from se_search.models.sites import AttachPoint, module_at
 from se_search.models.surgery import set_module
 
 # Names a module's places, by their side. No network has such attributes by chance.
-PLACES = {"before": "elastic_se_before", "after": "elastic_se_after"}
+PLACES: dict[HostSide, str] = {"before": "elastic_se_before", "after": "elastic_se_after"}
 
 
 class Place:
@@ -38,6 +38,12 @@ class Place:
     def fill(self, parent: nn.Module, name: str) -> None:
         """Be on a shortcut that has no module: it gets one while an SE block runs."""
         self._shortcut = _Shortcut(parent, name, Slot(self))
+
+    def is_in(self, module: nn.Module) -> bool:
+        """Tell whether the place is a slot of the network, or on a shortcut in this module."""
+        if isinstance(module, Slot):
+            return module.place is self and self._shortcut is None
+        return self._shortcut is not None and self._shortcut.parent is module
 
 
 class Slot(nn.Module):
@@ -86,12 +92,26 @@ def put_place(model: nn.Module, hosts: Hosts, point: AttachPoint, place: Place) 
         host.register_forward_hook(_gate_output, with_kwargs=True)
 
 
+def find_place(model: nn.Module, place: Place) -> tuple[str, HostSide]:
+    """Return the path of a module of a network, and whether a place is at its beginning or end.
+
+    A place on a shortcut without a module is somewhere behind the beginning of the module around.
+    """
+    for path, module in model.named_modules():
+        for side in PLACES:
+            if place in vars(module).get(PLACES[side], ()):
+                return path, side
+        if place.is_in(module):
+            return path, "before"
+    raise AssertionError("the place is not in this network")
+
+
 class _Shortcut:
     def __init__(self, parent: nn.Module, name: str, slot: Slot) -> None:
-        self._parent, self._name, self._slot = parent, name, slot
+        self.parent, self._name, self._slot = parent, name, slot
 
     def set(self, has_block: bool) -> None:
-        setattr(self._parent, self._name, self._slot if has_block else None)
+        setattr(self.parent, self._name, self._slot if has_block else None)
 
 
 def _gate_input(

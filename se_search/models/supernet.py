@@ -108,6 +108,16 @@ class Supernet(nn.Module):
             named = {_name(family): block for family, block in site.blocks.items()}
             self.blocks[site.name.replace(".", "_")] = nn.ModuleDict(named)
 
+    @property
+    def elastic_blocks(self) -> list[Mapping[SE, nn.Module]]:
+        """For each site its elastic blocks by their family: a block of any width stands for it."""
+        return [site.blocks for site in self._sites]
+
+    @property
+    def places(self) -> list[Mapping[Integration, Place]]:
+        """For each site where its SE blocks run, by integration."""
+        return [site.places for site in self._sites]
+
     def weights_at(self, index: int, block: SE) -> dict[str, Tensor]:
         """Return the weights that an SE block has at a site, named as in the plain SE block.
 

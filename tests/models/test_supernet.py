@@ -7,6 +7,14 @@ from functools import cache
 import pytest
 import torch
 from safetensors.torch import load
+from support.read_outs import (
+    answer,
+    assert_equal_states,
+    assert_is_read_out,
+    images,
+    perturb,
+    supernet_of,
+)
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
@@ -14,10 +22,9 @@ from se_search.candidate import Candidate
 from se_search.errors import CandidateError
 from se_search.models.catalogue import describe_backbone
 from se_search.models.memory_layout import lay_channels_last
-from se_search.models.supernet import make_supernet, read_out
+from se_search.models.supernet import read_out
 from se_search.models.surgery import build, se_parameters
 from se_search.models.trained import pack_weights
-from se_search.space.designs import collect_designs
 
 SMALL = "resnet20_bottleneck"
 RESIDUAL = ["standard", "pre", "post", "identity", "inner", "rectified"]
@@ -46,48 +53,6 @@ def described(name, in_channels=1, size=28):
 def parse(texts, name=SMALL, **shape):
     backbone = described(name, **shape)
     return [Candidate.parse(f"{name}/{text}" if text else name, backbone) for text in texts]
-
-
-def supernet_of(candidates, seed=3, **options):
-    return make_supernet(candidates[0].backbone, collect_designs(candidates), seed, **options)
-
-
-def images(backbone, count=3):
-    shape = (count, backbone.in_channels, backbone.image_size, backbone.image_size)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-def perturb(model):
-    """Give all weights and statistics values that show, as a training does."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for tensor in (*model.parameters(), *model.buffers()):
-            if tensor.is_floating_point():
-                tensor.mul_(torch.rand(tensor.shape, generator=generator) + 0.5)
-
-
-@torch.no_grad()
-def answer(model, x):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # of dropout and stochastic depth
-        return model(x.clone())
-
-
-def assert_equal_states(one, other):
-    assert list(one) == list(other)
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def assert_is_read_out(supernet, candidate):
-    """Hold outputs in both modes, statistics and gradients against those of the read-out."""
-    x = images(candidate.backbone)
-    supernet.activate(candidate)
-    for training in (False, True):
-        alone = read_out(supernet.train(training), candidate)
-        assert alone.training == training
-        assert torch.equal(answer(supernet, x), answer(alone, x))
-    ours = dict(supernet.network.named_buffers())
-    assert all(torch.equal(tensor, ours[name]) for name, tensor in alone.named_buffers())
 
 
 @pytest.mark.parametrize("text", ["", *(f"all={i}:4" for i in RESIDUAL), *MIXED])
@@ -132,9 +97,9 @@ def test_without_se_a_supernet_is_the_plain_backbone_to_the_bit():
 
 
 def test_gradients_are_those_of_the_networks_own_and_reach_nothing_else():
-    candidates = parse(["all=standard:2", "all=standard:5+bias", "all=pre:5", *MIXED])
+    candidates = parse([*MIXED[1:], "all=standard:5+bias", "all=pre:5"])
     supernet = supernet_of(candidates)
-    for candidate in candidates:
+    for candidate in candidates[:2]:
         supernet.activate(candidate)
         supernet.zero_grad()
         alone = read_out(supernet, candidate)
@@ -192,8 +157,8 @@ def test_a_block_that_the_supernet_lacks_is_named_with_its_site(text, message):
 
 def test_a_candidate_of_another_backbone_is_refused():
     supernet = supernet_of(parse(MIXED))
-    with pytest.raises(CandidateError, match="of another backbone, resnet18"):
-        supernet.activate(Candidate.plain(describe_backbone("resnet18", 3, 32, 10)))
+    with pytest.raises(CandidateError, match="of another backbone, cifar_resnet20"):
+        supernet.activate(Candidate.plain(describe_backbone("cifar_resnet20", 3, 32, 10)))
 
 
 def duplicates(supernet):
@@ -240,7 +205,7 @@ def test_other_memory_layouts_and_types_are_read_out_with_the_weights(text):
     assert {parameter.dtype for parameter in alone.parameters()} == {torch.float64}
 
 
-def test_a_frozen_backbone_is_frozen_as_build_freezes_it(tmp_path):
+def test_a_frozen_backbone_is_frozen_as_build_freezes_it():
     candidates = parse(["all=standard:2", "all=pre:4"])
     supernet = supernet_of(candidates, freeze_backbone=True)
     for candidate in candidates:

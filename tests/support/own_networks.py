@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
+from torchvision.models.densenet import DenseNet
+from torchvision.models.googlenet import Inception
 
 
 class Unit(nn.Module):
@@ -271,3 +273,65 @@ class HasLazyWeights(Net):
         super().__init__(num_classes)
         self.stem = nn.LazyConv2d(8, 3, stride=2, padding=1)
         self.fc = nn.LazyLinear(num_classes)
+
+
+def small_densenet(num_classes=10):
+    """Return a network whose layers each see what all layers before them have made."""
+    return DenseNet(4, (2, 2), 8, bn_size=2, num_classes=num_classes)
+
+
+def small_inception(num_classes=10):
+    """Return a network whose units have four parallel branches."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=4),
+        Inception(8, 4, 4, 4, 4, 4, 4),
+        Inception(16, 4, 4, 4, 4, 4, 4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, num_classes),
+    )
+
+
+class RunsItsChildrenUnit(Unit):
+    """Runs all modules that it holds, one after the other, where SE would be among them."""
+
+    def forward(self, x):
+        y = x
+        for layer in self.children():
+            y = layer(y)
+        return F.relu(x + y)
+
+
+class RunsItsChildren(Net):
+    """Has units that would run another child."""
+
+    unit = RunsItsChildrenUnit
+
+    def se_sites(self):
+        return [{"stage": i + 2, "post": {"after": f"units.{i}"}} for i in range(2)]
+
+
+class KeepingUnit(Unit):
+    def forward(self, x):
+        self.kept = self.branch(x)
+        return F.relu(x + self.kept)
+
+
+class KeepsAFeatureMap(Net):
+    """Hands a feature map on in an attribute, as no module's output."""
+
+    unit = KeepingUnit
+
+    def body(self, x):
+        return super().body(x) + self.units[0].kept
+
+
+class HasASwitch(Net):
+    """Leaves its first unit out when it is told to."""
+
+    skips = False
+
+    def body(self, x):
+        for unit in self.units[int(self.skips) :]:
+            x = unit(x)
+        return x
