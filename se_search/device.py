@@ -15,6 +15,8 @@ class Device:
         threads: CPU threads that the training may use.
         precision: in Lightning's words: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
         num_loaders: processes that read the images of a folder; 0: the training process does.
+        num_devices: GPUs, from ``index`` on, that one training takes, with a process and its
+            loaders for each; on a CPU, processes.
     """
 
     accelerator: str
@@ -22,11 +24,15 @@ class Device:
     threads: int
     precision: str
     num_loaders: int = 0
+    num_devices: int = 1
 
     @property
     def name(self) -> str:
-        """Which device of the machine it is, as ``cuda:1``; the CPU is one device."""
-        return "cpu" if self.accelerator == "cpu" else f"{self.accelerator}:{self.index}"
+        """Which device of the machine it is, as ``cuda:1`` or ``cuda:2-3``; the CPU is one."""
+        if self.accelerator == "cpu":
+            return "cpu"
+        last = self.index + self.num_devices - 1
+        return f"{self.accelerator}:{self.index}" + (f"-{last}" if last > self.index else "")
 
 
 @dataclass(frozen=True, slots=True)

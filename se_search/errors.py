@@ -197,6 +197,18 @@ class BrokenOffError(SESearchError):
     """A training was asked to end and has saved its state; the message says how far it came."""
 
 
+class RankDiedError(SESearchError):
+    """One of the processes that train a network together has died without a word.
+
+    Attributes:
+        process_exit: its exit code; minus the number of the signal that killed it; None: unknown.
+    """
+
+    def __init__(self, process_exit: int | None) -> None:
+        super().__init__(f"one of a training's processes has died (exit code {process_exit})")
+        self.process_exit = process_exit
+
+
 def suggest_nearest(name: object, known: Iterable[str], at_least: float = 0.6) -> str:
     """Return `` (did you mean X?)`` with the known name nearest to an unknown one, or nothing.
 

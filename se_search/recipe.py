@@ -204,12 +204,21 @@ class Recipe(StrictModel):
     @property
     def num_pieces(self) -> int:
         """Into how many pieces of (nearly) equal size a batch is split."""
-        return 1 if self.micro_batch is None else -(-self.batch_size // self.micro_batch)
+        return self.count_pieces(self.batch_size)
+
+    def count_pieces(self, num_images: int) -> int:
+        """Return in how many pieces some images of a batch are trained."""
+        return 1 if self.micro_batch is None else -(-num_images // self.micro_batch)
+
+    def count_at_a_time(self, num_processes: int) -> int:
+        """Return how many images each of some processes that share a batch trains at a time."""
+        most = -(-self.batch_size // num_processes)
+        return -(-most // self.count_pieces(most))
 
     @property
     def images_at_a_time(self) -> int:
         """How many images are trained at a time, at most."""
-        return -(-self.batch_size // self.num_pieces)
+        return self.count_at_a_time(1)
 
     @property
     def hash(self) -> str:

@@ -23,6 +23,10 @@ class Place(Protocol):
     def accelerator(self) -> str:
         """``cpu``, ``cuda`` or ``mps``."""
 
+    @property
+    def num_devices(self) -> int:
+        """How many devices train one network there."""
+
 
 PlaceT = TypeVar("PlaceT", bound=Place)
 TakenT = TypeVar("TakenT", bound=Place, contravariant=True)
@@ -78,7 +82,7 @@ class Pool(Protocol[PlaceT]):
         """Take a free place, if possible of none of these names; None: there is none now."""
 
     def share(self, place: PlaceT) -> float:
-        """Return the share of a device that a place of it is."""
+        """Return how many devices a place takes, or which share of one."""
 
     def reserve(self, name: str) -> None:
         """Let no other training start on the places of a name until ``end_reservation``."""

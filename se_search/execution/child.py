@@ -27,6 +27,7 @@ from se_search.errors import (
     BrokenOffError,
     DivergedError,
     InfrastructureError,
+    RankDiedError,
     SESearchError,
     explain,
 )
@@ -119,7 +120,7 @@ class Child:
             message = self.receiver.recv()
         except EOFError:
             self._process.join()
-            message = explain_death(self._process.exitcode, self._count_memory_kills())
+            message = explain_death(self._process.exitcode, _count_since(self._memory_kills))
         if isinstance(message, EpochRow | GoesOn):
             self.went_on = time.monotonic()
         else:
@@ -141,9 +142,11 @@ class Child:
         self.receiver.close()
         self._orders.close()
 
-    def _count_memory_kills(self) -> int | None:
-        now = count_memory_kills()
-        return None if now is None or self._memory_kills is None else now - self._memory_kills
+
+def _count_since(memory_kills: int | None) -> int | None:
+    """Count what the system has killed for its memory since it had killed so many."""
+    now = count_memory_kills()
+    return None if now is None or memory_kills is None else now - memory_kills
 
 
 class GoesOn(NamedTuple):
@@ -297,6 +300,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     os.environ.update(environment)
+    memory_kills = count_memory_kills()
     outcome: Any
     try:
         _redirect_output(log)
@@ -305,6 +309,8 @@ def _work(
         outcome = told(*arguments, Until(orders, sender))
     except (DivergedError, BrokenOffError) as error:
         outcome = explain_error(error)
+    except RankDiedError as error:  # as if this process had died so
+        outcome = explain_death(error.process_exit, _count_since(memory_kills))
     except BaseException as error:  # the trial boundary: any error is one failed training
         traceback.print_exc()
         outcome = explain_error(error)

@@ -17,6 +17,7 @@ from se_search.errors import InfrastructureError, RunError
 from se_search.execution.futures_engine import FuturesEngine, Submit, submit_each
 from se_search.execution.node_data import Parcel, digest_file
 from se_search.execution.node_pool import JobPool, NodePool
+from se_search.execution.options import refuse_together
 from se_search.execution.remote import Engine, NodePlace, RemoteLauncher
 from se_search.execution.request import Note, SessionRequest, Trainers
 from se_search.execution.retrying import RetryingExecutor
@@ -107,7 +108,7 @@ def _find_ray(request: SessionRequest, note: Note) -> Trainers:
         note,
         request.ran_on,
         request.mix_environments,
-        None if cluster.cpus_per_trial is None else max(0, int(cpus) - 1),
+        None if cluster.cpus_per_trial is None else max(0, int(cpus / max(1, gpus)) - 1),
     )
     nodes.find()
     places = nodes.list_places()[: request.workers]
@@ -195,7 +196,8 @@ def _make_executor(
     follow: Callable[[], None] = lambda: None,
 ) -> RetryingExecutor[Any, Any]:
     launcher = RemoteLauncher(engine, task, setup, request.worker_log, request.timeout, follow)
-    images = task.recipe.images_at_a_time
+    together = int(max(1, request.cluster.gpus_per_trial or 1))
+    images = task.recipe.count_at_a_time(together)
     return RetryingExecutor(launcher, pool, request.timeout, note, images=images)
 
 
@@ -210,4 +212,8 @@ def _make_setup(request: SessionRequest, task: TrainingTask) -> NodeSetup:
 
 def _make_probe(request: SessionRequest, accelerator: str) -> Probe:
     is_auto = request.recipe.precision == "auto"
-    return Probe(request.threads, accelerator, is_auto, request.preload, tuple(sys.path))
+    together = int(max(1, request.cluster.gpus_per_trial or 1))
+    if together > 1:
+        refuse_together(together, accelerator, request.recipe.batch_size)
+    path = tuple(sys.path)
+    return Probe(request.threads, accelerator, is_auto, request.preload, path, together)

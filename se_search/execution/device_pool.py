@@ -46,8 +46,10 @@ class DevicePool(Generic[PlaceT]):
         return free[0]
 
     def share(self, device: PlaceT) -> float:
-        """Return the share of a device that a place of it is; on a CPU its cores are its own."""
-        return 1.0 if device.accelerator == "cpu" else 1 / self._num_places[device.name]
+        """Return how many devices a place takes, or its share of one; a CPU counts as one."""
+        if device.accelerator == "cpu":
+            return 1.0
+        return device.num_devices / self._num_places[device.name]
 
     def reserve(self, name: str) -> None:
         """Let no other training start on a device until ``end_reservation``."""

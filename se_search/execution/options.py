@@ -58,7 +58,7 @@ CpusPerTrial = Annotated[
 ]
 GpusPerTrial = Annotated[
     float | None,
-    typer.Option(help="GPUs of a cluster for each training, as 0.5; default: one, if it has some"),
+    typer.Option(help="GPUs for each training; 2 train it together, of a cluster 0.5 is a share"),
     Positive(),
 ]
 TrialsPerGpu = Annotated[
@@ -80,7 +80,8 @@ class ClusterOptions:
         executor: one of ``EXECUTORS``.
         ray_address: of a Ray cluster; None: ``RAY_ADDRESS``, or one that is started here.
         cpus_per_trial: cores of a cluster for each training; None: its threads.
-        gpus_per_trial: GPUs of a cluster for each training; None: one, if it has some.
+        gpus_per_trial: GPUs for each training; None: one, if there are some. Of a cluster it may be
+            a share of one.
         trials_per_gpu: trainings that share a GPU of this machine.
         submitit: parameters of submitit.
     """
@@ -109,8 +110,12 @@ def read_cluster(options: Any) -> ClusterOptions:
                 f"this one is {options.executor}"
             )
     gpus = options.gpus_per_trial
-    if options.executor == "ray" and gpus is not None and gpus > 1:
-        raise RunError(f"gpus_per_trial {gpus:g}: a training takes one GPU, or a share of one")
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise RunError(f"gpus_per_trial {gpus:g}: a training takes whole GPUs, or a share of one")
+    if options.executor == "local" and gpus is not None and gpus < 1:
+        raise RunError(f"gpus_per_trial {gpus:g}: --trials-per-gpu has trainings share a GPU here")
+    if options.trials_per_gpu and gpus is not None and gpus > 1:
+        raise RunError(f"gpus_per_trial {gpus:g} and trials_per_gpu: GPUs are shared, or joined")
     parameters = {}
     for each in (options.submitit or "").split(","):
         name, equals, value = each.strip().partition("=")
@@ -128,10 +133,25 @@ def read_cluster(options: Any) -> ClusterOptions:
     )
 
 
+def refuse_together(together: int, accelerator: str, batch_size: int) -> None:
+    """Refuse to train a network by several GPUs where that can't be done.
+
+    Raises:
+        RunError: there are no GPUs of NVIDIA, or too few images in a batch.
+    """
+    if accelerator != "cuda":
+        raise RunError(
+            f"gpus_per_trial {together}: several train one network on cuda, not on {accelerator}"
+        )
+    if batch_size < 2 * together:  # batch norm needs two
+        raise RunError(
+            f"gpus_per_trial {together}: each needs two images of a batch, of {batch_size}"
+        )
+
+
 _OWNERS = {
     "ray_address": ("ray",),
     "cpus_per_trial": ("ray", "submitit"),
-    "gpus_per_trial": ("ray", "submitit"),
     "trials_per_gpu": ("local",),
     "submitit": ("submitit",),
 }

@@ -347,7 +347,7 @@ class RayNodes:
         number = self.resources.count_places(known.node)
         device = known.device
         if device.accelerator != "cpu":
-            own = max(0, math.floor(known.node.cpus / number) - 1)
+            own = max(0, math.floor(known.node.cpus / (number * device.num_devices)) - 1)
             device = replace(device, num_loaders=own if self.loaders is None else self.loaders)
         share = self.resources.gpus or 1.0
         return [NodePlace(known.node.id, known.node.name, device, share)] * number

@@ -38,7 +38,7 @@ class NodePlace:
         node: the cluster's name of the node.
         name: a short one, for people.
         device: what a training runs on there.
-        share: of a device that the place is.
+        share: how many devices the place takes, or which share of one.
     """
 
     node: str
@@ -50,6 +50,11 @@ class NodePlace:
     def accelerator(self) -> str:
         """``cpu``, ``cuda`` or ``mps``."""
         return self.device.accelerator
+
+    @property
+    def num_devices(self) -> int:
+        """How many devices train one network there."""
+        return self.device.num_devices
 
 
 class Engine(Protocol):

@@ -139,7 +139,7 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
         """Give back the place of an attempt that has ended, and note what it took."""
         seconds = time.monotonic() - running.attempt.started
         is_alone = running.job.reserved is not None
-        share = 1.0 if is_alone else running.share
+        share = max(1.0, running.share) if is_alone else running.share
         running.job.effort += Effort(1, seconds, seconds * share)
         self._pool.give_back(running.place)
 

@@ -22,6 +22,7 @@ from se_search.execution.executor import Executor
 from se_search.execution.gpu_sharing import share_gpus
 from se_search.execution.local import local_executor
 from se_search.execution.node_data import digest_file
+from se_search.execution.options import refuse_together
 from se_search.execution.rehearsal import rehearse_once
 from se_search.execution.request import Note, SessionRequest, Trainers
 from se_search.ground import Ground
@@ -130,6 +131,9 @@ def open_session(request: SessionRequest, note: Note, pool: PoolExecutor | None 
 def _find_here(request: SessionRequest, note: Note) -> Trainers:
     hardware = call_in_child(probe_hardware, request.worker_log)
     devices = choose_devices(hardware, request)
+    together = devices[0].num_devices
+    if idle := hardware.num_devices % together:
+        note(f"{idle} of {hardware.num_devices} GPUs stay idle: each training takes {together}")
     grounds = call_in_child(FindGrounds(tuple(devices)), request.worker_log)
 
     def touch(environment: Mapping[str, str]) -> None:
@@ -144,7 +148,7 @@ def _find_here(request: SessionRequest, note: Note) -> Trainers:
             request.worker_log,
             request.timeout,
             note,
-            images=task.recipe.images_at_a_time,
+            images=task.recipe.count_at_a_time(devices[0].num_devices),
             forget=task.forget,
             sharing=sharing,
         )
@@ -153,10 +157,10 @@ def _find_here(request: SessionRequest, note: Note) -> Trainers:
 
 
 def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
-    """Choose what trainings run on: a GPU each, or ``threads`` CPU cores each.
+    """Choose what trainings run on: a GPU or several each, or ``threads`` CPU cores each.
 
     Raises:
-        RunError: the accelerator that was asked for is not there.
+        RunError: the accelerator or the number of GPUs that was asked for is not there.
     """
     accelerator = hardware.accelerator if request.accelerator == "auto" else request.accelerator
     if accelerator not in (hardware.accelerator, "cpu"):
@@ -164,13 +168,31 @@ def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
     is_found = accelerator == hardware.accelerator
     is_auto = request.recipe.precision == "auto"
     precision = hardware.auto_precision if is_found and is_auto else "32-true"
+    together = int(request.cluster.gpus_per_trial or 1)
+    if together > 1:
+        refuse_together(together, accelerator, request.recipe.batch_size)
     if accelerator == "cpu":
         num_workers = request.workers or max(1, hardware.num_cores // request.threads)
         return [Device("cpu", 0, request.threads, precision) for _ in range(num_workers)]
-    num_workers = request.workers or hardware.num_devices * request.cluster.trials_per_gpu
-    num_loaders = max(0, hardware.num_cores // num_workers - 1)
+    num_groups = hardware.num_devices // together
+    if not num_groups:
+        raise RunError(f"gpus_per_trial {together}: this machine has {hardware.num_devices}")
+    num_workers = request.workers or num_groups * request.cluster.trials_per_gpu
+    if together > 1 and num_workers > num_groups:
+        raise RunError(
+            f"workers {num_workers}: with {together} GPUs for each training {num_groups} train at "
+            f"a time on {hardware.num_devices}"
+        )
+    num_loaders = max(0, hardware.num_cores // (num_workers * together) - 1)
     return [
-        Device(accelerator, index % hardware.num_devices, request.threads, precision, num_loaders)
+        Device(
+            accelerator,
+            index % num_groups * together,
+            request.threads,
+            precision,
+            num_loaders,
+            together,
+        )
         for index in range(num_workers)
     ]
 

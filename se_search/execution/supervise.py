@@ -195,6 +195,7 @@ class Probe:
         is_auto: whether the recipe leaves the precision to the hardware.
         preload: modules that the server of the trainings imports besides PyTorch and Lightning.
         path: the coordinator's ``sys.path``.
+        num_devices: GPUs that train one network.
     """
 
     threads: int
@@ -202,6 +203,7 @@ class Probe:
     is_auto: bool
     preload: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    num_devices: int = 1
 
     def __call__(self) -> tuple[Hardware, Device, Ground]:
         """Return the hardware, the device of a training and what that is."""
@@ -212,7 +214,7 @@ class Probe:
             accelerator = hardware.accelerator if self.accelerator == "auto" else self.accelerator
             is_found = accelerator == hardware.accelerator
             precision = hardware.auto_precision if is_found and self.is_auto else "32-true"
-            device = Device(accelerator, 0, self.threads, precision)
+            device = Device(accelerator, 0, self.threads, precision, num_devices=self.num_devices)
             (ground,) = call_in_child(FindGrounds((device,)), folder / "log")
             return hardware, device, ground
 

@@ -17,6 +17,7 @@ from se_search.training.dataset_spec import ArrayName
 from se_search.training.datasets import PreparedData
 from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
+from se_search.training.rank import ALONE, Rank
 from se_search.training.split import DrawnSplit, SplitPart, spread_evenly
 
 Batch = tuple[Tensor, Tensor]
@@ -37,8 +38,16 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
 
     split: DrawnSplit
 
-    def __init__(self, prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int) -> None:
+    def __init__(
+        self,
+        prepared: PreparedData,
+        recipe: Recipe,
+        seed: int,
+        in_channels: int,
+        rank: Rank = ALONE,
+    ) -> None:
         super().__init__()
+        self._rank = rank
         self.prepared = prepared
         self.recipe = recipe
         self.seed = seed
@@ -52,11 +61,12 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
         """
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         if stage == "test":
-            everything = np.arange(self.prepared.info.num_test)
+            everything = self._rank.take(np.arange(self.prepared.info.num_test))
             self._test = self._load("test_images", "test_labels", everything, device)
             return
         self.split = split_prepared(self.prepared, self.recipe, self.seed)
-        self._validation = self._load("train_images", "train_labels", self.split.validation, device)
+        part = self._rank.take(self.split.validation)
+        self._validation = self._load("train_images", "train_labels", part, device)
         if stage == "fit":
             self._train = self._load("train_images", "train_labels", self.split.train, device)
 
@@ -73,6 +83,7 @@ class ArrayData(LightningDataModule):  # type: ignore[misc]  # Lightning is skip
             normalise,
             self.seed,
             self.start,
+            self._rank,
         )
 
     def val_dataloader(self) -> EvalBatches:
@@ -133,6 +144,7 @@ class TrainBatches:
         normalise: Normalise,
         seed: int,
         start: Position,
+        rank: Rank,
     ) -> None:
         """Take uint8 images ``(n, height, width, channels)`` and labels ``(n,)``."""
         self.epoch = start.epoch
@@ -140,6 +152,7 @@ class TrainBatches:
         self._crop = RandomCrop(images, augmentation.crop_padding)
         self._labels = labels
         self._batch_size = batch_size
+        self._part = rank.part(batch_size)
         self._flip = augmentation.flip
         self._normalise = normalise
         self._seed = seed
@@ -159,7 +172,7 @@ class TrainBatches:
         num_passed = self._start.batch if epoch == self._start.epoch else 0
         for number in range(num_passed, len(self)):
             start = number * self._batch_size
-            batch = order[start : start + self._batch_size]
+            batch = order[start : start + self._batch_size][self._part]
             images = self._crop(batch, corners[batch])
             if mirrored is not None:
                 images = mirror(images, mirrored[batch])

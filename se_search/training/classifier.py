@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812  # its customary name
 from se_search.errors import DivergedError
 from se_search.models.freezing import frozen_norms
 from se_search.recipe import Optimizer, Recipe, Schedule
+from se_search.training.rank import ALONE, Rank, read_statistics, write_statistics
 
 LOADER_PREFIXES = ("", "test_")  # of the names of each loader's numbers in the history
 NUM_LIKELIEST = 5
@@ -31,6 +32,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         num_steps: optimiser steps of the whole training, over which the schedule runs.
         tell: handed a row after each epoch: epoch and train_loss, and what the history has of a
             validation after it.
+        rank: of this process among those that train together. The loss of a rank is weighted by
+            its part of the batch, so that gradients that are averaged over ranks are the batch's.
 
     Attributes:
         history: a row for each validation: epoch, train_loss, accuracy (0..1) and loss; with more
@@ -46,8 +49,11 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         recipe: Recipe,
         num_steps: int,
         tell: Callable[[Mapping[str, float]], None] = lambda _: None,
+        rank: Rank = ALONE,
     ) -> None:
         super().__init__()
+        self._rank = rank
+        self._own_statistics: list[Tensor] = []
         self.tell = tell
         self.model = model
         self.recipe = recipe
@@ -82,7 +88,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         """Return the mean cross-entropy of a batch, with the recipe's label smoothing."""
         images, labels = batch
         if self.automatic_optimization:
-            loss = self._find_loss(images, labels)
+            loss, weight = self._find_loss(images, labels), self._weigh(labels)
+            loss = loss if weight == 1 else loss * weight
         else:
             loss = self._step_in_pieces(images, labels)
         # Kept as a tensor: reading a number would make the CPU wait for a GPU in every step.
@@ -94,18 +101,21 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
             self.model(images), labels, label_smoothing=self.recipe.label_smoothing
         )
 
+    def _weigh(self, labels: Tensor) -> float:
+        return self._rank.weigh(len(labels), self.recipe.batch_size)
+
     def _step_in_pieces(self, images: Tensor, labels: Tensor) -> Tensor:
         """Do one step of the optimiser by a batch, a piece at a time; return the mean loss.
 
         Pieces weigh by their numbers of images, so that their gradients add up to the batch's.
         """
-        optimizer, num_pieces = self.optimizers(), self.recipe.num_pieces
+        optimizer, num_pieces = self.optimizers(), self.recipe.count_pieces(len(labels))
         optimizer.zero_grad()
         parts = []
         for piece in zip(
             images.tensor_split(num_pieces), labels.tensor_split(num_pieces), strict=True
         ):
-            loss = self._find_loss(*piece) * (len(piece[1]) / len(labels))
+            loss = self._find_loss(*piece) * (len(piece[1]) / len(labels) * self._weigh(labels))
             self.manual_backward(loss)
             parts.append(loss.detach())
         optimizer.step()
@@ -121,6 +131,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
     def on_train_start(self) -> None:
         """Do as at the start of an epoch, for a training that goes on in the midst of one."""
         self._fix_frozen_norms()
+        if self._own_statistics:  # the state of the network is that of rank 0
+            with torch.no_grad():
+                write_statistics(self.model, self._own_statistics)
 
     def _fix_frozen_norms(self) -> None:
         for norm in frozen_norms(self.model):
@@ -132,7 +145,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         checkpoint["classifier"] = {
             "history": self.history,
             "epoch": self._epoch,
-            "train_losses": losses,
+            "ranks": self._rank.gather(
+                {"train_losses": losses.cpu(), "statistics": read_statistics(self.model)}
+            ),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -140,11 +155,15 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         own = checkpoint["classifier"]
         self.history = own["history"]
         self._epoch = own["epoch"]
-        self._train_losses = list(own["train_losses"].to(self.device))
+        of_rank = own["ranks"][self._rank.index]
+        self._train_losses = list(of_rank["train_losses"].to(self.device))
+        self._own_statistics = of_rank["statistics"]
 
     def on_validation_start(self) -> None:
         """Average the epoch's losses; raise a DivergedError if one is not finite."""
         self._close_epoch()
+        with torch.no_grad():
+            self._rank.agree_on_buffers(self.model)
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses, if no validation did, and tell how far it has come.
@@ -160,7 +179,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
     def _close_epoch(self) -> None:
         if not self._train_losses:
             return
-        losses = torch.stack(self._train_losses)
+        losses = self._rank.average(torch.stack(self._train_losses))
         self._train_losses.clear()
         if not bool(torch.isfinite(losses).all()):
             first = int((~torch.isfinite(losses)).nonzero()[0])
@@ -187,17 +206,27 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]  # Lightning is skip
         row: dict[str, float] = {"epoch": self._epoch}
         if self._epoch:
             row["train_loss"] = self._train_loss
-        self.correct = [torch.cat(batches).cpu() for batches in self._eval_correct if batches]
-        for part, correct, losses, top5 in zip(
-            LOADER_PREFIXES, self.correct, self._eval_losses, self._eval_top5, strict=False
+        kinds = (self._eval_correct, self._eval_losses, self._eval_top5)
+        correct, losses, top5 = (self._gather(batches) for batches in kinds)
+        self.correct = [torch.cat(batches).cpu() for batches in correct if batches]
+        for part, right, sums, likely in zip(
+            LOADER_PREFIXES, self.correct, losses, top5, strict=False
         ):  # not strict: there may be no second loader
-            row[f"{part}accuracy"] = float(correct.double().mean())
-            row[f"{part}loss"] = float(torch.stack(losses).sum()) / len(correct)
-            if top5:
-                row[f"{part}top5"] = float(torch.cat(top5).double().mean())
+            row[f"{part}accuracy"] = float(right.double().mean())
+            row[f"{part}loss"] = float(torch.stack(sums).sum()) / len(right)
+            if likely:
+                row[f"{part}top5"] = float(torch.cat(likely).double().mean())
         self.history.append(row)
         for batches in (*self._eval_losses, *self._eval_correct, *self._eval_top5):
             batches.clear()
+
+    def _gather(self, loaders: list[list[Tensor]]) -> list[list[Tensor]]:
+        """Return what all ranks have of each loader, in the order of the images."""
+        if self._rank.count == 1:
+            return loaders
+        here = [[batch.cpu() for batch in batches] for batches in loaders]
+        parts = self._rank.gather(here)
+        return [[batch for part in parts for batch in part[i]] for i in range(len(loaders))]
 
 
 def make_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:

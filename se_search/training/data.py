@@ -11,10 +11,16 @@ from se_search.recipe import Recipe
 from se_search.training.array_data import ArrayData
 from se_search.training.datasets import PreparedData
 from se_search.training.folder_data import FolderData
+from se_search.training.rank import ALONE, Rank
 
 
 def make_data(
-    prepared: PreparedData, recipe: Recipe, seed: int, in_channels: int, num_workers: int = 0
+    prepared: PreparedData,
+    recipe: Recipe,
+    seed: int,
+    in_channels: int,
+    num_workers: int = 0,
+    rank: Rank = ALONE,
 ) -> ArrayData | FolderData:
     """Return the data module that trains by a recipe on a data set.
 
@@ -26,11 +32,13 @@ def make_data(
         in_channels: channels that the backbone takes. Grey arrays are repeated for 3 channels, and
             images of folders are read as grey, RGB or RGBA.
         num_workers: processes that decode a folder's images; 0: this one does. Arrays need none.
+        rank: of this process among those that train together: it has its part of each batch, and
+            of the images that are evaluated.
 
     Raises:
         DataError: the backbone can't take the images' channels.
     """
     prepared.info.read_for(in_channels)
     if prepared.layout == "arrays":
-        return ArrayData(prepared, recipe, seed, in_channels)
-    return FolderData(prepared, recipe, seed, in_channels, num_workers)
+        return ArrayData(prepared, recipe, seed, in_channels, rank)
+    return FolderData(prepared, recipe, seed, in_channels, num_workers, rank=rank)

@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from se_search.candidate import Candidate
@@ -33,9 +34,11 @@ from se_search.training.datasets import PreparedData
 from se_search.training.final_weights import keep_weights
 from se_search.training.folder_data import FolderData
 from se_search.training.hardware import describe_training
+from se_search.training.rank import ALONE, BACKENDS, Rank, RankEnvironment
 from se_search.training.repeatable import make_cuda_repeatable, noting_unrepeatable
 from se_search.training.saver import Saver, identify
 from se_search.training.tensorboard import log_epoch, make_logger
+from se_search.training.together import train_together
 
 LIGHTNING_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
@@ -52,6 +55,7 @@ def evaluate(
     tensorboard: Path | None = None,
     tell: Callable[[EpochRow], None] | None = None,
     until: Until = never,
+    rank: Rank | None = None,
 ) -> Evaluation:
     """Build a candidate, train it, and return its accuracy on the validation images.
 
@@ -72,16 +76,42 @@ def evaluate(
         tensorboard: folder that takes what TensorBoard shows of the training; None: nothing does.
         tell: handed a row after each epoch; None: nobody is told.
         until: asked after each step: a training that would take longer saves its state and ends.
+        rank: of this process among those that train together; None: if the device is several, a
+            process for each is started.
 
     Raises:
         BrokenOffError: it has saved its state and ended, as it was asked to.
         DivergedError: the loss is not finite.
         BackboneError: the weights do not fit the backbone.
     """
+    if device.num_devices > 1 and rank is None:
+        work = partial(
+            evaluate,
+            assignment,
+            data,
+            recipe,
+            device,
+            weights,
+            freeze_backbone,
+            with_test,
+            checkpointing,
+            tensorboard,
+        )
+        return train_together(work, device, tell, until)
     torch.set_num_threads(device.threads)
     model = build(assignment.candidate, assignment.seed, weights, freeze_backbone)
     return train(
-        model, assignment, data, recipe, device, with_test, checkpointing, tensorboard, tell, until
+        model,
+        assignment,
+        data,
+        recipe,
+        device,
+        with_test,
+        checkpointing,
+        tensorboard,
+        tell,
+        until,
+        rank or ALONE,
     )
 
 
@@ -96,6 +126,7 @@ def train(
     tensorboard: Path | None = None,
     tell: Callable[[EpochRow], None] | None = None,
     until: Until = never,
+    rank: Rank = ALONE,
 ) -> Evaluation:
     """Train a candidate's network in place; see ``evaluate``."""
     if device.accelerator == "cuda":
@@ -103,9 +134,10 @@ def train(
     lay_channels_last(model)
     # Layers such as dropout draw from the global generators. Weights, order and augmentation have
     # streams of their own, so that equal seeds mean equal draws for every network.
-    seed_generators(derive_seed(assignment.seed, "training"))
+    ranks = (rank.index,) if rank.index else ()
+    seed_generators(derive_seed(assignment.seed, "training", *ranks))
     in_channels = assignment.candidate.backbone.in_channels
-    datamodule = make_data(data, recipe, assignment.seed, in_channels, device.num_loaders)
+    datamodule = make_data(data, recipe, assignment.seed, in_channels, device.num_loaders, rank)
     datamodule.setup("fit")
     num_steps = len(datamodule.train_dataloader()) * assignment.epochs
     started = time.monotonic()
@@ -113,10 +145,12 @@ def train(
     if checkpointing is not None:
         files = checkpointing.files(assignment, recipe, with_test)
         identity = identify(assignment, recipe, device, with_test)
-        saver = Saver(files, identity, checkpointing, until)
+        saver = Saver(files, identity, checkpointing, until, rank=rank)
         datamodule.start = saver.find() or Position()
     has_state = saver is not None and saver.has_state
-    logger = None if tensorboard is None else make_logger(tensorboard, goes_on=has_state)
+    logger = None
+    if tensorboard is not None and rank.is_first:
+        logger = make_logger(tensorboard, goes_on=has_state)
 
     def count_seconds() -> float:
         return time.monotonic() - started + (saver.earlier_seconds if saver else 0.0)
@@ -135,13 +169,15 @@ def train(
         if tell is not None:
             tell(epoch)
 
-    classifier = Classifier(model, recipe, num_steps, tell_epoch)
+    classifier = Classifier(model, recipe, num_steps, tell_epoch, rank)
     evaluated = _WithTest(datamodule) if with_test else datamodule
     with noting_unrepeatable() as unrepeatable:
-        fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger)
+        fit(classifier, evaluated, recipe, assignment.epochs, device, saver, logger, rank)
     last = classifier.history[-1]
-    ran_on = describe_training(device, recipe.images_at_a_time, unrepeatable)
-    unkept = keep_weights(model, assignment, recipe, last, ran_on.device)
+    ran_on = describe_training(device, recipe.count_at_a_time(rank.count), unrepeatable, rank)
+    unkept = None
+    if rank.is_first:
+        unkept = keep_weights(model, assignment, recipe, last, ran_on.device)
     correct, *test_correct = (pack_bits(part.numpy()) for part in classifier.correct)
     return Evaluation(
         accuracy=last["accuracy"],
@@ -164,6 +200,7 @@ def make_trainer(
     folder: Path,
     saver: Saver | None = None,
     logger: TensorBoardLogger | None = None,
+    rank: Rank = ALONE,
 ) -> pl.Trainer:
     """Return a Trainer without bars and checks, which cost 5 % on a CPU.
 
@@ -178,12 +215,24 @@ def make_trainer(
         folder: an empty folder that nothing else uses.
         saver: saves the training; None: it is not saved.
         logger: keeps curves of the training; None: none are kept.
+        rank: of this process among those that train together.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    plugins: list[Any] = [LightningEnvironment()]
+    plugins: list[Any] = [RankEnvironment(rank)]
+    strategy: Any = "auto"
+    if rank.count > 1:
+        # Units that a training skips at times (stochastic depth) have no gradient in a step.
+        # Buffers are agreed upon before each evaluation, and not before each step.
+        strategy = DDPStrategy(
+            process_group_backend=BACKENDS[device.accelerator],
+            find_unused_parameters=True,
+            broadcast_buffers=False,
+        )
+    first, count = device.index, rank.count  # what trains a network in one process has one device
     return pl.Trainer(
         accelerator=LIGHTNING_ACCELERATORS[device.accelerator],
-        devices=[device.index] if device.accelerator == "cuda" else 1,
+        devices=[*range(first, first + count)] if device.accelerator == "cuda" else count,
+        strategy=strategy,
         precision=device.precision,
         max_epochs=epochs,
         check_val_every_n_epoch=recipe.validate_every or epochs,
@@ -226,6 +275,7 @@ def fit(
     device: Device,
     saver: Saver | None = None,
     logger: TensorBoardLogger | None = None,
+    rank: Rank = ALONE,
 ) -> None:
     """Train a classifier, from a saved state if there is one, and validate it after the last epoch.
 
@@ -237,6 +287,7 @@ def fit(
         device: where to train.
         saver: saves the training, and removes its states at the end; None: it is not saved.
         logger: keeps curves of the training; None: none are kept.
+        rank: of this process among those that train together.
     """
     with warnings.catch_warnings(), TemporaryDirectory(prefix="se-search-") as folder:
         # Lightning calls a function of PyTorch by its old name.
@@ -249,7 +300,9 @@ def fit(
         warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
         # Curves have a point an epoch, however few the steps of one.
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        trainer = make_trainer(recipe, epochs, device, Path(folder), saver, logger)
+        # Its new name is not known to the oldest PyTorch that trains here.
+        warnings.filterwarnings("ignore", message=".*`broadcast_buffers` is deprecated.*")
+        trainer = make_trainer(recipe, epochs, device, Path(folder), saver, logger, rank)
         # A frozen backbone without SE has nothing to train.
         if any(parameter.requires_grad for parameter in classifier.parameters()):
             state = saver.path if saver is not None and saver.has_state else None

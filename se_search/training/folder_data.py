@@ -26,6 +26,7 @@ from se_search.training.image_reading import read_image
 from se_search.training.image_scan import PartFiles, read_part
 from se_search.training.prepared_split import split_prepared
 from se_search.training.random_streams import seeded_generator
+from se_search.training.rank import ALONE, Rank
 from se_search.training.split import DrawnSplit, SplitPart, spread_evenly
 
 
@@ -52,8 +53,10 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
         in_channels: int,
         num_workers: int,
         pixel_bytes: int = PIXEL_BYTES,
+        rank: Rank = ALONE,
     ) -> None:
         super().__init__()
+        self._rank = rank
         self._pixel_bytes = pixel_bytes
         self.prepared = prepared
         self.recipe = recipe
@@ -66,18 +69,22 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
         """List the images of a stage, as the scan of the folder has found them."""
         if stage == "test":
             assert self.prepared.test_part is not None
-            self._test = self._open(self.prepared.test_part)
+            self._test = self._open_rank_part(self.prepared.test_part)
             return
         self.split = split_prepared(self.prepared, self.recipe, self.seed)
         if self.info.validation_part == "val":
-            self._validation = self._open("val")
+            self._validation = self._open_rank_part("val")
         else:
-            self._validation = self._open("train", self.split.validation)
+            self._validation = self._open("train", self._rank.take(self.split.validation))
         self._train = self._open("train", self.split.train, self.recipe.augmentation)
 
     def _list(self, part: str) -> PartFiles:
         assert self.prepared.listing is not None
         return read_part(self.prepared.listing, part)
+
+    def _open_rank_part(self, part: str) -> PixelImages | _Images | _SeededImages:
+        """Return the images of a part that this rank evaluates."""
+        return self._open(part, self._rank.take(np.arange(len(self._list(part).names))))
 
     def _open(
         self,
@@ -110,8 +117,9 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches from ``start``; ``sampler.set_epoch`` chooses an epoch."""
-        order = _SeededOrder(len(self._train), self.seed, self.start, self.recipe.batch_size)
-        return self._loader(self._train, self.recipe.batch_size, sampler=order, drop_last=True)
+        batch_size, rank = self.recipe.batch_size, self._rank
+        order = _SeededOrder(len(self._train), self.seed, self.start, batch_size, rank)
+        return self._loader(self._train, order.part_size, sampler=order, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation images in the order of the split."""
@@ -156,13 +164,17 @@ class FolderData(LightningDataModule):  # type: ignore[misc]  # Lightning is ski
 class _SeededOrder(Sampler[tuple[int, int]]):
     """The order of an epoch: for each image its index and the seed of its augmentation.
 
+    A rank has its part of each whole batch: ``part_size`` images.
+
     It can't count epochs itself: Lightning makes an extra iterator, to see if it can, and workers
     begin to draw at once.
     """
 
-    def __init__(self, count: int, seed: int, start: Position, batch_size: int) -> None:
+    def __init__(self, count: int, seed: int, start: Position, batch_size: int, rank: Rank) -> None:
         self._epoch = start.epoch
         self._count = count
+        self._part = rank.part(batch_size)
+        self.part_size: int = self._part.stop - self._part.start
         self._seed = seed
         self._start = start
         self._batch_size = batch_size
@@ -172,13 +184,17 @@ class _SeededOrder(Sampler[tuple[int, int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self._count
+        num_batches: int = self._count // self._batch_size
+        return num_batches * self.part_size
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self._epoch
         order = torch.randperm(self._count, generator=seeded_generator(self._seed, "order", epoch))
         if epoch == self._start.epoch:
             order = order[self._start.batch * self._batch_size :]
+        num_batches = len(order) // self._batch_size
+        batches = order[: num_batches * self._batch_size].view(num_batches, self._batch_size)
+        order = batches[:, self._part].flatten()
         return ((i, derive_seed(self._seed, "augment", epoch, i)) for i in order.tolist())
 
 

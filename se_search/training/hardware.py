@@ -16,6 +16,7 @@ import torch
 from se_search.device import Device, Hardware
 from se_search.ground import PACKAGES, Ground
 from se_search.record import RanOn
+from se_search.training.rank import ALONE, Rank
 
 CPU_INFO = Path("/proc/cpuinfo")
 NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
@@ -52,7 +53,10 @@ def describe_hardware(cpu_info: Path = CPU_INFO) -> Hardware:
 
 
 def describe_ground(device: Device) -> Ground:
-    """Return what a training on a device would run on, as far as that can change its numbers."""
+    """Return what a training on a device would run on, as far as that can change its numbers.
+
+    Several GPUs that train one network are named with their number, as ``2 x NVIDIA H100``.
+    """
     is_cuda = device.accelerator == "cuda"
     if is_cuda:
         name = torch.cuda.get_device_name(device.index)
@@ -60,6 +64,8 @@ def describe_ground(device: Device) -> Ground:
         name = _name_cpu(CPU_INFO)
     else:
         name = platform.processor() or "Apple GPU"
+    if device.num_devices > 1:
+        name = f"{device.num_devices} x {name}"
     # PyTorch gives this function no types.
     cudnn = torch.backends.cudnn.version() if is_cuda else None  # type: ignore[no-untyped-call]
     return Ground(
@@ -73,18 +79,22 @@ def describe_ground(device: Device) -> Ground:
     )
 
 
-def describe_training(device: Device, micro_batch: int, unrepeatable: Iterable[str]) -> RanOn:
+def describe_training(
+    device: Device, micro_batch: int, unrepeatable: Iterable[str], rank: Rank = ALONE
+) -> RanOn:
     """Return what this process has trained on; the peak of memory is that of its whole life.
 
     Args:
         device: the device that it trained on.
         micro_batch: images that were trained at a time.
         unrepeatable: operators of CUDA that ran without a repeatable version.
+        rank: of this process among those that train together, the most of whose peaks is told.
     """
     if device.accelerator == "cuda":
-        peak_memory: int | None = torch.cuda.max_memory_allocated(device.index)
+        peak_memory: int | None = torch.cuda.max_memory_allocated(device.index + rank.index)
     else:  # of Apple's GPUs PyTorch does not keep the peak
         peak_memory = _read_peak_memory() if device.accelerator == "cpu" else None
+    peaks = [peak for peak in rank.gather(peak_memory) if peak is not None]
     ground = describe_ground(device)
     return RanOn(
         device=ground.device,
@@ -93,7 +103,7 @@ def describe_training(device: Device, micro_batch: int, unrepeatable: Iterable[s
         cudnn=ground.cudnn,
         precision=ground.precision,
         torch=ground.torch,
-        peak_memory=peak_memory,
+        peak_memory=max(peaks, default=None),
         threads=ground.threads,
         packages=ground.packages,
         micro_batch=micro_batch,

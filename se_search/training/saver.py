@@ -31,6 +31,7 @@ from se_search.record import Assignment
 from se_search.store.checkpoint_files import CheckpointFiles
 from se_search.training.checkpointing import Checkpointing, Position, Until, never
 from se_search.training.hardware import describe_ground
+from se_search.training.rank import ALONE, Rank
 
 
 def identify(
@@ -68,8 +69,10 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         checkpointing: says how often; its folder is that of all trainings.
         until: says until when the training shall have ended, by the clock.
         clock: tells the seconds; another one is for tests.
+        rank: of this process among those that train together; rank 0 decides and writes.
 
     Attributes:
+        io: what Lightning writes states by and reads them with.
         has_state: whether ``find`` has found a state to go on from.
         earlier_seconds: that went into the training before it went on here.
     """
@@ -81,7 +84,10 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         checkpointing: Checkpointing,
         until: Until = never,
         clock: Callable[[], float] = time.monotonic,
+        rank: Rank = ALONE,
     ) -> None:
+        self._rank = rank
+        self.io = _VerifiedIO(files)
         self.has_state = False
         self.earlier_seconds = 0.0
         self._files = files
@@ -95,28 +101,28 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         self._generators: dict[str, Any] | None = None
         self._can_write = True
 
-    @property
-    def io(self) -> CheckpointIO:
-        """What Lightning writes states by and reads them with."""
-        return _VerifiedIO(self._files)
-
     def find(self) -> Position | None:
         """Return where the newest whole state of this training stands; None: there is none.
 
         States that are damaged, or of a training elsewhere, are removed: new ones would be older.
         """
+        position = self._rank.follow(self._find() if self._rank.is_first else None)
+        self.has_state = position is not None
+        return position
+
+    def _find(self) -> Position | None:
         state = _read_newest(self._files) or {}
         callbacks = state.get("callbacks")
         own = callbacks.get(self.state_key) if isinstance(callbacks, dict) else None
         if not isinstance(own, dict) or own.get("identity") != self._identity:
             self._files.remove()
             return None
-        self.has_state = True
         return Position(**own["position"])
 
     def remove(self) -> None:
         """Remove the states of a training that has ended."""
-        self._files.remove()
+        if self._rank.is_first:
+            self._files.remove()
 
     @property
     def path(self) -> Path:
@@ -151,7 +157,9 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         until = self._until()
         takes_too_long = until is not None and began + self._seconds_left(trainer) > until
         # What could not be written a moment ago is not tried again at each step.
-        if began < self._due and not (takes_too_long and self._can_write):
+        is_time = began >= self._due or (takes_too_long and self._can_write)
+        is_time, takes_too_long = self._rank.follow_flags(is_time, takes_too_long)
+        if not is_time:
             return
         self._save(trainer)
         if takes_too_long and self._can_write:
@@ -166,12 +174,10 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
         self._until()
 
     def _save(self, trainer: pl.Trainer) -> None:
-        try:
-            trainer.save_checkpoint(self._files.folder / str(trainer.global_step))
-            self._can_write = True
-        except UnwritableError as error:
-            self._can_write = False
-            print(f"The training goes on unsaved: {error}", file=sys.stderr, flush=True)
+        trainer.save_checkpoint(self._files.folder / str(trainer.global_step))
+        (self._can_write,) = self._rank.follow_flags(self.io.error is None)
+        if self.io.error is not None:
+            print(f"The training goes on unsaved: {self.io.error}", file=sys.stderr, flush=True)
 
     def _seconds_left(self, trainer: pl.Trainer) -> float:
         """Estimate how long the training takes, if its batches go on as quickly as so far.
@@ -201,13 +207,13 @@ class Saver(pl.Callback):  # type: ignore[misc]  # Lightning is skipped by mypy
             "identity": self._identity,
             "position": asdict(self._position),
             "seconds": self.earlier_seconds + self._clock() - self._started,
-            "generators": _read_generators(),
+            "generators": self._rank.gather(_read_generators()),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what ``state_dict`` returned."""
         self.earlier_seconds = state_dict["seconds"]
-        self._generators = state_dict["generators"]
+        self._generators = state_dict["generators"][self._rank.index]
 
 
 def _count_validating(trainer: pl.Trainer) -> int:
@@ -217,17 +223,26 @@ def _count_validating(trainer: pl.Trainer) -> int:
 
 
 class _VerifiedIO(CheckpointIO):
-    """Writes states with a checksum, and reads the newest whole one without running its code."""
+    """Writes states with a checksum, and reads the newest whole one without running its code.
+
+    Attributes:
+        error: why the last state could not be written; None: it could.
+    """
 
     def __init__(self, files: CheckpointFiles) -> None:
         self._files = files
+        self.error: UnwritableError | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        self._files.write(checkpoint["global_step"], buffer.getvalue())
+        self.error = None
+        try:
+            self._files.write(checkpoint["global_step"], buffer.getvalue())
+        except UnwritableError as error:  # not raised: other ranks wait for this one
+            self.error = error
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None

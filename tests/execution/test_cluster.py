@@ -42,7 +42,9 @@ def request(**options):
         (Given("ray", submitit="a=b"), "submitit a=b is for executor submitit"),
         (Given("submitit", trials_per_gpu=2), "trials_per_gpu 2 is for executor local"),
         (Given(cpus_per_trial=2), "cpus_per_trial 2 is for executor ray or submitit"),
-        (Given("ray", gpus_per_trial=2), "gpus_per_trial 2: a training takes one GPU, or a share"),
+        (Given("ray", gpus_per_trial=1.5), "1.5: a training takes whole GPUs, or a share of one"),
+        (Given(gpus_per_trial=0.5), "--trials-per-gpu has trainings share a GPU here"),
+        (Given(gpus_per_trial=2, trials_per_gpu=2), "GPUs are shared, or joined"),
         (Given("submitit", submitit="slurm_partition"), "is not of the form NAME=VALUE"),
     ],
 )

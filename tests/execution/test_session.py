@@ -12,6 +12,7 @@ from support.sessions import DEVICE, HARDWARE, MadeUpSessions
 from se_search.candidate import SE
 from se_search.device import Device, Hardware
 from se_search.errors import RunError
+from se_search.execution.options import ClusterOptions
 from se_search.execution.rehearsal import rehearse_once
 from se_search.execution.request import SessionRequest
 from se_search.execution.session import choose_devices
@@ -59,6 +60,35 @@ def test_more_workers_than_gpus_pack_several_trainings_on_each(request_for):
 
 def test_each_gpu_has_one_training_unless_more_are_asked_for(request_for):
     assert [device.index for device in choose_devices(GPUS, request_for())] == [0, 1]
+
+
+def test_several_gpus_train_one_network_together_and_are_shared_with_no_other(request_for):
+    eight = replace(GPUS, num_devices=8, num_cores=32)
+    together = ClusterOptions(gpus_per_trial=3)
+    devices = choose_devices(eight, request_for(cluster=together))
+    assert [device.name for device in devices] == ["cuda:0-2", "cuda:3-5"]
+    assert {(device.num_devices, device.num_loaders) for device in devices} == {(3, 32 // 6 - 1)}
+    (one,) = choose_devices(eight, request_for(cluster=together, workers=1))
+    assert (one.name, one.num_loaders) == ("cuda:0-2", 32 // 3 - 1)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "options", "words"),
+    [
+        (GPUS, {"gpus_per_trial": 3}, "gpus_per_trial 3: this machine has 2"),
+        (CPU, {"gpus_per_trial": 2}, "several train one network on cuda, not on cpu"),
+        (GPUS, {"gpus_per_trial": 2, "workers": 2}, "1 train at a time on 2"),
+        (GPUS, {"gpus_per_trial": 2, "batch_size": 3}, "two images of a batch, of 3"),
+    ],
+)
+def test_gpus_that_can_not_train_together_are_refused(request_for, hardware, options, words):
+    cluster = ClusterOptions(gpus_per_trial=options["gpus_per_trial"])
+    changes = {"batch_size": options.get("batch_size", 64)}
+    recipe = read_recipe("quick").model_copy(update=changes)
+    with pytest.raises(RunError, match=words):
+        choose_devices(
+            hardware, request_for(cluster=cluster, workers=options.get("workers"), recipe=recipe)
+        )
 
 
 def test_the_cpu_of_a_machine_with_gpus_computes_in_float32(request_for):
