@@ -7,7 +7,7 @@ outputs that were kept serve again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from se_search.candidate import SE, Candidate
-from se_search.models.freezing import frozen_norms
 from se_search.models.frontiers import (
     Frontier,
     Output,
@@ -36,7 +35,7 @@ MAX_BYTES = 2**30
 class PrefixMemo:
     """Runs the active candidate of a supernet, and keeps outputs for the next one.
 
-    What is kept is of the last candidate alone, for each batch of images. ``sort`` brings
+    What is kept is of the last candidate and batch of images alone. ``sort`` brings
     candidates into an order in which neighbours have long beginnings in common.
 
     Answers are those of the supernet to the bit, if modules that draw random numbers are in
@@ -49,7 +48,7 @@ class PrefixMemo:
 
     Args:
         supernet: the supernet.
-        max_bytes: of outputs that are kept for one batch. If they would be more, the outputs of the
+        max_bytes: of outputs that are kept. If they would be more, the outputs of the
             first modules are left out, which the fewest neighbours need.
 
     Attributes:
@@ -68,7 +67,6 @@ class PrefixMemo:
         self._recording = record(supernet.network, *self._shape)
         self._timeline = make_timeline(self._recording)
         self._modules = dict(supernet.network.named_modules())
-        self._paths = {module: path for path, module in self._modules.items()}
         self._events = [
             {integration: self._event_of(place) for integration, place in at.items()}
             for at in supernet.places
@@ -80,7 +78,7 @@ class PrefixMemo:
         self._frontiers = [frontier for frontier in found if not self._parts_statistics(frontier)]
         self._tensors = [*self._watch_network(), *self._watch_blocks()]
         self._versions = [one.version for one in self._tensors]
-        self._batches: dict[str, KeptOutputs] = {}
+        self._kept: KeptOutputs | None = None
         self._changed: set[Output] = set()
         self._find_changed()
         supernet.activate(active)
@@ -93,59 +91,13 @@ class PrefixMemo:
         ]
         return sorted(candidates, key=lambda one: [levels[at][one.blocks[at]] for at in self.order])
 
-    def run(self, images: Tensor, batch: str = "") -> Any:
+    def run(self, images: Tensor) -> Any:
         """Return what the active candidate's network makes of images, without gradients.
 
-        Args:
-            images: the images. Outputs that were kept are used only if it is the tensor of the last
-                run under this name.
-            batch: name of the images, under which outputs are kept.
+        Outputs that were kept are used if the images are the tensor of the last run.
         """
-        return self._run(images, batch, self._find_event(images, batch))
-
-    def calibrate(self, batches: Sequence[Tensor]) -> None:
-        """Compute the statistics of all batch norms anew for the active candidate.
-
-        They become means over the batches, with all other modules in evaluation mode. Batch norms
-        that do not run again have theirs from the last candidate. Frozen ones keep theirs.
-
-        Args:
-            batches: the images. Outputs are kept for each batch.
-        """
-        frozen = frozen_norms(self._supernet.network)
-        norms = [
-            module
-            for module in self._modules.values()
-            if isinstance(module, _BatchNorm) and module.track_running_stats
-            if module not in frozen
-        ]
-        momentums = [norm.momentum for norm in norms]
-        named = {f"calibration {number}": images for number, images in enumerate(batches)}
-        with evaluation_mode(self._supernet):
-            try:
-                for norm in norms:
-                    norm.train().momentum = None
-                event = self._find_common_event(named)
-                for norm in norms:
-                    if self._is_fresh(norm, event):
-                        norm.reset_running_stats()
-                for batch, images in named.items():
-                    self._run(images, batch, event)
-            finally:
-                for norm, momentum in zip(norms, momentums, strict=True):
-                    norm.momentum = momentum
-
-    @property
-    def num_bytes(self) -> int:
-        """The memory of all outputs that are kept, over all batches."""
-        return sum(kept.num_bytes for kept in self._batches.values())
-
-    def clear(self) -> None:
-        """Forget all outputs."""
-        self._batches.clear()
-
-    def _run(self, images: Tensor, batch: str, event: int) -> Any:
-        kept = self._batches.pop(batch, None)  # a run that fails leaves nothing behind
+        event = self._find_event(images)
+        kept, self._kept = self._kept, None  # a run that fails leaves nothing behind
         if kept is None or event == BEGINNING:
             chosen = choose_frontiers(
                 self._frontiers, self._recording, len(images), self._max_bytes
@@ -154,27 +106,49 @@ class PrefixMemo:
         with torch.inference_mode(False), torch.no_grad(), ExitStack() as stack:
             self._wrap_modules(stack, Resumption(kept, event, self._timeline, self._changed))
             output = self._supernet(images)
-        self._batches[batch] = kept
+        self._kept = kept
         kept.blocks = self._supernet.candidate.blocks
         kept.modes = self._modes()
         kept.valid_until = math.inf
         self._note_changes(is_own=True)
         return output
 
+    def find_fresh(self, images: Tensor) -> list[nn.Module]:
+        """Return the modules that ``run`` would run, in the modes that they have now.
+
+        A batch norm whose statistics are computed from nothing for each candidate must be reset if,
+        and only if, it is among them: others have those of the last run, which are the candidate's.
+        """
+        event = self._find_event(images)
+        return [
+            self._modules[path]
+            for path in self._timeline.calls
+            if max(self._times(path, self._timeline.ends)) >= event
+        ]
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory of all outputs that are kept."""
+        return 0 if self._kept is None else self._kept.num_bytes
+
+    def clear(self) -> None:
+        """Forget all outputs."""
+        self._kept = None
+
     def _find_changed(self) -> None:
         """Find outputs that are changed in place by those who read them, by a run of one image."""
         with evaluation_mode(self._supernet.network):
             image = image_for(self._supernet.network, *self._shape)
             self.run(image)
-            self._find_event(image, "")
+            self._find_event(image)
         self.clear()
 
     # --- what has changed -------------------------------------------------------------------
 
-    def _find_event(self, images: Tensor, batch: str) -> int:
+    def _find_event(self, images: Tensor) -> int:
         """Return the event from which a run has to go on."""
         self._note_changes(is_own=False)
-        kept = self._batches.get(batch)
+        kept = self._kept
         if kept is None or kept.images is not images or kept.version != version_of(images):
             return BEGINNING
         limit = kept.valid_until
@@ -191,30 +165,13 @@ class PrefixMemo:
                 limit = min(limit, self._timeline.ends[output.call])
         return kept.last_event(limit)
 
-    def _find_common_event(self, named: Mapping[str, Tensor]) -> int:
-        """Return the event from which the runs of several batches can all go on."""
-        event = min([self._find_event(images, batch) for batch, images in named.items()])
-        while event != BEGINNING:
-            lower = min(self._batches[batch].last_event(event) for batch in named)
-            if lower == event:
-                break
-            event = lower
-        return event
-
-    def _is_fresh(self, module: nn.Module, event: int) -> bool:
-        """Tell whether a run that goes on from an event runs a module."""
-        path = self._paths[module]
-        return any(end >= event for end in self._times(path, self._timeline.ends))
-
     def _note_changes(self, is_own: bool) -> None:
         """Look for weights and statistics that have changed, by a run or since the last one."""
         versions = [one.version for one in self._tensors]
         for watched, old, new in zip(self._tensors, self._versions, versions, strict=True):
-            if old != new:
-                for kept in self._batches.values():
-                    kept.valid_until = min(
-                        kept.valid_until, self._find_limit(watched, kept, is_own)
-                    )
+            if old != new and self._kept is not None:
+                limit = self._find_limit(watched, self._kept, is_own)
+                self._kept.valid_until = min(self._kept.valid_until, limit)
         self._versions = versions
 
     def _find_limit(self, watched: _Watched, kept: KeptOutputs, is_own: bool) -> float:

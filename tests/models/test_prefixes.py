@@ -64,15 +64,14 @@ def norms(model):
     return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
-def calibrate(model, batches):
-    """Compute the statistics of all batch norms anew, without sharing anything."""
+@torch.no_grad()
+def calibrate(model, run, x, fresh):
+    """Compute statistics of batch norms from nothing, but of those alone that run."""
     for norm in norms(model):
-        norm.reset_running_stats()
         norm.train().momentum = None
-    for x in batches:
-        answer(model, x)
-    for norm in norms(model):
-        norm.eval().momentum = 0.1
+        if norm in fresh:
+            norm.reset_running_stats()
+    return run(x)
 
 
 def which_run(supernet, run):
@@ -89,20 +88,46 @@ def which_run(supernet, run):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_answers_and_statistics_are_those_without_sharing(name):
+def test_answers_are_those_without_sharing(name):
     candidates = draw_candidates(described(name))
     supernet = perturbed(candidates)
-    twin = copy.deepcopy(supernet)
-    batches = [images(supernet.backbone), images(supernet.backbone).flip(0, 2)]
-    x = images(supernet.backbone).flip(3)
+    x = images(supernet.backbone)
     memo = PrefixMemo(supernet)
     for candidate in memo.sort(candidates):
         supernet.activate(candidate)
+        expected = answer(supernet, x)
+        assert torch.equal(memo.run(x), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_statistics_of_batch_norms_are_those_without_sharing(name):
+    candidates = draw_candidates(described(name))
+    supernet = perturbed(candidates)
+    twin = copy.deepcopy(supernet)
+    memo = PrefixMemo(supernet)
+    x = images(supernet.backbone)
+    for norm in norms(supernet):
+        norm.train()
+    for candidate in memo.sort(candidates):
+        supernet.activate(candidate)
         twin.activate(candidate)
-        memo.calibrate(batches)
-        calibrate(twin, batches)
-        assert torch.equal(memo.run(x), answer(twin, x))
+        answers = [calibrate(supernet, memo.run, x, memo.find_fresh(x))]
+        answers.append(calibrate(twin, twin, x, list(twin.modules())))
+        assert torch.equal(*answers)
         assert_equal_states(supernet.state_dict(), twin.state_dict())
+
+
+def test_in_evaluation_mode_statistics_that_are_put_in_place_count():
+    candidates = draw_candidates(described(DEFAULT))
+    supernet = perturbed(candidates)
+    x = images(supernet.backbone)
+    memo = PrefixMemo(supernet)
+    for number, candidate in enumerate(candidates):
+        supernet.activate(candidate)
+        last = norms(supernet)[number]
+        last.running_mean.copy_(torch.full_like(last.running_mean, 0.1 * number))
+        expected = answer(supernet, x)
+        assert torch.equal(memo.run(x), expected)
 
 
 def test_the_order_in_which_candidates_come_does_not_matter():
@@ -146,20 +171,20 @@ def test_a_position_at_the_beginning_of_a_unit_lets_the_unit_run():
 
 
 def test_a_batch_norm_is_not_run_again_for_an_se_block_behind_it():
-    candidates = parse("all=standard:2", "all=standard:2/stage5=standard:4")
-    supernet = perturbed(candidates)
+    one, other = parse("all=standard:2", "all=standard:2/stage5=standard:4")
+    supernet = perturbed([one, other])
     memo = PrefixMemo(supernet)
-    batches = [images(supernet.backbone)]
-    changed = []
-    for candidate in candidates:
-        before = {name: b.clone() for name, b in supernet.network.named_buffers()}
-        supernet.activate(candidate)
-        memo.calibrate(batches)
-        memo.run(batches[0])
-        after = dict(supernet.network.named_buffers())
-        changed.append({name for name in after if not torch.equal(after[name], before[name])})
-    assert any("layer1.0.bn1" in name for name in changed[0])
-    assert changed[1] == set()  # no batch norm comes after the last site's
+    x = images(supernet.backbone)
+    supernet.activate(one)
+    assert set(norms(supernet)) <= set(memo.find_fresh(x))
+    memo.run(x)
+    supernet.activate(other)
+    fresh = memo.find_fresh(x)
+    assert supernet.network.fc in fresh
+    # The shortcut's batch norm comes after the branch's, and no batch norm after it.
+    assert [norm for norm in norms(supernet) if norm in fresh] == [
+        supernet.network.layer4[0].downsample[1]
+    ]
 
 
 def test_sorted_candidates_are_in_lexicographic_order_of_the_sites_as_they_run():
@@ -264,23 +289,12 @@ def test_a_network_that_calls_other_modules_than_last_time_is_refused():
     assert torch.equal(memo.run(x), expected)
 
 
-def test_frozen_batch_norms_keep_their_statistics():
-    (candidate,) = parse("all=standard:2")
-    supernet = supernet_of([candidate], freeze_backbone=True)
-    perturb(supernet)
-    before = copy.deepcopy(supernet.state_dict())
-    supernet.activate(candidate)
-    PrefixMemo(supernet).calibrate([images(supernet.backbone)])
-    assert_equal_states(supernet.state_dict(), before)
-
-
 def test_the_network_is_as_it_was_after_a_run():
     (candidate,) = parse("all=standard:2")
     supernet = perturbed([candidate])
     supernet.activate(candidate)
     before = {path: dict(vars(module)) for path, module in supernet.named_modules()}
     memo = PrefixMemo(supernet)
-    memo.calibrate([images(supernet.backbone)])
     memo.run(images(supernet.backbone))
     assert supernet.candidate == candidate
     for path, module in supernet.named_modules():
