@@ -67,8 +67,7 @@ class Score:
             was classified.
         loss: their mean cross-entropy; None likewise.
         value: what the accuracy model takes; higher is better.
-        seconds: CPU or device seconds of this candidate; those of a part of the network that
-            several candidates share are the first one's.
+        seconds: wall seconds; those of candidates that are run together are shared out evenly.
     """
 
     rung: str

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # its customary name
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from se_search.candidate import Candidate
 from se_search.device import Device
 from se_search.models.freezing import frozen_norms
 from se_search.models.memory_layout import lay_channels_last
+from se_search.models.prefixes import PrefixMemo
 from se_search.models.supernet import Supernet
 from se_search.recipe import Recipe
 from se_search.score import Score, SupernetSettings
@@ -28,7 +30,8 @@ MAX_GROUP = 100  # candidates whose batch norms' statistics are kept at a time
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 Batch = tuple[Tensor, Tensor]
-Statistics = list[Tensor]  # running mean and running variance of each batch norm
+Pair = tuple[Tensor, Tensor]  # running mean and running variance
+Statistics = dict[_BatchNorm, Pair]  # of each batch norm
 
 
 def score(
@@ -59,8 +62,8 @@ def score(
     Raises:
         CandidateError: the supernet lacks an SE block of a candidate.
     """
-    in_order = sorted(dict.fromkeys(candidates), key=_describe_blocks)
-    for candidate in in_order:
+    wanted = list(dict.fromkeys(candidates))
+    for candidate in wanted:
         supernet.check(candidate)
     torch.set_num_threads(device.threads)
     if device.accelerator == "cuda":
@@ -74,6 +77,7 @@ def score(
     scoring = _Scoring(supernet, recipe, device.precision, place)
     calibration = images.plain_dataloader("train", settings.num_calibration)
     validation = images.plain_dataloader("validation", settings.num_scoring)
+    in_order = scoring.sort(wanted)
     for start in range(0, len(in_order), MAX_GROUP):
         group = in_order[start : start + MAX_GROUP]
         started = time.monotonic()
@@ -113,14 +117,19 @@ class _Scoring:
         self._recipe = recipe
         self._precision = precision
         self._place = place
+        self._memo = PrefixMemo(supernet)
         frozen = set(frozen_norms(supernet))
         self._norms = [
             module
             for module in supernet.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            if isinstance(module, _BatchNorm)
             and module.running_mean is not None
             and module not in frozen
         ]
+
+    def sort(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Return candidates in an order in which those that begin alike are neighbours."""
+        return self._memo.sort(candidates)
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
@@ -139,28 +148,41 @@ class _Scoring:
                 norm.momentum = momentum
             for module, mode in modes.items():
                 module.training = mode
+            self._memo.clear()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def calibrate(
         self, candidates: Sequence[Candidate], batches: Iterable[Batch]
     ) -> list[Statistics]:
-        """Return each candidate's statistics: those of one batch, or means weighted by images."""
+        """Return each candidate's statistics: those of one batch, or means weighted by images.
+
+        Candidates that begin alike have the same tensors.
+        """
         self._supernet.eval()
-        found: list[Statistics] = []
+        for norm in self._norms:
+            norm.train()
+            norm.momentum = None  # cumulative: the mean over all batches since the reset
+        found: list[Statistics] = [{} for _ in candidates]
         num_seen = 0
-        with self._calibrating():
-            for images, labels in self._moved(self._regroup(batches)):
-                num_seen += len(labels)
-                for index, candidate in enumerate(candidates):
-                    self._run(candidate, images)
-                    if num_seen == len(labels):
-                        found.append([tensor.clone() for tensor in self._statistics()])
+        for images, labels in self._moved(self._regroup(batches)):
+            num_seen += len(labels)
+            before: Statistics = {}
+            for own, candidate in zip(found, candidates, strict=True):
+                self._supernet.activate(candidate)
+                fresh = set(self._memo.find_fresh(images))
+                for norm in self._norms:
+                    if norm in fresh:
+                        norm.reset_running_stats()
+                self._run(images)
+                for norm in self._norms:
+                    if norm not in fresh:
+                        own[norm] = before[norm]
                     else:
-                        for mean, value in zip(found[index], self._statistics(), strict=True):
-                            mean.lerp_(value, len(labels) / num_seen)
+                        own[norm] = _average(own.get(norm), norm, len(labels) / num_seen)
+                before = own
         return found
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def classify(
         self,
         candidates: Sequence[Candidate],
@@ -170,44 +192,26 @@ class _Scoring:
         """Classify images with each candidate and its statistics."""
         self._supernet.eval()
         tallies = [_Tally() for _ in candidates]
+        placed: Statistics = {}
         for images, labels in self._moved(batches):
             for tally, candidate, own in zip(tallies, candidates, statistics, strict=True):
-                for statistic, value in zip(self._statistics(), own, strict=True):
-                    statistic.copy_(value)
-                logits = self._run(candidate, images).float()
+                self._supernet.activate(candidate)
+                for norm, values in own.items():
+                    if placed.get(norm) is not values:  # what changes runs again
+                        for statistic, value in zip(_read(norm), values, strict=True):
+                            statistic.copy_(value)
+                placed = own
+                logits = self._run(images).float()
                 tally.num_images += len(labels)
                 tally.num_right += int((logits.argmax(dim=1) == labels).sum())
                 tally.loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         return tallies
 
-    @contextmanager
-    def _calibrating(self) -> Iterator[None]:
-        """Let each batch norm take the statistics of its last batch, and nothing before it."""
-        hooks = []
-        for norm in self._norms:
-            norm.train()
-            norm.momentum = None  # cumulative: the mean over all batches since the reset
-            hooks.append(norm.register_forward_pre_hook(_reset))
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _run(self, candidate: Candidate, images: Tensor) -> Tensor:
-        self._supernet.activate(candidate)
+    def _run(self, images: Tensor) -> Tensor:
         dtype = AUTOCAST.get(self._precision)
         with torch.autocast(self._place.type, dtype, enabled=dtype is not None):
-            logits: Tensor = self._supernet(images)
+            logits: Tensor = self._memo.run(images)
         return logits
-
-    def _statistics(self) -> Statistics:
-        return [
-            statistic
-            for norm in self._norms
-            for statistic in (norm.running_mean, norm.running_var)
-            if statistic is not None
-        ]
 
     def _moved(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for images, labels in batches:
@@ -245,9 +249,16 @@ def _count_images(batches: list[Batch]) -> int:
     return sum(len(labels) for _, labels in batches)
 
 
-def _reset(norm: nn.Module, _: tuple[Tensor, ...]) -> None:
-    norm.reset_running_stats()  # type: ignore[operator]  # each norm here has this method
+def _average(known: Pair | None, norm: _BatchNorm, weight: float) -> Pair:
+    """Return the mean of statistics and those of a batch norm, which have a weight of 0..1."""
+    mean, var = _read(norm)
+    if known is None:
+        return mean.clone(), var.clone()
+    return known[0].lerp(mean, weight), known[1].lerp(var, weight)
 
 
-def _describe_blocks(candidate: Candidate) -> tuple[str, ...]:
-    return tuple("" if block is None else str(block) for block in candidate.blocks)
+def _read(norm: _BatchNorm) -> Pair:
+    mean, var = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert var is not None
+    return mean, var

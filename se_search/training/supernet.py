@@ -119,6 +119,17 @@ def train_supernet(
     )
 
 
+def describe_supernet(supernet: Supernet, result: SupernetResult) -> dict[str, str]:
+    """Return the facts that the header of a file of a supernet's weights has."""
+    frozen = [name for name, value in supernet.named_parameters() if not value.requires_grad]
+    return {
+        "supernet": supernet.backbone.name,
+        "seed": str(result.seed),
+        "device": result.ran_on.device,
+        "frozen": " ".join(frozen),
+    }
+
+
 def load_supernet(subspace: Subspace, weights_file: Path) -> Supernet:
     """Return a supernet with trained weights, on the CPU.
 
@@ -130,12 +141,14 @@ def load_supernet(subspace: Subspace, weights_file: Path) -> Supernet:
         RunError: the file can't be read, or is damaged.
         BackboneError: the weights are of another supernet.
     """
-    content, _ = read_with_facts(weights_file)
+    content, facts = read_with_facts(weights_file)
     supernet = make_supernet(subspace.backbone, subspace.designs, seed=0)
     try:
         supernet.load_state_dict(load(content))
     except RuntimeError as error:
         raise BackboneError(f"{weights_file} is of another supernet: {error}") from error
+    for name in facts["frozen"].split():
+        supernet.get_parameter(name).requires_grad_(False)
     return supernet
 
 

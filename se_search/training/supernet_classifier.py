@@ -100,7 +100,8 @@ class SupernetClassifier(Classifier):
             elif distillation:  # the first one is the widest
                 soft = logits.detach().float().softmax(dim=1)
             loss = loss * weight
-            self.manual_backward(loss)
+            if loss.requires_grad:  # with a frozen backbone the plain network has nothing to train
+                self.manual_backward(loss)
             gradients.take()
             losses.append(loss.detach())
         return torch.stack(losses)

@@ -61,7 +61,7 @@ class TrainSupernet:
         from se_search.models.trained import pack_weights
         from se_search.store.files import write_bytes
         from se_search.store.kept_weights import add_facts
-        from se_search.training.supernet import train_supernet
+        from se_search.training.supernet import describe_supernet, train_supernet
 
         supernet, result = train_supernet(
             self.subspace,
@@ -77,8 +77,10 @@ class TrainSupernet:
             self.tell,
             until,
         )
-        facts = {"supernet": self.subspace.backbone.name, "seed": str(self.seed)}
-        write_bytes(self.weights_file, add_facts(pack_weights(supernet), facts))
+        write_bytes(
+            self.weights_file,
+            add_facts(pack_weights(supernet), describe_supernet(supernet, result)),
+        )
         return replace(result, weights_file=self.weights_file)
 
 

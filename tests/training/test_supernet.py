@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.small_network import SMALL
 from support.supernets import DEVICE, SETTINGS, SPACE, SUBSPACE, make_recipe, prepare_images, train
 from torch.nn import functional as F  # noqa: N812  # its customary name
@@ -199,6 +200,20 @@ def test_a_task_leaves_weights_that_score_as_the_supernet_itself(images, tmp_pat
     chosen = (SPACE.candidate_at(7), PLAIN)
     scores = ScoreCandidates(SUBSPACE, 3, images, recipe, SETTINGS, DEVICE, file, chosen)()
     assert {one.candidate for one in scores} == set(map(str, chosen))
+
+
+def test_what_was_frozen_is_frozen_when_it_is_loaded(images, tmp_path):
+    """Batch norms of a frozen backbone keep their statistics, in scores too."""
+    weights, file = tmp_path / "backbone.safetensors", tmp_path / "3.safetensors"
+    save_file(build(PLAIN, seed=8).state_dict(), weights)
+    TrainSupernet(
+        SUBSPACE, 3, images, make_recipe(epochs=1), SETTINGS, DEVICE, file, weights, True
+    )()
+    loaded = load_supernet(SUBSPACE, file)
+    assert not any(value.requires_grad for value in loaded.network.parameters())
+    assert all(value.requires_grad for value in loaded.blocks.parameters())
+    for name, value in build(PLAIN, seed=8).state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[name], value)
 
 
 def test_damaged_weights_and_those_of_another_supernet_are_refused(images, tmp_path):
