@@ -1,9 +1,9 @@
 """What scores of supernets do to gains and their intervals, in worlds whose truth is known.
 
 Run as ``python -m benchmarks.calibration.score_worlds --worlds 40``. A world (``worlds``) has 625
-candidates, of which some are trained at random in rotating replicates, and scores of all of them by
-four supernets. The model is fitted with the scores and without, and its gains of all candidates are
-held against the truth.
+candidates, of which some are trained in rotating replicates, at random or as the default sampler
+asks for (``--search``), and scores of all of them by four supernets. The model is fitted with the
+scores and without, and its gains of all candidates are held against the truth.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.calibration.searches import search
 from benchmarks.calibration.worlds import (
     AS_MEASURED,
     PLAIN_ACCURACY,
@@ -29,11 +30,11 @@ from benchmarks.calibration.worlds import (
     simulate,
     sum_level_terms,
 )
+from se_search.score import Score
 from se_search.search.rotation import count_replicates
 from se_search.seeds import derive_seed
-from se_search.surrogate.features import Factors
+from se_search.surrogate.coded_trainings import Encoder, code_scores, code_trainings
 from se_search.surrogate.fitted_model import FittedModel
-from se_search.surrogate.scores import RungScores
 from se_search.surrogate.trainings import Trainings
 
 SHAPES_IN_TURN = ("additive", "pairs", "gain", "null", "harm")
@@ -81,7 +82,7 @@ KINDS: dict[str, Kind | None] = {
 }
 
 
-def score_all(world: World, kind: Kind, seed: int) -> RungScores:
+def score_all(world: World, kind: Kind, seed: int) -> list[Score]:
     """Return the scores of all candidates of a world by four supernets."""
     rng = np.random.default_rng(derive_seed("scores", world.shape, seed))
     bias = kind.slope * POINTS * world.gains + kind.bias(world, rng)
@@ -92,9 +93,12 @@ def score_all(world: World, kind: Kind, seed: int) -> RungScores:
         + rng.normal(0, MEMBER_NOISE, world.space.size)
         for _ in range(NUM_MEMBERS)
     ]
-    factors = Factors(world.space.describe_levels())
-    scores = PLAIN_ACCURACY + np.array(members) / POINTS
-    return RungScores.of_members("supernet", factors, world.space.codes(), scores)
+    texts = [(str(candidate), candidate.key) for candidate in world.space]
+    return [
+        Score("supernet", member, *names, None, None, PLAIN_ACCURACY + float(value) / POINTS, 0.0)
+        for member, own in enumerate(members)
+        for names, value in zip(texts, own, strict=True)
+    ]
 
 
 def train_some(world: World, seed: int, count: int) -> Trainings:
@@ -109,6 +113,12 @@ def train_some(world: World, seed: int, count: int) -> Trainings:
     return Trainings(codes, np.zeros(count, np.int64), replicates, np.array(accuracies))
 
 
+def search_some(world: World, seed: int, count: int, scores: Sequence[Score]) -> Trainings:
+    """Return the trainings that the default sampler asks for; it is given the scores."""
+    records = search(world, "pareto", seed, count, scores=scores)
+    return code_trainings(records, Encoder(world.space))[0]
+
+
 def judge(world: World, model: FittedModel) -> dict[str, Any]:
     """Return how gains of all candidates, as a model tells them, compare with the truth."""
     codes = world.space.codes()
@@ -117,14 +127,20 @@ def judge(world: World, model: FittedModel) -> dict[str, Any]:
     truth = POINTS * world.gains[1:]
     low, high = np.quantile(gains, [0.025, 0.975], axis=0)
     mean = gains.mean(axis=0)
+    is_trained = (codes[1:, None] == model.trainings.codes).all(axis=2).any(axis=1)
     best = int(np.argmax(mean))
     is_better = mean[best] > 0
+    trained = int(np.argmax(np.where(is_trained, mean, -np.inf)))
+    found_gain = truth[trained] if mean[trained] > 0 else 0.0
     found = {
         "coverage": float(np.mean((low <= truth) & (truth <= high))),
         "width": float(np.mean(high - low)),
+        "offset": float(np.mean(mean - truth)),
+        "offset_sd": float(gains.mean(axis=1).std()),
         "rmse": float(np.sqrt(np.mean((mean - truth) ** 2))),
         "optimism": float(mean[best] - truth[best]) if is_better else 0.0,
         "regret": float(max(0.0, truth.max()) - (truth[best] if is_better else 0.0)),
+        "regret_trained": float(max(0.0, truth.max()) - found_gain),
         "correlation": float(np.corrcoef(mean, truth)[0, 1]) if truth.any() else None,
     }
     if model.scores:
@@ -139,19 +155,34 @@ def judge(world: World, model: FittedModel) -> dict[str, Any]:
 
 
 def measure(
-    seed: int, counts: Sequence[int], kinds: Sequence[str], num_kernels: int | None = None
+    seed: int,
+    counts: Sequence[int],
+    kinds: Sequence[str],
+    num_kernels: int | None = None,
+    *,
+    searches: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return a row for each number of trainings and kind of scores, in one world."""
+    """Return a row for each number of trainings and kind of scores, in one world.
+
+    Args:
+        seed: number of the world.
+        counts: numbers of trainings.
+        kinds: names of ``KINDS``.
+        num_kernels: of a model; None: as many as usual.
+        searches: whether the default sampler chooses what is trained, and not chance.
+    """
     world = simulate(SHAPES_IN_TURN[seed % len(SHAPES_IN_TURN)], AS_MEASURED, seed)
-    factors = Factors(world.space.describe_levels())
+    encode = Encoder(world.space)
     rows = []
     for count in counts:
-        trainings = train_some(world, seed, count)
+        drawn = train_some(world, seed, count)
         for name in kinds:
             kind = KINDS[name]
-            scores = [] if kind is None else [score_all(world, kind, seed)]
+            given = [] if kind is None else score_all(world, kind, seed)
+            trainings = search_some(world, seed, count, given) if searches else drawn
+            scores = code_scores(given, encode.factors, encode)
             started = time.process_time()
-            model = FittedModel.fit(factors, trainings, [1], num_kernels, scores=scores)
+            model = FittedModel.fit(encode.factors, trainings, [1], num_kernels, scores=scores)
             found = judge(world, model)
             seconds = time.process_time() - started
             rows.append(
@@ -170,11 +201,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trainings", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--scores", choices=KINDS, nargs="*", default=[*KINDS])
     parser.add_argument("--kernels", type=int, help="kernels of a model (as many as usual)")
+    parser.add_argument("--search", action="store_true", help="train what the sampler asks for")
     parser.add_argument("--output", type=Path, help="gets a line of JSON for each fit")
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
     for seed in range(options.first, options.first + options.worlds):
-        own = measure(seed, options.trainings, options.scores, options.kernels)
+        own = measure(
+            *(seed, options.trainings, options.scores, options.kernels), searches=options.search
+        )
         if options.output is not None:
             with options.output.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in own)
@@ -185,7 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def tabulate(rows: Sequence[dict[str, Any]]) -> str:
     """Return means over worlds, and the standard error of the coverage, as text."""
-    lines = ["trainings scores      worlds coverage (error)  width  rmse  optimism regret  seconds"]
+    lines = [
+        "trainings scores      worlds coverage (error) width  rmse  optimism regret  trained   secs"
+    ]
     for count in dict.fromkeys(row["trainings"] for row in rows):
         for name in dict.fromkeys(row["scores"] for row in rows):
             own = [r for r in rows if (r["trainings"], r["scores"]) == (count, name)]
@@ -193,13 +229,21 @@ def tabulate(rows: Sequence[dict[str, Any]]) -> str:
                 continue
             mean = {
                 key: float(np.mean([row[key] for row in own]))
-                for key in ("coverage", "width", "rmse", "optimism", "regret", "seconds")
+                for key in (
+                    "coverage",
+                    "width",
+                    "rmse",
+                    "optimism",
+                    "regret",
+                    "seconds",
+                    "regret_trained",
+                )
             }
             error = float(np.std([row["coverage"] for row in own]) / np.sqrt(max(1, len(own) - 1)))
             lines.append(
                 f"{count:9} {name:12} {len(own):5} {mean['coverage']:8.3f} ({error:.3f}) "
                 f"{mean['width']:6.3f} {mean['rmse']:6.3f} {mean['optimism']:8.3f} "
-                f"{mean['regret']:6.3f} {mean['seconds']:7.1f}"
+                f"{mean['regret']:6.3f} {mean['regret_trained']:8.3f} {mean['seconds']:7.1f}"
             )
     return "\n".join(lines)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,9 +12,11 @@ from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Assignment, Evaluation, Rung, TrialRecord
+from se_search.score import Score
 from se_search.search.candidate_set import CandidateSet
 from se_search.search.history import History, PastTrial
 from se_search.search.loop import Budget, run_search
+from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.pool import PoolSource
 from se_search.search.proposer import Proposer
 from se_search.search.registry import SAMPLERS, Setup
@@ -57,6 +59,7 @@ def search(
     num_trials: int,
     *,
     rungs: tuple[Rung, ...] = (),
+    scores: Sequence[Score] = (),
 ) -> list[TrialRecord]:
     """Search a world as ``se-search run --sampler SAMPLER --trials NUM_TRIALS`` does.
 
@@ -68,6 +71,7 @@ def search(
         seed: of the sampler.
         num_trials: how many trainings.
         rungs: what candidates are trained with in turn; empty: one full training each.
+        scores: of cheap rungs, which the sampler ``pareto`` takes before the first training.
     """
     space, plain, most = world.space, Candidate.plain(world.space.backbone), world.num_replicates
     num_replicates = count_replicates(num_trials)
@@ -88,11 +92,15 @@ def search(
         control=plain,
         offered=None if most is None else lambda _: range(most),
     )
+    chosen = SAMPLERS[sampler](setup)
+    if scores:
+        assert isinstance(chosen, ParetoSampler)
+        chosen.take_scores(scores)
     with MemoryStore(OBJECTIVES) as store:
         run_search(
             space=space,
             store=store,
-            sampler=SAMPLERS[sampler](setup),
+            sampler=chosen,
             executor=SerialExecutor(trainer(world)),
             count_cost=count_cost,
             objectives=OBJECTIVES,
