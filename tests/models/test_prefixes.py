@@ -96,6 +96,7 @@ def test_answers_are_those_without_sharing(name):
     for candidate in memo.sort(candidates):
         supernet.activate(candidate)
         expected = answer(supernet, x)
+        answer(supernet, x.flip(0, 2))  # what a module may have noted is of other images now
         assert torch.equal(memo.run(x), expected)
 
 
@@ -141,8 +142,10 @@ def test_the_order_in_which_candidates_come_does_not_matter():
         assert torch.equal(memo.run(x), expected)
 
 
-def test_only_what_comes_after_the_first_difference_runs():
-    one, other = parse("all=standard:2", "all=standard:2/stage4.block2=standard:4")
+# Without SE the unit adds its shortcut to the batch norm's output in place.
+@pytest.mark.parametrize("block", ["none", "standard:4"])
+def test_only_what_comes_after_the_first_difference_runs(block):
+    one, other = parse(f"all=standard:2/stage4.block2={block}", "all=standard:2")
     supernet = perturbed([one, other])
     x = images(supernet.backbone)
     memo = PrefixMemo(supernet)
@@ -240,6 +243,31 @@ def test_a_change_between_runs_is_noticed(change):
     supernet.activate(other)
     expected = answer(copy.deepcopy(supernet), x)
     assert torch.equal(memo.run(x), expected)
+
+
+def test_a_feature_map_that_is_changed_in_place_later_is_not_used_again():
+    candidates = parse("all=standard:2", "all=standard:2/stage5=standard:4")
+    supernet = perturbed(candidates)
+    x = images(supernet.backbone)
+    memo = PrefixMemo(supernet)
+    supernet.network.layer4.register_forward_pre_hook(lambda _, args: (args[0].mul_(2),))
+    for candidate in (*candidates, *candidates):
+        supernet.activate(candidate)
+        expected = answer(supernet, x)
+        assert torch.equal(memo.run(x), expected)
+
+
+def test_batch_norms_that_were_reset_run_again():
+    candidates = parse("all=standard:2", "all=standard:2/stage5=standard:4")
+    supernet = perturbed(candidates)
+    twin = copy.deepcopy(supernet)
+    memo = PrefixMemo(supernet)
+    x = images(supernet.backbone)
+    for candidate in candidates:
+        for model, run in ((supernet, memo.run), (twin, twin)):
+            model.activate(candidate)
+            calibrate(model, run, x, norms(model))
+        assert_equal_states(supernet.state_dict(), twin.state_dict())
 
 
 def test_an_answer_that_is_changed_in_place_changes_no_other_answer():
