@@ -182,7 +182,7 @@ def compare_posteriors(count: int, seed: int, pairs: float) -> dict[str, float]:
     found = {}
     for name, most_exact in (("exact", count), ("approximate", 0)):
         begun = time.process_time()
-        model = FittedModel.fit(networks.factors, trainings, [EPOCHS], 5, most_exact)
+        model = FittedModel.fit(networks.factors, trainings, [EPOCHS], most_exact=most_exact)
         draws = model.draw(np.vstack([model.plain, codes]))
         gains = draws[:, 1:] - draws[:, :1]
         low, high = np.quantile(gains, [0.025, 0.975], axis=0)

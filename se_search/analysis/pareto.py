@@ -112,11 +112,18 @@ def is_non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     marks = np.asarray(~np.isnan(costs).any(axis=1))
     if marks.any():
-        # Ranks have the dominance relations of the values. moocore 0.3 gives infinities a meaning
-        # of its own: it calls dominated points non-dominated, or crashes the process.
-        ranks = [np.unique(column, return_inverse=True)[1] for column in costs[marks].T]
-        marks[marks] = moocore.is_nondominated(np.array(ranks, float).T, keep_weakly=True)
+        marks[marks] = moocore.is_nondominated(_rank_columns(costs[marks]), keep_weakly=True)
     return marks
+
+
+def _rank_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks within each column, which have the dominance relations of the values.
+
+    moocore 0.3 gives infinities a meaning of its own: it calls dominated points non-dominated, or
+    crashes the process.
+    """
+    ranks = [np.unique(column, return_inverse=True)[1] for column in values.T]
+    return np.array(ranks, float).T
 
 
 def mark_front(
@@ -171,12 +178,11 @@ def on_front(
         return _on_coarse_front(costs, samples, np.asarray(floors, float))
     if costs.shape[1] == 1:
         return _on_staircase(costs[:, 0], samples)
-    no_dearer = np.asarray((costs[:, None, :] <= costs[None, :, :]).all(axis=2))
-    np.fill_diagonal(no_dearer, val=False)
-    marks: NDArray[np.bool_] = np.ones(samples.shape, bool)
-    for member, rivals in enumerate(no_dearer.T):
-        if rivals.any():
-            marks[:, member] = samples[:, rivals].max(axis=1) < samples[:, member]
+    points = np.column_stack([_rank_columns(costs), np.zeros(len(costs))])
+    marks: NDArray[np.bool_] = np.empty(samples.shape, bool)
+    for own, draw in zip(marks, samples, strict=True):
+        points[:, -1:] = _rank_columns(-draw[:, None])
+        own[:] = moocore.is_nondominated(points, keep_weakly=True)
     return marks
 
 

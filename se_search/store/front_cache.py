@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ TraceHistory = Callable[
     [Sequence[TrialRecord], BoundSpace, Question, Sequence[Sequence[float]]], History | None
 ]
 FitFront = Callable[[Iterable[TrialRecord], BoundSpace, Question], PosteriorFront]
+
+# Of a record, whose fields are plain values: astuple, which copies them, takes ten times as long.
+_fields_of = attrgetter(*(field.name for field in fields(TrialRecord)))
 
 
 def read_posterior_front(
@@ -168,6 +172,6 @@ def _digest(records: Sequence[TrialRecord], space: BoundSpace, question: Questio
         space.space.model_dump(mode="json"),
         backbone_to_json(space.backbone),
         astuple(question),
-        [astuple(record) for record in records],
+        [_fields_of(record) for record in records],
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

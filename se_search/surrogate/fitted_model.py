@@ -43,12 +43,16 @@ from se_search.surrogate.trainings import Observations, Trainings
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 4_000
-NUM_MANY_DRAWS = 1_000  # of thousands of candidates: more take memory and seconds
+NUM_MANY_DRAWS = 1_000  # of more than 2,048 candidates: more take memory and seconds
 NUM_STARTS = 20
 # Each kernel takes a factorisation. Many trainings leave little open of the hyper-parameters.
 MOST_KERNELS, FEWEST_KERNELS = 40, 8
 KERNELS_TIMES_TRAININGS = 16_000
-MANY_KERNELS = 5  # after more than 2,000 trainings
+# After more trainings than the posterior is exact for: all learn from 400 trainings alike.
+MANY_KERNELS = 5
+# Trainings: of more the posterior is that of weights, exact up to 700 candidates. A search, which
+# asks one kernel for means and variances, takes covariances up to 2,000.
+MOST_DRAWN_EXACTLY = 400
 # The search compresses the poorest quarter of its accuracies, which can't matter to the front.
 # Noise below the floor is compressed as well, so that the model finds too little of it and
 # intervals are too narrow: after 100 trainings 90 % of the 95 % intervals held the truth, with this
@@ -83,7 +87,7 @@ class FittedModel:
     num_budgets: int
     scale: AccuracyScale
     kernels: tuple[Kernel, ...]
-    most_exact: int = MOST_EXACT
+    most_exact: int
     scores: tuple[RungScores, ...] = ()
 
     @classmethod
@@ -94,7 +98,7 @@ class FittedModel:
         budgets: Sequence[int],
         num_kernels: int | None = None,
         least_noise: float = 0.0,
-        most_exact: int = MOST_EXACT,
+        most_exact: int | None = None,
         scores: Sequence[RungScores] = (),
     ) -> FittedModel:
         """Fit the model; equal arguments give equal numbers.
@@ -105,16 +109,21 @@ class FittedModel:
             budgets: numbers of epochs, ascending; the last one is that of a full training.
             num_kernels: how many kernels are drawn; None: 40, and fewer from 400 trainings on.
             least_noise: the least variance of a training's accuracy, a share squared.
-            most_exact: of more trainings the posterior is approximate.
+            most_exact: of more trainings the posterior is approximate; None: 400, or 2,000 with
+                scores.
             scores: what each rung says of candidates; of more than 1,000 scores some are taken, and
                 after more trainings than ``most_exact`` none.
         """
+        if most_exact is None:
+            most_exact = _count_exact(scores)
         if len(trainings) > most_exact:
             scores = ()
         if num_kernels is None:
             affordable = KERNELS_TIMES_TRAININGS // len(trainings)
-            fewest = MANY_KERNELS if len(trainings) > most_exact else FEWEST_KERNELS
-            num_kernels = max(fewest, min(MOST_KERNELS, affordable))
+            fewest, most = FEWEST_KERNELS, MOST_KERNELS
+            if len(trainings) > most_exact:
+                fewest, most = MANY_KERNELS, FEWEST_KERNELS
+            num_kernels = max(fewest, min(most, affordable))
         with one_thread():
             unfitted = cls.of(factors, trainings, budgets, [], least_noise, scores)
             prior = unfitted._prior(budgets, least_noise)
@@ -145,7 +154,8 @@ class FittedModel:
         num_plain = int((trainings.codes == plain).all(axis=1).sum())
         least_sd = max(float(np.sqrt(least_noise)), LEAST_SD)
         scale = AccuracyScale.fit(trainings, len(budgets), NUM_STARTS + num_plain, FENCE, least_sd)
-        model = cls(factors, trainings, len(budgets), scale, (), scores=tuple(scores))
+        most_exact = _count_exact(scores)
+        model = cls(factors, trainings, len(budgets), scale, (), most_exact, tuple(scores))
         prior = model._prior(budgets, least_noise)
         kernels = tuple(prior.with_values(np.asarray(each)) for each in values)
         return replace(model, kernels=kernels)
@@ -308,7 +318,8 @@ class FittedModel:
         own, of_trained = np.split(at.ravel(), [len(codes)])
         with one_thread():
             rows, rng = self.factors.one_hot(distinct), np.random.default_rng(1)
-            drawn = self._many.draw(rows, min(num_draws, NUM_MANY_DRAWS), rng)
+            affordable = num_draws if len(rows) <= CHUNK else min(num_draws, NUM_MANY_DRAWS)
+            drawn = self._many.draw(rows, affordable, rng)
         weights = np.bincount(of_trained, weights=shares, minlength=len(distinct))
         common = np.asarray(drawn @ weights, np.float64)[:, None]
         common -= common.mean()
@@ -331,3 +342,8 @@ class FittedModel:
         """Yield the posteriors of the kernels: together they take gigabytes."""
         for kernel in self.kernels:
             yield Posterior(kernel, rows, self.seen.design)
+
+
+def _count_exact(scores: Sequence[RungScores]) -> int:
+    """Return of how many trainings covariances are taken, on which scores depend."""
+    return MOST_EXACT if scores else MOST_DRAWN_EXACTLY

@@ -1,7 +1,7 @@
 """Joint draws of the accuracy model after thousands of trainings, kernel by kernel.
 
-Up to ``MOST_EXACT`` trainings the posterior is that of a covariance of all of them. Beyond, it is
-that of the model's weights (``weights``): a few hundred candidates carry the product over the
+Up to ``MOST_DRAWN_EXACTLY`` trainings the posterior is that of a covariance of all of them. Beyond,
+it is that of the model's weights (``weights``): a few hundred candidates carry the product over the
 slots, and all other terms are as they were.
 """
 

@@ -8,7 +8,7 @@ probability that a candidate is on the front, and the band in which the best gai
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from se_search.analysis.effects import Effects
@@ -18,7 +18,7 @@ from se_search.surrogate.untrained import Untrained
 
 CREDIBLE = 0.05
 LISTED = 0.2
-MODEL_VERSION = 9  # another number for another model: what was kept of the old one is made anew
+MODEL_VERSION = 10  # another number for another model: what was kept of the old one is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,21 @@ class PosteriorCandidate:
     is_listed: bool
     is_plain: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: what ``asdict`` returns, in a tenth of the time."""
+        row = {name: getattr(self, name) for name in _CANDIDATE_FIELDS}
+        return row | {"summary": {name: getattr(self.summary, name) for name in _SUMMARY_FIELDS}}
+
     def flat(self) -> dict[str, Any]:
         """Return one row: the summary's fields, the posterior's, the marks of both fronts."""
-        row: dict[str, Any] = asdict(self)
+        row = self.to_json()
         summary: dict[str, Any] = row.pop("summary")
         on_plain_front = summary.pop("on_front")
         return summary | row | {"on_plain_front": on_plain_front}
+
+
+_CANDIDATE_FIELDS = tuple(field.name for field in fields(PosteriorCandidate))
+_SUMMARY_FIELDS = tuple(field.name for field in fields(CandidateSummary))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +209,8 @@ class PosteriorFront:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, from which ``from_json`` makes the same front to the bit."""
-        return asdict(self)
+        candidates = [candidate.to_json() for candidate in self.candidates]
+        return asdict(replace(self, candidates=())) | {"candidates": candidates}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PosteriorFront:

@@ -200,30 +200,27 @@ def test_the_seed_noise_is_not_known_without_a_repeat():
 # --- the probability of being on the front ----------------------------------------
 
 
-def on_front_by_moocore(costs, samples):
-    return np.array(
-        [
-            moocore.is_nondominated(np.column_stack([costs, -draw]), keep_weakly=True)
-            for draw in samples
-        ]
-    )
+def on_front_by_definition(costs, samples):
+    """Mark who has no rival that is as cheap in every cost, and more accurate."""
+    no_dearer = (costs[:, None] <= costs[None]).all(axis=2)
+    return np.array([~(no_dearer & (draw[:, None] > draw[None])).any(axis=0) for draw in samples])
 
 
 @given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000))
 @settings(max_examples=60)
-def test_marks_are_moocores_draw_by_draw_also_with_ties_in_cost(
+def test_marks_are_those_of_the_definition_draw_by_draw_also_with_ties_in_cost(
     num_costs, count, num_different, seed
 ):
     rng = np.random.default_rng(seed)
     costs = rng.integers(num_different, size=(count, num_costs)).astype(float)
     samples = rng.standard_normal((20, count))
-    np.testing.assert_array_equal(on_front(costs, samples), on_front_by_moocore(costs, samples))
+    np.testing.assert_array_equal(on_front(costs, samples), on_front_by_definition(costs, samples))
 
 
 def test_the_probability_is_the_share_of_draws():
     rng = np.random.default_rng(0)
     costs, samples = rng.uniform(size=(9, 2)), rng.standard_normal((50, 9))
-    wanted = on_front_by_moocore(costs, samples).mean(axis=0)
+    wanted = on_front_by_definition(costs, samples).mean(axis=0)
     np.testing.assert_allclose(front_probability(costs, samples), wanted)
 
 
