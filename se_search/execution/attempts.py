@@ -75,8 +75,8 @@ class Launcher(Protocol[TakenT, StartedT]):
 class Pool(Protocol[PlaceT]):
     """The places that trainings run on; see ``DevicePool``."""
 
-    def count_free(self) -> int:
-        """Count the places on which a training may start."""
+    def count_free(self, avoided: Collection[str] = ()) -> int:
+        """Count the places that ``take`` would choose among."""
 
     def take(self, avoided: Collection[str] = ()) -> PlaceT | None:
         """Take a free place, if possible of none of these names; None: there is none now."""

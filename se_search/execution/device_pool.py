@@ -28,9 +28,9 @@ class DevicePool(Generic[PlaceT]):
         self._num_reserved: Counter[str] = Counter()
         self._aside: set[str] = set()
 
-    def count_free(self) -> int:
-        """Count the places on which a training may start."""
-        return len(self._list_free())
+    def count_free(self, avoided: Collection[str] = ()) -> int:
+        """Count the places that ``take`` would choose among."""
+        return len(self._list_allowed(avoided))
 
     def take(self, avoided: Collection[str] = ()) -> PlaceT | None:
         """Take a free place; None: there is none now.
@@ -38,8 +38,7 @@ class DevicePool(Generic[PlaceT]):
         Args:
             avoided: names of devices that are not taken, unless all that remain are among them.
         """
-        others = self._num_places.keys() - self._aside - set(avoided)
-        free = self._list_free(avoided if others else ())
+        free = self._list_allowed(avoided)
         if not free:
             return None
         self._free.remove(free[0])
@@ -114,6 +113,9 @@ class DevicePool(Generic[PlaceT]):
     def is_aside(self, name: str) -> bool:
         """Tell whether a device has been put aside, or has left."""
         return name in self._aside or name not in self._num_places
+
+    def _list_allowed(self, avoided: Collection[str]) -> list[PlaceT]:
+        return self._list_free(avoided if self.has_others(avoided) else ())
 
     def _list_free(self, avoided: Collection[str] = ()) -> list[PlaceT]:
         unusable = {*self._aside, *avoided, *+self._num_reserved}

@@ -67,9 +67,13 @@ class RetryingExecutor(Generic[PlaceT, StartedT]):
     def has_room(self) -> bool:
         """Tell whether a place is free that no training waits for.
 
-        One training may wait for a place where there is none, as when a cluster has lost its nodes.
+        One that waits for another device than those it failed on leaves those to others. One
+        training may wait for a place where there is none, as when a cluster has lost its nodes.
         """
-        num_waiting = sum(job.reserved is None for job in self._waiting.values())
+        num_waiting = sum(
+            job.reserved is None and self._pool.count_free(job.failed_on) > 0
+            for job in self._waiting.values()
+        )
         is_idle = not self._running and not self._waiting
         return is_idle or self._pool.count_free() > num_waiting
 
