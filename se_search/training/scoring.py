@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def score(
         recipe: gives the split.
         seed: of the supernet, whose images train and validate.
         settings: numbers of images.
-        device: where the supernet is run.
+        device: where the supernet is run; of several devices the first one is taken.
 
     Raises:
         CandidateError: the supernet lacks an SE block of a candidate.
@@ -65,6 +65,7 @@ def score(
     wanted = list(dict.fromkeys(candidates))
     for candidate in wanted:
         supernet.check(candidate)
+    device = replace(device, num_devices=1)
     torch.set_num_threads(device.threads)
     if device.accelerator == "cuda":
         make_cuda_repeatable(device.precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def train_supernet(
         data: the data set.
         recipe: how to train.
         settings: how many candidates a step trains, and by which labels.
-        device: where to train.
+        device: where to train; of several devices the first one is taken.
         weights: file with weights of the backbone to start from; None: all are drawn.
         freeze_backbone: train only the parameters that are not in that file.
         epochs: of the training; None: as many as the recipe has.
@@ -79,6 +79,7 @@ def train_supernet(
         SupernetError: the subspace has no candidate.
         BackboneError: the weights do not fit the backbone.
     """
+    device = replace(device, num_devices=1)
     torch.set_num_threads(device.threads)
     draws = LevelDraws(subspace, seed)
     supernet = make_supernet(subspace.backbone, subspace.designs, seed, weights, freeze_backbone)

@@ -34,7 +34,9 @@ def make_recipe(**changes):
     return data_sets.make_recipe(**(fields | changes))
 
 
-def train(data, subspace=SUBSPACE, seed=3, settings=SETTINGS, recipe=None, **options):
+def train(
+    data, subspace=SUBSPACE, seed=3, settings=SETTINGS, recipe=None, device=DEVICE, **options
+):
     return train_supernet(
-        subspace, seed, data, recipe or make_recipe(), settings, DEVICE, **options
+        subspace, seed, data, recipe or make_recipe(), settings, device, **options
     )

@@ -66,6 +66,10 @@ def test_a_second_training_gives_the_same_bits(images, undisturbed):
     assert_equal(train(images), undisturbed)
 
 
+def test_of_several_devices_one_is_taken(images, undisturbed):
+    assert_equal(train(images, device=dataclasses.replace(DEVICE, num_devices=2)), undisturbed)
+
+
 def test_another_seed_gives_other_weights_and_images(images, undisturbed):
     (first, _, split), (second, _, other) = numbers(undisturbed), numbers(train(images, seed=4))
     assert split != other
