@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--problem", choices=trained, required=True)
     parser.add_argument("--workers", type=int, default=1, help="trainings at once (1)")
     parser.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--mix-environments", action="store_true", help="go on on other hardware")
     parser.add_argument("--data-dir", type=Path, help="folder with the files of Fashion-MNIST")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder of the logs")
     options = parser.parse_args()
@@ -66,7 +67,10 @@ def _train(options: argparse.Namespace) -> int | None:
     session = open_session(request, _note)
     log_path = options.raw / f"{problem.name}.jsonl"
     identity = problem.identity(session.task.data.info)
-    with TrainingLog(log_path, identity, session.environment) as log, StopSignals(_note) as stop:
+    with (
+        TrainingLog(log_path, identity, session.environment, options.mix_environments) as log,
+        StopSignals(_note) as stop,
+    ):
         train_missing(
             assignments,
             log,

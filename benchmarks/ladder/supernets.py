@@ -55,6 +55,7 @@ KINDS = {
     "split": Kind(is_split=True),
     "distilled": Kind(SupernetSettings(distillation=1.0)),
     "longer": Kind(epochs=2.0),
+    "longest": Kind(epochs=4.0),
     "single": Kind(SupernetSettings(num_drawn=1)),
 }
 
