@@ -1,12 +1,13 @@
 """What a run of ten thousand trials takes, and a search with a thousand workers.
 
-    python benchmarks/scale.py [--page docs/measured.md]
+    python benchmarks/scale.py [--folder DIR] [--page docs/measured.md]
 
 Makes runs of 100 to 10,000 finished trials with a known truth (``made_up_runs``), stored as a
 search stores them, and measures in a process of its own for each: opening the run, an ask of the
 product's loop and default sampler, the report, and the most memory. Then how the posterior of many
-trainings compares with the exact one where both can be had; and how busy a thousand workers are on
-a simulated clock, which goes on by what the coordinator computes, too.
+trainings compares with the exact one where both can be had, and searches that decide by either; and
+how busy a thousand workers are on a simulated clock, which goes on by what the coordinator
+computes, too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from benchmarks.made_up_runs import EPOCHS, OBJECTIVES, MadeUpNetworks, write_run
 from benchmarks.pages import renew_part
 from benchmarks.simulated_workers import SimulatedWorkers
+from se_search.analysis.pareto import hypervolume
 from se_search.candidate import Candidate
 from se_search.cost import count_cost
 from se_search.record import Assignment, Evaluation
@@ -36,9 +38,11 @@ from se_search.report.run_report import write_report
 from se_search.run_config import DIRECTIONS
 from se_search.search.lag import choose_lag
 from se_search.search.loop import Budget, run_search
+from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.registry import SAMPLERS
 from se_search.search.rotation import MOST_REPLICATES, Rotation
 from se_search.seeds import derive_seed
+from se_search.store.files import write_text
 from se_search.store.memory import MemoryStore
 from se_search.store.run_folder import RunFolder
 from se_search.store.trials import TrialStore, read_records
@@ -49,8 +53,15 @@ NUM_ASKS = 24  # of which the first fits the model anew
 NUM_WORKERS_ASKED = 8
 NUM_WORKERS, NUM_BUSY_TRIALS = 1_000, 10_000
 MINUTES = (10, 30)  # of a training
-COMPARED = (300, 1_000)  # trainings of which both posteriors are computed
-NUM_WORLDS = 4
+COMPARED = (1_000, 1_900)  # trainings of which both posteriors are computed
+NUM_WORLDS = 2
+NUM_SEARCHES, NUM_SEARCHED = 2, 160  # searches of each kind, and trials of each
+# What is set of the sampler: how it decides.
+KINDS: dict[str, dict[str, int]] = {
+    "as it is": {},
+    "the whole space, exactly": {"most_scored": 10**12, "most_exact": 10**6},
+    "a pool, by weights": {"most_scored": 0, "most_exact": 0},
+}
 BEGIN, END = "<!-- scale: begin -->", "<!-- scale: end -->"
 
 
@@ -104,13 +115,22 @@ def draw_seconds(number: int) -> float:
 
 
 def run_loop(
-    networks: MadeUpNetworks, store: TrialStore, workers: TimedWorkers, num_trials: int, lag: int
+    networks: MadeUpNetworks,
+    store: TrialStore,
+    workers: TimedWorkers,
+    num_trials: int,
+    lag: int,
+    kind: str = "as it is",
 ) -> None:
     """Run the product's loop with its default sampler until there are so many trials."""
+    sampler = SAMPLERS["pareto"](networks.make_setup())
+    assert isinstance(sampler, ParetoSampler)
+    for name, value in KINDS[kind].items():
+        setattr(sampler.proposer, name, value)
     run_search(
         space=networks.space,
         store=store,
-        sampler=SAMPLERS["pareto"](networks.make_setup()),
+        sampler=sampler,
         executor=workers,
         count_cost=count_cost,
         objectives=OBJECTIVES,
@@ -148,10 +168,9 @@ def measure_report(folder: RunFolder) -> dict[str, float]:
     """Write the report of a run that has had none, with all that it imports."""
     for kept in ("posterior.json", "history.json"):
         (folder.path / kept).unlink(missing_ok=True)
-    begun = time.perf_counter()
     write_report(folder)
     page = folder.report_html.stat().st_size / 1e6
-    return {"report": time.process_time(), "wall": time.perf_counter() - begun, "page": page}
+    return {"page": page}
 
 
 def measure_busy(num_trials: int) -> dict[str, float]:
@@ -169,6 +188,31 @@ def measure_busy(num_trials: int) -> dict[str, float]:
         "ask": statistics.fmean(modelled),
         "longest": max(asks),
     }
+
+
+def measure_search(kind: str, seed: int) -> dict[str, float]:
+    """Search a made-up world; return the hypervolume of what was trained, and of the space."""
+    networks = MadeUpNetworks(seed)
+    store = MemoryStore(OBJECTIVES)
+    workers = TimedWorkers(networks, NUM_WORKERS_ASKED)
+    run_loop(networks, store, workers, NUM_SEARCHED, choose_lag(NUM_WORKERS_ASKED), kind)
+    plain = str(networks.control)
+    texts = {r.candidate for r in store.records if r.state == "COMPLETE"} - {plain}
+    codes = np.array([networks.space.codes_of(networks.space.parse(text)) for text in texts])
+    every = networks.allowed.list_codes(10**6)
+    assert every is not None  # 371,800 candidates
+    prices = networks.space.price_codes(
+        np.vstack([networks.plain, every]), lambda candidate: [count_cost(candidate).params]
+    )
+    ends = np.log([prices.min(), prices.max()])
+    found = {}
+    for name, own in (("trained", codes), ("whole", every)):
+        own = np.vstack([networks.plain, own])
+        paid = networks.space.price_codes(own, lambda candidate: [count_cost(candidate).params])
+        truth = networks.gains(own)
+        costs = (np.log(paid[:, 0]) - ends[0]) / (ends[1] - ends[0])
+        found[name] = 100 * hypervolume(costs, truth, (1.0, 0.0))
+    return {**found, "ask": statistics.median(workers.asks)}
 
 
 def compare_posteriors(count: int, seed: int, pairs: float) -> dict[str, float]:
@@ -222,61 +266,103 @@ MEASURES: dict[str, Callable[[RunFolder], dict[str, float]]] = {
 }
 
 
-def measure_apart(*arguments: str) -> dict[str, float]:
-    """Measure in a process of its own; return its figures, and the most memory in megabytes."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--measure", *arguments]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found: dict[str, float] = json.loads(printed.splitlines()[-1])
-    return found
+def measure_apart(folder: Path, what: str, of: str) -> dict[str, float]:
+    """Measure in a process of its own, or return what was measured before.
+
+    Args:
+        folder: keeps figures, so that a benchmark that was broken off goes on.
+        what: a measure.
+        of: the path of a run, or the measure's arguments, with colons between them.
+
+    Returns:
+        The measure's figures, the most memory in megabytes, and the CPU and the wall seconds of
+        all of it.
+    """
+    kept = folder / "figures.json"
+    figures: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    name = f"{what} {Path(of).name}"
+    if name not in figures:
+        command = [sys.executable, "-m", "benchmarks.scale", "--measure", what, of]
+        begun = time.perf_counter()
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        wall = time.perf_counter() - begun
+        figures[name] = {**json.loads(printed.splitlines()[-1]), "wall": wall}
+        write_text(kept, json.dumps(figures, indent=1))
+    return figures[name]
 
 
 def describe_sizes(folder: Path, sizes: Sequence[int]) -> list[str]:
     """Return lines of a table: what runs of these sizes take."""
     networks = MadeUpNetworks()
     lines = [
-        "| finished trials | file, MB | opening, s | reading, s | an ask, s: median (longest) "
-        "| the first one, s | its process, MB | report, s | its process, MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| finished trials | file, MB | opening | reading | an ask: median (longest) "
+        "| the first one | all asks: CPU, wall | its process, MB | report: CPU, wall "
+        "| its process, MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for size in sizes:
         path = folder / str(size)
         run = RunFolder(path) if path.exists() else write_run(path, networks, size)
-        opened, asked, told = (measure_apart(kind, str(path)) for kind in MEASURES)
+        opened, asked, told = (measure_apart(folder, kind, str(path)) for kind in MEASURES)
         megabytes = run.database.stat().st_size / 1e6
         lines.append(
             f"| {size:,} | {megabytes:.1f} | {opened['open']:.2f} | {opened['read']:.2f} "
             f"| {asked['ask']:.2f} ({asked['longest']:.2f}) | {asked['first']:.1f} "
-            f"| {asked['memory']:.0f} | {told['report']:.1f} | {told['memory']:.0f} |"
+            f"| {asked['cpu']:.0f}, {asked['wall']:.0f} | {asked['memory']:.0f} "
+            f"| {told['cpu']:.1f}, {told['wall']:.0f} | {told['memory']:.0f} |"
         )
         print(lines[-1], file=sys.stderr)
     return lines
 
 
-def describe_loss() -> list[str]:
+def describe_loss(folder: Path) -> list[str]:
     """Return lines of a table: the exact and the approximate posterior of the same trainings."""
     lines = [
         "| trainings | share of interactions | posterior | 95 % intervals hold | mean width "
-        "| error (rms) | value of the front | seconds |",
+        "| error (rms) | hypervolume of the front named | CPU, s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for count in COMPARED:
         for pairs in (0.25, 0.8):
-            worlds = [compare_posteriors(count, seed, pairs) for seed in range(1, NUM_WORLDS + 1)]
+            worlds = [
+                measure_apart(folder, "posteriors", f"{count}:{seed}:{pairs}")
+                for seed in range(1, NUM_WORLDS + 1)
+            ]
             mean = {key: statistics.fmean(one[key] for one in worlds) for key in worlds[0]}
             for name in ("exact", "approximate"):
                 own = {key.removeprefix(f"{name} "): value for key, value in mean.items()}
                 lines.append(
                     f"| {count:,} | {pairs:.2f} | {name} | {own['coverage']:.3f} "
                     f"| {own['width']:.3f} | {own['error']:.3f} "
-                    f"| {own['value']:.4f} of {mean['best value']:.4f} | {own['seconds']:.1f} |"
+                    f"| {own['value']:.3f} of {mean['best value']:.3f} | {own['seconds']:.1f} |"
                 )
                 print(lines[-1], file=sys.stderr)
     return lines
 
 
-def describe_busy(num_trials: int) -> str:
+def describe_searches(folder: Path) -> list[str]:
+    """Return lines of a table: searches that decide in different ways."""
+    lines = [
+        f"| {NUM_SEARCHED} trials, {NUM_WORKERS_ASKED} workers | hypervolume, by search "
+        "| of the whole space | an ask, median, s |",
+        "|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        found = [
+            measure_apart(folder, "search", f"{kind}:{seed}") for seed in range(1, NUM_SEARCHES + 1)
+        ]
+        lines.append(
+            f"| {kind} | {', '.join(format(one['trained'], '.3f') for one in found)} "
+            f"| {', '.join(format(one['whole'], '.3f') for one in found)} "
+            f"| {statistics.fmean(one['ask'] for one in found):.2f} |"
+        )
+        print(lines[-1], file=sys.stderr)
+    return lines
+
+
+def describe_busy(folder: Path, num_trials: int) -> str:
     """Return a sentence about a thousand workers."""
-    found = measure_apart("busy", str(num_trials))
+    found = measure_apart(folder, "busy", str(num_trials))
     low, high = MINUTES
     return (
         f"A search of {num_trials:,} trials with {NUM_WORKERS:,} workers, whose trainings take "
@@ -287,26 +373,41 @@ def describe_busy(num_trials: int) -> str:
     )
 
 
+def measure(what: str, of: str) -> dict[str, float]:
+    """Return the figures of a measure; arguments are those of ``measure_apart``."""
+    if what in MEASURES:
+        return MEASURES[what](RunFolder(Path(of)))
+    if what == "busy":
+        return measure_busy(int(of))
+    if what == "search":
+        kind, seed = of.split(":")
+        return measure_search(kind, int(seed))
+    count, seed, pairs = of.split(":")
+    return compare_posteriors(int(count), int(seed), float(pairs))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, and renew a page if asked to."""
     parser = argparse.ArgumentParser(description="Measure what large runs take.")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="finished trials")
     parser.add_argument("--busy-trials", type=int, default=NUM_BUSY_TRIALS)
     parser.add_argument(
-        "--folder", type=Path, help="where runs are kept; one that is there is used"
+        "--folder", type=Path, help="keeps runs and figures: what is there is not made again"
     )
     parser.add_argument("--page", type=Path, help="a page whose figures are renewed")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "OF"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.measure:
         what, of = given.measure
-        found = measure_busy(int(of)) if what == "busy" else MEASURES[what](RunFolder(Path(of)))
+        found = measure(what, of)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**found, "memory": peak}))
+        print(json.dumps({**found, "memory": peak, "cpu": time.process_time()}))
         return
     with tempfile.TemporaryDirectory() as name:
-        sizes = describe_sizes(given.folder or Path(name), given.sizes)
-    text = "\n".join([*sizes, "", *describe_loss(), "", describe_busy(given.busy_trials)])
+        folder = given.folder or Path(name)
+        parts = [describe_sizes(folder, given.sizes), describe_loss(folder)]
+        parts += [describe_searches(folder), [describe_busy(folder, given.busy_trials)]]
+    text = "\n\n".join("\n".join(part) for part in parts)
     print(text)
     if given.page:
         renew_part(given.page, BEGIN, END, text)

@@ -174,6 +174,8 @@ def on_front(
             differ. So candidates are taken from the most accurate on, and one is on the front
             unless a member before it costs no more, differences up to the floors left aside.
     """
+    if not len(costs):
+        return np.ones(samples.shape, bool)
     if floors is not None and any(floors):
         return _on_coarse_front(costs, samples, np.asarray(floors, float))
     if costs.shape[1] == 1:

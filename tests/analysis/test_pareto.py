@@ -225,6 +225,11 @@ def test_the_probability_is_the_share_of_draws():
 
 
 @pytest.mark.parametrize("num_costs", [1, 2])
+def test_a_front_of_no_candidates_is_empty(num_costs):
+    assert on_front(np.zeros((0, num_costs)), np.zeros((3, 0))).shape == (3, 0)
+
+
+@pytest.mark.parametrize("num_costs", [1, 2])
 def test_the_only_candidate_is_on_the_front(num_costs):
     assert front_probability(np.ones((1, num_costs)), np.zeros((3, 1))).tolist() == [1.0]
 

@@ -182,3 +182,15 @@ def test_the_plain_network_outside_of_the_space_has_an_estimate():
     assert list(found) == texts
     accuracies = [estimate.accuracy for estimate in found.values()]
     assert accuracies[0] == min(accuracies)
+
+
+@pytest.mark.parametrize("most_exact", [2_000, 0])
+def test_a_part_of_a_space_is_scored_also_where_controls_alone_have_finished(most_exact):
+    proposer = make_proposer(WITH_PLAIN, most_scored=0, most_exact=most_exact)
+    trials, _ = run(proposer, 0, 2)
+    kinds = []
+    for _ in range(proposer.num_starts + 2):
+        decision = proposer.decide(history_of(trials, 3))
+        kinds.append(decision.kind)
+        trials.append(Trial(tuple(decision.codes.tolist()), "running"))
+    assert kinds[-1] == "explore"
