@@ -156,6 +156,8 @@ def search(
         began_with = recorded["identity"]["precision"] if recorded and used else None
         run = complete(run, session, began_with)
         if options.measures_latency:
+            if options.executor != "local":
+                display.note("Latencies are this machine's, though trainings run elsewhere")
             run = measure_for_run(
                 *(folder, run, allowed, options.latency_options, num_trials),
                 *(session.devices[0].accelerator, measuring.table, display.note),

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import data_sets
-from support.commands import COMMAND, RUN, read_rows
+from support.commands import RUN, read_rows
+from support.processes import list_below, list_session, read_command, start_run, wait_for
 
 from se_search.candidate import Candidate
 from se_search.device import Device
@@ -37,13 +38,19 @@ DIFFERENT = ("seconds", "wall_seconds", "device_seconds", "peak_memory")  # from
 
 
 @pytest.fixture(scope="module")
-def cluster(environment):
+def nodes_cache(tmp_path_factory):
+    """Return the folder in which nodes keep what they are sent; no data are there."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def cluster(environment, nodes_cache):
     """Start two nodes with a core each, and a head that trains nothing."""
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SE_SEARCH_CACHE", "OMP_NUM_THREADS"):
-            patch.setenv(name, environment[name])
+        patch.setenv("SE_SEARCH_CACHE", str(nodes_cache))
+        patch.setenv("OMP_NUM_THREADS", environment["OMP_NUM_THREADS"])
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         head = {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -61,7 +68,7 @@ def start(environment, home):
     started = []
 
     def run(*arguments):
-        started.append(open_command(environment, home, *arguments))
+        started.append(start_run(environment, home, *arguments, stderr=subprocess.STDOUT))
         return started[-1]
 
     yield run
@@ -71,66 +78,17 @@ def start(environment, home):
         process.stdout.close()
 
 
-def open_command(environment, home, *arguments):
-    return subprocess.Popen(
-        [COMMAND, *RUN, *map(str, arguments)],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition, seconds=200):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
-
-
 def has_begun(process, home, name):
     """Tell whether an epoch of a training has come to the coordinator."""
     assert process.poll() is None, process.stdout.read()
     return (home / "runs" / name / "progress.jsonl").exists()
 
 
-def below(pid):
-    """Return the processes below one, at any depth."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *below(int(child))]
-    return found
-
-
 def trainings_of(cluster):
     """Return the processes that the nodes have begun with a server of trainings."""
     nodes = [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
-    found = [pid for node in nodes for pid in below(node)]
+    found = [pid for node in nodes for pid in list_below(node)]
     return [pid for pid in found if "forkserver" in read_command(pid)]
-
-
-def read_command(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
-def in_session(session):
-    """Return the processes of a session that live."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, own = path.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(own) == session and state != "Z":
-            found.append(int(path.parent.name))
-    return found
 
 
 def test_a_run_on_two_nodes_has_the_numbers_of_this_machine(cluster, call, home):
@@ -205,17 +163,56 @@ def test_a_lost_node_costs_a_retry_that_goes_on_elsewhere(cluster, tmp_path, env
     ray.shutdown()
 
 
-def test_a_stop_carries_the_state_of_what_runs_on_a_node(cluster, home, start):
+def test_data_that_no_node_has_are_sent_to_their_cache_once(
+    cluster, nodes_cache, tmp_path, environment
+):
+    """Three trainings on two nodes whose disks do not have the command's folder of arrays."""
+    from se_search.execution.ray_cluster import RayNodes, TrialResources, connect, open_office
+    from se_search.execution.ray_engine import RayEngine
+
+    recipe = data_sets.make_recipe(epochs=1, batch_size=300, split={"validation": 200})
+    data = prepare_data("digits", None, Path(environment["SE_SEARCH_CACHE"]), recipe)
+    candidate = Candidate.plain(describe_backbone("resnet20_bottleneck", 1, 8, 10))
+    elsewhere = TrainingTask(replace(data, folder=Path("/nowhere/digits")), recipe)
+    connect(cluster.address, None)
+    resources, ended = TrialResources(1, 0), {}
+    nodes = RayNodes(resources, Probe(1, "cpu", False), print)
+    nodes.find()
+    engine = RayEngine(open_office(Parcel(data, None)), resources.options)
+    launcher = RemoteLauncher(engine, elsewhere, NodeSetup(), tmp_path / "worker.log")
+    executor = RetryingExecutor(launcher, NodePool(nodes.list_places()), pauses=())
+    for seed in range(3):
+        wait_for(lambda: ended.update(executor.wait(0.2)) or executor.has_room())
+        executor.submit(seed, Assignment(candidate, seed, 1))
+    wait_for(lambda: ended.update(executor.wait(0.2)) or count_evaluations(ended) == 3)
+    for seed, evaluation in ended.items():
+        here = TrainingTask(data, recipe)(Assignment(candidate, seed, 1), DEVICE)
+        assert (evaluation.history, evaluation.correct) == (here.history, here.correct)
+    (received,) = [path for path in (nodes_cache / "received").iterdir() if path.is_dir()]
+    arrays = sorted(path.name for path in data.folder.glob("*.npy"))
+    assert sorted(path.name for path in received.glob("*.npy")) == arrays
+    for name in arrays:
+        assert (received / name).read_bytes() == (data.folder / name).read_bytes()
+    ray.shutdown()
+
+
+def count_evaluations(ended):
+    assert not any(isinstance(outcome, Failure) for outcome in ended.values()), ended
+    return sum(isinstance(outcome, Evaluation) for outcome in ended.values())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_carries_the_state_of_what_runs_on_a_node(cluster, home, start, number, code):
     on_ray = ("--executor", "ray", "--ray-address", cluster.address, "--trials", 1)
-    long = ("--name", "stopped", "--epochs", 300)
-    process = start(*on_ray, *long)
-    wait_for(lambda: has_begun(process, home, "stopped"))
+    name = f"stopped-{code}"
+    process = start(*on_ray, "--name", name, "--epochs", 300)
+    wait_for(lambda: has_begun(process, home, name))
     trainings = trainings_of(cluster)
     assert trainings
-    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     printed, _ = process.communicate(timeout=150)
-    assert process.returncode == 143, printed
-    folder = home / "runs" / "stopped"
+    assert process.returncode == code, printed
+    folder = home / "runs" / name
     (record,) = read_records(folder / "trials.db")
     assert (record.state, record.attempts) == ("WAITING", 1)
     assert list((folder / "worker.states").rglob("*.state"))
@@ -242,14 +239,14 @@ def test_a_cluster_of_its_own_ends_with_the_command(home, start):
     printed, _ = process.communicate(timeout=150)
     assert process.returncode == 143, printed
     assert list((home / "runs" / "own" / "worker.states").rglob("*.state"))
-    wait_for(lambda: not in_session(process.pid), 60)
+    wait_for(lambda: not list_session(process.pid), 60)
     process = start(*arguments, "--name", "own")
     started = (home / "runs" / "own" / "progress.jsonl").stat().st_size
     progress = home / "runs" / "own" / "progress.jsonl"
     wait_for(lambda: progress.stat().st_size > started)
     process.kill()
     process.communicate()
-    wait_for(lambda: not in_session(process.pid), 60)
+    wait_for(lambda: not list_session(process.pid), 60)
 
 
 def test_an_address_at_which_no_cluster_answers_is_named(call):

@@ -8,14 +8,14 @@ from pathlib import Path
 from support.commands import COMMAND, RUN
 
 
-def start_run(environment, home, *arguments, **options):
+def start_run(environment, home, *arguments, stderr=subprocess.PIPE):
     """Start a short search in a process, and a session, of its own."""
     return subprocess.Popen(
         [COMMAND, *RUN, *map(str, arguments)],
         cwd=home,
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=options.get("stderr", subprocess.PIPE),
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
