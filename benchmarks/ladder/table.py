@@ -1,0 +1,109 @@
+"""Reads the published evidence: trainings of probes, and what supernets say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from benchmarks.calibration.crossed_world import read_crossed_table
+from benchmarks.calibration.searches import make_record
+from benchmarks.ladder.definition import PROBLEMS, Problem
+from benchmarks.ladder.publish import PROBES, SCORES
+from se_search.record import TrialRecord
+from se_search.score import Score, supernet_seed
+
+RUNG = "supernet"
+MEASURES = ("accuracy", "loss")  # by which a score's value is taken
+
+
+@dataclass(frozen=True, slots=True)
+class KindScores:
+    """The scores of the supernets of a kind, and what they took.
+
+    Attributes:
+        scores: of all probes by all supernets.
+        train_seconds: a supernet, on average.
+        score_seconds: a candidate and supernet, on average.
+        device: that they ran on.
+    """
+
+    scores: tuple[Score, ...]
+    train_seconds: float
+    score_seconds: float
+    device: str
+
+
+def read_probes(name: str, images: str) -> list[TrialRecord]:
+    """Return the trainings of a problem's probes, in the replicates that have them all.
+
+    Args:
+        name: of the problem.
+        images: ``validation`` or ``test``: whose accuracies the records have.
+    """
+    problem = PROBLEMS[name]
+    rows = _read_crossed(problem, images) if not problem.num_replicates else []
+    if problem.num_replicates:
+        frame = pd.read_csv(PROBES)
+        own = frame[frame["problem"] == name]
+        rows = list(zip(own["key"], own["replicate"], own[f"{images}_accuracy"], strict=True))
+    candidates = {candidate.key: candidate for candidate in problem.probes}
+    seeds = [seed for _, seed, _ in rows]
+    most = max((seeds.count(seed) for seed in set(seeds)), default=0)
+    whole = {seed for seed in set(seeds) if seeds.count(seed) >= most - most // 4}
+    shared = set.intersection(
+        *({key for key, seed, _ in rows if seed == one} for one in whole), set(candidates)
+    )
+    records = [
+        make_record(at, candidates[key], int(seed), problem.recipe.epochs, float(accuracy))
+        for at, (key, seed, accuracy) in enumerate(
+            row for row in rows if row[0] in shared and row[1] in whole
+        )
+    ]
+    return [replace(record, role="probe") for record in records]
+
+
+def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores | None:
+    """Return what the supernets of a kind say of a problem's probes; None: there are none.
+
+    Args:
+        name: of the problem.
+        kind: of the supernets; see ``supernets.KINDS``.
+        measure: ``accuracy``, or ``loss``: a score's value is then its negative cross-entropy.
+    """
+    frame = pd.read_csv(SCORES, keep_default_na=False)
+    own = frame[(frame["problem"] == name) & (frame["kind"] == kind)]
+    if own.empty:
+        return None
+    texts = {candidate.key: str(candidate) for candidate in PROBLEMS[name].probes}
+    scores = tuple(
+        Score(
+            RUNG,
+            supernet_seed(0, int(row.supernet)),
+            texts[row.key],
+            row.key,
+            row.accuracy,
+            row.loss,
+            row.accuracy if measure == "accuracy" else -row.loss,
+            row.score_seconds,
+        )
+        for row in own.itertuples()
+    )
+    first = own.drop_duplicates(["supernet", "positions"])
+    return KindScores(
+        scores,
+        float(first["train_seconds"].mean()),
+        float(first["score_seconds"].mean()),
+        " and ".join(sorted(set(own["device"]))),
+    )
+
+
+def _read_crossed(problem: Problem, images: str) -> Sequence[tuple[str, int, float]]:
+    table = read_crossed_table()
+    values = table.accuracies[images][table.epochs]
+    return [
+        (network.key, seed, float(values[row, column]))
+        for row, network in enumerate(table.networks)
+        for column, seed in enumerate(table.replicates)
+    ]
