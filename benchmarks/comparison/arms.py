@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from benchmarks.calibration.searches import OBJECTIVES, make_record, search
 from benchmarks.comparison.scoring import Fitted, Truth, fit, observed_front
 from benchmarks.comparison.single_seed import search_with_single_seed
 from se_search.record import Rung, TrialRecord
+from se_search.score import Score, SupernetSettings, count_share, count_worth
 from se_search.seeds import derive_seed
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.fit_front import MIN_TRAININGS, fit_front
@@ -30,6 +33,7 @@ SCORED = (
 # Those beyond are read only until a search is near and has been at the last four checkpoints.
 SCORED_LATE = (300, 360, 450, 560)
 STAY = 4
+NUM_TRAIN, NUM_VALIDATION = 6_000, 10_000  # images of the recipe quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,14 @@ class Arm:
         sampler: name of a sampler; with the product's loop: replicates take turns, each with a
             control, and the front is that of the fitted model. None: Optuna's TPE with one seed.
         has_rungs: whether candidates have a short training first, and the best a full one.
+        num_supernets: whose scores of all networks are known before the first training; they are
+            paid for in trainings' worth.
     """
 
     name: str
     sampler: str | None
     has_rungs: bool = False
+    num_supernets: int = 0
 
 
 SINGLE_SEED = "TPE as it is"
@@ -57,6 +64,8 @@ ARMS = (
     Arm(SINGLE_SEED, None),
     Arm("pareto with rungs", "pareto", has_rungs=True),
     Arm("random with rungs", "random", has_rungs=True),
+    Arm("pareto with 2 supernets", "pareto", num_supernets=2),
+    Arm("pareto with 8 supernets", "pareto", num_supernets=8),
 )
 
 
@@ -140,6 +149,16 @@ class Job:
             "fronts": fronts,
         }
 
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """What the arm's supernets say of the networks."""
+        return read_supernets(self.arm.num_supernets) if self.arm.num_supernets else ()
+
+    @property
+    def worth(self) -> int:
+        """What the arm's supernets cost, scoring included, in full trainings, rounded up."""
+        return count_supernets_worth(self.table, self.arm.num_supernets)
+
     def _search(self, trainings: int) -> list[TrialRecord]:
         """Return the trials of a search that can pay for some full trainings."""
         if self.arm.sampler is None:
@@ -147,11 +166,17 @@ class Job:
         rungs = list_rungs(self.table) if self.arm.has_rungs else ()
         shortest = min((rung.epochs for rung in rungs), default=self.table.epochs)
         most = trainings * self.table.epochs // shortest
-        records = search(self.world, self.arm.sampler, self.run, most, rungs=rungs)
+        records = search(
+            self.world, self.arm.sampler, self.run, most, rungs=rungs, scores=self.scores
+        )
         return pay(records, trainings * self.table.epochs)
 
     def _read_front(self, records: Sequence[TrialRecord], trainings: int) -> Line:
-        told = self._recommend(pay(records, trainings * self.table.epochs))
+        left = trainings - self.worth
+        if left < 1:
+            told = Told([self.table.networks[0].key], [])  # nothing has been trained yet
+        else:
+            told = self._recommend(pay(records, left * self.table.epochs))
         return {
             "trainings": trainings,
             "front": [self.table.row_of(key) for key in told.front],
@@ -166,7 +191,7 @@ class Job:
         if self.arm.sampler is None:
             with_se = [record for record in seen if record.key != plain]
             return Told(observed_front(seen, OBJECTIVES[1]), observed_front(with_se, OBJECTIVES[1]))
-        question = Question(OBJECTIVES, self.table.epochs)
+        question = Question(OBJECTIVES, self.table.epochs, scores=self.scores)
         full = {record.key for record in seen if record.epochs == self.table.epochs}
         if len(seen) < MIN_TRAININGS or len(full) < 2:
             members = fit_front(seen, self.table.space, question).front
@@ -202,6 +227,28 @@ def list_jobs(
     """Return the searches of some arms in turn, of rungs only where a table has short trainings."""
     possible = [arm for arm in arms if list_rungs(table) or not arm.has_rungs]
     return [Job(arm, run, table, truth) for run in range(num_searches) for arm in possible]
+
+
+@lru_cache(maxsize=4)
+def read_supernets(count: int) -> tuple[Score, ...]:
+    """Return what the first supernets of the default job say of the networks, by cross-entropy."""
+    from benchmarks.ladder.table import read_scores
+
+    found = read_scores("default", "joint", "loss")
+    assert found is not None
+    members = sorted({score.member for score in found.scores})[:count]
+    return tuple(score for score in found.scores if score.member in members)
+
+
+def count_supernets_worth(table: CrossedTable, count: int) -> int:
+    """Return what some supernets cost that score all networks of a table, in full trainings."""
+    networks = list(table.networks)
+    images = (NUM_TRAIN, NUM_VALIDATION)
+    share = count_share(networks)
+    parts = count_worth(
+        SupernetSettings(), len(networks), share, *images, table.epochs, table.epochs
+    )
+    return math.ceil(count * sum(parts))
 
 
 def pay(records: Sequence[TrialRecord], epochs: int) -> list[TrialRecord]:

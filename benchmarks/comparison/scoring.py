@@ -19,9 +19,8 @@ from se_search.analysis.pareto import hypervolume, is_non_dominated, summarize
 from se_search.candidate import Candidate
 from se_search.record import TrialRecord
 from se_search.space.bound import BoundSpace
-from se_search.surrogate.coded_trainings import Question
+from se_search.surrogate.coded_trainings import Encoder, Question, code_scores
 from se_search.surrogate.decision import Decision, Settled, decide, judge_settled
-from se_search.surrogate.features import Factors
 from se_search.surrogate.fitted_model import FittedModel
 from se_search.surrogate.trainings import Trainings
 
@@ -73,8 +72,9 @@ def fit(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -
     """
     budgets = sorted({record.epochs for record in records})
     codes = {r.key: space.codes_of(space.parse(r.candidate)) for r in records}
+    encode = Encoder(space)
     model = FittedModel.fit(
-        Factors(space.describe_levels()),
+        encode.factors,
         Trainings(
             np.array([codes[record.key] for record in records], np.int16),
             np.array([budgets.index(record.epochs) for record in records], np.int64),
@@ -82,6 +82,7 @@ def fit(records: Sequence[TrialRecord], space: BoundSpace, question: Question) -
             np.array([record.accuracy for record in records], np.float64),
         ),
         budgets,
+        scores=code_scores(question.scores, encode.factors, encode),
     )
     full = [record for record in records if record.epochs == question.full_epochs]
     summaries = summarize(full, question.objectives)
