@@ -71,7 +71,7 @@ def train_supernet(
         until: asked after each step: a training that would take longer saves its state and ends.
 
     Returns:
-        the supernet, on the device, and what its training was.
+        the supernet, and what its training was.
 
     Raises:
         BrokenOffError: it has saved its state and ended, as it was asked to.

@@ -16,8 +16,6 @@ from se_search.score import SupernetSettings
 from se_search.space.level_draws import LevelDraws
 from se_search.training.classifier import Classifier
 
-ROLES = ("widest", "plain", "drawn")
-
 
 class SupernetClassifier(Classifier):
     """Trains a supernet by the sandwich rule (Yu & Huang 2019, arXiv 1903.05134).
@@ -49,11 +47,15 @@ class SupernetClassifier(Classifier):
     ) -> None:
         super().__init__(supernet, recipe, num_steps, tell)
         self.automatic_optimization = False
-        self._supernet = supernet
         self._draws = draws
         self._settings = settings
         self._plain = Candidate.plain(supernet.backbone)
-        self._role_losses: list[Tensor] = []  # a row for each step, in the order of ROLES
+        self._role_losses: list[Tensor] = []  # a row for each step: widest, plain, drawn ones
+
+    @property
+    def _supernet(self) -> Supernet:
+        assert isinstance(self.model, Supernet)
+        return self.model
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Move the weights by one batch; return the mean loss of the networks that are trained."""
