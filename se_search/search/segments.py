@@ -151,7 +151,7 @@ class Plan:
             weigh: asked if a further supernet may come; by no answer trainings come.
         """
         begun = len(records)
-        left = self.budget - begun - supernets.worth
+        left = max(0.0, self.budget - begun - supernets.worth)
         num_more = int((left + 1e-9) / self.worth.total)
         if self.evaluator == "supernet":
             return self._supernets(begun, supernets, num_more) if num_more else None

@@ -197,7 +197,8 @@ def read_supernets(files: SupernetFiles) -> Supernets:
 def read_supernet_scores(files: SupernetFiles, supernets: Supernets) -> list[Score]:
     """Read the scores of the supernets that have scored, in the order of the supernets.
 
-    Scores of supernets that have not ended, as of a command that was killed, are left out.
+    Scores that ``supernets.json`` does not vouch for, as of a command that was killed, are left
+    out.
 
     Raises:
         RunError: the file can't be read, or has other scores than the supernets gave.
@@ -207,7 +208,7 @@ def read_supernet_scores(files: SupernetFiles, supernets: Supernets) -> list[Sco
         by_member.setdefault(score.member, []).append(score)
     found = []
     for record in supernets.scored:
-        own = by_member.get(record.seed, [])
+        own = by_member.get(record.seed, [])[: record.num_scored]  # further rows came last
         if digest_scores(own) != record.digest:
             raise RunError(
                 f"{files.csv} has other scores of the supernet {record.seed} than it gave: "

@@ -114,6 +114,8 @@ def test_scores_that_no_supernet_vouches_for_are_left_out(files):
     assert read_supernet_scores(files, supernets) == []
     supernets = store_scores(files, supernets, supernets.find(7), [make_score(7, "b")])
     assert [s.key for s in read_supernet_scores(files, supernets)] == ["b"]
+    write_scores(files.csv, [make_score(7, "b"), make_score(7, "c")])
+    assert [s.key for s in read_supernet_scores(files, supernets)] == ["b"]
 
 
 def test_scores_that_were_changed_are_refused_with_the_supernet(files):

@@ -92,14 +92,14 @@ def search(
     rungs=(),
     **options,
 ):
-    """Run the loop on the study at ``path``; return its records and how it ended.
+    """Run the loop on the study at ``path``, or in a store; return its records and how it ended.
 
     The sampler is a name, or a function that makes one from a ``Setup``. The plain network is the
     control, unless ``control`` is false. The lag is the number of workers, if none is given: the
     executor ends trainings in the order in which they begin.
     """
     space = space or make_space()
-    store = open_store(path, objectives)
+    store = path if isinstance(path, MemoryStore) else open_store(path, objectives)
     plain = Candidate.plain(space.backbone) if control else None
     try:
         ending = run_search(
