@@ -42,6 +42,7 @@ class RunConfig:
         freeze_backbone: whether only what is not in the file of weights is trained.
         latency: how latencies are measured, where one is an objective, and the digest of what was
             measured: trials by other latencies can't be compared; None: it is no objective.
+        supernets: how supernets are trained and score; None: the run has none.
     """
 
     space: SearchSpace
@@ -55,6 +56,7 @@ class RunConfig:
     weights: str | None = None
     freeze_backbone: bool = False
     latency: Mapping[str, Any] | None = None
+    supernets: Mapping[str, Any] | None = None
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -87,6 +89,7 @@ class RunConfig:
             "precision": self.precision,
             "protocol": PROTOCOL,
             **({} if self.latency is None else {"latency": dict(self.latency)}),
+            **({} if self.supernets is None else {"supernets": dict(self.supernets)}),
         }
 
     @property

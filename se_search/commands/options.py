@@ -49,6 +49,8 @@ from se_search.execution.options import (
 from se_search.latency.settings import ARITHMETICS, BUDGET, COMPILES
 from se_search.options import AtLeast, ByteSize, OneOf, Positive, check_options, read_values
 
+EVALUATORS = ("train", "supernet", "ladder")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
@@ -125,6 +127,14 @@ class SearchOptions:
         str,
         typer.Option(help="pareto, tpe, nsga2, random or grid", autocompletion=complete_sampler),
     ] = "pareto"
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            help="train: candidates are trained for themselves; supernet: they are scored by "
+            "networks that hold all of them; ladder: both, and probes test the scores"
+        ),
+        OneOf(EVALUATORS),
+    ] = "train"
     promotion: Annotated[
         str,
         typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from se_search.backbone import Backbone
@@ -14,6 +14,7 @@ from se_search.execution.session import Session
 from se_search.models.catalogue import backbone_in_channels, describe_backbone
 from se_search.recipe import Recipe, recipe_names
 from se_search.run_config import RunConfig, parse_objectives
+from se_search.score import SupernetSettings
 from se_search.space.schema import SearchSpace
 from se_search.store.run_folder import RunFolder
 from se_search.training.array_cache import default_cache_dir
@@ -69,6 +70,7 @@ def describe_run(
         latency=describe_asked(options.latency_options)
         if "latency" in parse_objectives(options.objectives)
         else None,
+        supernets=None if options.evaluator == "train" else asdict(SupernetSettings()),
     )
 
 

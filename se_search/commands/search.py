@@ -32,6 +32,12 @@ from se_search.commands.settings import (
     refuse_missing_logger,
     refuse_without_test,
 )
+from se_search.commands.supernet_search import (
+    Setting,
+    SupernetSearch,
+    describe_setting,
+    refuse_unfit,
+)
 from se_search.cost import find_allowed
 from se_search.errors import RunError, SESearchError, suggest_nearest
 from se_search.execution.options import read_cluster
@@ -40,14 +46,16 @@ from se_search.execution.session import OpenSession, Session, open_session
 from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
 from se_search.recipe import read_recipe
-from se_search.record import EpochRow, Evaluation, Progress, Rung, TrialRecord
+from se_search.record import Assignment, EpochRow, Evaluation, Progress, Rung, TrialRecord
 from se_search.report.display import Display
 from se_search.report.estimate import Estimates
 from se_search.report.hardware import count_grounds
 from se_search.report.run_report import Findings, write_report
 from se_search.report.spaces import describe_amount, describe_size
 from se_search.run_config import RunConfig
+from se_search.score import Score
 from se_search.search.loop import Budget, Ending, refuse_all_failed, run_search
+from se_search.search.pareto_sampler import ParetoSampler
 from se_search.search.promotion import Promotion, parse_rungs
 from se_search.search.registry import SAMPLERS, Setup
 from se_search.search.rotation import Rotation, list_replicates_without_control
@@ -66,6 +74,7 @@ from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
 from se_search.store.run_trials import choose_storage, make_place
 from se_search.store.storage_url import find_storage_url
+from se_search.store.supernets import SupernetFiles
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.image_listing import printable
@@ -126,6 +135,7 @@ def search(
     with folder.lock(), Reserve(folder.path / ".reserve") as reserve:
         # What is known before PyTorch has started is compared before it: a refusal is immediate.
         recorded = folder.read_config()
+        refuse_unfit(options, recorded, folder)
         if recorded:
             refuse_changes(folder, assume_recorded(run, recorded["identity"]))
         storage = choose_storage(folder, recorded, url, is_asked=options.storage is not None)
@@ -133,6 +143,9 @@ def search(
         records = read_records(place) if place.exists() else []
         num_trials = len(records)
         num_new = max(0, options.trials - num_trials)
+        setting = None if options.evaluator == "train" else Setting.of(run, allowed)
+        if setting is not None:
+            setting = setting.planned(SupernetFiles(folder.path), options)
         reserve.refuse_lack(estimate_room(num_new, run.epochs, run.data["validation"]))
         display.note(
             f"{run.backbone.name} on {printable(options.data)}: {describe_size(allowed)}, "
@@ -141,6 +154,8 @@ def search(
             f"{100 * run.data['chance']:.2f} % right"
         )
         display.note(describe_replicates(options, run.recipe.split.draw))
+        if setting is not None:
+            display.note(describe_setting(setting, options.evaluator))
         if len(rungs) > 1 or rungs[0].replicates > 1:
             names = ", ".join(map(str, rungs))
             display.note(f"Rungs of epochs x replicates: {names}; 1 in {options.eta} is promoted")
@@ -148,7 +163,8 @@ def search(
         request = make_request(run, options, folder, list_designs(bound))
         session = open_session(replace(request, ran_on=tuple(used)), display.note)
         is_broken_off = any(record.state in ("RUNNING", "WAITING") for record in records)
-        trains = is_broken_off or num_trials < options.trials
+        has_budget = num_trials + (setting.supernets.worth if setting else 0) < options.trials
+        trains = is_broken_off or has_budget
         if trains:
             mixed = check_grounds(folder.path, used, session.grounds, mix=options.mix_environments)
             if mixed:
@@ -184,7 +200,8 @@ def search(
         room = Room(reserve.release, display.note)
         timing = TimesFront(folder, allowed, options.latency_options, measuring.whole, display.note)
         return _search(
-            *(folder, place, run, allowed, session, rungs, lag, room, options, display, timing)
+            *(folder, place, run, allowed, session, rungs, lag, room, options, display, timing),
+            setting,
         )
 
 
@@ -223,6 +240,7 @@ def _search(
     options: SearchOptions,
     display: Display,
     time_front: TimesFront,
+    setting: Setting | None,
 ) -> Outcome:
     def keep(number: int, evaluation: Evaluation) -> None:
         write_bytes(folder.correct_file(number), evaluation.correct)
@@ -230,13 +248,11 @@ def _search(
     question = read_question(folder)
     control = Candidate.plain(run.backbone)
     everywhere = nearest_everywhere(allowed.space)
-    sampler = SAMPLERS[options.sampler](
-        Setup(
-            *(allowed.space, allowed, run.seed, question.count_cost, run.objectives, run.epochs),
-            repeat_candidates=options.repeat_candidates,
-            control=control,
-            first=(everywhere,) if everywhere in allowed else (),
-        )
+    setup = Setup(
+        *(allowed.space, allowed, run.seed, question.count_cost, run.objectives, run.epochs),
+        repeat_candidates=options.repeat_candidates,
+        control=control,
+        first=(everywhere,) if everywhere in allowed else (),
     )
 
     def is_settled(records: Sequence[TrialRecord]) -> bool:
@@ -257,26 +273,43 @@ def _search(
         display.update(progress)
         estimates.update(progress)
 
+    rotation = Rotation(options.num_replicates, run.seed, control)
+
+    def search_to(
+        num_trials: int,
+        probes: Sequence[Assignment[Candidate]] = (),
+        scores: Sequence[Score] = (),
+    ) -> Ending:
+        sampler = SAMPLERS[options.sampler](setup)
+        if isinstance(sampler, ParetoSampler):
+            sampler.take_scores(scores)
+        return run_search(
+            space=allowed.space,
+            store=store,
+            sampler=sampler,
+            executor=KeepingExecutor(session.executor(), keeper),
+            count_cost=question.count_cost,
+            objectives=run.objectives,
+            budget=Budget(num_trials, run.epochs, options.max_failures, rungs),
+            rotation=rotation,
+            lag=lag,
+            promotion=Promotion(options.eta),
+            probes=probes,
+            is_settled=is_settled if options.stop_when_settled else None,
+            stop=stop,
+            observe=observe,
+            keep=keep,
+            advance=advance,
+            room=room,
+        )
+
     try:
         with StopSignals(display.note) as stop:
-            ending = run_search(
-                space=allowed.space,
-                store=store,
-                sampler=sampler,
-                executor=KeepingExecutor(session.executor(), keeper),
-                count_cost=question.count_cost,
-                objectives=run.objectives,
-                budget=Budget(options.trials, run.epochs, options.max_failures, rungs),
-                rotation=Rotation(options.num_replicates, run.seed, control),
-                lag=lag,
-                promotion=Promotion(options.eta),
-                is_settled=is_settled if options.stop_when_settled else None,
-                stop=stop,
-                observe=observe,
-                keep=keep,
-                advance=advance,
-                room=room,
-            )
+            if setting is None:
+                ending = search_to(options.trials)
+            else:
+                shared = SupernetSearch(folder, run, allowed, setting, session, options, display)
+                ending = shared.go(search_to, setup, rotation, store, stop, room)
         if ending != Ending.STOPPED:
             _record_ending(folder, ending)
             refuse_all_failed(store.records)

@@ -143,6 +143,7 @@ def describe_settings(options: SearchOptions, rungs: tuple[Rung, ...]) -> dict[s
     climbs = options.promotion != "off"
     repeats = options.repeat_candidates if options.sampler in ("pareto", "grid") else None
     return {
+        "evaluator": options.evaluator,
         "sampler": options.sampler,
         "promotion": ",".join(map(str, rungs)) if climbs else "off",
         "eta": options.eta if climbs else None,

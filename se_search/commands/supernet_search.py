@@ -1,0 +1,383 @@
+"""Searches with supernets: from the options of ``se-search run --evaluator`` to their segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, cast
+
+from se_search.analysis.rung_test import judge_scores
+from se_search.candidate import Candidate
+from se_search.commands.options import SearchOptions
+from se_search.cost import count_cost
+from se_search.errors import RunChangedError, RunError
+from se_search.execution.drive import drive
+from se_search.execution.executor import Executor
+from se_search.execution.session import Session
+from se_search.execution.storing import Room
+from se_search.record import ENDED_WELL, Assignment, EpochRow, Stop, TrialRecord
+from se_search.report.display import Display
+from se_search.report.epoch_lines import EpochLines
+from se_search.report.format import count
+from se_search.run_config import RunConfig
+from se_search.score import Score, SupernetSettings, count_share, count_worth
+from se_search.search.loop import Ending
+from se_search.search.pareto_sampler import ParetoSampler
+from se_search.search.probes import Spread, assign_probes
+from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.rotation import Rotation
+from se_search.search.segment_loop import Missing, SegmentLoop
+from se_search.search.segments import (
+    Evaluator,
+    Gains,
+    Plan,
+    Worth,
+    count_probes,
+    refuse_small_budget,
+)
+from se_search.search.supernet_work import SupernetWork
+from se_search.search.weighing import weigh
+from se_search.space.allowed import AllowedCandidates
+from se_search.space.subspace import Subspace
+from se_search.store.run_folder import RunFolder
+from se_search.store.supernets import (
+    Segment,
+    SupernetFiles,
+    SupernetRecord,
+    Supernets,
+    read_supernets,
+    write_supernets,
+)
+from se_search.store.trials import TrialStore
+from se_search.training.supernet_evaluation import SupernetName
+from se_search.training.supernet_run import SupernetTask
+
+FEWEST_SCORED = 64  # candidates that each supernet scores, where the space has as many
+MOST_LISTED = 10_000  # candidates of a space that may be scored whole
+MOST_DRAWN = 2_000  # of those of a larger space
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is fixed of a run's supernets before its next segment.
+
+    Attributes:
+        settings: how supernets are trained and score.
+        drawn: candidates that each supernet scores, the plain network not among them.
+        worth: of a supernet.
+        spread: of the candidates.
+        supernets: those that the run has, and its probes.
+    """
+
+    settings: SupernetSettings
+    drawn: tuple[Candidate, ...]
+    worth: Worth
+    spread: Spread
+    supernets: Supernets = Supernets()  # noqa: RUF009  # frozen
+
+    @classmethod
+    def of(cls, run: RunConfig, allowed: AllowedCandidates) -> Setting:
+        """Return the setting of a run without supernets.
+
+        A supernet scores all candidates where that takes no longer than to train it. Otherwise it
+        scores as many as that, spread over the space, but 64 at least.
+        """
+        settings = SupernetSettings()
+        spread = Spread(allowed.space, allowed, lambda one: [count_cost(one).params], run.seed)
+        plain = Candidate.plain(run.backbone)
+
+        def find_worth(candidates: Sequence[Candidate]) -> Worth:
+            scored = [plain, *candidates]
+            share = count_share(scored)
+            images = run.data["train"], run.data["validation"]
+            known = len(scored), share, *images, run.epochs, run.epochs
+            return Worth(*count_worth(settings, *known))
+
+        is_small = spread.size <= MOST_LISTED
+        drawn = spread.list_all() if is_small else spread.choose(MOST_DRAWN, "scored")
+        worth = find_worth(drawn)
+        while worth.scoring > worth.training and len(drawn) > FEWEST_SCORED:
+            fewer = int(len(drawn) * worth.training / worth.scoring)
+            number = max(FEWEST_SCORED, min(fewer, len(drawn) - 1))
+            drawn = spread.choose(number, "scored")
+            worth = find_worth(drawn)
+        return cls(settings, tuple(drawn), worth, spread)
+
+    def planned(self, files: SupernetFiles, options: SearchOptions) -> Setting:
+        """Return the setting with the run's supernets; a ladder that begins is given its probes.
+
+        Raises:
+            RunError: the budget is too small for a run that begins.
+        """
+        supernets = read_supernets(files)
+        evaluator, budget = cast(Evaluator, options.evaluator), options.trials
+        num_probes = 0
+        if evaluator == "ladder" and not (supernets.probes and supernets.segments):
+            counts = count_probes(budget, self.spread.size)
+            supernets = replace(supernets, probes=self.spread.choose_probes(counts))
+            num_probes = counts.num_trainings
+        if not supernets.supernets and not supernets.segments:
+            refuse_small_budget(evaluator, budget, self.worth, num_probes)
+        return replace(self, supernets=supernets)
+
+
+def refuse_unfit(options: SearchOptions, recorded: Mapping[str, Any], folder: RunFolder) -> None:
+    """Refuse options that supernets do not go with, and runs of another evaluator.
+
+    A run of supernets may go on as a ladder, and a ladder as one of supernets.
+
+    Args:
+        options: what is asked for.
+        recorded: the run's ``config.yaml``; empty if there is no run yet.
+        folder: of the run.
+
+    Raises:
+        RunChangedError: the run was searched without supernets, and is to have some, or vice versa.
+        RunError: an option has a value that supernets can't be searched with.
+    """
+    if recorded:
+        before = recorded["search"].get("evaluator", "train")
+        if (before == "train") != (options.evaluator == "train"):
+            raise RunChangedError(
+                f"{folder.path} was searched with --evaluator {before}; it can't go on with "
+                f"--evaluator {options.evaluator}, which takes another --name"
+            )
+    if options.evaluator == "train":
+        return
+    allowed = {"sampler": "pareto", "promotion": "off", "executor": "local"}
+    for name, value in allowed.items():
+        given = getattr(options, name)
+        if given != value:
+            raise RunError(
+                f"evaluator {options.evaluator} with {name} {given}: it takes {name} {value} "
+                "alone; --evaluator train takes all"
+            )
+
+
+class Train(Protocol):
+    """Searches until the run has some number of trials."""
+
+    def __call__(
+        self, until: int, probes: Sequence[Assignment[Candidate]], scores: Sequence[Score]
+    ) -> Ending:
+        """Search with trainings: probes first; by scores that are in use."""
+
+
+@dataclass(slots=True)
+class SupernetSteps:
+    """The steps of a search with supernets, on the devices of a session.
+
+    Attributes:
+        files: of the supernets.
+        run: what is searched.
+        setting: of the supernets.
+        session: trains them.
+        probes: their trainings.
+        search: searches with trainings.
+        value: returns what trainings and a further supernet are expected to bring.
+        suggest: returns candidates that a new supernet should score.
+        read_records: returns all trials.
+        stop: asked before each start.
+        room: what is done when results can't be stored.
+        max_failures: supernets that may fail in a row, where nothing else is made; None: any.
+        note: told of each supernet that ends.
+        tell: told of each epoch of a supernet.
+    """
+
+    files: SupernetFiles
+    run: RunConfig
+    allowed: AllowedCandidates
+    setting: Setting
+    session: Session
+    probes: Sequence[Assignment[Candidate]]
+    search: Train
+    value: Callable[[Sequence[Score]], Gains | None]
+    suggest: Callable[[Sequence[Score]], Sequence[Candidate]]
+    read_records: Callable[[], Sequence[TrialRecord]]
+    stop: Callable[[], Stop]
+    room: Room
+    max_failures: int | None
+    note: Callable[[str], None]
+    tell: Callable[[int, EpochRow], None]
+
+    def train(self, until: int, scores: Sequence[Score]) -> Ending:
+        """Search until the run has so many trials."""
+        return self.search(until, self.probes, scores)
+
+    def make_supernets(self, supernets: Supernets, missing: Missing) -> tuple[Supernets, Stop]:
+        """Train supernets and score what they miss."""
+        own = {
+            field.name: getattr(self.session.task, field.name)
+            for field in fields(self.session.task)
+        }
+        task = SupernetTask(
+            **own,
+            subspace=Subspace.whole(self.allowed.space),
+            settings=self.setting.settings,
+            scored={seed: tuple(candidates) for seed, candidates in missing.items()},
+            worth=self.setting.worth.total,
+        )
+        has_results = any(record.state in ENDED_WELL for record in self.read_records())
+        work = SupernetWork(
+            *(self.files, supernets, missing, self.run.epochs, has_results),
+            observe=lambda record: self.note(describe_ended(record)),
+            tell=self.tell,
+        )
+        executor = cast("Executor[SupernetName]", self.session.make_executor(task))
+        stop = drive(work, executor, max_failures=self.max_failures, stop=self.stop, room=self.room)
+        return work.supernets, stop
+
+    def judge(self, scores: Sequence[Score], supernets: Supernets) -> Sequence[Score]:
+        """Return the scores of the rungs that the probes say are worth having."""
+        tests = judge_scores(scores, self.read_records(), self.allowed.space)
+        used = {test.name for test in tests if test.is_used}
+        return [score for score in scores if score.rung in used]
+
+    def weigh(self, scores: Sequence[Score]) -> Gains | None:
+        """Return what trainings and a further supernet are expected to bring."""
+        return self.value(scores)
+
+    def choose(self, scores: Sequence[Score]) -> Sequence[Candidate]:
+        """Return candidates that a new supernet should score beside the others."""
+        return self.suggest(scores)
+
+
+@dataclass(frozen=True, slots=True)
+class SupernetSearch:
+    """A search with supernets.
+
+    Attributes:
+        folder: of the run.
+        run: what is searched.
+        allowed: the candidates within the limits.
+        setting: of its supernets.
+        session: trains.
+        options: what is asked for.
+        display: told what goes on.
+    """
+
+    folder: RunFolder
+    run: RunConfig
+    allowed: AllowedCandidates
+    setting: Setting
+    session: Session
+    options: SearchOptions
+    display: Display
+
+    def go(
+        self,
+        search: Train,
+        setup: Setup[Candidate],
+        rotation: Rotation[Candidate],
+        store: TrialStore,
+        stop: Callable[[], Stop],
+        room: Room,
+    ) -> Ending:
+        """Spend the budget on trainings and supernets; see ``SegmentLoop``.
+
+        Args:
+            search: searches with trainings.
+            setup: what samplers are made from.
+            rotation: the replicates of the search.
+            store: holds the trials.
+            stop: asked before each start.
+            room: what is done when results can't be stored.
+        """
+        files = SupernetFiles(self.folder.path)
+        setting, options = self.setting, self.options
+        write_supernets(files, setting.supernets)
+        probes = assign_probes(setting.supernets.probes, self.allowed.space, self.run.epochs)
+        lines = EpochLines(self.display.note)
+        is_alone = options.evaluator == "supernet"
+        steps = SupernetSteps(
+            files=files,
+            run=self.run,
+            allowed=self.allowed,
+            setting=setting,
+            session=self.session,
+            probes=probes,
+            search=search,
+            value=lambda scores: self._weigh(setup, rotation, store, scores),
+            suggest=lambda scores: (),
+            read_records=lambda: store.records,
+            stop=stop,
+            room=room,
+            max_failures=options.max_failures if is_alone else None,
+            note=self.display.note,
+            tell=lambda seed, row: lines.update(f"supernet {seed}", row),
+        )
+        loop = SegmentLoop(
+            plan=Plan(
+                cast(Evaluator, options.evaluator), options.trials, self.run.seed, setting.worth
+            ),
+            files=files,
+            space=self.allowed.space,
+            drawn=setting.drawn,
+            probes=probes,
+            rotation=rotation,
+            steps=steps,
+            read_records=steps.read_records,
+            note=lambda segment, known: self.display.note(describe_segment(segment, known)),
+        )
+        return loop.go()
+
+    def _weigh(
+        self,
+        setup: Setup[Candidate],
+        rotation: Rotation[Candidate],
+        store: TrialStore,
+        scores: Sequence[Score],
+    ) -> Gains | None:
+        sampler = SAMPLERS["pareto"](setup)
+        assert isinstance(sampler, ParetoSampler)
+        sampler.take_scores(scores)
+        history = sampler.history_of(store.optuna_study)
+        number = max(1, round(self.setting.worth.total))
+        return weigh(sampler.proposer, history, number, rotation.seeds)
+
+
+def describe_setting(setting: Setting, evaluator: str) -> str:
+    """Say what a supernet costs and scores, and what tests its scores."""
+    worth, supernets = setting.worth, setting.supernets
+    text = (
+        f"A supernet is worth {worth.total:.1f} trainings ({worth.training:.1f} to train it, "
+        f"{worth.scoring:.1f} to score {len(setting.drawn) + 1:,} candidates)"
+    )
+    if evaluator == "supernet":
+        return f"{text}; no candidate is trained for itself"
+    candidates = {probe.candidate for probe in supernets.probes}
+    replicates = {probe.seed for probe in supernets.probes}
+    return (
+        f"{text}; {count(len(candidates), 'probe')} in "
+        f"{count(len(replicates), 'replicate')} of their own test its scores"
+    )
+
+
+def describe_segment(segment: Segment, supernets: Supernets) -> str:
+    """Say what a segment spends the budget on, and why."""
+    why = ""
+    if segment.train_gain is not None and segment.supernet_gain is not None:
+        first, second = 100 * segment.train_gain, 100 * segment.supernet_gain
+        why = (
+            f": for what a supernet is worth, trainings are expected to raise the front by "
+            f"{first:.3f} points, a supernet by {second:.3f}"
+        )
+    if segment.kind == "train":
+        number = segment.until - segment.begun
+        is_first = len(supernets.segments) == 1 and bool(supernets.probes)
+        what = f"{count(number, 'training')}{' of probes' if is_first else ''}"
+        return f"Next: {what}{why}"
+    known = len(supernets.supernets) - len(segment.seeds)
+    more = "further " if known else ""
+    return f"Next: {count(len(segment.seeds), more + 'supernet')}{why}"
+
+
+def describe_ended(record: SupernetRecord) -> str:
+    """Say how a supernet ended."""
+    name = f"supernet {record.seed}"
+    if record.state == "FAIL":
+        return f"{name} failed: {record.reason}"
+    return (
+        f"{name}: {record.num_scored:,} candidates scored, trained in "
+        f"{record.train_seconds or 0.0:.1f} s, scored in {record.score_seconds or 0.0:.1f} s"
+    )
