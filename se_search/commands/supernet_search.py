@@ -158,7 +158,7 @@ class Train(Protocol):
     """Searches until the run has some number of trials."""
 
     def __call__(
-        self, until: int, probes: Sequence[Assignment[Candidate]], scores: Sequence[Score]
+        self, num_trials: int, probes: Sequence[Assignment[Candidate]], scores: Sequence[Score]
     ) -> Ending:
         """Search with trainings: probes first; by scores that are in use."""
 

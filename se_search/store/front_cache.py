@@ -24,6 +24,7 @@ from se_search.store.agreement import measure_least_noise
 from se_search.store.files import read_json, write_text
 from se_search.store.latency import read_latency
 from se_search.store.run_folder import RunFolder
+from se_search.store.rung_tests import read_used_scores
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.decision import TOLERANCE
 from se_search.surrogate.fit_front import fit_front
@@ -139,7 +140,8 @@ def read_question(folder: RunFolder, records: Sequence[TrialRecord] = ()) -> Que
 
     Args:
         folder: of the run.
-        records: its trials, by whose images the least noise is told; empty: it is not told.
+        records: its trials, by whose images the least noise is told, and which of them test scores;
+            empty: neither is told, and no score counts.
     """
     config = folder.read_config()
     identity, search = config["identity"], config["search"]
@@ -154,6 +156,7 @@ def read_question(folder: RunFolder, records: Sequence[TrialRecord] = ()) -> Que
             folder, records, identity["epochs"], identity["data"]["validation"]
         ),
         latency=None if latency is None else latency.sums,
+        scores=read_used_scores(folder, records),
     )
 
 
