@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from se_search.benchmark.command import add_benchmark_commands
 from se_search.commands.export import add_export_command
 from se_search.commands.gates import add_gates_command
+from se_search.commands.ladder import add_ladder_command
 from se_search.commands.latency import add_latency_command
 from se_search.commands.networks import add_network_commands
 from se_search.commands.options import ConfirmOptions, SearchOptions
@@ -301,6 +302,7 @@ def reproduce(
 add_run_commands(app)
 add_export_command(app)
 add_gates_command(app)
+add_ladder_command(app)
 add_network_commands(app, CommandGroup)
 add_latency_command(app)
 add_benchmark_commands(app, CommandGroup)

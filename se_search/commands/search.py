@@ -74,7 +74,7 @@ from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
 from se_search.store.run_trials import choose_storage, make_place
 from se_search.store.storage_url import find_storage_url
-from se_search.store.supernets import SupernetFiles
+from se_search.store.supernets import SupernetFiles, read_supernets
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.image_listing import printable
@@ -145,7 +145,7 @@ def search(
         num_new = max(0, options.trials - num_trials)
         setting = None if options.evaluator == "train" else Setting.of(run, allowed)
         if setting is not None:
-            setting = setting.planned(SupernetFiles(folder.path), options)
+            setting = setting.planned(SupernetFiles(folder.path), run, options)
         reserve.refuse_lack(estimate_room(num_new, run.epochs, run.data["validation"]))
         display.note(
             f"{run.backbone.name} on {printable(options.data)}: {describe_size(allowed)}, "
@@ -270,6 +270,9 @@ def _search(
     estimates = Estimates(store.records, min(lag, len(session.devices)), display.estimate)
 
     def observe(progress: Progress) -> None:
+        if setting is not None:  # of the budget, what supernets have not taken
+            worth = read_supernets(SupernetFiles(folder.path)).worth
+            progress = replace(progress, total=int(options.trials - worth))
         display.update(progress)
         estimates.update(progress)
 

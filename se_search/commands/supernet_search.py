@@ -82,29 +82,21 @@ class Setting:
         A supernet scores all candidates where that takes no longer than to train it. Otherwise it
         scores as many as that, spread over the space, but 64 at least.
         """
-        settings = SupernetSettings()
         spread = Spread(allowed.space, allowed, lambda one: [count_cost(one).params], run.seed)
-        plain = Candidate.plain(run.backbone)
-
-        def find_worth(candidates: Sequence[Candidate]) -> Worth:
-            scored = [plain, *candidates]
-            share = count_share(scored)
-            images = run.data["train"], run.data["validation"]
-            known = len(scored), share, *images, run.epochs, run.epochs
-            return Worth(*count_worth(settings, *known))
-
         is_small = spread.size <= MOST_LISTED
         drawn = spread.list_all() if is_small else spread.choose(MOST_DRAWN, "scored")
-        worth = find_worth(drawn)
+        worth = find_worth(run, drawn)
         while worth.scoring > worth.training and len(drawn) > FEWEST_SCORED:
             fewer = int(len(drawn) * worth.training / worth.scoring)
             number = max(FEWEST_SCORED, min(fewer, len(drawn) - 1))
             drawn = spread.choose(number, "scored")
-            worth = find_worth(drawn)
-        return cls(settings, tuple(drawn), worth, spread)
+            worth = find_worth(run, drawn)
+        return cls(SupernetSettings(), tuple(drawn), worth, spread)
 
-    def planned(self, files: SupernetFiles, options: SearchOptions) -> Setting:
+    def planned(self, files: SupernetFiles, run: RunConfig, options: SearchOptions) -> Setting:
         """Return the setting with the run's supernets; a ladder that begins is given its probes.
+
+        A supernet scores the probes, too.
 
         Raises:
             RunError: the budget is too small for a run that begins.
@@ -116,9 +108,20 @@ class Setting:
             counts = count_probes(budget, self.spread.size)
             supernets = replace(supernets, probes=self.spread.choose_probes(counts))
             num_probes = counts.num_trainings
+        texts = dict.fromkeys(probe.candidate for probe in supernets.probes)
+        probes = [Candidate.parse(text, run.backbone) for text in texts]
+        worth = find_worth(run, [*self.drawn, *probes])
         if not supernets.supernets and not supernets.segments:
-            refuse_small_budget(evaluator, budget, self.worth, num_probes)
-        return replace(self, supernets=supernets)
+            refuse_small_budget(evaluator, budget, worth, num_probes)
+        return replace(self, supernets=supernets, worth=worth)
+
+
+def find_worth(run: RunConfig, candidates: Sequence[Candidate]) -> Worth:
+    """Return what a supernet of a run costs that scores candidates and the plain network."""
+    scored = list(dict.fromkeys([Candidate.plain(run.backbone), *candidates]))
+    images = run.data["train"], run.data["validation"]
+    known = len(scored), count_share(scored), *images, run.epochs, run.epochs
+    return Worth(*count_worth(SupernetSettings(), *known))
 
 
 def refuse_unfit(options: SearchOptions, recorded: Mapping[str, Any], folder: RunFolder) -> None:
@@ -339,16 +342,17 @@ class SupernetSearch:
 def describe_setting(setting: Setting, evaluator: str) -> str:
     """Say what a supernet costs and scores, and what tests its scores."""
     worth, supernets = setting.worth, setting.supernets
+    probes = {probe.candidate for probe in supernets.probes}
+    num_scored = 1 + len(probes | set(map(str, setting.drawn)))
     text = (
         f"A supernet is worth {worth.total:.1f} trainings ({worth.training:.1f} to train it, "
-        f"{worth.scoring:.1f} to score {len(setting.drawn) + 1:,} candidates)"
+        f"{worth.scoring:.1f} to score {num_scored:,} candidates)"
     )
     if evaluator == "supernet":
         return f"{text}; no candidate is trained for itself"
-    candidates = {probe.candidate for probe in supernets.probes}
     replicates = {probe.seed for probe in supernets.probes}
     return (
-        f"{text}; {count(len(candidates), 'probe')} in "
+        f"{text}; {count(len(probes), 'probe')} in "
         f"{count(len(replicates), 'replicate')} of their own test its scores"
     )
 

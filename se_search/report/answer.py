@@ -97,7 +97,8 @@ def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:
     """Return the first sentence: what to do."""
     decision, taken = front.decision, front.recommended
     if decision.kind == "nothing":
-        return f"Nothing can be said: {decision.reason}."
+        scored = _describe_order(front, facts)
+        return scored or f"Nothing can be said: {decision.reason}."
     if decision.kind == "leave":
         assert decision.gain_limit is not None
         limit = significant(round_up(100 * decision.gain_limit))
@@ -125,6 +126,34 @@ def _describe_decision(front: PosteriorFront, facts: RunFacts) -> str:
         f"{gain(taken.gain, taken.low, taken.high, 'points')} for "
         f"{describe_added(taken.summary, facts.costs)}{cheap}{_for_these_images(facts)}."
     )
+
+
+def _describe_order(front: PosteriorFront, facts: RunFacts) -> str | None:
+    """Say what supernets say where no candidate was trained; None: that is not the case."""
+    evidence = facts.evidence
+    if front.candidates or evidence is None or not evidence.order:
+        return None
+    first, number = evidence.order[0], len(evidence.order)
+    members = count(len(evidence.supernets.scored), "supernet")
+    what = f"{members} put none of {number:,} candidates above the plain network"
+    if first.score > 0:
+        what = (
+            f"{members} put {first.placement} first of {number:,} candidates, "
+            f"{100 * first.score:.2f} points above the plain network"
+        )
+    return f"Nothing can be said of gains, as no candidate was trained for itself: {what}."
+
+
+def _describe_supernets(facts: RunFacts) -> str:
+    """Say which part scores have in an answer that rests on trainings, after a space."""
+    evidence = facts.evidence
+    if evidence is None or not evidence.supernets.supernets:
+        return ""
+    number = count(len(evidence.supernets.supernets), "supernet")
+    scores = f" Scores by {number}, worth {evidence.supernets.worth:.1f} trainings,"
+    if any(test.is_used for test in evidence.tests):
+        return f"{scores} count as far as trainings agree with them."
+    return f"{scores} count for nothing: the probes do not show that they tell."
 
 
 def find_cheaper(front: PosteriorFront, cost: str) -> PosteriorCandidate | None:
@@ -180,6 +209,8 @@ def _for_these_images(facts: RunFacts) -> str:
 def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
     """Return the second sentence: what the answer rests on, and whether it is settled."""
     if not front.candidates:
+        if facts.evidence is not None and facts.evidence.order:
+            return "Whether the scores order candidates as trainings would is not tested."
         return "No full training has ended yet."
     counts = (
         f"This rests on {count(facts.num_trainings, 'training')} of "
@@ -188,7 +219,7 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
     )
     if facts.num_failed > 0:
         counts += f" ({count(facts.num_failed, 'further one')} failed)"
-    mixed = f" {facts.mixed}" if facts.mixed else ""
+    mixed = (f" {facts.mixed}" if facts.mixed else "") + _describe_supernets(facts)
     if front.noise is None:
         return f"{counts}.{mixed} Gains are plain means, without intervals, and nothing is settled."
     rest = math.hypot(front.noise.interaction_sd, front.noise.training_sd)

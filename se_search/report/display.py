@@ -24,6 +24,7 @@ from se_search.report.estimate import Estimate
 from se_search.report.event import front_fields
 from se_search.report.front_table import front_table
 from se_search.report.json_text import to_json
+from se_search.report.ladder import describe_ladder, ladder_fields
 from se_search.report.print_answer import print_answer
 from se_search.report.run_report import Findings
 from se_search.report.rungs import rung_warnings, rungs_table
@@ -35,7 +36,11 @@ TIMES_WIDTH = 28  # of the time that has passed, the time left and the gaps
 WITH_BAR = 110  # a narrower terminal shows no bar: its facts tell more
 ENDED = (*ENDED_WELL, "FAIL")
 LONG = 10.0  # seconds after which a training's epochs are shown
-ROLES = {"control": "control", "promotion": "promoted"}  # that are told of a trial
+ROLES = {
+    "control": "control",
+    "probe": "probe",
+    "promotion": "promoted",
+}  # that are told of a trial
 
 
 class Display(Protocol):
@@ -103,6 +108,8 @@ class JsonDisplay(QuietDisplay):
     def finish(self, folder: RunFolder, findings: Findings) -> None:
         """Print the front."""
         rungs = {"rungs": [asdict(rung) for rung in findings.rungs]} if findings.rungs else {}
+        evidence = findings.evidence
+        ladder = {} if evidence is None else {"ladder": ladder_fields(evidence)}
         self._print(
             {
                 "event": "end",
@@ -110,6 +117,7 @@ class JsonDisplay(QuietDisplay):
                 "answer": findings.answer.to_json(),
                 **front_fields(findings.credible),
                 **rungs,
+                **ladder,
             }
         )
 
@@ -289,6 +297,7 @@ def print_findings(console: Console, findings: Findings, *, with_front: bool = F
     print_answer(console, findings.answer)
     for line in (
         *rung_warnings(findings.rungs, findings.full_epochs),
+        *([] if findings.evidence is None else describe_ladder(findings.evidence)),
         *describe_confirmation(findings.rounds, findings.credible),
     ):
         print_text(console, line)

@@ -10,6 +10,7 @@ from typing import Any
 from se_search.report.confirmation import confirmation_event
 from se_search.report.effects import effect_rows
 from se_search.report.front_table import list_front
+from se_search.report.ladder import ladder_fields
 from se_search.report.latency import latency_to_json
 from se_search.report.run_report import (
     FRONT_FIELDS,
@@ -27,8 +28,10 @@ KEYS = (
     *("event", "run", "settings", "trials", "answer", "front", "credible_set", "decision"),
     *("settled", "recommended", "better_untrained", "replicates", "noise", "hypervolume"),
     *("plain_accuracy", "without_model", "unproven", "effects", "without_effects", "rungs"),
-    *("confirmation", "latency", "files", "unwritten"),
+    *("confirmation", "latency", "ladder", "files", "unwritten"),
 )
+
+SEARCH_SETTINGS = ("space", "recipe", "evaluator", "sampler", "promotion", "trials")
 
 
 def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
@@ -51,6 +54,7 @@ def report_event(folder: RunFolder, findings: Findings) -> dict[str, Any]:
         "rungs": [dict(zip(RUNG_FIELDS, rung_row(each), strict=True)) for each in findings.rungs],
         "confirmation": (confirmation_event(folder, findings.rounds) if findings.rounds else None),
         "latency": None if findings.latency is None else latency_to_json(findings.latency),
+        "ladder": None if findings.evidence is None else ladder_fields(findings.evidence),
         "files": [str(path) for path in findings.files],
         "unwritten": describe_unwritten(findings.unwritten),
     }
@@ -87,8 +91,6 @@ def _list_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         "backbone": identity["backbone"]["name"],
         "data": identity["data"]["name"],
         **{name: identity.get(name) for name in ("objectives", "epochs", "seed", "precision")},
-        **{
-            name: search.get(name) for name in ("space", "recipe", "sampler", "promotion", "trials")
-        },
+        **{name: search.get(name) for name in SEARCH_SETTINGS},
         "hash": config.get("hash"),
     }

@@ -17,6 +17,7 @@ from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFro
 FEWEST_TRIALS = 36  # opens three replicates, the fewest with which a search can be settled
 GREATEST_FACTOR = 2.0  # trials are at most doubled before somebody looks again
 LEAST_FACTOR = 1.25
+FEWEST_LADDER = 90  # trials of a ladder; see ``search.segments``
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def choose_next_step(
         facts: what else is known of the run.
         confirmation: the last one of the run; None: there is none.
     """
-    left = facts.num_wanted - facts.num_trials
+    left = facts.num_wanted - facts.num_spent
     if left > 0 and not facts.has_ended:
         return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
     if not front.is_modelled and facts.num_failed > facts.num_trainings:
@@ -85,8 +86,10 @@ def choose_next_step(
         beside = _count_beside(front.credible_set)
         options = ("--candidates", "all-credible")
         return _confirm(front.credible_set, facts, what, *options, beside=beside)
-    wanted = count_trials(front, facts.num_trials)
-    return _go_on(front, facts, wanted, f"{wanted - facts.num_trials:,} more trials")
+    if facts.evidence is not None and not facts.num_trials:
+        return _test_scores(facts)
+    wanted = count_trials(front, facts.num_spent)
+    return _go_on(front, facts, wanted, f"{wanted - facts.num_spent:,} more trials")
 
 
 def count_trials(front: PosteriorFront, num_trials: int) -> int:
@@ -101,7 +104,7 @@ def count_trials(front: PosteriorFront, num_trials: int) -> int:
 
 
 def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> NextStep:
-    seconds = facts.time(wanted - facts.num_trials, facts.trial_seconds)
+    seconds = facts.time(wanted - facts.num_spent, facts.trial_seconds)
     has_few = front.num_compared < MIN_REPLICATES and _asks_for_few(facts.arguments)
     more = ["--replicates", str(MIN_REPLICATES)] if has_few else []
     better, promising = front.better_untrained, ""
@@ -116,6 +119,16 @@ def _go_on(front: PosteriorFront, facts: RunFacts, wanted: int, what: str) -> Ne
     if command is None:
         return NextStep(f"{text}; the folder needs another name first, which --name takes.")
     return NextStep(f"{text}:", command, seconds, wanted)
+
+
+def _test_scores(facts: RunFacts) -> NextStep:
+    """Return the step from supernets alone to trainings, without which no gain is known."""
+    text = "Next: train some of the candidates for themselves, by which the scores are tested"
+    wanted = max(FEWEST_LADDER, 2 * facts.num_wanted)
+    command = facts.continue_command(wanted, "--evaluator", "ladder")
+    if command is None:
+        return NextStep(f"{text}; the folder needs another name first, which --name takes.")
+    return NextStep(f"{text}:", command, None, wanted)
 
 
 def _asks_for_few(arguments: Sequence[str]) -> bool:

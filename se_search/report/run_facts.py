@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from se_search.latency.table import LatencyTable
 from se_search.record import ENDED_WELL, TrialRecord
 from se_search.report.hardware import count_all_grounds, describe_mixed
+from se_search.report.ladder import Evidence, read_evidence
 from se_search.run_config import holds_for_other_images
 from se_search.shell import join_words
 from se_search.space.bound import BoundSpace
@@ -53,6 +55,7 @@ class RunFacts:
         has_code: whether the network is of the user's own, so that its code must be allowed.
         mixed: a sentence about the hardware and versions that trainings mix; None: they mix none.
         latency: what SE takes in time; None: the run has measured none.
+        evidence: what the run has besides trainings; None: it was searched without supernets.
     """
 
     run: Path
@@ -76,11 +79,18 @@ class RunFacts:
     has_code: bool
     mixed: str | None = None
     latency: LatencyTable | None = None
+    evidence: Evidence | None = None
 
     @property
     def num_failed(self) -> int:
         """How many trials have failed."""
         return self.num_trials - self.num_trainings
+
+    @property
+    def num_spent(self) -> int:
+        """The trainings' worth of trials and supernets that have ended, rounded up."""
+        worth = 0.0 if self.evidence is None else self.evidence.supernets.worth
+        return self.num_trials + math.ceil(worth - 1e-9)
 
     def time(self, trainings: int, seconds: float | None) -> float | None:
         """Return the wall time in seconds of as many trainings of ``seconds`` each."""
@@ -183,6 +193,7 @@ def read_facts(
         has_code=bool(search.get("code")),
         mixed=describe_mixed(*count_all_grounds(records, fresh)),
         latency=read_latency(RunFolder(run)),
+        evidence=read_evidence(RunFolder(run), records, space, search["trials"]),
     )
 
 

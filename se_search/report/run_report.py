@@ -17,6 +17,7 @@ from se_search.report.checklist import write_checklist
 from se_search.report.confirmation import list_confirmation_files
 from se_search.report.format import count
 from se_search.report.front_table import list_front
+from se_search.report.ladder import Evidence
 from se_search.report.latency import write_latency_csv
 from se_search.report.latex import list_latex_files
 from se_search.report.page.write import write_pages
@@ -49,6 +50,7 @@ class Findings:
         unwritten: the files that could not be, as in a folder that is read-only.
         num_trials: how many trials the run has.
         latency: what SE takes in time; None: the run has measured none.
+        evidence: what the run has besides trainings; None: it was searched without supernets.
     """
 
     run: Path
@@ -61,6 +63,7 @@ class Findings:
     unwritten: Sequence[UnwritableError] = ()
     num_trials: int = 0
     latency: LatencyTable | None = None
+    evidence: Evidence | None = None
 
 
 def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
@@ -117,6 +120,7 @@ def write_report(folder: RunFolder, *, latex: bool = False) -> Findings:
         unwritten=files.unwritten,
         num_trials=len(records),
         latency=source.latency,
+        evidence=source.facts.evidence,
     )
 
 

@@ -24,6 +24,7 @@ from se_search.report.page.candidates import CandidateTable, list_candidates
 from se_search.report.page.commands import Command, list_commands, locate_next_step
 from se_search.report.page.failures import FailureGroup, group_failures, list_failures
 from se_search.report.page.gates import GatesPart, prepare_gates_part
+from se_search.report.page.ladder import LadderPart, prepare_ladder_part
 from se_search.report.page.strip import WidthScale
 from se_search.report.page.weights import WeightsPart, prepare_weights_part
 from se_search.report.places import PlaceGain, list_places
@@ -91,6 +92,7 @@ class Page:
         gates: of a candidate; None: none have been looked at.
         rungs: table of rungs; None: the run has none.
         rung_notes: rungs that mislead.
+        ladder: what cheap scores are worth; None: the run was searched without supernets.
         latency: what SE takes in time; None: the run has measured none.
         candidates: all of them.
         weights: what is kept of them, and what was exported.
@@ -121,6 +123,7 @@ class Page:
     gates: GatesPart | None
     rungs: ResultTable | None
     rung_notes: tuple[str, ...]
+    ladder: LadderPart | None
     latency: LatencyPart | None
     candidates: CandidateTable
     weights: WeightsPart
@@ -173,6 +176,7 @@ def prepare_page(source: Source) -> Page:
         rungs=rungs_table(source.rungs) if source.rungs else None,
         latency=_prepare_latency(source),
         rung_notes=tuple(rung_warnings(source.rungs, facts.epochs)),
+        ladder=prepare_ladder_part(facts.evidence),
         candidates=list_candidates(front, parsed, scale),
         weights=prepare_weights_part(source),
         failures=tuple(group_failures(source.records)),

@@ -32,6 +32,7 @@ SECTIONS = {
     "effects": "Effects",
     "latency": "Time",
     "history": "History",
+    "ladder": "Supernets",
     "confirmation": "Confirmation",
     "gates": "Gates",
     "candidates": "Candidates",
@@ -51,6 +52,7 @@ def render_html(page: Page) -> str:
     plotly, script = (_read_static(name) for name in ("plotly-basic.min.js", "page.js"))
     figures = {name: _embed(data) for name, data in draw_figures(page).items()}
     forms = list_forms(page.parsed.values())
+    absent = [name for name in ("ladder", "gates") if getattr(page, name) is None]
     html = (
         _environment()
         .get_template("page.html")
@@ -63,9 +65,7 @@ def render_html(page: Page) -> str:
             script=Markup(script),
             dark=_embed(palette.DARK),
             figures=figures,
-            sections=[
-                each for each in SECTIONS.items() if each[0] != "gates" or page.gates is not None
-            ],
+            sections=[each for each in SECTIONS.items() if each[0] not in absent],
             front_figures=list_front_figures(page),
             map=draw_map(page.network, page.scale, page.places),
             forms=forms,

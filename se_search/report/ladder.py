@@ -1,0 +1,280 @@
+"""Reports what cheap scores are worth: the self-test of each rung, what it cost, and its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+
+from se_search.analysis.measured import Measured
+from se_search.analysis.rung_test import RungTest, Verdict
+from se_search.candidate import Candidate
+from se_search.record import TrialRecord
+from se_search.report.console import print_text
+from se_search.report.format import count, duration, interval, number, significant
+from se_search.report.table import Column, ResultTable
+from se_search.score import Score
+from se_search.space.bound import BoundSpace
+from se_search.store.run_folder import RunFolder
+from se_search.store.rung_tests import read_rung_tests
+from se_search.store.supernets import (
+    SupernetFiles,
+    Supernets,
+    read_supernet_scores,
+    read_supernets,
+)
+
+VERDICTS: Mapping[Verdict, str] = {
+    "used": "used",
+    "off": "switched off",
+    "untested": "not tested",
+}
+NUM_LISTED = 10  # candidates by their scores
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate with what supernets say of it.
+
+    Attributes:
+        candidate: its text form.
+        placement: its short text form.
+        score: mean over the supernets of its score less the plain network's, a share.
+        low: the least of these differences.
+        high: the greatest of these differences.
+    """
+
+    candidate: str
+    placement: str
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run has besides trainings, and what it is worth.
+
+    Attributes:
+        supernets: of the run, with its probes and segments.
+        tests: of each rung by the probes.
+        order: candidates that all supernets have scored, best first.
+        budget: trainings' worth that the run was last asked for.
+        num_trials: of the run so far.
+    """
+
+    supernets: Supernets
+    tests: tuple[RungTest, ...]
+    order: tuple[Scored, ...]
+    budget: int
+    num_trials: int
+
+    @property
+    def num_probes(self) -> int:
+        """How many candidates are probes."""
+        return len({probe.candidate for probe in self.supernets.probes})
+
+    @property
+    def num_probe_replicates(self) -> int:
+        """In how many replicates each probe is trained."""
+        return len({probe.seed for probe in self.supernets.probes})
+
+    @property
+    def spent(self) -> float:
+        """The trainings' worth that trials and supernets have taken."""
+        return self.num_trials + self.supernets.worth
+
+
+def read_evidence(
+    folder: RunFolder, records: Sequence[TrialRecord], space: BoundSpace, budget: int
+) -> Evidence | None:
+    """Return a run's evidence besides trainings; None: it was searched without supernets.
+
+    Raises:
+        RunError: a file of the run can't be read.
+    """
+    files = SupernetFiles(folder.path)
+    if not files.json.is_file():
+        return None
+    supernets = read_supernets(files)
+    scores = read_supernet_scores(files, supernets)
+    tests = tuple(read_rung_tests(folder, records, space))
+    return Evidence(supernets, tests, _order(scores, space), budget, len(records))
+
+
+def _order(scores: Sequence[Score], space: BoundSpace) -> tuple[Scored, ...]:
+    members: dict[int, dict[str, float]] = {}
+    for score in scores:
+        members.setdefault(score.member, {})[score.candidate] = score.value
+    plain = str(Candidate.plain(space.backbone))
+    tables = [own for own in members.values() if plain in own]
+    if not tables:
+        return ()
+    shared = set.intersection(*map(set, tables))
+    found = []
+    for text in shared:
+        own = [table[text] - table[plain] for table in tables]
+        placement = Candidate.parse(text, space.backbone).placement
+        found.append(Scored(text, placement, fmean(own), min(own), max(own)))
+    return tuple(sorted(found, key=lambda one: (-one.score, one.candidate)))
+
+
+def describe_ladder(evidence: Evidence) -> Iterator[str]:
+    """Yield sentences: the verdict of each rung, its biases, and what the budget went for."""
+    for test in evidence.tests:
+        yield describe_verdict(test)
+        for bias in test.biases:
+            if bias.points.low > 0 or bias.points.high < 0:
+                word = "too well" if bias.points.value > 0 else "too badly"
+                size = abs(bias.points.value)
+                low, high = sorted((abs(bias.points.low), abs(bias.points.high)))
+                yield (
+                    f"It scores SE in {bias.place.replace('stage', 'stage ')} {word}, by "
+                    f"{size:.2f} points of accuracy ({interval(low, high, '.2f')})."
+                )
+    for one in evidence.supernets.supernets:
+        if one.state == "FAIL":
+            yield f"Supernet {one.seed} failed: {one.reason}."
+    yield describe_budget(evidence)
+
+
+def describe_verdict(test: RungTest) -> str:
+    """Say in a sentence whether a rung's scores are used, and why."""
+    head = f"{_name(test)}: {VERDICTS[test.verdict]}, for {test.why}"
+    if test.tau is None:
+        return f"{head}."
+    best = test.best_baseline
+    beside = ""
+    if best is not None and best.tau is not None:
+        beside = (
+            f"; of what is known before, {best.name} order them best ({abs(best.tau.value):.2f})"
+        )
+    return f"{head}: tau {_measured(test.tau)}{beside}."
+
+
+def describe_budget(evidence: Evidence) -> str:
+    """Say what the trainings' worth of a run went for."""
+    supernets = evidence.supernets
+    training = sum(one.training_worth for one in supernets.supernets)
+    scoring = supernets.worth - training
+    probes = ""
+    if supernets.probes:
+        probes = (
+            f" ({count(evidence.num_probes, 'probe')} in "
+            f"{count(evidence.num_probe_replicates, 'replicate')} of their own among them)"
+        )
+    return (
+        f"Of a budget of {count(evidence.budget, 'training')} the run has spent "
+        f"{evidence.spent:.1f}: {evidence.num_trials:,} on trainings{probes}, {training:.1f} on "
+        f"{count(len(supernets.supernets), 'supernet')}, and {scoring:.1f} on scoring."
+    )
+
+
+def ladder_table(evidence: Evidence) -> ResultTable:
+    """Lay out how well each rung, and what costs nothing, orders the probes."""
+    table = ResultTable(
+        [
+            Column("by", is_number=False, is_name=True),
+            Column("tau (95 %)"),
+            Column("ceiling", rank=3),
+            Column("tau / ceiling", rank=2),
+            Column("slope (95 %)", rank=4),
+            Column("agreement", rank=5),
+            Column("s a candidate", rank=6),
+            Column("time in all", rank=1),
+            Column("", is_number=False),
+        ],
+        title="Do cheap scores order the probes as trainings of their own do?",
+        caption="agreement: median tau between two supernets",
+    )
+    for test in evidence.tests:
+        table.add_row(
+            _name(test),
+            _measured(test.tau),
+            number(test.ceiling),
+            number(test.tau_star),
+            _measured(test.slope),
+            number(test.agreement),
+            significant(test.seconds_each),
+            duration(test.seconds),
+            VERDICTS[test.verdict],
+        )
+    shown = next((test for test in evidence.tests if test.baselines), None)
+    if shown is not None:
+        table.add_section()
+        for baseline in shown.baselines:
+            table.add_row(baseline.name, _measured(baseline.tau), "", "", "", "", "0", "0", "known")
+    return table
+
+
+def bias_table(test: RungTest) -> ResultTable:
+    """Lay out by how much a rung scores SE in each place too well."""
+    table = ResultTable(
+        [Column("SE in", is_number=False, is_name=True), Column("scored too well, points (95 %)")],
+        title=f"Biases of {test.name}",
+    )
+    for bias in test.biases:
+        table.add_row(bias.place, _measured(bias.points, "+z.2f"))
+    return table
+
+
+def order_table(evidence: Evidence) -> ResultTable:
+    """Lay out the candidates that supernets score best: an order, and no gains."""
+    members = len(evidence.supernets.scored)
+    table = ResultTable(
+        [
+            Column("SE (stage:squeeze width)", is_number=False, is_name=True),
+            Column("score less the plain network's, points"),
+            Column("least and greatest", rank=1),
+        ],
+        title=f"The order by {count(members, 'supernet')}: {NUM_LISTED} of "
+        f"{len(evidence.order):,} candidates",
+        caption="points of a supernet's accuracy, which are no gains",
+    )
+    for one in evidence.order[:NUM_LISTED]:
+        table.add_row(
+            one.placement,
+            f"{100 * one.score:+z.2f}",
+            interval(100 * one.low, 100 * one.high),
+        )
+    return table
+
+
+def ladder_fields(evidence: Evidence) -> dict[str, Any]:
+    """Return the evidence as plain data, for a program; scores and seconds in their own units."""
+    return {
+        "rungs": [{**asdict(test), "tau_star": test.tau_star} for test in evidence.tests],
+        "supernets": [asdict(one) for one in evidence.supernets.supernets],
+        "segments": [asdict(one) for one in evidence.supernets.segments],
+        "probes": [asdict(one) for one in evidence.supernets.probes],
+        "order": [asdict(one) for one in evidence.order],
+        "budget": evidence.budget,
+        "spent": evidence.spent,
+        "sentences": list(describe_ladder(evidence)),
+    }
+
+
+def print_ladder(console: Console, evidence: Evidence) -> None:
+    """Print the self-test, the order if nothing tests it, and what the budget went for."""
+    if evidence.tests:
+        console.print(ladder_table(evidence))
+    for test in evidence.tests:
+        if test.biases:
+            console.print(bias_table(test))
+    if evidence.order and not any(test.is_used for test in evidence.tests):
+        console.print(order_table(evidence))
+    for line in describe_ladder(evidence):
+        print_text(console, line)
+
+
+def _name(test: RungTest) -> str:
+    return count(test.num_members, test.name) if test.name == "supernet" else test.name
+
+
+def _measured(value: Measured | None, form: str = ".2f") -> str:
+    if value is None:
+        return number(None)
+    return f"{value.value:{form}} ({interval(value.low, value.high, form)})"
