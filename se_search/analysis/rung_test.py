@@ -311,7 +311,10 @@ def _decide(tau: Measured | None, lead: Measured | None) -> tuple[Verdict, str]:
     if tau is None or lead is None:
         return "off", "its scores, or the trainings of the probes, do not differ"
     if tau.low <= 0:
-        return "off", "by the interval of its tau it may order candidates no better than chance"
+        return "off", "its order of the probes may be one of chance, by the interval of tau"
     if lead.value <= 0:
-        return "off", "what candidates cost orders them as well, and is known before any training"
-    return "used", "it orders the probes better than chance, and better than what they cost"
+        return (
+            "off",
+            "what candidates cost orders the probes as well, and is known before any training",
+        )
+    return "used", "it orders the probes better than chance, and better than their costs do"

@@ -83,6 +83,11 @@ class Evidence:
         return len({probe.seed for probe in self.supernets.probes})
 
     @property
+    def is_untested(self) -> bool:
+        """Whether there is an order by scores that no probe has tested."""
+        return bool(self.order) and all(test.verdict == "untested" for test in self.tests)
+
+    @property
     def spent(self) -> float:
         """The trainings' worth that trials and supernets have taken."""
         return self.num_trials + self.supernets.worth
@@ -143,16 +148,13 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
 
 def describe_verdict(test: RungTest) -> str:
     """Say in a sentence whether a rung's scores are used, and why."""
-    head = f"{_name(test)}: {VERDICTS[test.verdict]}, for {test.why}"
+    head = f"Rung {_name(test)}: {VERDICTS[test.verdict]}, as {test.why}"
     if test.tau is None:
         return f"{head}."
-    best = test.best_baseline
-    beside = ""
+    best, beside = test.best_baseline, ""
     if best is not None and best.tau is not None:
-        beside = (
-            f"; of what is known before, {best.name} order them best ({abs(best.tau.value):.2f})"
-        )
-    return f"{head}: tau {_measured(test.tau)}{beside}."
+        beside = f"; that of the best cost, {best.name}, is {abs(best.tau.value):.2f}"
+    return f"{head}. Its tau is {_measured(test.tau)}{beside}."
 
 
 def describe_budget(evidence: Evidence) -> str:
@@ -185,7 +187,7 @@ def ladder_table(evidence: Evidence) -> ResultTable:
             Column("agreement", rank=5),
             Column("s a candidate", rank=6),
             Column("time in all", rank=1),
-            Column("", is_number=False),
+            Column("scores", is_number=False),
         ],
         title="Do cheap scores order the probes as trainings of their own do?",
         caption="agreement: median tau between two supernets",
@@ -264,7 +266,7 @@ def print_ladder(console: Console, evidence: Evidence) -> None:
     for test in evidence.tests:
         if test.biases:
             console.print(bias_table(test))
-    if evidence.order and not any(test.is_used for test in evidence.tests):
+    if evidence.is_untested:
         console.print(order_table(evidence))
     for line in describe_ladder(evidence):
         print_text(console, line)

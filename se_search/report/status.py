@@ -25,6 +25,7 @@ from se_search.store.holder import Holder, find_holder
 from se_search.store.progress_log import find_last, read_progress
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_trials import find_trials
+from se_search.store.supernets import SupernetFiles, Supernets, read_supernets
 from se_search.store.trial_times import TrialTimes, read_times
 from se_search.store.trials import read_records
 from se_search.surrogate.posterior_front import PosteriorFront
@@ -53,6 +54,7 @@ class Status:
         confirming: how far the confirmation is that goes on; None: none does.
         failures: how often trials failed for a reason, the most frequent first.
         is_settled: whether the front of all of its trainings is known to be settled.
+        supernets: those of the run; empty without any.
         records: all trials, by number.
     """
 
@@ -69,6 +71,7 @@ class Status:
     failures: tuple[tuple[str, int], ...]
     is_settled: bool
     records: Sequence[TrialRecord]
+    supernets: Supernets = Supernets()  # noqa: RUF009  # frozen
 
     @property
     def num_ended(self) -> int:
@@ -109,7 +112,8 @@ def read_status(
     if pace is None:  # of the first trainings, before one has ended
         pace = _foretell_pace(running, search["workers"])
     state = judge_state(search, times, holder, is_settled=is_of_all(kept, times))
-    left = search["trials"] - sum(trials.get(each, 0) for each in ENDED)
+    supernets = read_supernets(SupernetFiles(folder.path))
+    left = search["trials"] - sum(trials.get(each, 0) for each in ENDED) - int(supernets.worth)
     goes_on = left > 0 and state in ("running", "waiting")
     failed = Counter(record.reason or "no reason" for record in records if record.state == "FAIL")
     return Status(
@@ -126,6 +130,7 @@ def read_status(
         failures=tuple(failed.most_common()),
         is_settled=is_of_all(kept, times),
         records=records,
+        supernets=supernets,
     )
 
 
@@ -185,6 +190,8 @@ def print_status(console: Console, status: Status) -> None:
     print_text(console, f"{one_line(status.run)}: {one_line(status.title)}")
     print_text(console, _describe_state(status))
     print_text(console, _describe_trials(status))
+    if status.supernets.supernets:
+        print_text(console, _describe_supernets(status))
     if status.confirming is not None:
         print_text(console, str(status.confirming))
     if status.running:
@@ -241,6 +248,10 @@ def status_event(
         "seconds_a_trial": status.seconds_a_trial,
         "seconds_left": status.seconds_left,
         "running": [asdict(each) for each in status.running],
+        "supernets": {
+            "states": dict(Counter(one.state for one in status.supernets.supernets)),
+            "worth": status.supernets.worth,
+        },
         "confirming": None if status.confirming is None else status.confirming.to_json(),
         "failures": [{"reason": reason, "count": number} for reason, number in status.failures],
         "answer": None if front is None else shorten_answer(front),
@@ -259,6 +270,14 @@ def _describe_state(status: Status) -> str:
     if status.state == "waiting":
         text += ": nobody works on it; the command that began it goes on"
     return f"State: {text}"
+
+
+def _describe_supernets(status: Status) -> str:
+    """Say how the supernets stand: ``Supernets: 2 scored, 1 to be made; worth 23.7 trials``."""
+    states: Counter[str] = Counter(one.state for one in status.supernets.supernets)
+    words = {"SCORED": "scored", "DECIDED": "under way or to be made", "FAIL": "failed"}
+    parts = [f"{states[state]} {word}" for state, word in words.items() if states[state]]
+    return f"Supernets: {', '.join(parts)}; they count as {status.supernets.worth:.1f} trials"
 
 
 def _describe_trials(status: Status) -> str:

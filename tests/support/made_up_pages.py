@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.made_up_configs import CONFIG
+from support.made_up_evidence import make_evidence
 from support.made_up_fronts import (
     GOOD,
     PLAIN,
@@ -38,6 +39,7 @@ BAND = (Step(100_000, 0.0, 0.0, 0.0), Step(100_200, 0.006, 0.003, 0.009))
 FRONT = make_front(effects=EFFECTS, attainment={"params": BAND})
 
 
+EVIDENCE = make_evidence(bias=0.006)
 GATES = make_found()
 
 
@@ -128,7 +130,7 @@ def make_round():
 
 def make_source(front=FRONT, facts=None, **known):
     """Return what a page is made of: a confirmed run of 200 trials that puts SE into stage 2."""
-    facts = make_facts() if facts is None else facts
+    facts = make_facts(evidence=EVIDENCE) if facts is None else facts
     rounds = known.pop("rounds", (make_round(),))
     config = deepcopy(known.pop("config", CONFIG))
     usual = {

@@ -21,7 +21,7 @@ class LadderPart:
     Attributes:
         sentences: verdicts, biases, and what the budget went for.
         tables: a row for each rung and for what is known before; biases by place; the order by
-            scores, if no probe supports them.
+            scores, if no probe tests them.
     """
 
     sentences: tuple[str, ...]
@@ -34,6 +34,6 @@ def prepare_ladder_part(evidence: Evidence | None) -> LadderPart | None:
         return None
     tables = [ladder_table(evidence)] if evidence.tests else []
     tables += [bias_table(test) for test in evidence.tests if test.biases]
-    if evidence.order and not any(test.is_used for test in evidence.tests):
+    if evidence.is_untested:
         tables.append(order_table(evidence))
     return LadderPart(tuple(describe_ladder(evidence)), tuple(tables))
