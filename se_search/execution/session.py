@@ -146,7 +146,7 @@ def _find_here(request: SessionRequest, note: Note) -> Trainers:
             task,
             devices,
             request.worker_log,
-            request.timeout,
+            None if request.timeout is None else request.timeout * task.num_trainings,
             note,
             images=task.recipe.count_at_a_time(devices[0].num_devices),
             forget=task.forget,

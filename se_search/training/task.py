@@ -47,6 +47,11 @@ class TrainingTask:
     tensorboard: Path | None = None
     tell: Callable[[EpochRow], None] | None = None
 
+    @property
+    def num_trainings(self) -> float:
+        """How many full trainings' time an assignment may take."""
+        return 1.0
+
     def telling(self, tell: Callable[[EpochRow], None]) -> TrainingTask:
         """Return the task as it calls ``tell`` after each epoch."""
         return replace(self, tell=tell)
