@@ -128,9 +128,7 @@ def list_items(
                 "trained on the same images in the same order and validated on the same images; "
                 "they start from the same weights where their layers have the same names",
             ),
-            Item(
-                "Weight sharing.", "None: each training starts anew" + _describe_weights(identity)
-            ),
+            Item("Weight sharing.", _describe_sharing(search) + _describe_weights(identity)),
             Item("Replicates.", _describe_replicates(identity, records, rounds)),
             _list_controls(identity, records),
             Item("Repeats.", _describe_repeats(identity["epochs"], records, rounds)),
@@ -261,14 +259,26 @@ def _describe_weights(identity: Mapping[str, Any]) -> str:
     return f". The backbone starts from weights with the digest `{backbone['weights']}`{frozen}"
 
 
+def _describe_sharing(search: Mapping[str, Any]) -> str:
+    if search.get("evaluator", "train") == "train":
+        return "None: each training starts anew"
+    return (
+        "Supernets score candidates; the report has their test, and `supernets.json` what they "
+        "took of devices, which is not in the search's time. Each training starts anew"
+    )
+
+
 def _describe_replicates(
     identity: Mapping[str, Any], records: Sequence[TrialRecord], rounds: Sequence[Round]
 ) -> str:
-    seeds = sorted({record.seed for record in records})
+    probed = sorted({record.seed for record in records if record.role == "probe"})
+    seeds = sorted({record.seed for record in records} - set(probed))
     text = (
         f"The sampler's seed is {identity['seed']}. The search took turns among "
         f"{count(len(seeds), 'replicate')}, named by their seeds, {_span(seeds)}"
     )
+    if probed:
+        text += f"; probes have {count(len(probed), 'replicate')} of their own, {_span(probed)}"
     if not rounds:
         return f"{text}; no confirmation in fresh replicates so far"
     fresh = sorted({seed for each in rounds for seed in each.seeds[: each.num_replicates]})
