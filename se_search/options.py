@@ -36,6 +36,20 @@ class AtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The lowest and the highest number that an option takes."""
+
+    low: int
+    high: int
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a RunError if the value is lower or higher, or not a number."""
+        AtLeast(self.low).check(name, value)
+        if not value <= self.high:
+            raise RunError(f"{name} {value} is above {self.high}")
+
+
+@dataclass(frozen=True, slots=True)
 class Positive:
     """An option that takes numbers above zero."""
 
@@ -67,6 +81,9 @@ class ByteSize:
         parse_bytes(name, value)
 
 
+_LIMITS = (AtLeast, Within, Positive, OneOf, ByteSize)
+
+
 def parse_bytes(name: str, text: str) -> int:
     """Read a number of bytes: ``2GB``, ``1.5 GB``, ``500MB`` or ``800kB``, of 1,000 each.
 
@@ -92,7 +109,10 @@ def check_options(options: DataclassInstance) -> None:
     for name, annotation in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
         for limit in getattr(annotation, "__metadata__", ()):
-            if isinstance(limit, AtLeast | Positive | OneOf | ByteSize) and value is not None:
+            if (
+                isinstance(limit, AtLeast | Within | Positive | OneOf | ByteSize)
+                and value is not None
+            ):
                 limit.check(name, value)
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable
 
 _WITH_PASSWORD = re.compile(r"(?P<user>\w[\w+]*://[^\s/@:]*):[^\s/]*(?=@)")
-_PASSWORD_OPTION = re.compile(r"(?P<name>[?&]password=)[^\s&]*")
+_PASSWORD_OPTION = re.compile(r"(?P<name>[?&](?:(?:ssl)?password|oauth_client_secret)=)[^\s&]*")
 
 
 def join_words(words: Iterable[str | os.PathLike[str]]) -> str:

@@ -13,6 +13,7 @@ from se_search.options import (
     AtLeast,
     OneOf,
     Positive,
+    Within,
     check_options,
     parse_bytes,
     spell_options,
@@ -27,6 +28,7 @@ class Options:
     ratio: Annotated[float | None, typer.Option(help="of what"), Positive()] = None
     kind: Annotated[str, typer.Option(help="big or small"), OneOf(("big", "small"))] = "big"
     folders: Annotated[tuple[Path, ...], typer.Option("--folder", help="repeatable")] = ()
+    places: Annotated[int, typer.Option(help="where"), Within(1, 9)] = 1
     is_loud: Annotated[bool, typer.Option("--loud", help="whether it shouts")] = False
 
     def __post_init__(self):
@@ -81,6 +83,8 @@ def test_the_help_has_each_fields_help_and_default(run):
     ("field", "value", "message"),
     [
         ("count", 1, "count 1 is below 2"),
+        ("places", 0, "places 0 is below 1"),
+        ("places", 10**11, "places 100000000000 is above 9"),
         ("ratio", 0.0, "ratio 0.0 is not positive"),
         ("ratio", float("nan"), "ratio nan is not positive"),
         ("kind", "huge", "kind 'huge' is not one of big, small"),

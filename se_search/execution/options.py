@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from se_search.errors import RunError
-from se_search.options import AtLeast, OneOf, Positive
+from se_search.options import OneOf, Positive, Within
 
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 
 DataDir = Annotated[Path | None, typer.Option(help="folder that holds the data set")]
 Workers = Annotated[
-    int | None, typer.Option(help="trainings at a time; default: GPUs, or CPU cores"), AtLeast(1)
+    int | None,
+    typer.Option(help="trainings at a time; default: GPUs, or CPU cores"),
+    Within(1, 10_000),
 ]
-Threads = Annotated[int, typer.Option(help="CPU threads of each training"), AtLeast(1)]
+Threads = Annotated[int, typer.Option(help="CPU threads of each training"), Within(1, 4096)]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda or mps"), OneOf(ACCELERATORS)]
 Timeout = Annotated[
     float | None,
@@ -64,7 +67,7 @@ GpusPerTrial = Annotated[
 TrialsPerGpu = Annotated[
     int | None,
     typer.Option(help="trainings that share a GPU of this machine; default: one"),
-    AtLeast(1),
+    Within(1, 10_000),
 ]
 Submitit = Annotated[
     str | None,
@@ -109,6 +112,9 @@ def read_cluster(options: Any) -> ClusterOptions:
                 f"{name} {getattr(options, name)} is for executor {' or '.join(executor)}, and "
                 f"this one is {options.executor}"
             )
+    for name in ("cpus_per_trial", "gpus_per_trial"):
+        if getattr(options, name) == math.inf:
+            raise RunError(f"{name} {math.inf} is not finite")
     gpus = options.gpus_per_trial
     if gpus is not None and gpus > 1 and gpus != int(gpus):
         raise RunError(f"gpus_per_trial {gpus:g}: a training takes whole GPUs, or a share of one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +15,14 @@ from se_search.shell import mask_passwords
 VARIABLE = "SE_SEARCH_STORAGE"  # of the environment, whose value never is in a list of processes
 FILE_PREFIX = "file:"
 SCHEMES = ("postgresql", "postgres")
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among libpq's options
 
 
 def remove_password(url: str) -> str:
     """Return a URL without its password; who opens it gets one from elsewhere."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] != "password"])
+    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in _SECRETS])
     netloc = f"{user.partition(':')[0]}{at}{host}"
     return urlunsplit(parts._replace(netloc=netloc, query=query))
 
@@ -62,16 +64,24 @@ def check_url(url: str, name: str) -> str:
         RunError: it is no such URL; its password is not in the message.
     """
     allowed = "postgresql://USER@HOST:PORT/DATABASE"
-    shown = mask_passwords(url)
+    shown = _mask_anything(url)
+    if any(map(str.isspace, url)):
+        raise RunError(f"{name}: {shown!r} has blanks or several lines: {allowed} is one URL")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        is_split = "@" in parts.path + parts.fragment
+        port = None if is_split or parts.scheme not in SCHEMES else parts.port
     except ValueError as cause:
         raise RunError(f"{name}: {shown!r} is no URL: {allowed} is") from cause
     if parts.scheme not in SCHEMES:
         raise RunError(
             f"{name}: {shown!r} is no URL of a PostgreSQL database, as {allowed}. Without it the "
             "trials are in the run's folder, in a SQLite file"
+        )
+    if is_split:
+        raise RunError(
+            f"{name}: {shown!r} has an @ behind its host, as {allowed} has not: in a password "
+            "write %2F for /, %3F for ?, %23 for #, and in a name %40 for @"
         )
     if not unquote(parts.path).strip("/"):
         raise RunError(f"{name}: {shown!r} names no database: {allowed} does")
@@ -94,6 +104,14 @@ def add_known_password(url: str, environment: Mapping[str, str] = os.environ) ->
 def make_driver_url(url: str) -> str:
     """Return a URL as SQLAlchemy reads it, with the driver that se-search uses."""
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
+
+
+def _mask_anything(text: str) -> str:
+    """Return a text that may be no URL without all that may be its password."""
+    if re.search(r"\w\s*=", text) and "://" not in text:  # libpq's own form: host=db password=...
+        return re.sub(r"(?s)(\w*(?:password|secret)\s*=).*", r"\1***", text)
+    hidden = re.sub(r"(?s)^((?:\w[\w+]*://)?[^\s/@:]*):.*(?=@)", r"\1:***", text)
+    return mask_passwords(hidden)
 
 
 def _read_file(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What is asked for of a cluster: options that fit together, packages that are there, places."""
 
+import math
 import multiprocessing
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def request(**options):
         (Given("ray", gpus_per_trial=1.5), "1.5: a training takes whole GPUs, or a share of one"),
         (Given(gpus_per_trial=0.5), "--trials-per-gpu has trainings share a GPU here"),
         (Given(gpus_per_trial=2, trials_per_gpu=2), "GPUs are shared, or joined"),
+        (Given("ray", gpus_per_trial=math.inf), "gpus_per_trial inf is not finite"),
+        (Given("ray", cpus_per_trial=math.inf), "cpus_per_trial inf is not finite"),
         (Given("submitit", submitit="slurm_partition"), "is not of the form NAME=VALUE"),
     ],
 )

@@ -45,6 +45,15 @@ def test_a_file_may_hold_the_url_if_nobody_else_can_read_it(tmp_path):
         ("postgresql://ann:secret@db:port/se", "is no URL"),
         ("postgresql://ann:secret@db/", "names no database"),
         ("postgresql:///se", "names no host"),
+        ("postgresql://ann:1/secret@db/se", "has an @ behind its host"),
+        ("postgresql://ann:my/secret@db/se", "has an @ behind its host"),
+        ("postgresql://ann:1#secret@db/se", "has an @ behind its host"),
+        ("postgresql://ann:my secret@db/se", "has blanks or several lines"),
+        ("postgresql://ann@db/se\npostgresql://ann:secret@db/other", "several lines"),
+        ("postgresql://ann:my secret@[::1/se", "has blanks or several lines"),
+        ("ann:secret@db/se", "no URL of a PostgreSQL database"),
+        ("host=db user=ann password=secret dbname=se", "has blanks or several lines"),
+        ("postgresql://db?sslpassword=secret", "names no database"),
     ],
 )
 def test_what_is_no_database_is_refused_without_its_password(url, reason):
@@ -66,6 +75,13 @@ def test_a_password_among_the_options_of_a_url_is_removed_and_masked_too():
     url = "postgresql://db/se?user=ann&password=secret&sslmode=require"
     assert remove_password(url) == "postgresql://db/se?user=ann&sslmode=require"
     assert mask_passwords(url) == "postgresql://db/se?user=ann&password=***&sslmode=require"
+
+
+@pytest.mark.parametrize("option", ["sslpassword", "oauth_client_secret"])
+def test_the_password_of_a_key_and_the_secret_of_a_client_are_removed_and_masked(option):
+    url = f"postgresql://ann@db/se?{option}=secret&sslmode=require"
+    assert remove_password(url) == "postgresql://ann@db/se?sslmode=require"
+    assert mask_passwords(url) == f"postgresql://ann@db/se?{option}=***&sslmode=require"
 
 
 def test_the_driver_is_named_where_sqlalchemy_wants_it():
