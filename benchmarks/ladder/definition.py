@@ -107,5 +107,6 @@ PROBLEMS = {
         Problem("default", "resnet20_bottleneck", 126, 0),
         Problem("mobilenet", "mobilenet_small", 32, 4),
         Problem("own", OWN_NETWORK, 32, 4, allow_code=True),
+        Problem("gates", "resnet20_bottleneck", 24, 4),
     )
 }
