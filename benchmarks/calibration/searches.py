@@ -38,7 +38,7 @@ class Searchable(Protocol):
 
     @property
     def allowed(self) -> CandidateSet[Candidate]:
-        """The candidates that may be trained; the plain network and SE everywhere are in it."""
+        """The candidates that may be trained; the plain network is in it."""
 
     @property
     def epochs(self) -> int:
@@ -75,6 +75,7 @@ def search(
     """
     space, plain, most = world.space, Candidate.plain(world.space.backbone), world.num_replicates
     num_replicates = count_replicates(num_trials)
+    everywhere = nearest_everywhere(space)
     setup = Setup(
         space,
         world.allowed,
@@ -83,7 +84,7 @@ def search(
         OBJECTIVES,
         world.epochs,
         control=plain,
-        first=(nearest_everywhere(space),),
+        first=(everywhere,) if everywhere in world.allowed else (),
         most_replicates=None if most is None else lambda _: most,
     )
     rotation = Rotation(

@@ -105,12 +105,14 @@ class Job:
         run: its number; the sampler and the order of the replicates take their seeds from it.
         table: that is searched.
         truth: that tells when a search needs no further checkpoint.
+        problem: name of the problem (``benchmarks.ladder``) whose supernets score the networks.
     """
 
     arm: Arm
     run: int
     table: CrossedTable
     truth: Truth
+    problem: str = "default"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -152,7 +154,8 @@ class Job:
     @property
     def scores(self) -> tuple[Score, ...]:
         """What the arm's supernets say of the networks."""
-        return read_supernets(self.arm.num_supernets) if self.arm.num_supernets else ()
+        count = self.arm.num_supernets
+        return read_supernets(self.problem, count) if count else ()
 
     @property
     def worth(self) -> int:
@@ -222,21 +225,26 @@ def list_rungs(table: CrossedTable) -> tuple[Rung, ...]:
 
 
 def list_jobs(
-    table: CrossedTable, truth: Truth, arms: Sequence[Arm], num_searches: int
+    table: CrossedTable,
+    truth: Truth,
+    arms: Sequence[Arm],
+    num_searches: int,
+    problem: str = "default",
 ) -> list[Job]:
     """Return the searches of some arms in turn, of rungs only where a table has short trainings."""
     possible = [arm for arm in arms if list_rungs(table) or not arm.has_rungs]
-    return [Job(arm, run, table, truth) for run in range(num_searches) for arm in possible]
+    return [Job(arm, run, table, truth, problem) for run in range(num_searches) for arm in possible]
 
 
 @lru_cache(maxsize=4)
-def read_supernets(count: int) -> tuple[Score, ...]:
-    """Return what the first supernets of the default job say of the networks, by cross-entropy."""
+def read_supernets(problem: str, count: int) -> tuple[Score, ...]:
+    """Return what the first supernets of a problem say of its networks."""
     from benchmarks.ladder.table import read_scores
 
-    found = read_scores("default", "joint", "loss")
+    found = read_scores(problem, "joint")
     assert found is not None
     members = sorted({score.member for score in found.scores})[:count]
+    assert len(members) == count
     return tuple(score for score in found.scores if score.member in members)
 
 

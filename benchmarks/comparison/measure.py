@@ -88,6 +88,7 @@ def compare_arms(
     page: Path | None = None,
     num_processes: int = 1,
     minutes: float = math.inf,
+    problem: str = "default",
 ) -> Comparison | None:
     """Make the searches that a folder lacks, print what all come to, and write its files.
 
@@ -99,13 +100,14 @@ def compare_arms(
         page: whose figures are renewed; None: none.
         num_processes: searches that are made at a time.
         minutes: no search starts later than this.
+        problem: whose supernets score the networks.
 
     Returns:
         None: there was time for no search of each kind.
     """
     output.mkdir(parents=True, exist_ok=True)
     truth = find_truth(table)
-    jobs = list_jobs(table, truth, arms, num_searches)
+    jobs = list_jobs(table, truth, arms, num_searches, problem)
     carry_out(jobs, output / "searches.jsonl", num_processes, minutes, _teller(len(jobs)))
     names = {job.arm.name for job in jobs}
     lines = [

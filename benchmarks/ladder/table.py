@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from benchmarks.calibration.crossed_world import read_crossed_table
+from benchmarks.calibration.crossed_world import IMAGES, Cell, CrossedTable, read_crossed_table
 from benchmarks.calibration.searches import make_record
 from benchmarks.ladder.definition import PROBLEMS, Problem
 from benchmarks.ladder.publish import PROBES, SCORES
 from se_search.record import TrialRecord
 from se_search.score import Score, supernet_seed
+from se_search.store.training_log import TrainingId
 
 RUNG = "supernet"
 MEASURES = ("accuracy", "loss")  # by which a score's value is taken
@@ -62,6 +63,19 @@ def read_probes(name: str, images: str) -> list[TrialRecord]:
         )
     ]
     return [replace(record, role="probe") for record in records]
+
+
+def read_problem_table(name: str) -> CrossedTable:
+    """Return a problem's probes as a crossed table, in the replicates that have them all."""
+    problem = PROBLEMS[name]
+    cells: dict[TrainingId, Cell] = {}
+    for one, other in zip(*(read_probes(name, images) for images in IMAGES), strict=True):
+        assert one.accuracy is not None
+        assert other.accuracy is not None
+        cells[one.key, one.epochs, one.seed] = (one.accuracy, other.accuracy)
+    trained = {key for key, _, _ in cells}
+    networks = [network for network in problem.probes if network.key in trained]
+    return CrossedTable.of_cells(cells, problem.space, networks)
 
 
 def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores | None:
