@@ -1,6 +1,6 @@
 """What scores of supernets do to gains and their intervals, in worlds whose truth is known.
 
-Run as ``python -m benchmarks.calibration.score_worlds --worlds 40``. A world (``worlds``) has 625
+Run as ``python benchmarks/calibration/score_worlds.py --worlds 40``. A world (``worlds``) has 625
 candidates, of which some are trained in rotating replicates, at random or as the default sampler
 asks for (``--search``), and scores of all of them by four supernets. The model is fitted with the
 scores and without, and its gains of all candidates are held against the truth.
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 
 from benchmarks.calibration.searches import search
 from benchmarks.calibration.worlds import (
