@@ -168,13 +168,14 @@ def run(
 ) -> None:
     """Search a space, or continue a search that was stopped, and say where SE belongs.
 
-    Exit codes: 0 the search has ended; 2 something that was asked for is not there; 3 the run is
-    busy; 4 the run is of another space, backbone, recipe or objective; 5 too many failures in a
-    row, all trials failed, or one lacks memory; 75 a fault of the machine, go on later; 130 Ctrl-C;
-    143 SIGTERM.
+    Exit codes: 0 the search has ended; 2 something that was asked for is not there, or
+    can't be written; 3 the run is busy; 4 the run is of another space, backbone, recipe or
+    objective; 5 too many failures in a row, all trials failed, or one lacks memory; 75 a fault of
+    the machine, go on later; 130 Ctrl-C; 143 SIGTERM.
     """
     from se_search.commands.search import search
     from se_search.report.display import make_display
+    from se_search.store.files import refuse_unwritten
 
     display = make_display(quiet=quiet, as_json=as_json, with_front=front)
     outcome = search(options, display, is_confirmed=confirm is not None)
@@ -197,6 +198,7 @@ def run(
             allow_code=options.allow_code,
         )
         _confirm(outcome.folder, confirmation, quiet, as_json)
+    refuse_unwritten(outcome.findings.unwritten)
 
 
 @app.command()
@@ -232,11 +234,13 @@ def report(
 ) -> None:
     """Make a run's page (report.html), tables and figures anew, and print what to do.
 
-    A folder that is read-only is reported, too; the files that could not be written are named.
+    A folder that is read-only is reported, too; then the files that can't be written are named, and
+    the exit code is 2.
     """
     with _collecting_no_garbage():
         from se_search.report.display import print_findings
         from se_search.report.run_report import write_report
+        from se_search.store.files import refuse_unwritten
         from se_search.store.run_folder import RunFolder
 
         folder = RunFolder.existing(run)
@@ -247,6 +251,7 @@ def report(
             say(to_json(report_event(folder, findings), indent=1))
         else:
             print_findings(make_console(), findings, with_front=front)
+        refuse_unwritten(findings.unwritten)
 
 
 @app.command()
@@ -259,6 +264,7 @@ def effects(
     Writes effects.csv, effects.png and effects.pdf into the run's folder.
     """
     from se_search.report.effects import effects_event, print_effects, write_effects
+    from se_search.store.files import refuse_unwritten
     from se_search.store.run_folder import RunFolder
 
     written = write_effects(RunFolder.existing(run))
@@ -266,6 +272,7 @@ def effects(
         say(to_json(effects_event(written), indent=1))
     else:
         print_effects(make_console(), written)
+    refuse_unwritten(written.unwritten)
 
 
 @app.command()
@@ -327,6 +334,7 @@ def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: b
     from se_search.commands.confirm import confirm
     from se_search.report.confirmation import confirmation_event, print_confirmation
     from se_search.report.display import make_display
+    from se_search.store.files import describe_unwritten, refuse_unwritten
 
     display = make_display(quiet=quiet, as_json=as_json)
 
@@ -338,10 +346,12 @@ def _confirm(folder: RunFolder, options: ConfirmOptions, quiet: bool, as_json: b
 
     outcome = confirm(folder, options, display.note, observe, estimate=display.estimate)
     if as_json:
-        say(to_json(confirmation_event(folder, outcome.rounds)))
+        unwritten = describe_unwritten(outcome.unwritten)
+        say(to_json({**confirmation_event(folder, outcome.rounds), "unwritten": unwritten}))
     elif not quiet:
-        print_confirmation(make_console(), folder, outcome.rounds)
+        print_confirmation(make_console(), folder, outcome.rounds, outcome.unwritten)
     _exit_if_stopped(outcome.signal)
+    refuse_unwritten(outcome.unwritten)
 
 
 def _exit_if_stopped(number: int | None) -> None:

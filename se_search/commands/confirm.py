@@ -30,7 +30,7 @@ from se_search.commands.recorded_run import (
 from se_search.commands.run_identity import complete
 from se_search.commands.search import make_request
 from se_search.commands.settings import find_code, refuse_without_test
-from se_search.errors import SESearchError
+from se_search.errors import SESearchError, UnwritableError
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, name_training, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
@@ -38,13 +38,14 @@ from se_search.execution.signals import StopSignals
 from se_search.execution.storing import Room
 from se_search.record import Assignment, EpochRow
 from se_search.report.checklist import write_checklist
-from se_search.report.confirmation import write_confirmation
+from se_search.report.confirmation import list_confirmation_files
 from se_search.report.epoch_lines import EpochLines
 from se_search.report.estimate import Estimate, foretell_trainings
 from se_search.report.format import count
 from se_search.report.hardware import count_all_grounds
-from se_search.report.page.write import refresh_pages
+from se_search.report.page.write import write_pages
 from se_search.report.run_report import write_report
+from se_search.report.source import read_source
 from se_search.run_config import RunConfig
 from se_search.space.designs import Designs, collect_designs
 from se_search.store.confirmations import (
@@ -54,6 +55,7 @@ from se_search.store.confirmations import (
     read_rounds,
     write_rounds,
 )
+from se_search.store.files import WrittenFiles
 from se_search.store.front_cache import read_question
 from se_search.store.progress_log import ProgressLog
 from se_search.store.room import Reserve, estimate_room
@@ -74,11 +76,13 @@ class ConfirmOutcome:
     Attributes:
         rounds: all confirmations of the run, this one last.
         signal: number of the signal that stopped it; None: it ended by itself.
+        unwritten: why figures, tables or pages can't be written.
     """
 
     folder: RunFolder
     rounds: Sequence[Round]
     signal: int | None
+    unwritten: Sequence[UnwritableError] = ()
 
 
 def confirm(
@@ -157,7 +161,7 @@ def confirm(
             if known is not None:
                 estimate(known)
 
-        def judge() -> None:
+        def judge() -> WrittenFiles:
             rounds[-1] = close_round(
                 rounds[-1],
                 read_trainings(folder),
@@ -166,9 +170,13 @@ def confirm(
                 before.keys(),
             )
             write_rounds(folder, rounds)
-            write_confirmation(folder, rounds)
-            write_checklist(folder.checklist, config, records, rounds, read_fresh(folder))
-            refresh_pages(folder)
+            files = WrittenFiles()
+            for write, path, *contents in list_confirmation_files(folder, rounds):
+                files.attempt(write, path, *contents)
+            checked = (config, records, rounds, read_fresh(folder))
+            files.attempt(write_checklist, folder.checklist, *checked)
+            write_pages(files, folder, read_source(folder))
+            return files
 
         signal = None
         try:
@@ -179,8 +187,8 @@ def confirm(
             with suppress(SESearchError):  # the first error is the one to be told
                 judge()
             raise
-        judge()
-        return ConfirmOutcome(folder, rounds, signal)
+        files = judge()
+        return ConfirmOutcome(folder, rounds, signal, files.unwritten)
 
 
 def _take_looks(

@@ -29,11 +29,13 @@ def show_gates(
     """Look at the gates of a candidate's trained network, and at what is lost without them.
 
     A candidate whose weights were not kept is trained again. Test images are not read. Writes
-    gates.png, gates.csv and gates_by_class.csv, and a section of the run's report.
+    gates.png, gates.csv and gates_by_class.csv, and a section of the run's report; a file that
+    can't be written is named at the end, with an exit code other than 0.
     """
     from se_search.commands.gates_look import look_at_gates
     from se_search.report.gates import gates_event, print_gates
     from se_search.report.page.write import refresh_pages
+    from se_search.store.files import refuse_unwritten
     from se_search.store.run_folder import RunFolder
 
     def note(text: str) -> None:
@@ -42,8 +44,9 @@ def show_gates(
     folder = RunFolder.existing(run)
     files, found, written = look_at_gates(folder, options, note)
     if options.to is None:
-        refresh_pages(folder)
+        written.unwritten += refresh_pages(folder).unwritten
     if as_json:
         say(to_json(gates_event(files, found, written), indent=1))
     else:
         print_gates(make_console(), files, found, written)
+    refuse_unwritten(written.unwritten)

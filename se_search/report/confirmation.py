@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from se_search.analysis.confirmation import Confirmed, Gain
+from se_search.errors import UnwritableError
 from se_search.report.confirmation_answer import answer_confirmation
 from se_search.report.console import print_folder, print_text
 from se_search.report.format import count, interval, number, points, role_marks
@@ -36,16 +37,6 @@ CONFIRMED_FIELDS = tuple(
 )
 
 
-def write_confirmation(folder: RunFolder, rounds: Sequence[Round]) -> None:
-    """Write the CSV file and the figure of the last confirmation, if it has a result.
-
-    Raises:
-        UnwritableError: a file can't be written.
-    """
-    for write, path, *contents in list_confirmation_files(folder, rounds):
-        write(path, *contents)
-
-
 def list_confirmation_files(folder: RunFolder, rounds: Sequence[Round]) -> list[tuple[Any, ...]]:
     """Return for each file of the last confirmation what writes it, its path, and its contents.
 
@@ -67,13 +58,19 @@ def list_confirmation_files(folder: RunFolder, rounds: Sequence[Round]) -> list[
     ]
 
 
-def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Round]) -> None:
+def print_confirmation(
+    console: Console,
+    folder: RunFolder,
+    rounds: Sequence[Round],
+    unwritten: Sequence[UnwritableError] = (),
+) -> None:
     """Print the last confirmation if it has a result: its answer around its table, and its files.
 
     Args:
         console: what is printed on.
         folder: of the run.
         rounds: the confirmations of the run, the oldest first.
+        unwritten: why files can't be written.
     """
     if not rounds or rounds[-1].result is None:
         return
@@ -82,7 +79,9 @@ def print_confirmation(console: Console, folder: RunFolder, rounds: Sequence[Rou
     console.print(confirmation_table(rounds[-1]))
     print_text(console, answer.how_sure)
     print_next_step(console, answer.next_step)
-    print_folder(console, folder.path, _list_files(folder))
+    lacking = {error.path for error in unwritten}
+    written = [path for path in _list_files(folder) if path not in lacking]
+    print_folder(console, folder.path, written, unwritten)
 
 
 def _list_files(folder: RunFolder) -> list[Path]:

@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from se_search.errors import RunError, UnwritableError, explain
+from se_search.errors import RunError, StorageError, UnwritableError, explain, find_exit_code
 from se_search.terminal import escape
 from se_search.yaml_values import MAX_DEPTH, compose_yaml
 
@@ -119,6 +119,20 @@ class WrittenFiles:
 def describe_unwritten(errors: Iterable[UnwritableError]) -> list[dict[str, str]]:
     """Return as plain data which files can't be written, and why."""
     return [{"path": str(error.path), "reason": error.reason} for error in errors]
+
+
+def refuse_unwritten(errors: Sequence[UnwritableError]) -> None:
+    """Raise one error for files that could not be written, after all others have been.
+
+    Raises:
+        StorageError: there are such files. It names one, a file that a full or broken disk lacks
+            before any other, and has that file's error as its cause.
+    """
+    if errors:
+        worst = max(errors, key=find_exit_code)
+        number = len(errors)
+        text = f"{number:,} files can't be written, among them {worst.path}: {worst.reason}"
+        raise StorageError(str(worst) if number == 1 else text) from worst
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -451,6 +451,21 @@ def test_the_searchs_means_are_of_the_searchs_trials_alone(folder, train):
         )
 
 
+def test_a_figure_that_can_not_be_written_keeps_no_other_file_from_it(folder, train):
+    folder.confirmation_png.mkdir()
+    outcome = train(replicates=2).outcome
+    assert [error.path for error in outcome.unwritten] == [folder.confirmation_png]
+    assert folder.confirmation_csv.is_file()
+    assert folder.report_html.is_file()
+    console = Console(width=130, file=io.StringIO())
+    print_confirmation(console, folder, outcome.rounds, outcome.unwritten)
+    *_, written, unwritten = console.file.getvalue().splitlines()
+    assert written == (
+        f"Written to {folder.path}: confirmation.pdf, confirmation.csv, confirmation.yaml"
+    )
+    assert unwritten == f"Not written (Is a directory): {folder.confirmation_png}"
+
+
 def test_a_table_and_sentences_are_printed(folder, train):
     outcome = train(replicates=2).outcome
     console = Console(width=130, file=io.StringIO())

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.commands import COMMAND
+from support.commands import COMMAND, call_here
+from support.full_disk import largest_file
 from support.made_up_effects import SPACE, Truth, draw_candidates, train
 from support.names import ODD_NAMES
 from support.run_folders import begin_run, store_trials
@@ -187,7 +188,12 @@ def test_a_read_only_run_is_reported_and_the_files_not_written_are_named_once(
 ):
     before = {path: path.stat().st_mtime_ns for path in read_only.rglob("*")}
     outcome = call_without_rights("report", "FOLDER/run")
-    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.returncode == 2
+    assert re.fullmatch(
+        rf"se-search: \d+ files can't be written, among them {read_only}/report.html: "
+        r"Permission denied\n",
+        outcome.stderr,
+    )
     assert "Nothing can be said: " in outcome.stdout
     (line,) = [line for line in outcome.stdout.splitlines() if "ritten" in line]
     assert line.startswith(f"Not written (Permission denied): {read_only}/report.html, ")
@@ -207,12 +213,25 @@ def test_a_read_only_run_is_not_continued(read_only, call_without_rights, argume
     assert outcome.stderr == f"se-search: {read_only} can't be written to: Permission denied\n"
 
 
-def test_files_that_can_not_be_written_are_said_in_json_too(run):
+def test_files_that_can_not_be_written_are_said_in_json_too(run, tmp_path):
     (run / "pareto.csv").unlink()
     (run / "pareto.csv").mkdir()
-    event = json.loads(invoke("report", run, "--json").stdout)
+    outcome = call_here("report", run, "--json", folder=tmp_path, environment=os.environ)
+    event = json.loads(outcome.stdout)
     assert event["unwritten"] == [{"path": f"{run}/pareto.csv", "reason": "Is a directory"}]
     assert f"{run}/pareto.csv" not in event["files"]
+    assert outcome.returncode == 2
+    assert outcome.stderr == f"se-search: {run}/pareto.csv can't be written: Is a directory\n"
+
+
+def test_a_report_that_finds_a_full_disk_can_be_made_later(run, tmp_path):
+    with largest_file(100_000):  # bytes: more than SQLite takes, and less than the page
+        outcome = call_here("report", run, folder=tmp_path, environment=os.environ)
+    assert outcome.returncode == 75
+    assert "Nothing can be said: " in outcome.stdout
+    assert "Written to " in outcome.stdout
+    assert "a file may have 100,000 by the limit of this shell" in outcome.stderr
+    invoke("report", run)
 
 
 def test_output_to_a_folder_that_is_not_there_makes_it(tmp_path):

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +88,16 @@ def test_json_has_every_effect(run):
     assert (event["cost"], event["num_replicates"], event["unproven"]) == ("params", 4, None)
     with (run / "effects.csv").open() as file:
         assert len(event["effects"]) == sum(1 for _ in csv.DictReader(file))
+
+
+def test_an_error_names_the_file_that_can_not_be_written_after_the_others_are(run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "effects.csv").unlink(missing_ok=True)
+    (copy / "effects.csv").mkdir()
+    result = CliRunner().invoke(app, ["effects", str(copy)])
+    assert str(result.exception) == f"{copy}/effects.csv can't be written: Is a directory"
+    assert f"Not written (Is a directory): {copy}/effects.csv" in result.stdout
+    assert (copy / "effects.png").is_file()
 
 
 def test_a_run_without_a_model_says_why_there_are_no_effects(tmp_path):

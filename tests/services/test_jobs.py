@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import node_tasks
-from support.commands import COMMAND, RUN, read_rows
+from support.commands import RUN, read_rows
 from support.data_sets import make_recipe
 from support.networks import make_backbone
 from support.node_tasks import MadeUpTask
+from support.processes import start_run, wait_for
 
 from se_search.candidate import Candidate
 from se_search.device import Device
@@ -53,25 +53,6 @@ def job(tmp_path):
     return NodeJob(assignment, MadeUpTask(data, recipe), DEVICE, setup=setup)
 
 
-def start(environment, home, *arguments):
-    return subprocess.Popen(
-        [COMMAND, *RUN, *map(str, arguments)],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition, seconds=150):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
-
-
 def train(submit, job, tmp_path, count):
     """Train by an executor; return the evaluations."""
     engine = FuturesEngine(submit, tmp_path / "messages")
@@ -105,8 +86,11 @@ def test_a_job_that_is_warned_saves_its_state_and_goes_on_when_it_is_started_aga
     submitit, home, environment
 ):
     on_jobs = ("--executor", "submitit", "--submitit", "cluster=local,timeout_min=30")
-    process = start(
-        environment, home, *on_jobs, "--workers", 1, "--trials", 1, "--epochs", 20, "--name", "back"
+    process = start_run(
+        environment,
+        home,
+        *(*on_jobs, "--workers", 1, "--trials", 1, "--epochs", 20, "--name", "back"),
+        stderr=subprocess.STDOUT,
     )
     folder = home / "runs" / "back"
     wait_for(lambda: (folder / "progress.jsonl").exists())

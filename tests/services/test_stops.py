@@ -2,28 +2,16 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from support.commands import COMMAND, RUN
+from support.commands import RUN
 from support.optuna_studies import load_optuna_study
+from support.processes import list_below, start_run
 
 from se_search.errors import RunError
 from se_search.store.trials import read_records
-
-
-def start(environment, home, *arguments):
-    return subprocess.Popen(
-        [COMMAND, *RUN, *map(str, arguments)],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def wait_for_line(process, start_of_line):
@@ -52,16 +40,8 @@ def wait_until_running(process, home, name, count):
         time.sleep(0.2)
 
 
-def children_of(pid):
-    """Return the processes below one, at any depth (Linux)."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *children_of(int(child))]
-    return found
-
-
 def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, home, environment):
-    process = start(environment, home, "--trials", 6, "--name", "stopped", "--workers", 2)
+    process = start_run(environment, home, "--trials", 6, "--name", "stopped", "--workers", 2)
     wait_for_line(process, "trial ")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, errors = process.communicate(timeout=120)
@@ -74,7 +54,7 @@ def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, hom
 
 
 def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
-    process = start(environment, home, "--trials", 2, "--name", "early")
+    process = start_run(environment, home, "--trials", 2, "--name", "early")
     wait_for_line(process, "Data")  # PyTorch starts now, which takes seconds
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -84,7 +64,7 @@ def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
 
 
 def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, environment):
-    process = start(
+    process = start_run(
         environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200
     )
     wait_for_line(process, "Data")
@@ -98,7 +78,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, e
 
 
 def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
-    process = start(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
+    process = start_run(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
     wait_for_line(process, "Data")
     wait_until_running(process, home, "term", 1)
     # To the whole group, as a batch system, systemd and docker stop send it.
@@ -110,13 +90,13 @@ def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds children through /proc")
 def test_a_killed_training_is_made_again_and_fails_no_trial(home, environment):
-    process = start(
+    process = start_run(
         environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
     )
     wait_for_line(process, "Data")
     wait_until_running(process, home, "killed", 1)
     # The fork server's children are trainings; the youngest process is the one that runs.
-    os.kill(max(children_of(process.pid)), signal.SIGKILL)
+    os.kill(max(list_below(process.pid)), signal.SIGKILL)
     printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0
     assert states(home, "killed") == ["COMPLETE"] * 3

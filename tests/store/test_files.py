@@ -1,7 +1,9 @@
 """The one writer of files: what it writes, and what it leaves behind when it cannot."""
 
 import csv
+import errno
 import os
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -14,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.names import ODD_NAMES
 
-from se_search.errors import RunError
+from se_search.errors import RunError, StorageError, UnwritableError, find_exit_code
 from se_search.store.files import (
     WrittenFiles,
+    explaining_write,
     pack_bits,
     read_bits,
     read_json,
     read_yaml,
+    refuse_unwritten,
     remove_leftovers,
     unpack_bits,
     write_bytes,
@@ -136,6 +140,37 @@ def test_a_file_that_can_not_be_written_does_not_keep_the_others_from_it(tmp_pat
         files.attempt(write_text, tmp_path / name, name)
     assert files.written == [tmp_path / "b"]
     assert [(each.path.name, each.reason) for each in files.unwritten] == [("a", "Is a directory")]
+
+
+@pytest.mark.parametrize(
+    ("errors", "code", "message"),
+    [
+        ([("a", errno.EISDIR)], 2, "a can't be written: Is a directory"),
+        (
+            [("a", errno.EISDIR), ("b", errno.EACCES)],
+            2,
+            "2 files can't be written, among them a: Is a directory",
+        ),
+        (
+            [("a", errno.EISDIR), ("b", errno.ENOSPC)],
+            75,
+            "2 files can't be written, among them b: No space left on device",
+        ),
+    ],
+)
+def test_files_that_can_not_be_written_are_one_error_by_the_machines_fault_if_it_has_any(
+    errors, code, message
+):
+    unwritten = []
+    for name, number in errors:
+        with pytest.raises(UnwritableError) as caught, explaining_write(Path(name)):
+            raise OSError(number, os.strerror(number))
+        unwritten.append(caught.value)
+    with pytest.raises(StorageError) as raised:
+        refuse_unwritten(unwritten)
+    assert find_exit_code(raised.value) == code
+    assert re.sub(r" \(.*", "", str(raised.value)) == message
+    refuse_unwritten([])
 
 
 def test_a_folder_in_the_files_place_is_an_error_that_names_it(tmp_path):

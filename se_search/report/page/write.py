@@ -18,10 +18,12 @@ def write_pages(files: WrittenFiles, folder: RunFolder, source: Source) -> None:
     files.attempt(write_text, folder.report_md, render_markdown(page))
 
 
-def refresh_pages(folder: RunFolder) -> None:
+def refresh_pages(folder: RunFolder) -> WrittenFiles:
     """Write the pages of a run anew, as after a confirmation; one that can't be stays as it is.
 
     Raises:
         RunError: the folder holds no trials, or a file can't be read.
     """
-    write_pages(WrittenFiles(), folder, read_source(folder))
+    files = WrittenFiles()
+    write_pages(files, folder, read_source(folder))
+    return files
