@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up_runs import MadeUpNetworks, write_run
-from benchmarks.scale import MINUTES, draw_seconds, value_of_front
+from benchmarks.scale_comparisons import value_of_front
+from benchmarks.timed_loop import MINUTES, draw_seconds
 from se_search.store.trials import read_records
 
 NETWORKS = MadeUpNetworks(1)

@@ -6,6 +6,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from support.commands import call_program
+from support.processes import start_run
 
 SWITCHES = (
     "--headless",
@@ -31,6 +32,21 @@ def call(home, environment):
         return outcome
 
     return run
+
+
+@pytest.fixture
+def start(home, environment):
+    """Return a function that starts a short search, which ends with the test at the latest."""
+    started = []
+
+    def run(*arguments, **options):
+        started.append(start_run(environment, home, *arguments, **options))
+        return started[-1]
+
+    yield run
+    for process in started:
+        with process:  # closes what it prints to
+            process.kill()
 
 
 @pytest.fixture(scope="session")

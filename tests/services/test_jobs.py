@@ -16,7 +16,7 @@ from support.commands import RUN, read_rows
 from support.data_sets import make_recipe
 from support.networks import make_backbone
 from support.node_tasks import MadeUpTask
-from support.processes import start_run, wait_for
+from support.processes import PATIENCE, wait_for
 
 from se_search.candidate import Candidate
 from se_search.device import Device
@@ -83,12 +83,10 @@ def test_jobs_of_submitit_have_the_numbers_of_this_machine(submitit, call, home)
 
 
 def test_a_job_that_is_warned_saves_its_state_and_goes_on_when_it_is_started_again(
-    submitit, home, environment
+    submitit, home, start
 ):
     on_jobs = ("--executor", "submitit", "--submitit", "cluster=local,timeout_min=30")
-    process = start_run(
-        environment,
-        home,
+    process = start(
         *(*on_jobs, "--workers", 1, "--trials", 1, "--epochs", 20, "--name", "back"),
         stderr=subprocess.STDOUT,
     )
@@ -99,7 +97,7 @@ def test_a_job_that_is_warned_saves_its_state_and_goes_on_when_it_is_started_aga
     (starter,) = [path for path in starters if path.exists()]  # the job that asks has ended
     (job,) = (starter / "children").read_text().split()
     os.kill(int(job), signal.SIGUSR2)  # Slurm's warning, as submitit asks for it
-    printed, _ = process.communicate(timeout=200)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, printed
     (row,) = read_rows(folder / "trials.csv")
     assert (row["state"], row["attempts"]) == ("COMPLETE", "1")

@@ -60,7 +60,7 @@ def race(folder, what):
         printed = [process.stdout.readline().strip() for process in processes]
         for process in processes:
             process.stdin.write("\n")
-        assert [process.wait(60) for process in processes] == [0] * NUM_PROCESSES
+        assert [process.wait(600) for process in processes] == [0] * NUM_PROCESSES
         return printed
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import data_sets
 from support.commands import RUN, read_rows
-from support.processes import list_below, list_session, read_command, start_run, wait_for
+from support.processes import PATIENCE, list_below, list_session, read_command, wait_for
 
 from se_search.candidate import Candidate
 from se_search.device import Device
@@ -60,22 +60,6 @@ def cluster(environment, nodes_cache):
         yield cluster
         ray.shutdown()
         cluster.shutdown()
-
-
-@pytest.fixture
-def start(environment, home):
-    """Return a function that starts a command, which ends with the test at the latest."""
-    started = []
-
-    def run(*arguments):
-        started.append(start_run(environment, home, *arguments, stderr=subprocess.STDOUT))
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def has_begun(process, home, name):
@@ -158,7 +142,7 @@ def test_a_lost_node_costs_a_retry_that_goes_on_elsewhere(cluster, tmp_path, env
     assert evaluation.correct == undisturbed.correct
     cluster.add_node(num_cpus=1)
     told = [f"The node {place.name} has left the cluster", " has joined the cluster"]
-    wait_for(lambda: executor.wait(0.2) or all(any(t in n for n in notes) for t in told), 60)
+    wait_for(lambda: executor.wait(0.2) or all(any(t in n for n in notes) for t in told))
     assert pool.count_free() == 2
     ray.shutdown()
 
@@ -205,48 +189,48 @@ def count_evaluations(ended):
 def test_a_stop_carries_the_state_of_what_runs_on_a_node(cluster, home, start, number, code):
     on_ray = ("--executor", "ray", "--ray-address", cluster.address, "--trials", 1)
     name = f"stopped-{code}"
-    process = start(*on_ray, "--name", name, "--epochs", 300)
+    process = start(*on_ray, "--name", name, "--epochs", 300, stderr=subprocess.STDOUT)
     wait_for(lambda: has_begun(process, home, name))
     trainings = trainings_of(cluster)
     assert trainings
     os.killpg(process.pid, number)
-    printed, _ = process.communicate(timeout=150)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, printed
     folder = home / "runs" / name
     (record,) = read_records(folder / "trials.db")
     assert (record.state, record.attempts) == ("WAITING", 1)
     assert list((folder / "worker.states").rglob("*.state"))
-    wait_for(lambda: not any(read_command(pid) for pid in trainings), 60)
+    wait_for(lambda: not any(read_command(pid) for pid in trainings))
 
 
 def test_a_coordinator_that_is_killed_leaves_no_training_on_the_nodes(cluster, home, start):
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
-    process = start(*on_ray, "--name", "killed", "--epochs", 300)
+    process = start(*on_ray, "--name", "killed", "--epochs", 300, stderr=subprocess.STDOUT)
     wait_for(lambda: has_begun(process, home, "killed"))
     trainings = trainings_of(cluster)
     assert trainings
     process.kill()
     process.communicate()
-    wait_for(lambda: not any(read_command(pid) for pid in trainings), 60)
+    wait_for(lambda: not any(read_command(pid) for pid in trainings))
 
 
 def test_a_cluster_of_its_own_ends_with_the_command(home, start):
     """Ctrl-C reaches the whole process group, in which the cluster is."""
     arguments = ("--executor", "ray", "--workers", 1, "--epochs", 300)
-    process = start(*arguments, "--name", "own")
+    process = start(*arguments, "--name", "own", stderr=subprocess.STDOUT)
     wait_for(lambda: has_begun(process, home, "own"))
     os.killpg(process.pid, signal.SIGTERM)
-    printed, _ = process.communicate(timeout=150)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143, printed
     assert list((home / "runs" / "own" / "worker.states").rglob("*.state"))
-    wait_for(lambda: not list_session(process.pid), 60)
-    process = start(*arguments, "--name", "own")
+    wait_for(lambda: not list_session(process.pid))
+    process = start(*arguments, "--name", "own", stderr=subprocess.STDOUT)
     started = (home / "runs" / "own" / "progress.jsonl").stat().st_size
     progress = home / "runs" / "own" / "progress.jsonl"
     wait_for(lambda: progress.stat().st_size > started)
     process.kill()
     process.communicate()
-    wait_for(lambda: not list_session(process.pid), 60)
+    wait_for(lambda: not list_session(process.pid))
 
 
 def test_an_address_at_which_no_cluster_answers_is_named(call):
@@ -322,6 +306,10 @@ print(os.environ["RAY_AUTH_MODE"], os.environ["RAY_USAGE_STATS_ENABLED"])
 print([node.cpus for node in list_nodes()], ray.nodes()[0]["NodeManagerAddress"])
 """
     printed = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert printed.stdout.split() == ["token", "0", "[1.0]", "127.0.0.1"], printed.stderr

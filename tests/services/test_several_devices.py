@@ -45,7 +45,7 @@ def digits(tmp_path_factory):
 def finish(executor):
     """Return what comes of a training until it has ended."""
     came = []
-    wait_for(lambda: came.extend(executor.wait(0.5)) or (came and came[-1][1]), 200)
+    wait_for(lambda: came.extend(executor.wait(0.5)) or (came and came[-1][1]))
     while isinstance(came[-1][1], EpochRow):
         came += executor.wait(0.5)
     return [outcome for _, outcome in came]
@@ -128,7 +128,7 @@ def test_a_training_that_is_killed_leaves_no_process(digits, tmp_path):
     recipe = make_recipe(epochs=500)
     executor = local_executor(TrainingTask(digits, recipe), [TWO], tmp_path / "log")
     executor.submit(0, Assignment(EVERYWHERE, 0, 500))
-    wait_for(lambda: executor.wait(0.5), 200)  # an epoch has ended
+    wait_for(lambda: executor.wait(0.5))  # an epoch has ended
     found = set(list_below(os.getpid())) - began
     assert len(found) >= 3
     executor.kill()

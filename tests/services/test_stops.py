@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.commands import RUN
 from support.optuna_studies import load_optuna_study
-from support.processes import list_below, start_run
+from support.processes import PATIENCE, list_below, wait_for
 
 from se_search.errors import RunError
 from se_search.store.trials import read_records
@@ -27,24 +27,22 @@ def states(home, name):
 
 
 def wait_until_running(process, home, name, count):
-    deadline = time.monotonic() + 120
-    while True:
+    def runs():
         assert process.poll() is None, process.stdout.read() + process.stderr.read()
         try:
             records = read_records(home / "runs" / name / "trials.db")
-            if sum(record.state == "RUNNING" for record in records) >= count:
-                return
-        except RunError:
-            pass  # the coordinator has not made the tables yet
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+        except RunError:  # the coordinator has not made the tables yet
+            return False
+        return sum(record.state == "RUNNING" for record in records) >= count
+
+    wait_for(runs)
 
 
-def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, home, environment):
-    process = start_run(environment, home, "--trials", 6, "--name", "stopped", "--workers", 2)
+def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, start, home):
+    process = start("--trials", 6, "--name", "stopped", "--workers", 2)
     wait_for_line(process, "trial ")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     printed = errors[errors.index("se-search run") :].strip().split()
     assert set(states(home, "stopped")) <= {"COMPLETE", "WAITING"}  # if it takes over 30 s
@@ -53,51 +51,47 @@ def test_ctrl_c_ends_cleanly_and_the_printed_command_continues_exactly(call, hom
     assert states(home, "stopped") == ["COMPLETE"] * 6
 
 
-def test_ctrl_c_before_the_first_trial_says_how_to_go_on(home, environment):
-    process = start_run(environment, home, "--trials", 2, "--name", "early")
+def test_ctrl_c_before_the_first_trial_says_how_to_go_on(start, home):
+    process = start("--trials", 2, "--name", "early")
     wait_for_line(process, "Data")  # PyTorch starts now, which takes seconds
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "se-search: interrupted. To go on: se-search run " in errors
     assert "Traceback" not in errors
 
 
-def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, home, environment):
-    process = start_run(
-        environment, home, "--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200
-    )
+def test_a_second_ctrl_c_stops_at_once_and_leaves_no_trial_running(call, start, home):
+    process = start("--trials", 4, "--name", "twice", "--workers", 2, "--epochs", 200)
     wait_for_line(process, "Data")
     wait_until_running(process, home, "twice", 2)
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert states(home, "twice") == ["WAITING"] * 2
 
 
-def test_sigterm_stops_at_once_with_its_own_exit_code(home, environment):
-    process = start_run(environment, home, "--trials", 4, "--name", "term", "--epochs", 200)
+def test_sigterm_stops_at_once_with_its_own_exit_code(start, home):
+    process = start("--trials", 4, "--name", "term", "--epochs", 200)
     wait_for_line(process, "Data")
     wait_until_running(process, home, "term", 1)
     # To the whole group, as a batch system, systemd and docker stop send it.
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert set(states(home, "term")) <= {"COMPLETE", "WAITING"}
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds children through /proc")
-def test_a_killed_training_is_made_again_and_fails_no_trial(home, environment):
-    process = start_run(
-        environment, home, "--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40
-    )
+def test_a_killed_training_is_made_again_and_fails_no_trial(start, home):
+    process = start("--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40)
     wait_for_line(process, "Data")
     wait_until_running(process, home, "killed", 1)
     # The fork server's children are trainings; the youngest process is the one that runs.
     os.kill(max(list_below(process.pid)), signal.SIGKILL)
-    printed, _ = process.communicate(timeout=200)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert states(home, "killed") == ["COMPLETE"] * 3
     assert "SIGKILL. It is tried again" in " ".join(printed.split())

@@ -50,7 +50,7 @@ def call_here(*arguments, folder, environment):
     return Outcome(code, output.getvalue(), errors.getvalue())
 
 
-def call_program(*arguments, folder, environment, timeout=240):
+def call_program(*arguments, folder, environment, timeout=600):
     """Run a command in a process of its own; return what ``subprocess.run`` returns."""
     return subprocess.run(
         [COMMAND, *map(str, arguments)],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from support.commands import COMMAND, RUN
 
+PATIENCE = 600  # seconds: how long a test waits at most, for its machine may do much else
+
 
 def start_run(environment, home, *arguments, stderr=subprocess.PIPE):
     """Start a short search in a process, and a session, of its own."""
@@ -21,7 +23,7 @@ def start_run(environment, home, *arguments, stderr=subprocess.PIPE):
     )
 
 
-def wait_for(condition, seconds=150):
+def wait_for(condition, seconds=PATIENCE):
     """Wait until a condition has a value that counts as true, and return that."""
     end = time.monotonic() + seconds
     while not (found := condition()):
