@@ -152,8 +152,9 @@ def describe_sizes(folder: Path, sizes: Sequence[int]) -> list[str]:
 def describe_loss(folder: Path) -> list[str]:
     """Return lines of a table: the exact and the approximate posterior of equal trainings."""
     lines = [
-        f"What reports lose by approximate posteriors, in {NUM_WORLDS} worlds each; the front named "
-        "is worth its true best gain at a cost or less, averaged over the logarithm of the cost, in points:",
+        f"What reports lose by approximate posteriors, in {NUM_WORLDS} worlds each; the front "
+        "named is worth its true best gain at a cost or less, averaged over the logarithm of the "
+        "cost, in points:",
         "",
         "| trainings | interactions | posterior | 95 % intervals hold | mean width, points "
         "| error (rms) | hypervolume of the front named |",
