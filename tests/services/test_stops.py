@@ -88,7 +88,7 @@ def test_sigterm_stops_at_once_with_its_own_exit_code(start, home):
 def test_a_killed_training_is_made_again_and_fails_no_trial(start, home):
     process = start("--trials", 3, "--name", "killed", "--workers", 1, "--epochs", 40)
     wait_for_line(process, "Data")
-    wait_until_running(process, home, "killed", 1)
+    wait_for((home / "runs" / "killed" / "progress.jsonl").exists)  # an epoch has ended
     # The fork server's children are trainings; the youngest process is the one that runs.
     os.kill(max(list_below(process.pid)), signal.SIGKILL)
     printed, _ = process.communicate(timeout=PATIENCE)
