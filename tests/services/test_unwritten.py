@@ -7,7 +7,7 @@ def test_a_file_that_can_not_be_written_ends_run_and_gates_after_all_else(home, 
     def call(*arguments):
         return call_here(*arguments, folder=home, environment=environment)
 
-    search = (*RUN, "--trials", 2, "--workers", 1, "--name", "blocked")
+    search = (*RUN, "--trials", 5, "--workers", 1, "--name", "blocked")
     folder = home / "runs" / "blocked"
     folder.mkdir(parents=True)
     for name in ("pareto.csv", "gates.csv"):
@@ -17,7 +17,7 @@ def test_a_file_that_can_not_be_written_ends_run_and_gates_after_all_else(home, 
     assert outcome.stderr.endswith("blocked/pareto.csv can't be written: Is a directory\n")
     assert "Nothing can be said: " in outcome.stdout
     rows = read_rows(folder / "trials.csv")
-    assert [row["state"] for row in rows] == ["COMPLETE"] * 2
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 5
     with_se = next(row["candidate"] for row in rows if "standard" in row["candidate"])
     outcome = call("gates", "blocked", "--candidate", with_se)
     assert outcome.returncode == 2
