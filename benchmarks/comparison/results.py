@@ -173,7 +173,7 @@ class Comparison:
         """Return the comparison of the searches that all arms with any have."""
         found: dict[str, dict[int, Followed]] = {arm.name: {} for arm in ARMS}
         for line in lines:
-            found[line["arm"]][line["run"]] = Followed.of(line, table, truth)
+            found.setdefault(line["arm"], {})[line["run"]] = Followed.of(line, table, truth)
         some = {arm: own for arm, own in found.items() if own}
         shared = set.intersection(*(set(own) for own in some.values())) if some else set()
         return cls(
