@@ -12,6 +12,7 @@ from se_search.record import RanOn
 from se_search.seeds import derive_seed
 
 SUPERNET_SEEDS = 10**9  # seeds of supernets have ten digits, which tells them from replicates
+ZERO_COST = ("snip", "synflow", "naswot")  # rungs that train nothing
 BACKWARD = 2  # a backward pass takes the multiply-adds of two forward passes
 
 
@@ -60,7 +61,7 @@ class Score:
     Attributes:
         rung: ``supernet``, or the name of a score without training: ``snip``, ``synflow``,
             ``naswot``.
-        member: seed of the supernet; 0 for a score without training.
+        member: seed of the supernet; of a score without training: of weights and images.
         candidate: text form of the candidate.
         key: short name of the candidate.
         accuracy: share of the scored validation images classified correctly, 0..1; None: nothing
@@ -111,6 +112,15 @@ def supernet_seed(run_seed: int, number: int) -> int:
     neither weights nor images with one.
     """
     return SUPERNET_SEEDS + derive_seed(run_seed, "supernet", number) % (9 * SUPERNET_SEEDS)
+
+
+def zero_cost_seed(run_seed: int, number: int) -> int:
+    """Return the seed of member ``number`` (from 0) of a run's rungs that train nothing.
+
+    It has ten digits, and shares weights and images neither with a supernet of the run nor with a
+    replicate.
+    """
+    return SUPERNET_SEEDS + derive_seed(run_seed, "zero cost", number) % (9 * SUPERNET_SEEDS)
 
 
 def count_worth(
