@@ -1,10 +1,11 @@
-"""Judges supernets by trainings, on every problem: the table of the ladder's self-test.
+"""Judges cheap scores by trainings, on every problem: the table of the ladder's self-test.
 
     python benchmarks/ladder/measure.py                          # prints it
     python benchmarks/ladder/measure.py --page docs/measured.md  # renews the page's figures
 
 A row is the self-test of a run (``se_search.analysis.rung_test``) with the published trainings as
-its probes: supernets of one kind, their mean score by accuracy or by loss.
+its probes: supernets of one kind, their mean score by accuracy or by loss; or snip, synflow or
+NASWOT over several seeds.
 """
 
 from __future__ import annotations
@@ -18,10 +19,17 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 
 from benchmarks.ladder.definition import PROBLEMS
 from benchmarks.ladder.supernets import KINDS
-from benchmarks.ladder.table import MEASURES, KindScores, read_probes, read_scores
+from benchmarks.ladder.table import (
+    MEASURES,
+    KindScores,
+    read_probes,
+    read_scores,
+    read_zero_cost,
+)
 from benchmarks.pages import renew_part
 from se_search.analysis.measured import Measured
 from se_search.analysis.rung_test import RungTest, judge_scores
+from se_search.score import ZERO_COST
 
 BEGIN, END = "<!-- ladder: begin -->", "<!-- ladder: end -->"
 HEAD = (
@@ -52,6 +60,11 @@ def _list_rows() -> Iterator[str]:
                 if found is not None:
                     (test,) = judge_scores(found.scores, records, problem.space)
                     yield _describe(name, kind, measure, test, found)
+        for rung in ZERO_COST:
+            found = read_zero_cost(name, rung)
+            if found is not None:
+                (test,) = judge_scores(found.scores, records, problem.space)
+                yield _describe(name, rung, "value", test, found)
 
 
 def _describe(name: str, kind: str, measure: str, test: RungTest, found: KindScores) -> str:

@@ -11,8 +11,9 @@ from benchmarks.calibration.crossed_world import IMAGES, Cell, CrossedTable, rea
 from benchmarks.calibration.searches import make_record
 from benchmarks.ladder.definition import PROBLEMS, Problem
 from benchmarks.ladder.publish import PROBES, SCORES
+from benchmarks.ladder.zero_cost import FILE as ZERO_COST_FILE
 from se_search.record import TrialRecord
-from se_search.score import Score, supernet_seed
+from se_search.score import Score, supernet_seed, zero_cost_seed
 from se_search.store.training_log import TrainingId
 
 RUNG = "supernet"
@@ -21,12 +22,12 @@ MEASURES = ("accuracy", "loss")  # by which a score's value is taken
 
 @dataclass(frozen=True, slots=True)
 class KindScores:
-    """The scores of the supernets of a kind, and what they took.
+    """The scores of the supernets of a kind, or of a rung without training, and what they took.
 
     Attributes:
-        scores: of all probes by all supernets.
-        train_seconds: a supernet, on average.
-        score_seconds: a candidate and supernet, on average.
+        scores: of all probes by all members.
+        train_seconds: a supernet, on average; 0 without training.
+        score_seconds: a candidate and member, on average.
         device: that they ran on.
     """
 
@@ -111,6 +112,35 @@ def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores |
         float(first["score_seconds"].mean()),
         " and ".join(sorted(set(own["device"]))),
     )
+
+
+def read_zero_cost(name: str, rung: str) -> KindScores | None:
+    """Return what a rung that trains nothing says of a problem's probes; None: it has no scores.
+
+    Args:
+        name: of the problem.
+        rung: ``snip``, ``synflow`` or ``naswot``.
+    """
+    frame = pd.read_csv(ZERO_COST_FILE)
+    own = frame[(frame["problem"] == name) & (frame["rung"] == rung)]
+    if own.empty:
+        return None
+    texts = {candidate.key: str(candidate) for candidate in PROBLEMS[name].probes}
+    scores = tuple(
+        Score(
+            rung,
+            zero_cost_seed(0, int(row.number)),
+            texts[row.key],
+            row.key,
+            None,
+            None,
+            row.value,
+            row.seconds,
+        )
+        for row in own.itertuples()
+    )
+    devices = " and ".join(sorted(set(own["device"])))
+    return KindScores(scores, 0.0, float(own["seconds"].mean()), devices)
 
 
 def _read_crossed(problem: Problem, images: str) -> Sequence[tuple[str, int, float]]:
