@@ -57,7 +57,7 @@ def _train(
                 data_dir=setting.data_dir,
                 workers=None if setting.is_cuda else at_a_time,
                 accelerator=setting.accelerator,
-                cluster=ClusterOptions(trials_per_gpu=at_a_time),
+                cluster=ClusterOptions(trials_per_gpu=at_a_time if setting.is_cuda else 1),
             ),
             notes.append,
         )

@@ -172,6 +172,11 @@ def choose_devices(hardware: Hardware, request: SessionRequest) -> list[Device]:
     if together > 1:
         refuse_together(together, accelerator, request.recipe.batch_size)
     if accelerator == "cpu":
+        if request.cluster.trials_per_gpu > 1:
+            raise RunError(
+                f"trials_per_gpu {request.cluster.trials_per_gpu}: trainings run on the CPU here; "
+                "--workers says how many do so at a time"
+            )
         num_workers = request.workers or max(1, hardware.num_cores // request.threads)
         return [Device("cpu", 0, request.threads, precision) for _ in range(num_workers)]
     num_groups = hardware.num_devices // together

@@ -83,6 +83,12 @@ def test_trials_per_gpu_packs_each_card():
     assert len(choose_devices(CARDS, request())) == 2
 
 
+def test_trainings_do_not_share_a_gpu_where_there_is_none():
+    machine = Hardware("cpu", 1, 4, "a CPU", "32-true")
+    with pytest.raises(RunError, match="trials_per_gpu 3: trainings run on the CPU here"):
+        choose_devices(machine, request(cluster=ClusterOptions(trials_per_gpu=3)))
+
+
 def test_an_executor_of_python_needs_the_number_of_its_workers():
     with ThreadPoolExecutor(1) as pool, pytest.raises(RunError, match="workers=4"):
         find_elsewhere(request(), print, pool)
