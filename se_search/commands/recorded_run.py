@@ -45,6 +45,7 @@ def read_recorded_options(config: Mapping[str, Any], options: ConfirmOptions) ->
         recipe=search["recipe"],
         epochs=identity["epochs"],
         objectives=",".join(identity["objectives"]),
+        evaluator=search.get("evaluator", "train"),
         seed=identity["seed"],
         workers=options.workers,
         threads=options.threads or search.get("threads", 1),

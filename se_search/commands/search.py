@@ -153,7 +153,8 @@ def search(
             f"{run.data['validation']:,} validate, of which a constant answer has "
             f"{100 * run.data['chance']:.2f} % right"
         )
-        display.note(describe_replicates(options, run.recipe.split.draw))
+        if options.evaluator != "supernet":  # otherwise nothing is trained in them
+            display.note(describe_replicates(options, run.recipe.split.draw))
         if setting is not None:
             display.note(describe_setting(setting, options.evaluator))
         if len(rungs) > 1 or rungs[0].replicates > 1:

@@ -10,7 +10,8 @@ from support.sessions import MadeUpSessions
 from typer.testing import CliRunner
 
 from se_search.cli import app
-from se_search.commands.options import SearchOptions
+from se_search.commands.options import ConfirmOptions, SearchOptions
+from se_search.commands.recorded_run import describe_recorded_run, read_recorded_options
 from se_search.commands.search import search
 from se_search.errors import DivergedError, RunChangedError, RunError, TooManyFailuresError
 from se_search.execution.serial import SerialExecutor
@@ -89,6 +90,19 @@ def test_supernets_alone_score_candidates_and_claim_no_gain(run_search, tmp_path
     scored = Counter(row["member"] for row in rows)
     assert len(scored) == len(supernets.supernets)
     assert "Supernets and their test" in outcome.folder.report_html.read_text()
+
+
+def test_a_run_of_supernets_alone_speaks_of_no_replicates_of_trainings(run_search):
+    _, _, notes = run_search(trials=12)
+    assert not any("Trials take turns" in text for text in notes.texts)
+
+
+def test_a_run_of_supernets_is_read_back_as_one_so_that_it_can_be_confirmed(run_search):
+    outcome, _, _ = run_search(trials=12)
+    config = outcome.folder.read_config()
+    recorded = read_recorded_options(config, ConfirmOptions())
+    run = describe_recorded_run(outcome.folder, config, recorded)
+    assert run.supernets == config["identity"]["supernets"]
 
 
 def test_the_task_of_supernets_is_that_of_trainings_with_what_supernets_need(run_search):
