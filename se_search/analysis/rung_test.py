@@ -82,8 +82,8 @@ class RungTest:
         num_replicates: in which these were trained.
         seconds_each: of scoring a candidate by one member, on average.
         seconds: of all trainings and scorings of the rung.
-        verdict: whether its scores are used: they may not be nothing, and must order the probes
-            better than each baseline.
+        verdict: whether its scores are used: they must order the probes better than chance and
+            better than each baseline, and members must agree with each other.
         why: of the verdict, in a clause.
         tau: Kendall's tau-b between the members' mean score and the mean of the trainings, less
             the levels of their replicates; None: too few to tell, or all equal.
@@ -251,14 +251,15 @@ class _Judge:
         baselines = self._judge_baselines(keys, means, draws)
         known = [own for one, own in baselines if one.tau is not None]
         lead = measure_lead(scores, means, known, draws)
-        verdict, why = _decide(tau, lead)
+        agreement = find_agreement(table)
+        verdict, why = _decide(tau, lead, agreement)
         return replace(
             test,
             tau=tau,
             ceiling=None if here is None or there is None else noise_ceiling(here, there),
             slope=slope,
             biases=() if slope is None else self._find_biases(keys, scores, means, slope, slopes),
-            agreement=find_agreement(table),
+            agreement=agreement,
             baselines=tuple(one for one, _ in baselines),
             lead=lead,
             verdict=verdict,
@@ -307,11 +308,15 @@ def _correct(variance: float | None, num_candidates: int) -> float | None:
     return None if variance is None else variance * num_candidates / (num_candidates - 1)
 
 
-def _decide(tau: Measured | None, lead: Measured | None) -> tuple[Verdict, str]:
+def _decide(
+    tau: Measured | None, lead: Measured | None, agreement: float | None
+) -> tuple[Verdict, str]:
     if tau is None or lead is None:
         return "off", "its scores, or the trainings of the probes, do not differ"
     if tau.low <= 0:
         return "off", "its order of the probes may be one of chance, by the interval of tau"
+    if agreement is not None and agreement <= 0:
+        return "off", "its members do not agree with each other, so that its order is noise"
     if lead.value <= 0:
         return (
             "off",

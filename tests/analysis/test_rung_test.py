@@ -129,6 +129,19 @@ def test_scores_that_follow_the_truth_are_used():
     assert test.lead.value == pytest.approx(test.tau.value - abs(test.best_baseline.tau.value))
 
 
+def test_members_that_contradict_each_other_are_switched_off_however_well_their_mean_does():
+    candidates, truth, _ = simulate(24)
+    apart = np.random.default_rng(3).permutation(np.linspace(-0.1, 0.1, len(candidates)))
+    one, other = (make_scores(candidates, truth + sign * apart) for sign in (1, -1))
+    half = len(candidates)  # the scores of the first member come first
+    scores = [*one[:half], *other[half:]]
+    test = judge(make_probe_trials(candidates, truth, 0.001), scores)
+    assert test.tau.low > 0.5
+    assert test.agreement < 0
+    assert test.verdict == "off"
+    assert "do not agree with each other" in test.why
+
+
 def test_scores_that_do_not_follow_the_truth_are_switched_off_by_the_interval_of_tau():
     candidates, truth, _ = simulate(24)
     scores = make_scores(candidates, np.random.default_rng(9).normal(0, 1, len(candidates)))
