@@ -320,6 +320,7 @@ def _decide(
     if lead.value <= 0:
         return (
             "off",
-            "what candidates cost orders the probes as well, and is known before any training",
+            "what candidates cost orders the probes at least as well, and is known before any "
+            "training",
         )
     return "used", "it orders the probes better than chance, and better than their costs do"

@@ -67,7 +67,11 @@ class SearchOptions:
         ),
     ] = "stages_ratio"
     trials: Annotated[
-        int, typer.Option(help="trials that the run is to have, earlier commands' included"),
+        int,
+        typer.Option(
+            help="trainings that the run is to have, those of earlier commands and what supernets "
+            "are worth included"
+        ),
         AtLeast(1),
     ] = 200  # fmt: skip
     backbone: Annotated[

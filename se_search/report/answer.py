@@ -153,7 +153,10 @@ def _describe_supernets(facts: RunFacts) -> str:
     scores = f" Scores by {number}, worth {evidence.supernets.worth:.1f} trainings,"
     if any(test.is_used for test in evidence.tests):
         return f"{scores} count as far as trainings agree with them."
-    return f"{scores} count for nothing: the probes do not show that they tell."
+    return (
+        f"{scores} count for nothing: the probes do not show that they order candidates as "
+        "trainings do."
+    )
 
 
 def find_cheaper(front: PosteriorFront, cost: str) -> PosteriorCandidate | None:

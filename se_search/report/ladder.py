@@ -148,7 +148,7 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
 
 def describe_verdict(test: RungTest) -> str:
     """Say in a sentence whether a rung's scores are used, and why."""
-    head = f"Rung {_name(test)}: {VERDICTS[test.verdict]}, as {test.why}"
+    head = f"{_name(test)}: {VERDICTS[test.verdict]}, as {test.why}"
     if test.tau is None:
         return f"{head}."
     best, beside = test.best_baseline, ""

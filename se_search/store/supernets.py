@@ -178,12 +178,17 @@ def write_supernets(files: SupernetFiles, supernets: Supernets) -> None:
 
 
 def read_supernets(files: SupernetFiles) -> Supernets:
-    """Read ``supernets.json``; empty if there is none.
+    """Read ``supernets.json``; empty if there is none, and nothing that it would be about.
 
     Raises:
-        RunError: the file can't be read, is of another format, or was changed by hand.
+        RunError: the file can't be read, is of another format, was changed by hand, or is gone.
     """
     if not files.json.is_file():
+        if files.csv.exists():
+            raise RunError(
+                f"{files.json} is gone, which says what the scores in {files.csv.name} are of. Put "
+                "it back from a copy, or take another --name"
+            )
         return Supernets()
     try:
         return _from_plain(read_json(files.json))
@@ -211,9 +216,9 @@ def read_supernet_scores(files: SupernetFiles, supernets: Supernets) -> list[Sco
         own = by_member.get(record.seed, [])[: record.num_scored]  # further rows came last
         if digest_scores(own) != record.digest:
             raise RunError(
-                f"{files.csv} has other scores of the supernet {record.seed} than it gave: "
-                f"{len(own)} rows, of {record.num_scored}. Put it back from a copy, or take "
-                "another --name"
+                f"{files.csv} has other scores of the supernet {record.seed} than it gave "
+                f"({len(own)} of {record.num_scored} rows are there). Put it back from a copy, "
+                "or take another --name"
             )
         found += own
     return found

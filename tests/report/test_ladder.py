@@ -44,7 +44,7 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
     (line, *_) = describe_ladder(evidence)
     tau, best = test.tau, test.best_baseline
     assert line == (
-        "Rung 2 supernets: used, as it orders the probes better than chance, and better than their "
+        "2 supernets: used, as it orders the probes better than chance, and better than their "
         f"costs do. Its tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of the best "
         f"cost, {best.name}, is {abs(best.tau.value):.2f}."
     )
@@ -52,14 +52,12 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
 
 def test_scores_that_do_not_tell_are_said_to_be_switched_off():
     (line, *_) = describe_ladder(make_evidence(is_true=False))
-    assert line.startswith(
-        "Rung 2 supernets: switched off, as its order of the probes may be one of"
-    )
+    assert line.startswith("2 supernets: switched off, as its order of the probes may be one of")
 
 
 def test_scores_that_no_probe_tests_are_said_to_be_untested():
     (line, *_) = describe_ladder(make_evidence(has_probes=False))
-    assert line == "Rung 2 supernets: not tested, as no probe was trained."
+    assert line == "2 supernets: not tested, as no probe was trained."
 
 
 def test_a_place_that_is_scored_too_well_is_named_in_points():

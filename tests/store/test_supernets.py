@@ -122,5 +122,13 @@ def test_scores_that_were_changed_are_refused_with_the_supernet(files):
     supernets = replace(SUPERNETS, supernets=SUPERNETS.supernets[:1])
     supernets = store_scores(files, supernets, supernets.find(7), [make_score(7, "a")])
     write_scores(files.csv, [make_score(7, "a", 0.6)])
-    with pytest.raises(RunError, match="other scores of the supernet 7 than it gave: 1 rows, of 1"):
+    with pytest.raises(RunError, match=r"of the supernet 7 than it gave \(1 of 1 rows"):
         read_supernet_scores(files, supernets)
+
+
+def test_scores_whose_supernets_are_gone_are_refused_by_the_name_of_the_missing_file(files):
+    write_supernets(files, SUPERNETS)
+    write_scores(files.csv, [make_score(7, "a")])
+    files.json.unlink()
+    with pytest.raises(RunError, match=r"supernets\.json is gone, which says what the scores in"):
+        read_supernets(files)
