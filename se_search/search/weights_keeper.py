@@ -163,10 +163,12 @@ class WeightsKeeper:
         self._weights.tidy()
 
     def describe(self) -> str | None:
-        """Say whose weights are kept; None: nobody's, as was asked for."""
+        """Say whose weights are kept; None: nobody's, as was asked for or as nobody was trained."""
         if self._keeping.mode == "none":
             return None
         num_trained = len({r.key for r in self._list_records() if r.state in ENDED_WELL})
+        if not num_trained:
+            return None
         num_kept = len({name.key for name in self._sizes})
         size = describe_bytes(sum(self._sizes.values()))
         rest = "" if num_kept >= num_trained else "; se-search export trains others again"
