@@ -262,5 +262,8 @@ def test_the_executor_trains_what_the_keeper_assigns(make):
     ((number, _),) = executor.wait(1)
     assert number == 0
     assert trained[0].weights_file is not None
-    assert search.keeper.describe() is not None
     assert search.kept == [("s2:4", 0, FULL)]
+
+
+def test_a_search_that_trained_nobody_says_nothing_of_weights(make):
+    assert make().keeper.describe() is None
