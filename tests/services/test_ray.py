@@ -85,11 +85,14 @@ def test_a_run_on_two_nodes_has_the_numbers_of_this_machine(cluster, call, home)
         for name in DIFFERENT:
             assert float(row.pop(name)) > 0
     assert there == here
-    for number in range(4):
-        bits = [
-            next((home / "runs" / n / "correct").glob(f"*{number}*")) for n in ("here", "there")
-        ]
-        assert bits[0].read_bytes() == bits[1].read_bytes()
+    bits = {
+        name: {
+            path.name: path.read_bytes() for path in (home / "runs" / name / "correct").iterdir()
+        }
+        for name in ("here", "there")
+    }
+    assert len(bits["here"]) == 4
+    assert bits["there"] == bits["here"]
     (line,) = [line for line in outcome.stdout.splitlines() if line.startswith("Ray: 2 trainings")]
     assert line.count("/") == 2  # host/node, twice
 
