@@ -25,7 +25,7 @@ gpu: $(STAMP)  ## check on this machine's GPU what no CPU can show: numbers, res
 test: $(STAMP)
 	$(TEST) --dist loadfile
 
-test-services: $(STAMP)  ## what needs a browser, a server, a cluster, notebooks or many processes: at most nine minutes
+test-services: $(STAMP)  ## what needs a browser, a server, a cluster, notebooks or many processes: about nine minutes
 	$(TEST) --dist load tests/services -rs
 
 lint: $(STAMP)
