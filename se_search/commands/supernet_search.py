@@ -204,7 +204,7 @@ class SupernetSteps:
     tell: Callable[[int, EpochRow], None]
 
     def train(self, until: int, scores: Sequence[Score]) -> Ending:
-        """Search until the run has so many trials."""
+        """Search until the run has ``until`` trials."""
         return self.search(until, self.probes, scores)
 
     def make_supernets(self, supernets: Supernets, missing: Missing) -> tuple[Supernets, Stop]:

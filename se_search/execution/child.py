@@ -144,7 +144,7 @@ class Child:
 
 
 def _count_since(memory_kills: int | None) -> int | None:
-    """Count what the system has killed for its memory since it had killed so many."""
+    """Return how many processes the system has killed for memory beyond an earlier count."""
     now = count_memory_kills()
     return None if now is None or memory_kills is None else now - memory_kills
 

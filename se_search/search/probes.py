@@ -84,7 +84,7 @@ class Spread:
 def assign_probes(
     probes: Sequence[Probe], space: BoundSpace, epochs: int
 ) -> list[Assignment[Candidate]]:
-    """Return the trainings of probes, of so many epochs each."""
+    """Return the trainings of probes, each ``epochs`` epochs long."""
     return [Assignment(space.parse(probe.candidate), probe.seed, epochs) for probe in probes]
 
 

@@ -36,7 +36,7 @@ class Steps(Protocol):
     """What a search with supernets is made of."""
 
     def train(self, until: int, scores: Sequence[Score]) -> Ending:
-        """Search until the run has so many trials, probes first; scores are those in use."""
+        """Search until the run has ``until`` trials, probes first, by the scores that are used."""
 
     def make_supernets(self, supernets: Supernets, missing: Missing) -> tuple[Supernets, Stop]:
         """Train supernets and score what they miss; return what has become of all."""

@@ -70,7 +70,7 @@ Weigh = Callable[[], Gains | None]
 
 
 def count_probes(budget: int, num_candidates: int) -> ProbeCounts:
-    """Return how many probes a ladder of so many trainings' worth has.
+    """Return how many probes a ladder with this budget has.
 
     Args:
         budget: in trainings' worth.

@@ -40,8 +40,8 @@ def fit_kernel(kernel: Kernel, seen: Observations, most_exact: int = MOST_EXACT)
 def choose_fitted(seen: Observations, most_exact: int = MOST_EXACT) -> Observations:
     """Return the observations from which hyper-parameters are learnt: at most 400 trainings.
 
-    Scores fill them up to 400, but are 200 at most and, if there are so many, 100 at least; those
-    of trained candidates come first.
+    Scores fill the trainings up to 400 observations. They are 200 at most, and all or at least 100
+    of them are taken; scores of trained candidates come first.
     """
     if seen.design.rungs is None:
         return _choose_trainings(seen, most_exact)
