@@ -3,7 +3,9 @@
 Run as ``python benchmarks/calibration/score_worlds.py --worlds 40``. A world (``worlds``) has 625
 candidates, of which some are trained in rotating replicates, at random or as the default sampler
 asks for (``--search``), and scores of all of them by four supernets. The model is fitted with the
-scores and without, and its gains of all candidates are held against the truth.
+scores and without, and its gains of all candidates are held against the truth. With ``--tested``
+the first trainings are a ladder's probes, and the model is given scores only if these pass the
+self-test, as in a run.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the top of the checkout
 
-from benchmarks.calibration.searches import search
+from benchmarks.calibration.searches import make_record, search
 from benchmarks.calibration.worlds import (
     AS_MEASURED,
     PLAIN_ACCURACY,
@@ -32,8 +34,14 @@ from benchmarks.calibration.worlds import (
     simulate,
     sum_level_terms,
 )
+from se_search.analysis.rung_test import judge_scores
+from se_search.candidate import Candidate
+from se_search.cost import count_cost
+from se_search.record import TrialRecord
 from se_search.score import Score
+from se_search.search.probes import Spread
 from se_search.search.rotation import count_replicates
+from se_search.search.segments import count_probes
 from se_search.seeds import derive_seed
 from se_search.surrogate.coded_trainings import Encoder, code_scores, code_trainings
 from se_search.surrogate.fitted_model import FittedModel
@@ -115,6 +123,34 @@ def train_some(world: World, seed: int, count: int) -> Trainings:
     return Trainings(codes, np.zeros(count, np.int64), replicates, np.array(accuracies))
 
 
+def train_tested(world: World, seed: int, count: int) -> tuple[Trainings, list[TrialRecord]]:
+    """Return trainings of which the first are a ladder's probes, and the records of the probes.
+
+    Probes have replicates of their own, the plain network in each; the other trainings are those of
+    ``train_some``.
+    """
+    space = world.space
+    spread = Spread(space, world.allowed, lambda one: [count_cost(one).params], seed)
+    probes = spread.choose_probes(count_probes(count, spread.size))
+    seeds = sorted({probe.seed for probe in probes})
+    named = [(Candidate.plain(space.backbone), one) for one in seeds]
+    named += [(space.parse(probe.candidate), probe.seed) for probe in probes]
+    rows = [space.index_of(candidate) for candidate, _ in named]
+    records = [
+        replace(make_record(at, candidate, own, 1, world.accuracy(rows[at], own)), role="probe")
+        for at, (candidate, own) in enumerate(named)
+    ]
+    rest = train_some(world, seed, count - len(records))
+    first = Trainings(
+        world.space.codes()[rows],
+        np.zeros(len(rows), np.int64),
+        np.array([own for _, own in named]),
+        np.array([record.accuracy for record in records]),
+    )
+    both = zip(astuple(first), astuple(rest), strict=True)
+    return Trainings(*(np.concatenate(pair) for pair in both)), records
+
+
 def search_some(world: World, seed: int, count: int, scores: Sequence[Score]) -> Trainings:
     """Return the trainings that the default sampler asks for; it is given the scores."""
     records = search(world, "pareto", seed, count, scores=scores)
@@ -163,6 +199,7 @@ def measure(
     num_kernels: int | None = None,
     *,
     searches: bool = False,
+    is_tested: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a row for each number of trainings and kind of scores, in one world.
 
@@ -172,15 +209,22 @@ def measure(
         kinds: names of ``KINDS``.
         num_kernels: of a model; None: as many as usual.
         searches: whether the default sampler chooses what is trained, and not chance.
+        is_tested: whether scores are given to the model only if they pass the self-test.
     """
     world = simulate(SHAPES_IN_TURN[seed % len(SHAPES_IN_TURN)], AS_MEASURED, seed)
     encode = Encoder(world.space)
     rows = []
     for count in counts:
-        drawn = train_some(world, seed, count)
+        drawn, probes = train_some(world, seed, count), []
+        if is_tested:
+            drawn, probes = train_tested(world, seed, count)
         for name in kinds:
             kind = KINDS[name]
             given = [] if kind is None else score_all(world, kind, seed)
+            is_used = bool(given)
+            if is_tested:
+                is_used = any(test.is_used for test in judge_scores(given, probes, world.space))
+                given = given if is_used else []
             trainings = search_some(world, seed, count, given) if searches else drawn
             scores = code_scores(given, encode.factors, encode)
             started = time.process_time()
@@ -189,6 +233,7 @@ def measure(
             seconds = time.process_time() - started
             rows.append(
                 {"world": seed, "shape": world.shape, "trainings": count, "scores": name}
+                | {"used": is_used}
                 | found
                 | {"seconds": seconds}
             )
@@ -203,13 +248,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trainings", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--scores", choices=KINDS, nargs="*", default=[*KINDS])
     parser.add_argument("--kernels", type=int, help="kernels of a model (as many as usual)")
+    parser.add_argument("--tested", action="store_true", help="give only scores that pass")
     parser.add_argument("--search", action="store_true", help="train what the sampler asks for")
     parser.add_argument("--output", type=Path, help="gets a line of JSON for each fit")
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
     for seed in range(options.first, options.first + options.worlds):
         own = measure(
-            *(seed, options.trainings, options.scores, options.kernels), searches=options.search
+            *(seed, options.trainings, options.scores, options.kernels),
+            searches=options.search,
+            is_tested=options.tested,
         )
         if options.output is not None:
             with options.output.open("a") as file:
@@ -222,7 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def tabulate(rows: Sequence[dict[str, Any]]) -> str:
     """Return means over worlds, and the standard error of the coverage, as text."""
     lines = [
-        "trainings scores      worlds coverage (error) width  rmse  optimism regret  trained   secs"
+        "trainings scores      worlds used coverage (error) width  rmse  optimism regret  trained"
+        "   secs"
     ]
     for count in dict.fromkeys(row["trainings"] for row in rows):
         for name in dict.fromkeys(row["scores"] for row in rows):
@@ -232,6 +281,7 @@ def tabulate(rows: Sequence[dict[str, Any]]) -> str:
             mean = {
                 key: float(np.mean([row[key] for row in own]))
                 for key in (
+                    "used",
                     "coverage",
                     "width",
                     "rmse",
@@ -243,7 +293,8 @@ def tabulate(rows: Sequence[dict[str, Any]]) -> str:
             }
             error = float(np.std([row["coverage"] for row in own]) / np.sqrt(max(1, len(own) - 1)))
             lines.append(
-                f"{count:9} {name:12} {len(own):5} {mean['coverage']:8.3f} ({error:.3f}) "
+                f"{count:9} {name:12} {len(own):5} {mean['used']:4.2f} "
+                f"{mean['coverage']:8.3f} ({error:.3f}) "
                 f"{mean['width']:6.3f} {mean['rmse']:6.3f} {mean['optimism']:8.3f} "
                 f"{mean['regret']:6.3f} {mean['regret_trained']:8.3f} {mean['seconds']:7.1f}"
             )

@@ -17,7 +17,7 @@ from benchmarks.calibration.searches import OBJECTIVES, make_record, search
 from benchmarks.comparison.scoring import Fitted, Truth, fit, observed_front
 from benchmarks.comparison.single_seed import search_with_single_seed
 from se_search.record import Rung, TrialRecord
-from se_search.score import Score, SupernetSettings, count_share, count_worth
+from se_search.score import BACKWARD, Score, SupernetSettings, count_share, count_worth
 from se_search.seeds import derive_seed
 from se_search.surrogate.coded_trainings import Question
 from se_search.surrogate.fit_front import MIN_TRAININGS, fit_front
@@ -34,6 +34,7 @@ SCORED = (
 SCORED_LATE = (300, 360, 450, 560)
 STAY = 4
 NUM_TRAIN, NUM_VALIDATION = 6_000, 10_000  # images of the recipe quick
+NUM_BATCH = 64  # images by which a score without training sees a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,15 @@ class Arm:
         has_rungs: whether candidates have a short training first, and the best a full one.
         num_supernets: whose scores of all networks are known before the first training; they are
             paid for in trainings' worth.
+        zero_cost: name of a rung that trains nothing, whose scores are known and paid for likewise;
+            None: there is none.
     """
 
     name: str
     sampler: str | None
     has_rungs: bool = False
     num_supernets: int = 0
+    zero_cost: str | None = None
 
 
 SINGLE_SEED = "TPE as it is"
@@ -153,13 +157,17 @@ class Job:
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """What the arm's supernets say of the networks."""
+        """What the arm's supernets, or its rung that trains nothing, say of the networks."""
+        if self.arm.zero_cost is not None:
+            return read_untrained(self.problem, self.arm.zero_cost)
         count = self.arm.num_supernets
         return read_supernets(self.problem, count) if count else ()
 
     @property
     def worth(self) -> int:
-        """What the arm's supernets cost, scoring included, in full trainings, rounded up."""
+        """What the arm's scores cost, supernets included, in full trainings, rounded up."""
+        if self.arm.zero_cost is not None:
+            return count_untrained_worth(self.table, len(self.scores))
         return count_supernets_worth(self.table, self.arm.num_supernets)
 
     def _search(self, trainings: int) -> list[TrialRecord]:
@@ -246,6 +254,23 @@ def read_supernets(problem: str, count: int) -> tuple[Score, ...]:
     members = sorted({score.member for score in found.scores})[:count]
     assert len(members) == count
     return tuple(score for score in found.scores if score.member in members)
+
+
+@lru_cache(maxsize=4)
+def read_untrained(problem: str, rung: str) -> tuple[Score, ...]:
+    """Return what all members of a rung that trains nothing say of a problem's networks."""
+    from benchmarks.ladder.table import read_zero_cost
+
+    found = read_zero_cost(problem, rung)
+    assert found is not None
+    return found.scores
+
+
+def count_untrained_worth(table: CrossedTable, num_scores: int) -> int:
+    """Return what scores of one batch each cost, in full trainings, rounded up."""
+    score = NUM_BATCH * (1 + BACKWARD)
+    training = table.epochs * NUM_TRAIN * (1 + BACKWARD) + NUM_VALIDATION
+    return math.ceil(num_scores * score / training)
 
 
 def count_supernets_worth(table: CrossedTable, count: int) -> int:

@@ -3,8 +3,8 @@
     python benchmarks/ladder/replay.py --problem gates --output FOLDER
 
 All trainings of the probes, networks x replicates, are the yardstick, and searches of them are
-followed as in ``benchmarks/comparison``; the default problem is compared there. Supernets are
-paid for in trainings' worth before the first training.
+followed as in ``benchmarks/comparison``; the default problem is compared there. Supernets and
+scores without training are paid for in trainings' worth before the first training.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ ARMS = (
     Arm("random", "random"),
     Arm("pareto with 2 supernets", "pareto", num_supernets=2),
     Arm("pareto with 4 supernets", "pareto", num_supernets=4),
+    Arm("pareto with NASWOT", "pareto", zero_cost="naswot"),
+    Arm("pareto with snip", "pareto", zero_cost="snip"),
 )
 
 
@@ -33,12 +35,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     trained = [name for name, problem in PROBLEMS.items() if problem.num_replicates]
     parser.add_argument("--problem", choices=trained, required=True)
+    names = [arm.name for arm in ARMS]
+    parser.add_argument("--arm", action="append", choices=names, help="searches; default: all")
     parser.add_argument("--searches", type=int, default=20, help="of each kind (20)")
     parser.add_argument("--processes", type=int, default=1, help="searches at a time (1)")
     parser.add_argument("--output", type=Path, required=True, help="a folder")
     options = parser.parse_args()
+    arms = [arm for arm in ARMS if arm.name in (options.arm or names)]
     compare_arms(
-        *(read_problem_table(options.problem), ARMS, options.searches, options.output),
+        *(read_problem_table(options.problem), arms, options.searches, options.output),
         num_processes=options.processes,
         problem=options.problem,
     )

@@ -11,6 +11,7 @@ from benchmarks.calibration.score_worlds import (
     score_all,
     tabulate,
     train_some,
+    train_tested,
 )
 from benchmarks.calibration.worlds import AS_MEASURED, POINTS, simulate
 
@@ -48,6 +49,16 @@ def test_trainings_are_the_worlds_own_with_one_control_in_each_replicate():
     assert trainings.accuracies[17] == WORLD.accuracy(row, int(trainings.replicates[17]))
 
 
+def test_probes_come_first_in_replicates_of_their_own_and_have_the_worlds_accuracies():
+    trainings, probes = train_tested(WORLD, 0, 100)
+    assert len(trainings.accuracies) == 100
+    assert len(probes) == 20  # a fifth
+    assert {record.seed for record in probes}.isdisjoint(trainings.replicates[20:].tolist())
+    for at, record in enumerate(probes):
+        row = WORLD.space.codes().tolist().index(trainings.codes[at].tolist())
+        assert record.accuracy == trainings.accuracies[at] == WORLD.accuracy(row, record.seed)
+
+
 class Knowing:
     """A model that knows the truth up to a normal error, alike for all candidates but the plain."""
 
@@ -72,11 +83,12 @@ def test_a_model_that_knows_the_truth_has_no_error_and_no_regret():
 
 
 def test_the_table_has_means_over_worlds_and_the_error_of_the_coverage():
-    measures = dict.fromkeys(("width", "rmse", "optimism", "regret", "regret_trained"), 0.25)
+    names = ("used", "width", "rmse", "optimism", "regret", "regret_trained")
+    measures = dict.fromkeys(names, 0.25)
     rows = [
         {"trainings": 24, "scores": "good", "coverage": coverage, "seconds": 1.0} | measures
         for coverage in (0.9, 1.0)
     ]
     line = tabulate(rows).splitlines()[1].split()
-    assert line[:5] == ["24", "good", "2", "0.950", "(0.050)"]
-    assert line[5:] == ["0.250"] * 5 + ["1.0"]
+    assert line[:6] == ["24", "good", "2", "0.25", "0.950", "(0.050)"]
+    assert line[6:] == ["0.250"] * 5 + ["1.0"]
