@@ -314,7 +314,7 @@ class Progress:
     """How far a search has come.
 
     Attributes:
-        total: trials that the run is to have.
+        total: what the run is to have: trials, or with supernets trainings' worth.
         completed: trainings that ended well, of any length.
         failed: trainings that failed.
         running: trainings that run now.
@@ -323,6 +323,8 @@ class Progress:
         front_size: candidates on the Pareto front of these means.
         shorter: completed trainings that were shorter than a full one.
         changed: the trial that began or ended just now; None: none has yet.
+        num_supernets: supernets that have ended; None: the run is searched without.
+        supernets_worth: what these cost, in full trainings.
     """
 
     total: int
@@ -333,6 +335,18 @@ class Progress:
     front_size: int
     shorter: int = 0
     changed: TrialRecord | None = None
+    num_supernets: int | None = None
+    supernets_worth: float = 0.0
+
+    @property
+    def num_ended(self) -> int:
+        """How many trials have ended, well or not."""
+        return self.completed + self.failed
+
+    @property
+    def spent(self) -> float:
+        """What of the total has been spent, on trials and supernets."""
+        return self.num_ended + self.supernets_worth
 
 
 class Fault(StrEnum):

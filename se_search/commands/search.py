@@ -74,7 +74,7 @@ from se_search.store.run_folder import RunFolder
 from se_search.store.run_space import write_backbone
 from se_search.store.run_trials import choose_storage, make_place
 from se_search.store.storage_url import find_storage_url
-from se_search.store.supernets import SupernetFiles, read_supernets
+from se_search.store.supernets import SupernetFiles, Supernets, read_supernets
 from se_search.store.trials import TrialStore, read_records
 from se_search.surrogate.fit_front import fit_front
 from se_search.training.image_listing import printable
@@ -270,10 +270,25 @@ def _search(
     keeper = begin_keeping(folder, options, allowed.space, store, display.note)
     estimates = Estimates(store.records, min(lag, len(session.devices)), display.estimate)
 
+    so_far = Progress(options.trials, 0, 0, 0, None, 0)
+
     def observe(progress: Progress) -> None:
-        if setting is not None:  # of the budget, what supernets have not taken
-            worth = read_supernets(SupernetFiles(folder.path)).worth
-            progress = replace(progress, total=int(options.trials - worth))
+        nonlocal so_far
+        so_far = progress
+        if setting is not None:
+            refresh(read_supernets(SupernetFiles(folder.path)), progress.changed)
+            return
+        display.update(progress)
+        estimates.update(progress)
+
+    def refresh(supernets: Supernets, changed: TrialRecord | None = None) -> None:
+        progress = replace(
+            so_far,
+            total=options.trials,
+            changed=changed,
+            num_supernets=supernets.num_ended,
+            supernets_worth=supernets.spent,
+        )
         display.update(progress)
         estimates.update(progress)
 
@@ -313,7 +328,7 @@ def _search(
                 ending = search_to(options.trials)
             else:
                 shared = SupernetSearch(folder, run, allowed, setting, session, options, display)
-                ending = shared.go(search_to, setup, rotation, store, stop, room)
+                ending = shared.go(search_to, setup, rotation, store, stop, room, refresh)
         if ending != Ending.STOPPED:
             _record_ending(folder, ending)
             refuse_all_failed(store.records)

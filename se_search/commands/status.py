@@ -57,6 +57,8 @@ def print_run_status(
             why = str(error)
     if as_json:
         say(to_json(status_event(status, front, why), indent=1))
+    elif front is None and status.evaluator == "supernet":
+        print_front(console, None, "supernets give an order and no gains; se-search ladder has it")
     else:
         print_front(console, front, why)
 

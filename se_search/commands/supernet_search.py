@@ -43,7 +43,6 @@ from se_search.store.run_folder import RunFolder
 from se_search.store.supernets import (
     Segment,
     SupernetFiles,
-    SupernetRecord,
     Supernets,
     read_supernets,
     write_supernets,
@@ -183,8 +182,8 @@ class SupernetSteps:
         stop: asked before each start.
         room: what is done when results can't be stored.
         max_failures: supernets that may fail in a row, where nothing else is made; None: any.
-        note: told of each supernet that ends.
-        tell: told of each epoch of a supernet.
+        note: told of each supernet that ends: all of the run, and the seed of this one.
+        tell: told of each epoch of a supernet, with its number.
     """
 
     files: SupernetFiles
@@ -200,7 +199,7 @@ class SupernetSteps:
     stop: Callable[[], Stop]
     room: Room
     max_failures: int | None
-    note: Callable[[str], None]
+    note: Callable[[Supernets, int], None]
     tell: Callable[[int, EpochRow], None]
 
     def train(self, until: int, scores: Sequence[Score]) -> Ending:
@@ -223,7 +222,7 @@ class SupernetSteps:
         has_results = any(record.state in ENDED_WELL for record in self.read_records())
         work = SupernetWork(
             *(self.files, supernets, missing, self.run.epochs, has_results),
-            observe=lambda record: self.note(describe_ended(record)),
+            observe=self.note,
             tell=self.tell,
         )
         executor = cast("Executor[SupernetName]", self.session.make_executor(task))
@@ -275,6 +274,7 @@ class SupernetSearch:
         store: TrialStore,
         stop: Callable[[], Stop],
         room: Room,
+        refresh: Callable[[Supernets], None],
     ) -> Ending:
         """Spend the budget on trainings and supernets; see ``SegmentLoop``.
 
@@ -285,6 +285,7 @@ class SupernetSearch:
             store: holds the trials.
             stop: asked before each start.
             room: what is done when results can't be stored.
+            refresh: told the supernets of the run whenever one has ended.
         """
         files = SupernetFiles(self.folder.path)
         setting, options = self.setting, self.options
@@ -292,6 +293,11 @@ class SupernetSearch:
         probes = assign_probes(setting.supernets.probes, self.allowed.space, self.run.epochs)
         lines = EpochLines(self.display.note)
         is_alone = options.evaluator == "supernet"
+
+        def note_ended(supernets: Supernets, seed: int) -> None:
+            self.display.note(describe_ended(supernets, seed))
+            refresh(supernets)
+
         steps = SupernetSteps(
             files=files,
             run=self.run,
@@ -306,8 +312,8 @@ class SupernetSearch:
             stop=stop,
             room=room,
             max_failures=options.max_failures if is_alone else None,
-            note=self.display.note,
-            tell=lambda seed, row: lines.update(f"supernet {seed}", row),
+            note=note_ended,
+            tell=lambda number, row: lines.update(f"supernet {number}", row),
         )
         loop = SegmentLoop(
             plan=Plan(
@@ -376,9 +382,10 @@ def describe_segment(segment: Segment, supernets: Supernets) -> str:
     return f"Next: {count(len(segment.seeds), more + 'supernet')}{why}"
 
 
-def describe_ended(record: SupernetRecord) -> str:
-    """Say how a supernet ended."""
-    name = f"supernet {record.seed}"
+def describe_ended(supernets: Supernets, seed: int) -> str:
+    """Say how the supernet of a seed ended."""
+    record = supernets.find(seed)
+    name = f"supernet {supernets.number(seed)} (seed {seed})"
     if record.state == "FAIL":
         return f"{name} failed: {record.reason}"
     return (

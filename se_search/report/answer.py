@@ -147,10 +147,10 @@ def _describe_order(front: PosteriorFront, facts: RunFacts) -> str | None:
 def _describe_supernets(facts: RunFacts) -> str:
     """Say which part scores have in an answer that rests on trainings, after a space."""
     evidence = facts.evidence
-    if evidence is None or not evidence.supernets.supernets:
+    if evidence is None or not evidence.supernets.num_ended:
         return ""
-    number = count(len(evidence.supernets.supernets), "supernet")
-    scores = f" Scores by {number}, worth {evidence.supernets.worth:.1f} trainings,"
+    number = count(evidence.supernets.num_ended, "supernet")
+    scores = f" Scores by {number}, worth {evidence.supernets.spent:.1f} trainings,"
     if any(test.is_used for test in evidence.tests):
         return f"{scores} count as far as trainings agree with them."
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -22,6 +23,7 @@ from se_search.report.console import (
 from se_search.report.epoch_lines import EpochLines
 from se_search.report.estimate import Estimate
 from se_search.report.event import front_fields
+from se_search.report.format import count
 from se_search.report.front_table import front_table
 from se_search.report.json_text import to_json
 from se_search.report.ladder import describe_ladder, ladder_fields
@@ -198,7 +200,7 @@ class LiveDisplay(PlainDisplay):
             self._task,
             description=_summarize(progress, self._room(), self._epochs.values()),
             total=progress.total,
-            completed=progress.completed + progress.failed,
+            completed=progress.spent,
             left=self._clock.time_left().removeprefix(", "),
         )
         record = progress.changed
@@ -260,21 +262,21 @@ class ScanLines:
 
 
 class _Clock:
-    """Guesses the time left from the trials that have ended since it was made."""
+    """Guesses the time left from the trials and supernets that have ended since it was made."""
 
     def __init__(self) -> None:
         self._started: float | None = None
-        self._ended_before = 0
+        self._spent_before = 0.0
         self._seconds_left: float | None = None
 
     def update(self, progress: Progress) -> None:
-        ended = progress.completed + progress.failed
         now = time.monotonic()
         if self._started is None:
-            self._started, self._ended_before = now, ended
-        elif ended > self._ended_before:
-            pace = (now - self._started) / (ended - self._ended_before)
-            self._seconds_left = pace * (progress.total - ended)
+            self._started, self._spent_before = now, progress.spent
+        elif progress.spent > self._spent_before:
+            pace = (now - self._started) / (progress.spent - self._spent_before)
+            # What is worth less than a training is left over.
+            self._seconds_left = pace * math.floor(progress.total - progress.spent + 1e-9)
 
     def time_left(self) -> str:
         if self._seconds_left is None:
@@ -335,7 +337,7 @@ def _summarize(
 ) -> str:
     """Say how far the search has come, in as many columns of the terminal as there are.
 
-    Facts are left out, the least important first; how many trials there are is always told.
+    Facts are left out, the least important first; what of the total is there is always told.
 
     Args:
         progress: of the search.
@@ -344,14 +346,21 @@ def _summarize(
     """
     best = progress.best_accuracy
     shorter = f" ({progress.shorter} short)" if progress.shorter else ""
-    facts = {
-        f"{progress.completed + progress.failed} of {progress.total} trials{shorter}": 0,
-        **({_summarize_epochs(epochs): 1} if epochs else {}),
-        f"{progress.running} running": 4,
-        f"{progress.failed} failed": 2,
-        f"best {'-' if best is None else f'{100 * best:.2f} %'}": 1,
-        f"front {progress.front_size}": 3,
-    }
+    facts = {f"{progress.num_ended} of {progress.total} trials{shorter}": 0}
+    if progress.num_supernets is not None:
+        facts = {
+            f"{progress.spent:.1f} of {progress.total} trainings' worth": 0,
+            count(progress.num_ended, "trial"): 2,
+            count(progress.num_supernets, "supernet"): 2,
+        }
+    if progress.num_supernets is None or progress.num_ended or progress.running:
+        facts |= {
+            **({_summarize_epochs(epochs): 1} if epochs else {}),
+            f"{progress.running} running": 4,
+            f"{progress.failed} failed": 2,
+            f"best {'-' if best is None else f'{100 * best:.2f} %'}": 1,
+            f"front {progress.front_size}": 3,
+        }
     while room is not None and len(facts) > 1 and len(", ".join(facts)) > room:
         del facts[max(facts, key=lambda fact: facts[fact])]
     return ", ".join(facts)

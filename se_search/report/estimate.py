@@ -19,7 +19,7 @@ class Estimate:
     Attributes:
         text: the sentence.
         num_known: trainings that it rests on.
-        total: trainings that it is about.
+        total: trainings that it is about; for a search with supernets, trainings' worth.
         at_a_time: trainings that are made at a time.
         seconds: wall time of all of them.
         seconds_left: wall time of those that have not ended.
@@ -69,27 +69,30 @@ class Estimates:
         if progress.changed is not None:
             self._note(progress.changed)
         num_known = len(self._efforts)
-        num_left = progress.total - progress.completed - progress.failed
-        if num_known < self._num_workers + 2 or num_left <= 0:
+        left = progress.total - progress.spent
+        if num_known < self._num_workers + 2 or left < 1:
             return
-        whole = self._foretell(progress.total, num_left)
+        has_supernets = progress.num_supernets is not None
+        what = f"{progress.total:,} trainings' worth" if has_supernets else None
+        whole = self._foretell(progress.total, left, what or count(progress.total, "trial"))
         if self._told is not None and not _has_changed(self._told, whole):
             return
         self._told = whole
         self._say(whole)
 
-    def _foretell(self, total: int, num_left: int) -> Estimate:
+    def _foretell(self, total: int, left: float, what: str) -> Estimate:
         num_known = len(self._efforts)
         spent = sum(self._efforts.values(), Effort())
         seconds = spent.wall_seconds / num_known * total / self._num_workers
         device_seconds = spent.device_seconds / num_known * total
-        left = seconds * num_left / total
+        seconds_left = seconds * left / total
         text = (
-            f"By {count(num_known, 'trial')} so far, {count(total, 'trial')} take about "
+            f"By {count(num_known, 'trial')} so far, {what} take about "
             f"{duration(seconds)} with {self._num_workers} at a time, and "
-            f"{device_hours(device_seconds)}; about {duration(left)} are left"
+            f"{device_hours(device_seconds)}; about {duration(seconds_left)} are left"
         )
-        return Estimate(text, num_known, total, self._num_workers, seconds, left, device_seconds)
+        known = text, num_known, total, self._num_workers
+        return Estimate(*known, seconds, seconds_left, device_seconds)
 
     def _note(self, record: TrialRecord) -> None:
         if (effort := _find_effort(record)) is not None:

@@ -63,7 +63,7 @@ class Evidence:
         tests: of each rung by the probes.
         order: candidates that all supernets have scored, best first.
         budget: trainings' worth that the run was last asked for.
-        num_trials: of the run so far.
+        num_trials: of the run that have ended.
     """
 
     supernets: Supernets
@@ -89,8 +89,8 @@ class Evidence:
 
     @property
     def spent(self) -> float:
-        """The trainings' worth that trials and supernets have taken."""
-        return self.num_trials + self.supernets.worth
+        """The trainings' worth that trials and supernets that have ended have taken."""
+        return self.num_trials + self.supernets.spent
 
 
 def read_evidence(
@@ -107,7 +107,8 @@ def read_evidence(
     supernets = read_supernets(files)
     scores = read_supernet_scores(files, supernets)
     tests = tuple(read_rung_tests(folder, records, space))
-    return Evidence(supernets, tests, _order(scores, space), budget, len(records))
+    num_ended = sum(record.state not in ("RUNNING", "WAITING") for record in records)
+    return Evidence(supernets, tests, _order(scores, space), budget, num_ended)
 
 
 def _order(scores: Sequence[Score], space: BoundSpace) -> tuple[Scored, ...]:
@@ -142,7 +143,8 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
                 )
     for one in evidence.supernets.supernets:
         if one.state == "FAIL":
-            yield f"Supernet {one.seed} failed: {one.reason}."
+            name = f"Supernet {evidence.supernets.number(one.seed)} (seed {one.seed})"
+            yield f"{name} failed: {one.reason}."
     yield describe_budget(evidence)
 
 
@@ -160,8 +162,9 @@ def describe_verdict(test: RungTest) -> str:
 def describe_budget(evidence: Evidence) -> str:
     """Say what the trainings' worth of a run went for."""
     supernets = evidence.supernets
-    training = sum(one.training_worth for one in supernets.supernets)
-    scoring = supernets.worth - training
+    ended = [one for one in supernets.supernets if one.state != "DECIDED"]
+    training = sum(one.training_worth for one in ended)
+    scoring = supernets.spent - training
     probes = ""
     if supernets.probes:
         probes = (
@@ -171,7 +174,7 @@ def describe_budget(evidence: Evidence) -> str:
     return (
         f"Of a budget of {count(evidence.budget, 'training')} the run has spent "
         f"{evidence.spent:.1f}: {evidence.num_trials:,} on trainings{probes}, {training:.1f} on "
-        f"{count(len(supernets.supernets), 'supernet')}, and {scoring:.1f} on scoring."
+        f"{count(len(ended), 'supernet')}, and {scoring:.1f} on scoring."
     )
 
 

@@ -54,7 +54,7 @@ def choose_next_step(
     """
     left = facts.num_wanted - facts.num_spent
     if left > 0 and not facts.has_ended:
-        return _go_on(front, facts, facts.num_wanted, f"{count(left, 'trial')} to go")
+        return _go_on(front, facts, facts.num_wanted, f"{facts.name_budget(left)} to go")
     if not front.is_modelled and facts.num_failed > facts.num_trainings:
         return NextStep(
             f"More trials would fail, too: {facts.num_failed:,} of {facts.num_trials:,} have "
@@ -89,7 +89,8 @@ def choose_next_step(
     if facts.evidence is not None and not facts.num_trials:
         return _test_scores(facts)
     wanted = count_trials(front, facts.num_spent)
-    return _go_on(front, facts, wanted, f"{wanted - facts.num_spent:,} more trials")
+    more = facts.name_budget(wanted - facts.num_spent, more=True)
+    return _go_on(front, facts, wanted, more)
 
 
 def count_trials(front: PosteriorFront, num_trials: int) -> int:

@@ -20,6 +20,7 @@ from se_search.store.front_cache import is_kept_by_another_version, read_kept_fr
 from se_search.store.holder import Holder, find_holder
 from se_search.store.run_folder import RunFolder
 from se_search.store.run_trials import find_trials
+from se_search.store.supernets import SupernetFiles, read_supernets
 from se_search.store.trial_times import TrialTimes, read_times
 from se_search.surrogate.posterior_front import PosteriorFront
 from se_search.terminal import one_line
@@ -43,7 +44,8 @@ class Overview:
         data: name of the data set.
         epochs: of a full training.
         trials: how many trials there are in each state.
-        num_wanted: trials that it was last asked for.
+        num_wanted: trials, or with supernets trainings' worth, that it was last asked for.
+        supernets_worth: trainings' worth of supernets that have ended; None: it has none.
         answer: its answer in a few words; None: no report has been made of it.
         placement: the candidate that stands for its front; None: there is none.
         gain: of that candidate over the plain network, a share; None: there is none.
@@ -75,6 +77,12 @@ class Overview:
     num_answered: int = 0
     is_settled: bool = False
     is_outdated: bool = False
+    supernets_worth: float | None = None
+
+    @property
+    def spent(self) -> float:
+        """What of ``num_wanted`` trials and supernets that have ended have taken."""
+        return self.num_ended + (self.supernets_worth or 0.0)
 
     @property
     def num_ended(self) -> int:
@@ -116,6 +124,7 @@ def read_overview(folder: RunFolder) -> Overview:
         config = RunFolder.existing(folder.path.absolute()).read_config()
         place = find_trials(folder)
         trials = read_times(place) if place.exists() else []
+        supernets = read_supernets(SupernetFiles(folder.path))
     except SESearchError as error:
         return Overview(name, path, "broken", changed, problem=str(error))
     identity, search = config["identity"], config["search"]
@@ -132,6 +141,7 @@ def read_overview(folder: RunFolder) -> Overview:
         epochs=identity["epochs"],
         trials=dict(Counter(trial.state for trial in trials)),
         num_wanted=search["trials"],
+        supernets_worth=None if search.get("evaluator", "train") == "train" else supernets.spent,
         is_outdated=front is None and is_kept_by_another_version(folder),
         **({} if front is None else _list_answer(front)),
     )
@@ -176,7 +186,7 @@ def overviews_table(rows: Sequence[Overview], runs_dir: Path) -> ResultTable:
         table.add_row(
             one_line(row.name),
             describe_state(row.state, row.holder),
-            "" if row.num_wanted is None else f"{row.num_ended:,}/{row.num_wanted:,}",
+            "" if row.num_wanted is None else f"{_describe_spent(row)}/{row.num_wanted:,}",
             _describe_answer(row),
             f"{row.changed:%Y-%m-%d %H:%M}",
             *(one_line(text or "") for text in (row.space, row.backbone, row.data)),
@@ -199,7 +209,13 @@ def _to_plain(row: Overview) -> dict[str, Any]:
     if holder is not None:
         holder["since"] = holder["since"].isoformat(timespec="seconds")
     changed = row.changed.isoformat(timespec="seconds")
-    return {**asdict(row), "changed": changed, "holder": holder, "num_ended": row.num_ended}
+    known = {"spent": row.spent, "num_ended": row.num_ended}
+    return {**asdict(row), **known, "changed": changed, "holder": holder}
+
+
+def _describe_spent(row: Overview) -> str:
+    """Return how many trials have ended, or trainings' worth, of which ladders have parts."""
+    return f"{row.num_ended:,}" if row.supernets_worth is None else f"{row.spent:,.1f}"
 
 
 def _describe_answer(row: Overview) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from se_search.latency.table import LatencyTable
 from se_search.record import ENDED_WELL, TrialRecord
+from se_search.report.format import count
 from se_search.report.hardware import count_all_grounds, describe_mixed
 from se_search.report.ladder import Evidence, read_evidence
 from se_search.run_config import holds_for_other_images
@@ -39,7 +40,7 @@ class RunFacts:
         epochs: of a full training.
         num_trainings: trainings that have ended well, of any length.
         num_trials: trials that have ended, well or not.
-        num_wanted: trials that the run was last asked for.
+        num_wanted: trials, or with supernets trainings' worth, that the run was last asked for.
         has_ended: whether the search has ended by itself, be it before it had as many.
         is_exhausted: whether no candidate is left to be trained.
         trial_seconds: mean wall time of a training of any length; None: none has ended well.
@@ -89,8 +90,21 @@ class RunFacts:
     @property
     def num_spent(self) -> int:
         """The trainings' worth of trials and supernets that have ended, rounded up."""
-        worth = 0.0 if self.evidence is None else self.evidence.supernets.worth
-        return self.num_trials + math.ceil(worth - 1e-9)
+        spent = 0.0 if self.evidence is None else self.evidence.supernets.spent
+        return self.num_trials + math.ceil(spent - 1e-9)
+
+    def name_budget(self, number: int, *, more: bool = False) -> str:
+        """Return a part of the budget with its noun: ``3 more trials``, ``9 trainings' worth``.
+
+        Args:
+            number: trials, or with supernets trainings' worth.
+            more: whether they come on top of the budget.
+        """
+        added = "more " if more else ""
+        if self.evidence is None:
+            return count(number, f"{added}trial")
+        worth = "training's worth" if number == 1 else "trainings' worth"
+        return f"{number:,} {added}{worth}"
 
     def time(self, trainings: int, seconds: float | None) -> float | None:
         """Return the wall time in seconds of as many trainings of ``seconds`` each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -47,7 +48,7 @@ class Status:
         state: how far it is.
         holder: the process that works on it; None: nobody does.
         trials: how many there are in each state.
-        num_wanted: trials that it was last asked for.
+        num_wanted: what it was last asked for: trials, or with supernets trainings' worth.
         seconds_a_trial: wall time between the ends of two trials; None: not known.
         seconds_left: wall time until it has all its trials; None: not known, or it has ended.
         running: the trainings that run now.
@@ -55,6 +56,7 @@ class Status:
         failures: how often trials failed for a reason, the most frequent first.
         is_settled: whether the front of all of its trainings is known to be settled.
         supernets: those of the run; empty without any.
+        evaluator: ``train``, ``supernet`` or ``ladder``: what the run is searched by.
         records: all trials, by number.
     """
 
@@ -72,6 +74,12 @@ class Status:
     is_settled: bool
     records: Sequence[TrialRecord]
     supernets: Supernets = Supernets()  # noqa: RUF009  # frozen
+    evaluator: str = "train"
+
+    @property
+    def spent(self) -> float:
+        """What of ``num_wanted`` trials and supernets that have ended have taken."""
+        return self.num_ended + self.supernets.spent
 
     @property
     def num_ended(self) -> int:
@@ -113,7 +121,8 @@ def read_status(
         pace = _foretell_pace(running, search["workers"])
     state = judge_state(search, times, holder, is_settled=is_of_all(kept, times))
     supernets = read_supernets(SupernetFiles(folder.path))
-    left = search["trials"] - sum(trials.get(each, 0) for each in ENDED) - int(supernets.worth)
+    spent = sum(trials.get(each, 0) for each in ENDED) + supernets.spent
+    left = math.floor(search["trials"] - spent + 1e-9)  # less than a training is left over
     goes_on = left > 0 and state in ("running", "waiting")
     failed = Counter(record.reason or "no reason" for record in records if record.state == "FAIL")
     return Status(
@@ -131,6 +140,7 @@ def read_status(
         is_settled=is_of_all(kept, times),
         records=records,
         supernets=supernets,
+        evaluator=search.get("evaluator", "train"),
     )
 
 
@@ -245,6 +255,7 @@ def status_event(
         "trials": dict(status.trials),
         "num_ended": status.num_ended,
         "num_wanted": status.num_wanted,
+        "spent": status.spent,
         "seconds_a_trial": status.seconds_a_trial,
         "seconds_left": status.seconds_left,
         "running": [asdict(each) for each in status.running],
@@ -273,14 +284,15 @@ def _describe_state(status: Status) -> str:
 
 
 def _describe_supernets(status: Status) -> str:
-    """Say how the supernets stand: ``Supernets: 2 scored, 1 to be made; worth 23.7 trials``."""
+    """Say how the supernets stand: ``Supernets: 2 scored, 1 failed; worth 23.7 trainings``."""
     states: Counter[str] = Counter(one.state for one in status.supernets.supernets)
     words = {"SCORED": "scored", "DECIDED": "under way or to be made", "FAIL": "failed"}
     parts = [f"{states[state]} {word}" for state, word in words.items() if states[state]]
-    return f"Supernets: {', '.join(parts)}; they count as {status.supernets.worth:.1f} trials"
+    return f"Supernets: {', '.join(parts)}; worth {status.supernets.worth:.1f} trainings"
 
 
 def _describe_trials(status: Status) -> str:
+    """Say how many trials there are, or what of the budget is spent, and how long it goes on."""
     parts = [f"{status.num_ended:,} of {status.num_wanted:,}"]
     named = {"RUNNING": "running", "WAITING": "waiting", "FAIL": "failed", "PRUNED": "short"}
     own = [
@@ -295,4 +307,11 @@ def _describe_trials(status: Status) -> str:
         parts.append(f"one in {duration(status.seconds_a_trial)} ({hourly:,.0f} an hour)")
     if status.seconds_left is not None:
         parts.append(f"about {duration(status.seconds_left)} left")
-    return f"Trials: {'; '.join(parts)}"
+    if status.evaluator == "train":
+        return f"Trials: {'; '.join(parts)}"
+    spent = f"Spent: {status.spent:.1f} of {status.num_wanted:,} trainings' worth"
+    if status.evaluator == "supernet" and not status.trials:
+        return f"{spent}, on supernets alone: no candidate is trained for itself"
+    trials = count(status.num_ended, "trial") + (f" ({', '.join(own)})" if own else "")
+    supernets = count(status.supernets.num_ended, "supernet")
+    return "; ".join([f"{spent}, on {trials} and {supernets}", *parts[1:]])

@@ -27,8 +27,8 @@ class SupernetWork:
         missing: by seed, the candidates that a supernet is to score.
         epochs: of a supernet's training.
         has_earlier_results: whether any training of the run has ended well.
-        observe: told of each supernet that has ended.
-        tell: told of each epoch of a supernet that is trained.
+        observe: told of each supernet that has ended: all of the run, and the seed of this one.
+        tell: told of each epoch of a supernet that is trained, with the supernet's number.
     """
 
     files: SupernetFiles
@@ -36,7 +36,7 @@ class SupernetWork:
     missing: Mapping[int, Sequence[Candidate]]
     epochs: int
     has_earlier_results: bool
-    observe: Callable[[SupernetRecord], None] = lambda _: None
+    observe: Callable[[Supernets, int], None] = lambda *_: None
     tell: Callable[[int, EpochRow], None] = lambda *_: None
     _begun: list[int] = field(default_factory=list)
 
@@ -47,11 +47,12 @@ class SupernetWork:
             return None
         self._begun.append(left[0])
         file = self.files.weights(left[0])
-        return len(self._begun) - 1, Assignment(SupernetName(), left[0], self.epochs, file)
+        name = SupernetName(self.supernets.number(left[0]))
+        return len(self._begun) - 1, Assignment(name, left[0], self.epochs, file)
 
     def advance(self, number: int, row: EpochRow) -> None:
         """Tell how far a training has come."""
-        self.tell(self._begun[number], row)
+        self.tell(self.supernets.number(self._begun[number]), row)
 
     def end(self, number: int, outcome: Evaluation | Failure) -> None:
         """Store what a supernet has scored, or why it failed."""
@@ -72,7 +73,7 @@ class SupernetWork:
                 ran_on=outcome.ran_on,
             )
             self.supernets = store_scores(self.files, self.supernets, record, outcome.scores)
-        self.observe(self.supernets.find(record.seed))
+        self.observe(self.supernets, record.seed)
 
     def has_results(self) -> bool:
         """Tell whether any training or supernet has ended well."""

@@ -129,6 +129,16 @@ class Supernets:
         return tuple(one for one in self.supernets if one.state == "SCORED")
 
     @property
+    def num_ended(self) -> int:
+        """How many have scored or failed."""
+        return sum(one.state != "DECIDED" for one in self.supernets)
+
+    @property
+    def spent(self) -> float:
+        """What those that have scored or failed cost in full trainings."""
+        return sum(one.worth for one in self.supernets if one.state != "DECIDED")
+
+    @property
     def train_seconds(self) -> float:
         """Wall time of the trainings of those that have scored."""
         return sum(one.train_seconds or 0.0 for one in self.scored)
@@ -136,6 +146,10 @@ class Supernets:
     def find(self, seed: int) -> SupernetRecord:
         """Return the supernet of a seed, which must be there."""
         return next(one for one in self.supernets if one.seed == seed)
+
+    def number(self, seed: int) -> int:
+        """Return which supernet of the run has a seed, counted from 1; it must be there."""
+        return 1 + [one.seed for one in self.supernets].index(seed)
 
     def with_supernet(self, record: SupernetRecord) -> Supernets:
         """Return all with one in the place of that of its seed, or behind them."""
@@ -216,9 +230,9 @@ def read_supernet_scores(files: SupernetFiles, supernets: Supernets) -> list[Sco
         own = by_member.get(record.seed, [])[: record.num_scored]  # further rows came last
         if digest_scores(own) != record.digest:
             raise RunError(
-                f"{files.csv} has other scores of the supernet {record.seed} than it gave "
-                f"({len(own)} of {record.num_scored} rows are there). Put it back from a copy, "
-                "or take another --name"
+                f"{files.csv} has other scores of supernet {supernets.number(record.seed)} (member "
+                f"{record.seed}) than it gave: {len(own)} of {record.num_scored} rows are there. "
+                "Put it back from a copy, or take another --name"
             )
         found += own
     return found

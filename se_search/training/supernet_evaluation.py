@@ -10,13 +10,26 @@ from se_search.score import Score
 
 @dataclass(frozen=True, slots=True)
 class SupernetName:
-    """Stands for a supernet where an assignment names its candidate."""
+    """Stands for a supernet where an assignment names its candidate.
 
-    key: str = "supernet"
-    placement: str = "supernet"
+    Attributes:
+        number: which supernet of the run it is, counted from 1.
+    """
+
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Its name."""
+        return str(self)
+
+    @property
+    def placement(self) -> str:
+        """Its name for people."""
+        return str(self)
 
     def __str__(self) -> str:
-        return "supernet"
+        return f"supernet {self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,13 @@ class SupernetSessions(MadeUpSessions):
 
 class Notes(QuietDisplay):
     def __init__(self):
-        self.texts, self.totals = [], []
+        self.texts, self.progress = [], []
 
     def note(self, text):
         self.texts.append(text)
 
     def update(self, progress):
-        self.totals.append(progress.total)
+        self.progress.append(progress)
 
 
 @pytest.fixture
@@ -97,6 +97,19 @@ def test_a_run_of_supernets_alone_speaks_of_no_replicates_of_trainings(run_searc
     assert not any("Trials take turns" in text for text in notes.texts)
 
 
+def test_supernets_are_numbered_in_the_run_with_the_seed_that_files_have(run_search, tmp_path):
+    _, _, notes = run_search()
+    supernets = read_supernets(SupernetFiles(tmp_path / "made")).supernets
+    ended = [text for text in notes.texts if text.startswith("supernet ")]
+    heads = [f"supernet {k} (seed {one.seed}): " for k, one in enumerate(supernets, 1)]
+    assert [text[: len(head)] for text, head in zip(ended, heads, strict=True)] == heads
+
+
+def test_the_display_is_told_of_each_supernet_that_ends(run_search):
+    _, _, notes = run_search()
+    assert [progress.num_supernets for progress in notes.progress] == [1, 2, 3]
+
+
 def test_a_run_of_supernets_is_read_back_as_one_so_that_it_can_be_confirmed(run_search):
     outcome, _, _ = run_search(trials=12)
     config = outcome.folder.read_config()
@@ -129,7 +142,10 @@ def test_a_run_of_supernets_goes_on_as_a_ladder_with_the_supernets_that_it_has(
         *(16, {2_000_000, 2_000_001}),
     )
     assert 89 < len(records) + supernets.worth <= 90
-    assert notes.totals[0] == int(90 - before[0].worth)
+    assert {progress.total for progress in notes.progress} == {90}
+    spent = [progress.spent for progress in notes.progress]
+    assert (spent[0], spent[-1]) == (before[0].worth, len(records) + supernets.worth)
+    assert spent == sorted(spent)
     (test,) = CliRunner().invoke(app, ["ladder", str(tmp_path / "made")]).stdout.splitlines()[:1]
     assert "Do cheap scores order the probes" in test
 

@@ -157,3 +157,29 @@ def test_a_program_is_told_what_the_search_will_take(capsys):
     JsonDisplay().estimate(Estimate("By 4 trials ...", 4, 100, 2, 1500.0, 1440.0, 2000.0))
     event = json.loads(capsys.readouterr().out)
     assert (event["event"], event["seconds_left"]) == ("estimate", 1440.0)
+
+
+WITH_SUPERNETS = {"total": 90, "num_supernets": 2, "supernets_worth": 23.9}
+
+
+def test_with_supernets_the_total_is_the_budget_and_trials_and_supernets_are_counted(show):
+    text = show(progress(ENDED, **WITH_SUPERNETS))
+    assert "| 26.9 of 90 trainings' worth, 3 trials, 2 supernets, 3 running, 1 failed," in text
+
+
+def test_supernets_alone_have_no_best_accuracy_and_no_front(show):
+    none = {"completed": 0, "failed": 0, "running": 0, "best_accuracy": None, "front_size": 0}
+    options = {"kind": LiveDisplay, "force_terminal": True}
+    text = show(progress(None, **none | WITH_SUPERNETS), **options)
+    assert "23.9 of 90 trainings' worth, 0 trials, 2 supernets" in text
+    assert "best" not in text
+
+
+def test_the_time_left_counts_supernets_as_trainings(monkeypatch):
+    """Ten seconds have taken half of the budget, of which a supernet was most."""
+    monkeypatch.setattr("se_search.report.display.time.monotonic", iter([0.0, 10.0]).__next__)
+    display = PlainDisplay(Console(file=io.StringIO(), width=160))
+    known = {"completed": 0, "failed": 0, "total": 20, "num_supernets": 0}
+    display.update(progress(None, **known))
+    display.update(progress(ENDED, **known | {"completed": 2, "supernets_worth": 8.0}))
+    assert display._console.file.getvalue().endswith(", 0 min 10 s left\n")

@@ -93,3 +93,13 @@ def test_trainings_of_a_confirmation_take_what_trials_of_their_epochs_took():
 def test_a_few_seconds_of_devices_are_not_told_in_hours():
     (known,) = [replace(make_trial(1, 6.0), epochs=4)]
     assert "24 device-seconds" in str(foretell_trainings([known], 4, total=4, at_a_time=2))
+
+
+def test_with_supernets_it_is_the_whole_budget_that_is_estimated():
+    said = []
+    estimates = Estimates([make_trial(number, 30.0) for number in range(4)], 1, said.append)
+    known = {"num_supernets": 1, "supernets_worth": 12.0}
+    estimates.update(Progress(90, 4, 0, 0, None, 0, **known))
+    (told,) = said
+    assert "90 trainings' worth take about 45 min" in str(told)
+    assert (told.total, told.seconds_left) == (90, (90 - 4 - 12) * 30.0)

@@ -75,7 +75,8 @@ def test_the_budget_is_told_by_trainings_supernets_and_scoring():
 
 def test_a_supernet_that_failed_is_named_with_its_reason():
     evidence = make_evidence(supernets=make_supernets("FAIL", "SCORED"))
-    assert "Supernet 1000000000 failed: the loss is nan." in list(describe_ladder(evidence))
+    told = "Supernet 1 (seed 1000000000) failed: the loss is nan."
+    assert told in list(describe_ladder(evidence))
 
 
 def test_the_table_has_a_row_for_each_rung_and_each_baseline():
@@ -137,4 +138,11 @@ def test_an_answer_says_which_part_scores_have_in_it(is_true, told):
 def test_what_supernets_have_cost_is_no_trial_that_is_still_to_go():
     evidence = make_evidence(trials=60)
     facts = make_facts(evidence=evidence, num_trials=60, num_wanted=80, has_ended=False)
-    assert "9 trials to go" in choose_next_step(make_front(), facts).text
+    assert "9 trainings' worth to go" in choose_next_step(make_front(), facts).text
+
+
+def test_supernets_that_have_not_ended_have_spent_nothing():
+    evidence = make_evidence(supernets=make_supernets("SCORED", "DECIDED"), budget=80)
+    assert evidence.spent == 60 + 5.5
+    facts = make_facts(evidence=evidence, num_trials=60, num_wanted=80, has_ended=False)
+    assert "14 trainings' worth to go" in choose_next_step(make_front(), facts).text

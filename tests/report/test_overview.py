@@ -8,6 +8,7 @@ import time
 import pytest
 from rich.console import Console
 from support.kept_runs import make_front, make_run, make_trial
+from support.made_up_evidence import make_supernets
 from support.made_up_fronts import GOOD, LEAVE, NOTHING, PLAIN, UNSETTLED
 from support.names import ODD_NAMES
 
@@ -19,6 +20,7 @@ from se_search.report.overview import (
     read_overviews,
 )
 from se_search.report.short_answer import shorten_answer
+from se_search.store.supernets import SupernetFiles, write_supernets
 
 PLAIN_TRIAL, GOOD_TRIAL = make_trial("no SE", 0.80), make_trial("s2:4", 0.81)
 
@@ -53,6 +55,15 @@ def test_a_run_is_a_row_with_its_answer(tmp_path):
     text = print_table([row], tmp_path, width=200)
     assert "s2:4 +0.62 (0.31 to 0.93)" in text
     assert "(of " not in text
+
+
+def test_a_run_with_supernets_tells_what_is_spent_of_its_budget(tmp_path):
+    trials = [PLAIN_TRIAL, GOOD_TRIAL]
+    folder = make_run(tmp_path / "one", trials, ending="finished", trials=13, evaluator="ladder")
+    write_supernets(SupernetFiles(folder.path), make_supernets())
+    (row,) = read_overviews(tmp_path)
+    assert (row.spent, row.supernets_worth) == (13.0, 11.0)
+    assert "13.0/13" in print_table([row], tmp_path)
 
 
 def test_an_answer_of_fewer_trainings_than_there_are_now_says_so(tmp_path):

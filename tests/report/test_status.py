@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 from support.kept_runs import make_front, make_run, make_trial
+from support.made_up_evidence import make_supernets
 from support.made_up_fronts import GOOD, NOTHING, PLAIN, UNSETTLED
 from support.run_folders import store_trials
 
 from se_search.record import EpochRow
 from se_search.report.status import print_front, print_status, read_status, status_event
 from se_search.store.progress_log import ProgressLog
+from se_search.store.supernets import SupernetFiles, write_supernets
 from se_search.store.trial_times import read_times
 
 ENDED = [make_trial("no SE", 0.80), make_trial("s2:4", 0.81), make_trial("s2:4", 0.8, 1)]
@@ -147,3 +149,35 @@ def test_all_lines_fit_the_terminal(running, width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     text = printed(print_status, read_status(running), width=width)
     assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.fixture
+def make_scored(tmp_path):
+    """Make a run with two supernets worth 11 trainings; return how it stands."""
+
+    def make(evaluator, *states, records=ENDED, trials=90):
+        folder = make_run(tmp_path / "run", records, trials=trials, evaluator=evaluator)
+        write_supernets(SupernetFiles(folder.path), make_supernets(*states))
+        return read_status(folder)
+
+    return make
+
+
+def test_a_ladder_tells_what_is_spent_of_its_budget(make_scored):
+    status = make_scored("ladder")
+    text = printed(print_status, status)
+    assert "Spent: 14.0 of 90 trainings' worth, on 3 trials and 2 supernets;" in text
+    assert "Supernets: 2 scored; worth 11.0 trainings" in text
+    event = status_event(status, None)
+    assert (event["spent"], event["num_wanted"], event["num_ended"]) == (14.0, 90, 3)
+    assert status.seconds_left == 76 * status.seconds_a_trial
+
+
+def test_a_supernet_that_has_not_ended_is_not_spent(make_scored):
+    assert make_scored("ladder", "SCORED", "DECIDED").spent == 3 + 5.5
+
+
+def test_a_run_of_supernets_alone_lacks_no_trials(make_scored):
+    text = printed(print_status, make_scored("supernet", records=(), trials=14))
+    assert "Spent: 11.0 of 14 trainings' worth, on supernets alone: no candidate is" in text
+    assert "Trials:" not in text

@@ -122,7 +122,7 @@ def test_scores_that_were_changed_are_refused_with_the_supernet(files):
     supernets = replace(SUPERNETS, supernets=SUPERNETS.supernets[:1])
     supernets = store_scores(files, supernets, supernets.find(7), [make_score(7, "a")])
     write_scores(files.csv, [make_score(7, "a", 0.6)])
-    with pytest.raises(RunError, match=r"of the supernet 7 than it gave \(1 of 1 rows"):
+    with pytest.raises(RunError, match=r"of supernet 1 \(member 7\) than it gave: 1 of 1"):
         read_supernet_scores(files, supernets)
 
 
