@@ -32,12 +32,8 @@ from se_search.commands.settings import (
     refuse_missing_logger,
     refuse_without_test,
 )
-from se_search.commands.supernet_search import (
-    Setting,
-    SupernetSearch,
-    describe_setting,
-    refuse_unfit,
-)
+from se_search.commands.supernet_search import SupernetSearch, describe_setting, refuse_unfit
+from se_search.commands.supernet_setting import Setting
 from se_search.cost import find_allowed
 from se_search.errors import RunError, SESearchError, suggest_nearest
 from se_search.execution.options import read_cluster

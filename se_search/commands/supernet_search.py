@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Protocol, cast
 
 from se_search.analysis.rung_test import judge_scores
 from se_search.candidate import Candidate
 from se_search.commands.options import SearchOptions
-from se_search.cost import count_cost
+from se_search.commands.supernet_setting import Setting, price_scores
 from se_search.errors import RunChangedError, RunError
 from se_search.execution.drive import drive
 from se_search.execution.executor import Executor
@@ -20,23 +21,16 @@ from se_search.report.display import Display
 from se_search.report.epoch_lines import EpochLines
 from se_search.report.format import count
 from se_search.run_config import RunConfig
-from se_search.score import Score, SupernetSettings, count_share, count_worth
+from se_search.score import Score
 from se_search.search.loop import Ending
-from se_search.search.pareto_sampler import ParetoSampler
-from se_search.search.probes import Spread, assign_probes
-from se_search.search.registry import SAMPLERS, Setup
+from se_search.search.offers import Offers
+from se_search.search.probes import assign_probes
+from se_search.search.registry import Setup
 from se_search.search.rotation import Rotation
 from se_search.search.segment_loop import Missing, SegmentLoop
-from se_search.search.segments import (
-    Evaluator,
-    Gains,
-    Plan,
-    Worth,
-    count_probes,
-    refuse_small_budget,
-)
+from se_search.search.segments import Evaluator, Gains, Offer, Plan
+from se_search.search.supernet_advice import SupernetAdvice
 from se_search.search.supernet_work import SupernetWork
-from se_search.search.weighing import weigh
 from se_search.space.allowed import AllowedCandidates
 from se_search.space.subspace import Subspace
 from se_search.store.run_folder import RunFolder
@@ -44,83 +38,11 @@ from se_search.store.supernets import (
     Segment,
     SupernetFiles,
     Supernets,
-    read_supernets,
     write_supernets,
 )
 from se_search.store.trials import TrialStore
 from se_search.training.supernet_evaluation import SupernetName
 from se_search.training.supernet_run import SupernetTask
-
-FEWEST_SCORED = 64  # candidates that each supernet scores, where the space has as many
-MOST_LISTED = 10_000  # candidates of a space that may be scored whole
-MOST_DRAWN = 2_000  # of those of a larger space
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is fixed of a run's supernets before its next segment.
-
-    Attributes:
-        settings: how supernets are trained and score.
-        drawn: candidates that each supernet scores, the plain network not among them.
-        worth: of a supernet.
-        spread: of the candidates.
-        supernets: those that the run has, and its probes.
-    """
-
-    settings: SupernetSettings
-    drawn: tuple[Candidate, ...]
-    worth: Worth
-    spread: Spread
-    supernets: Supernets = Supernets()  # noqa: RUF009  # frozen
-
-    @classmethod
-    def of(cls, run: RunConfig, allowed: AllowedCandidates) -> Setting:
-        """Return the setting of a run without supernets.
-
-        A supernet scores all candidates where that takes no longer than to train it. Otherwise it
-        scores as many as that, spread over the space, but 64 at least.
-        """
-        spread = Spread(allowed.space, allowed, lambda one: [count_cost(one).params], run.seed)
-        is_small = spread.size <= MOST_LISTED
-        drawn = spread.list_all() if is_small else spread.choose(MOST_DRAWN, "scored")
-        worth = find_worth(run, drawn)
-        while worth.scoring > worth.training and len(drawn) > FEWEST_SCORED:
-            fewer = int(len(drawn) * worth.training / worth.scoring)
-            number = max(FEWEST_SCORED, min(fewer, len(drawn) - 1))
-            drawn = spread.choose(number, "scored")
-            worth = find_worth(run, drawn)
-        return cls(SupernetSettings(), tuple(drawn), worth, spread)
-
-    def planned(self, files: SupernetFiles, run: RunConfig, options: SearchOptions) -> Setting:
-        """Return the setting with the run's supernets; a ladder that begins is given its probes.
-
-        A supernet scores the probes, too.
-
-        Raises:
-            RunError: the budget is too small for a run that begins.
-        """
-        supernets = read_supernets(files)
-        evaluator, budget = cast(Evaluator, options.evaluator), options.trials
-        num_probes = 0
-        if evaluator == "ladder" and not (supernets.probes and supernets.segments):
-            counts = count_probes(budget, self.spread.size)
-            supernets = replace(supernets, probes=self.spread.choose_probes(counts))
-            num_probes = counts.num_trainings
-        texts = dict.fromkeys(probe.candidate for probe in supernets.probes)
-        probes = [Candidate.parse(text, run.backbone) for text in texts]
-        worth = find_worth(run, [*self.drawn, *probes])
-        if not supernets.supernets and not supernets.segments:
-            refuse_small_budget(evaluator, budget, worth, num_probes)
-        return replace(self, supernets=supernets, worth=worth)
-
-
-def find_worth(run: RunConfig, candidates: Sequence[Candidate]) -> Worth:
-    """Return what a supernet of a run costs that scores candidates and the plain network."""
-    scored = list(dict.fromkeys([Candidate.plain(run.backbone), *candidates]))
-    images = run.data["train"], run.data["validation"]
-    known = len(scored), count_share(scored), *images, run.epochs, run.epochs
-    return Worth(*count_worth(SupernetSettings(), *known))
 
 
 def refuse_unfit(options: SearchOptions, recorded: Mapping[str, Any], folder: RunFolder) -> None:
@@ -176,8 +98,7 @@ class SupernetSteps:
         session: trains them.
         probes: their trainings.
         search: searches with trainings.
-        value: returns what trainings and a further supernet are expected to bring.
-        suggest: returns candidates that a new supernet should score.
+        advice: of the accuracy model.
         read_records: returns all trials.
         stop: asked before each start.
         room: what is done when results can't be stored.
@@ -193,8 +114,7 @@ class SupernetSteps:
     session: Session
     probes: Sequence[Assignment[Candidate]]
     search: Train
-    value: Callable[[Sequence[Score]], Gains | None]
-    suggest: Callable[[Sequence[Score]], Sequence[Candidate]]
+    advice: SupernetAdvice
     read_records: Callable[[], Sequence[TrialRecord]]
     stop: Callable[[], Stop]
     room: Room
@@ -217,7 +137,7 @@ class SupernetSteps:
             subspace=Subspace.whole(self.allowed.space),
             settings=self.setting.settings,
             scored={seed: tuple(candidates) for seed, candidates in missing.items()},
-            worth=self.setting.worth.total,
+            worth=max(supernets.find(seed).worth for seed in missing),
         )
         has_results = any(record.state in ENDED_WELL for record in self.read_records())
         work = SupernetWork(
@@ -235,13 +155,15 @@ class SupernetSteps:
         used = {test.name for test in tests if test.is_used}
         return [score for score in scores if score.rung in used]
 
-    def weigh(self, scores: Sequence[Score]) -> Gains | None:
-        """Return what trainings and a further supernet are expected to bring."""
-        return self.value(scores)
+    def weigh(self, scores: Sequence[Score], offer: Offer) -> Gains | None:
+        """Return what a further supernet and trainings of its worth are expected to bring."""
+        return self.advice.weigh(scores, offer)
 
-    def choose(self, scores: Sequence[Score]) -> Sequence[Candidate]:
-        """Return candidates that a new supernet should score beside the others."""
-        return self.suggest(scores)
+    def choose(
+        self, scores: Sequence[Score], known: Sequence[Candidate], most: int
+    ) -> Sequence[Candidate]:
+        """Return candidates that supernets should score beside those known, best first."""
+        return self.advice.choose(scores, known, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +228,7 @@ class SupernetSearch:
             session=self.session,
             probes=probes,
             search=search,
-            value=lambda scores: self._weigh(setup, rotation, store, scores),
-            suggest=lambda scores: (),
+            advice=SupernetAdvice(setup, rotation, store),
             read_records=lambda: store.records,
             stop=stop,
             room=room,
@@ -316,12 +237,12 @@ class SupernetSearch:
             tell=lambda number, row: lines.update(f"supernet {number}", row),
         )
         loop = SegmentLoop(
-            plan=Plan(
-                cast(Evaluator, options.evaluator), options.trials, self.run.seed, setting.worth
-            ),
+            plan=Plan(cast(Evaluator, options.evaluator), options.trials, self.run.seed),
             files=files,
-            space=self.allowed.space,
-            drawn=setting.drawn,
+            offers=Offers(
+                *(self.allowed.space, setting.drawn, partial(price_scores, self.run)),
+                *(setting.worth.training, setting.most_chosen),
+            ),
             probes=probes,
             rotation=rotation,
             steps=steps,
@@ -329,20 +250,6 @@ class SupernetSearch:
             note=lambda segment, known: self.display.note(describe_segment(segment, known)),
         )
         return loop.go()
-
-    def _weigh(
-        self,
-        setup: Setup[Candidate],
-        rotation: Rotation[Candidate],
-        store: TrialStore,
-        scores: Sequence[Score],
-    ) -> Gains | None:
-        sampler = SAMPLERS["pareto"](setup)
-        assert isinstance(sampler, ParetoSampler)
-        sampler.take_scores(scores)
-        history = sampler.history_of(store.optuna_study)
-        number = max(1, round(self.setting.worth.total))
-        return weigh(sampler.proposer, history, number, rotation.seeds)
 
 
 def describe_setting(setting: Setting, evaluator: str) -> str:
@@ -379,7 +286,11 @@ def describe_segment(segment: Segment, supernets: Supernets) -> str:
         return f"Next: {what}{why}"
     known = len(supernets.supernets) - len(segment.seeds)
     more = "further " if known else ""
-    return f"Next: {count(len(segment.seeds), more + 'supernet')}{why}"
+    what = count(len(segment.seeds), more + "supernet")
+    if segment.chosen:
+        chosen = count(len(segment.chosen), "candidate")
+        what += f", and scores by all of {chosen} that the accuracy model would know better"
+    return f"Next: {what}{why}"
 
 
 def describe_ended(supernets: Supernets, seed: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from se_search.candidate import Candidate
@@ -15,10 +16,9 @@ from se_search.record import Assignment, Stop, TrialRecord
 from se_search.score import Score
 from se_search.search.lag import UNDER_WAY
 from se_search.search.loop import Ending
-from se_search.search.probes import list_scored
+from se_search.search.offers import Offers
 from se_search.search.rotation import Rotation
-from se_search.search.segments import Gains, Plan
-from se_search.space.bound import BoundSpace
+from se_search.search.segments import Gains, Offer, Plan
 from se_search.store.supernets import (
     Segment,
     SupernetFiles,
@@ -44,11 +44,13 @@ class Steps(Protocol):
     def judge(self, scores: Sequence[Score], supernets: Supernets) -> Sequence[Score]:
         """Return the scores that the probes say are worth having."""
 
-    def weigh(self, scores: Sequence[Score]) -> Gains | None:
-        """Return what trainings and a further supernet are expected to bring."""
+    def weigh(self, scores: Sequence[Score], offer: Offer) -> Gains | None:
+        """Return what a further supernet and trainings of its worth are expected to bring."""
 
-    def choose(self, scores: Sequence[Score]) -> Sequence[Candidate]:
-        """Return candidates that a new supernet should score beside those that all do."""
+    def choose(
+        self, scores: Sequence[Score], known: Sequence[Candidate], most: int
+    ) -> Sequence[Candidate]:
+        """Return candidates that supernets should score beside those known, best first."""
 
 
 @dataclass(slots=True)
@@ -58,8 +60,7 @@ class SegmentLoop:
     Attributes:
         plan: of the run.
         files: of its supernets.
-        space: of the candidates.
-        drawn: candidates that every supernet scores.
+        offers: of further supernets.
         probes: their trainings, in their order.
         rotation: tells which replicates lack their control.
         steps: carries the segments out.
@@ -69,8 +70,7 @@ class SegmentLoop:
 
     plan: Plan
     files: SupernetFiles
-    space: BoundSpace
-    drawn: Sequence[Candidate]
+    offers: Offers
     probes: Sequence[Assignment[Candidate]]
     rotation: Rotation[Candidate]
     steps: Steps
@@ -105,28 +105,23 @@ class SegmentLoop:
     def _decide(self, supernets: Supernets) -> Segment | None:
         scores = read_supernet_scores(self.files, supernets)
         used = self.steps.judge(scores, supernets)
+        known = supernets, self.read_records(), _list_texts(scores)
+        choose = partial(self.steps.choose, used)
         segment = self.plan.next_segment(
             self.read_records(),
             supernets,
             self._count_due(),
             bool(used),
-            lambda: self.steps.weigh(used),
+            self.offers.make(*known),
+            lambda number, left: self.offers.extend(*known, number, left, choose),
+            lambda offer: self.steps.weigh(used, offer),
         )
         if segment is None:
             return None
         if segment.kind == "supernets":
-            chosen = tuple(str(candidate) for candidate in self.steps.choose(used))
-            segment = replace(segment, chosen=chosen)
-        worth = self.plan.worth
-        for seed in segment.seeds:
-            supernets = supernets.with_supernet(
-                SupernetRecord(
-                    seed,
-                    segment.begun,
-                    training_worth=worth.training,
-                    scoring_worth=worth.scoring,
-                )
-            )
+            chosen = [self.offers.space.parse(text) for text in segment.chosen]
+            offer = self.offers.make(*known, chosen)
+            supernets = _take(offer, supernets, segment)
         supernets = replace(supernets, segments=(*supernets.segments, segment))
         write_supernets(self.files, supernets)
         self.note(segment, supernets)
@@ -142,14 +137,13 @@ class SegmentLoop:
 
     def _list_missing(self, supernets: Supernets) -> dict[int, list[Candidate]]:
         """Return what each supernet has to score still, by the last segment of supernets."""
-        segments = [one for one in supernets.segments if one.kind == "supernets"]
-        if not segments:
+        numbers = [k for k, one in enumerate(supernets.segments) if one.kind == "supernets"]
+        if not numbers:
             return {}
-        probes = supernets.probes
-        every = list_scored(self.drawn, self.read_records(), segments, probes, self.space)
-        have: dict[int, set[str]] = {}
-        for score in read_supernet_scores(self.files, supernets):
-            have.setdefault(score.member, set()).add(score.candidate)
+        *earlier, last = (supernets.segments[number] for number in numbers)
+        before = replace(supernets, segments=tuple(earlier))
+        every = self.offers.list_scored(before, self.read_records(), last)
+        have = _list_texts(read_supernet_scores(self.files, supernets))
         missing = {
             one.seed: [each for each in every if str(each) not in have.get(one.seed, ())]
             for one in supernets.supernets
@@ -164,3 +158,28 @@ class SegmentLoop:
         due = [one for one in self.probes if (one.candidate.key, one.seed) not in begun]
         lacking = {one.seed for one in due if self.rotation.lacks_control(one.seed, records)}
         return len(due) + len(lacking)
+
+
+def _list_texts(scores: Sequence[Score]) -> dict[int, set[str]]:
+    """Return the texts of the candidates that each member has scored."""
+    found: dict[int, set[str]] = {}
+    for score in scores:
+        found.setdefault(score.member, set()).add(score.candidate)
+    return found
+
+
+def _take(offer: Offer, supernets: Supernets, segment: Segment) -> Supernets:
+    """Return all supernets with the new ones, and with what the earlier ones will cost."""
+    for seed, worth in offer.catching_up.items():
+        record = supernets.find(seed)
+        record = replace(record, scoring_worth=record.scoring_worth + worth)
+        supernets = supernets.with_supernet(record)
+    for seed in segment.seeds:
+        record = SupernetRecord(
+            seed,
+            segment.begun,
+            training_worth=offer.each.training,
+            scoring_worth=offer.each.scoring,
+        )
+        supernets = supernets.with_supernet(record)
+    return supernets

@@ -7,10 +7,11 @@ probes say of their scores. So a run that was killed goes on as an undisturbed o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from se_search.candidate import Candidate
 from se_search.errors import RunError
 from se_search.record import TrialRecord
 from se_search.score import supernet_seed
@@ -53,6 +54,34 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What further supernets would score, and what that costs.
+
+    Attributes:
+        each: what a new supernet costs.
+        catching_up: by its seed, what an earlier supernet costs that scores the candidates that it
+            lacks, in full trainings; earlier supernets that lack none are left out.
+        scored: candidates that each supernet would have scored.
+        joining: candidates that an earlier supernet lacks.
+        chosen: candidates that the accuracy model would have scored.
+    """
+
+    each: Worth
+    catching_up: Mapping[int, float] = field(default_factory=dict)
+    scored: tuple[Candidate, ...] = ()
+    joining: tuple[Candidate, ...] = ()
+    chosen: tuple[Candidate, ...] = ()
+
+    def total(self, number: int = 1) -> float:
+        """Return what some new supernets cost, with what the earlier ones score."""
+        return number * self.each.total + sum(self.catching_up.values())
+
+    def count(self, left: float) -> int:
+        """Return how many new supernets a budget has room for."""
+        return max(0, int((left - sum(self.catching_up.values()) + 1e-9) / self.each.total))
+
+
+@dataclass(frozen=True, slots=True)
 class Gains:
     """By how much the front is expected to rise for what one supernet is worth.
 
@@ -65,7 +94,10 @@ class Gains:
     supernet: float
 
 
-Weigh = Callable[[], Gains | None]
+Extend = Callable[[int, float], Offer]
+"""Returns an offer with chosen candidates, given the number of new supernets and what is left."""
+
+Weigh = Callable[[Offer], Gains | None]
 """Returns what may be gained by what the run has now; None: there is no model yet."""
 
 
@@ -125,13 +157,11 @@ class Plan:
         evaluator: ``supernet``: supernets alone; ``ladder``: supernets and trainings.
         budget: in trainings' worth: trials, and what supernets cost, failed ones included.
         run_seed: from which the seeds of supernets are derived.
-        worth: of a further supernet.
     """
 
     evaluator: Evaluator
     budget: int
     run_seed: int
-    worth: Worth
 
     def next_segment(
         self,
@@ -139,7 +169,9 @@ class Plan:
         supernets: Supernets,
         num_due: int,
         is_used: bool,
-        weigh: Weigh = lambda: None,
+        offer: Offer,
+        extend: Extend | None = None,
+        weigh: Weigh = lambda _: None,
     ) -> Segment | None:
         """Return the next segment of a run whose earlier ones have ended; None: nothing is left.
 
@@ -148,35 +180,44 @@ class Plan:
             supernets: what the run has of them.
             num_due: trainings of probes, controls included, that have not begun.
             is_used: whether the probes say that the supernets' scores are worth having.
+            offer: further supernets that score no chosen candidate.
+            extend: asked in a ladder for chosen candidates, which cost no more than is left; None:
+                supernets score none.
             weigh: asked if a further supernet may come; by no answer trainings come.
         """
         begun = len(records)
         left = max(0.0, self.budget - begun - supernets.worth)
-        num_more = int((left + 1e-9) / self.worth.total)
+        num_more = offer.count(left)
         if self.evaluator == "supernet":
-            return self._supernets(begun, supernets, num_more) if num_more else None
+            return self._supernets(begun, supernets, num_more, offer) if num_more else None
         most = int(left + 1e-9)
         if num_due and most:
             return Segment("train", begun, begun + min(num_due, most))
         missing = FIRST_SUPERNETS - len(supernets.supernets)
         if missing > 0 and num_more:
-            return self._supernets(begun, supernets, min(missing, num_more))
+            number = min(missing, num_more)
+            offer = offer if extend is None else extend(number, left)
+            return self._supernets(begun, supernets, number, offer)
         if not most:
             return None
         num_failed = sum(one.state == "FAIL" for one in supernets.supernets)
         if not is_used or not num_more or num_failed >= MOST_FAILURES:
             return Segment("train", begun, begun + most)
-        gains = weigh()
+        offer = offer if extend is None else extend(1, left)
+        gains = weigh(offer)
         known = {} if gains is None else _describe(gains)
         if gains is not None and gains.supernet > gains.train:
-            return self._supernets(begun, supernets, 1, **known)
-        until = begun + min(most, max(1, round(self.worth.total)))
+            return self._supernets(begun, supernets, 1, offer, **known)
+        until = begun + min(most, max(1, round(offer.total())))
         return Segment("train", begun, until, **known)
 
-    def _supernets(self, begun: int, supernets: Supernets, number: int, **known: Any) -> Segment:
+    def _supernets(
+        self, begun: int, supernets: Supernets, number: int, offer: Offer, **known: Any
+    ) -> Segment:
         first = len(supernets.supernets)
         seeds = tuple(supernet_seed(self.run_seed, first + k) for k in range(number))
-        return Segment("supernets", begun, begun, seeds, **known)
+        chosen = tuple(map(str, offer.chosen))
+        return Segment("supernets", begun, begun, seeds, chosen, **known)
 
 
 def _describe(gains: Gains) -> dict[str, Any]:

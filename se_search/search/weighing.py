@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from se_search.search.acquisition import Staircase
 from se_search.search.history import History
-from se_search.search.pool import Pool
+from se_search.search.pool import Codes, Pool
 from se_search.search.proposer import Proposer
 from se_search.search.segments import Gains
 from se_search.search.valuation import END
@@ -29,7 +29,11 @@ NUM_DRAWS = 512
 
 
 def weigh(
-    proposer: Proposer, history: History, num_trainings: int, replicates: Sequence[int]
+    proposer: Proposer,
+    history: History,
+    num_trainings: int,
+    replicates: Sequence[int],
+    joining: Codes | None = None,
 ) -> Gains | None:
     """Return by how much the front is expected to rise, in accuracy.
 
@@ -38,6 +42,8 @@ def weigh(
         history: the trials, none of which runs.
         num_trainings: that a supernet is worth.
         replicates: seeds of those that take turns.
+        joining: ``(n, num_slots)``: candidates that all supernets would score with the further one,
+            and have not scored; None: there are none.
 
     Returns:
         None: there is no exact model of the trainings, or no score.
@@ -51,7 +57,8 @@ def weigh(
         design, values = proposer.see(history).design, proposer.see(history).values
         scale = proposer.fit_scale(history.trainings, len(history.budgets))
         mean = posterior.mean(values)
-        members = _choose_members(pool, mean, posterior.variance, scale.floor)
+        rises = foresee_rises(proposer, history, pool, posterior)
+        members = np.sort(np.argsort(-rises, kind="stable")[:NUM_MEMBERS])
         rows = posterior.pool[members].astype(np.float64)
         front = _Front(pool.costs[members], mean[members], scale.floor)
         trained = design.followed_by(_foretell(proposer, history, num_trainings, replicates))
@@ -59,16 +66,28 @@ def weigh(
         seed = derive_seed(proposer.seed, "weigh", len(values))
         train, supernet = (
             scale.sd * front.rise(before, Posterior(posterior.kernel, rows, after), values, seed)
-            for after in (trained, _with_member(design))
+            for after in (trained, _with_member(proposer, design, joining))
         )
     return Gains(train, supernet)
 
 
-def _choose_members(pool: Pool, mean: Array, variance: Array, floor: float) -> NDArray[np.int64]:
-    """Return the candidates that are expected to raise the front of the means most, ascending."""
+def foresee_rises(proposer: Proposer, history: History, pool: Pool, posterior: Posterior) -> Array:
+    """Return by how much each candidate is expected to raise the front of the posterior's means.
+
+    Args:
+        proposer: has fitted both.
+        history: the trials, none of which runs.
+        pool: the candidates.
+        posterior: of their accuracies.
+
+    Returns:
+        ``(len(pool),)``, in standardised accuracy, if its true accuracy became known.
+    """
+    mean = posterior.mean(proposer.see(history).values)
+    floor = proposer.fit_scale(history.trainings, len(history.budgets)).floor
     staircase = Staircase.over(pool.costs, mean, floor, END)
-    gains = staircase.expected_hypervolume_improvement(pool.costs, mean, np.sqrt(variance))
-    return np.sort(np.argsort(-gains, kind="stable")[:NUM_MEMBERS])
+    sd = np.sqrt(posterior.variance)
+    return staircase.expected_hypervolume_improvement(pool.costs, mean, sd)
 
 
 def _foretell(
@@ -95,10 +114,20 @@ def _foretell(
     )
 
 
-def _with_member(design: Design) -> Design:
-    """Return a design whose scores are means over one member more."""
+def _with_member(proposer: Proposer, design: Design, joining: Codes | None) -> Design:
+    """Return a design whose scores are means over one member more, by which candidates join."""
     is_score = ~design.is_training
-    return replace(design, members=design.list_members() + is_score)
+    members = design.list_members() + is_score
+    after = replace(design, members=members)
+    if joining is None or not len(joining):
+        return after
+    rows, budget = proposer.factors.one_hot(joining), design.budgets[is_score].max()
+    for rung in np.unique(design.list_rungs()[is_score]):
+        now = members[design.list_rungs() == rung].max()
+        count = len(joining)
+        numbers = [np.full(count, number, np.int64) for number in (budget, 0, rung, now)]
+        after = after.followed_by(Design(rows, *numbers))
+    return after
 
 
 class _Front:

@@ -73,7 +73,8 @@ class SupernetRecord:
         state: DECIDED: it is not trained, or has not scored everything; SCORED: it has; FAIL: it
             failed by its own fault, as by a loss that is not finite.
         training_worth: what its training costs, in full trainings.
-        scoring_worth: what its scoring costs, in full trainings.
+        scoring_worth: what its scoring costs, in full trainings, with what further segments have
+            it score.
         num_scored: candidates that it has scored.
         digest: of its scores; None: there are none.
         train_seconds: wall time of its training; None: not known.
@@ -100,8 +101,9 @@ class SupernetRecord:
 
     @property
     def worth(self) -> float:
-        """What it costs in full trainings; a failed one has not scored."""
-        return self.training_worth + (0.0 if self.state == "FAIL" else self.scoring_worth)
+        """What it costs in full trainings; one that failed has scored if it did so before."""
+        has_scored = self.state != "FAIL" or self.num_scored > 0
+        return self.training_worth + (self.scoring_worth if has_scored else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

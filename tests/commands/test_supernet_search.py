@@ -150,6 +150,32 @@ def test_a_run_of_supernets_goes_on_as_a_ladder_with_the_supernets_that_it_has(
     assert "Do cheap scores order the probes" in test
 
 
+def test_a_ladder_over_a_large_space_scores_and_pays_for_what_the_accuracy_model_chose(
+    run_search, tmp_path
+):
+    _, _, notes = run_search(evaluator="ladder", trials=90)
+    files = SupernetFiles(tmp_path / "made")
+    supernets = read_supernets(files)
+    segments = [one for one in supernets.segments if one.kind == "supernets"]
+    assert all(10 < len(segment.chosen) <= 32 for segment in segments)
+    every = {text for segment in segments for text in segment.chosen}
+    by_member = {one.seed: set() for one in supernets.supernets}
+    for row in read_rows(files.csv):
+        by_member[int(row["member"])].add(row["candidate"])
+    assert all(own >= every for own in by_member.values())
+    records = read_records(tmp_path / "made" / "trials.db")
+    assert 89 < len(records) + supernets.worth <= 90
+    assert {one.candidate for one in records} & every
+    assert any("that the accuracy model would know better" in text for text in notes.texts)
+
+
+def test_in_a_ladder_over_a_small_space_nothing_is_chosen_as_all_is_scored(run_search, tmp_path):
+    run_search(evaluator="ladder", trials=90, space="stages")
+    supernets = read_supernets(SupernetFiles(tmp_path / "made"))
+    assert {segment.chosen for segment in supernets.segments} == {()}
+    assert len({(one.num_scored, one.worth) for one in supernets.supernets}) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from support.made_up_supernets import MadeUpSupernets
-from support.searching import Only, evaluation, make_space, open_store, search
+from support.searching import OBJECTIVES, Only, evaluation, make_space, open_store, search
 
 from se_search.analysis.rung_test import judge_scores
 from se_search.candidate import Candidate
@@ -16,10 +16,13 @@ from se_search.execution.drive import drive
 from se_search.execution.serial import SerialExecutor
 from se_search.record import Stop
 from se_search.search.loop import Ending
+from se_search.search.offers import MOST_CHOSEN, Offers
 from se_search.search.probes import Spread, assign_probes
+from se_search.search.registry import Setup
 from se_search.search.rotation import Rotation
 from se_search.search.segment_loop import SegmentLoop
-from se_search.search.segments import Gains, Plan, ProbeCounts, Worth
+from se_search.search.segments import Gains, Plan, ProbeCounts
+from se_search.search.supernet_advice import SupernetAdvice
 from se_search.search.supernet_work import SupernetWork
 from se_search.store.supernets import (
     SupernetFiles,
@@ -31,7 +34,12 @@ from se_search.store.supernets import (
 
 SPACE = make_space({"choices": {"reduction": [4, 8, 16]}}, [32], [64], [128], [64])
 PLAIN = Candidate.plain(SPACE.backbone)
-WORTH = Worth(4.0, 1.0)
+TRAINING = 4.0  # worth of a supernet's training
+
+
+def price(candidates):
+    """Return what it costs to score candidates: 50 of them take as long as a training."""
+    return len(candidates) / 50
 
 
 def truth(candidate):
@@ -47,6 +55,10 @@ def train(assignment):
     return evaluation(truth(assignment.candidate) + level + noise.normal(0, 0.001))
 
 
+# What an accuracy model would have scored that knows everything: the best come first.
+BEST_FIRST = tuple(sorted(SPACE, key=truth, reverse=True))
+
+
 @dataclass
 class MadeUpSteps:
     """Trains by the real loop; ``evaluate`` makes accuracies up, ``supernets`` makes scores up."""
@@ -59,7 +71,9 @@ class MadeUpSteps:
     stop: object = lambda: Stop.NO
     evaluate: object = train
     chosen: tuple = ()
+    advice: SupernetAdvice | None = None
     used: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
 
     def train(self, until, scores):
         self.used.append(len(scores))
@@ -91,11 +105,15 @@ class MadeUpSteps:
         used = {test.name for test in tests if test.is_used}
         return [score for score in scores if score.rung in used]
 
-    def weigh(self, scores):
+    def weigh(self, scores, offer):
         return Gains(*((0.001, 0.002) if self.prefers == "supernet" else (0.002, 0.001)))
 
-    def choose(self, scores):
-        return self.chosen
+    def choose(self, scores, known, most):
+        self.asked.append(len(scores))
+        if self.advice is not None:
+            return self.advice.choose(scores, known, most)
+        left = [one for one in self.chosen if one not in known]
+        return left[:most]
 
 
 @pytest.fixture
@@ -116,10 +134,9 @@ def make_run(tmp_path):
         supernets = MadeUpSupernets(truth, failing)
         steps = MadeUpSteps(folder, supernets, probes, store=store, **options)
         loop = SegmentLoop(
-            plan=Plan(evaluator, budget, 0, WORTH),
+            plan=Plan(evaluator, budget, 0),
             files=files,
-            space=SPACE,
-            drawn=spread.choose(30, "scored"),
+            offers=Offers(SPACE, spread.choose(30, "scored"), price, TRAINING),
             probes=probes,
             rotation=Rotation(2, 0, PLAIN),
             steps=steps,
@@ -134,7 +151,9 @@ def read(loop, steps):
     """Return what a run has made: its trials, its segments and its scores."""
     supernets = read_supernets(loop.files)
     records = [(r.number, r.candidate, r.seed, r.role, r.accuracy) for r in steps.read_records()]
-    segments = [(one.kind, one.begun, one.until, one.seeds) for one in supernets.segments]
+    segments = [
+        (one.kind, one.begun, one.until, one.seeds, one.chosen) for one in supernets.segments
+    ]
     return records, segments, read_supernet_scores(loop.files, supernets)
 
 
@@ -142,11 +161,11 @@ def test_a_ladder_trains_its_probes_then_two_supernets_and_then_what_promises_mo
     loop, steps = make_run()
     assert loop.go() == Ending.FINISHED
     records, segments, scores = read(loop, steps)
-    assert [kind for kind, *_ in segments] == ["train", "supernets", *["supernets"] * 4, "train"]
+    assert [kind for kind, *_ in segments] == ["train", "supernets", *["supernets"] * 5]
     assert Counter(role for *_, role, _ in records[:26]) == {"control": 2, "probe": 24}
-    assert len(records) + read_supernets(loop.files).worth == 60
+    assert 59 < len(records) + read_supernets(loop.files).worth <= 60
     members = Counter(score.member for score in scores)
-    assert len(members) == 6
+    assert len(members) == 7
     assert len(set(members.values())) == 1
 
 
@@ -171,7 +190,7 @@ def test_supernets_alone_train_no_candidate(make_run):
     assert loop.go() == Ending.FINISHED
     records, segments, scores = read(loop, steps)
     assert records == []
-    assert [(kind, len(seeds)) for kind, *_, seeds in segments] == [("supernets", 3)]
+    assert [(kind, len(seeds)) for kind, *_, seeds, _ in segments] == [("supernets", 3)]
     assert Counter(score.member for score in scores) == dict.fromkeys(segments[0][3], 31)
 
 
@@ -192,20 +211,47 @@ class StopAfter:
         return counted
 
 
+@pytest.mark.parametrize("chosen", [(), BEST_FIRST])
 @pytest.mark.parametrize("prefers", ["supernet", "train"])
-@pytest.mark.parametrize("number", [3, 27, 29])
+@pytest.mark.parametrize("number", [3, 27, 29, 30])
 def test_a_run_that_was_stopped_makes_the_trials_and_scores_of_an_undisturbed_one(
-    make_run, number, prefers
+    make_run, number, prefers, chosen
 ):
-    undisturbed, steps = make_run("a", budget=50, prefers=prefers)
+    undisturbed, steps = make_run("a", budget=50, prefers=prefers, chosen=chosen)
     undisturbed.go()
     expected = read(undisturbed, steps)
     stop = StopAfter(number)
-    loop, steps = make_run("b", budget=50, prefers=prefers, stop=stop)
+    loop, steps = make_run("b", budget=50, prefers=prefers, chosen=chosen, stop=stop)
     steps.evaluate = stop.counting(steps.evaluate)
     steps.supernets.evaluate = stop.counting(steps.supernets.evaluate)
     assert loop.go() == Ending.STOPPED
-    loop, steps = make_run("b", budget=50, prefers=prefers)
+    loop, steps = make_run("b", budget=50, prefers=prefers, chosen=chosen)
+    assert loop.go() == Ending.FINISHED
+    assert read(loop, steps) == expected
+
+
+def test_what_the_accuracy_model_chooses_is_scored_by_all_supernets_also_after_kills(make_run):
+    def make(folder, **options):
+        loop, steps = make_run(folder, budget=50, **options)
+        setup = Setup(SPACE, Only(SPACE), 0, count_cost, OBJECTIVES, 4, control=PLAIN)
+        steps.advice = SupernetAdvice(setup, Rotation(2, 0, PLAIN), steps.store)
+        return loop, steps
+
+    loop, steps = make("a")
+    loop.go()
+    expected = read(loop, steps)
+    chosen = {text for *_, own in expected[1] for text in own}
+    assert len(chosen) > MOST_CHOSEN  # in two segments or more
+    for seed in {score.member for score in expected[2]}:
+        assert {s.candidate for s in expected[2] if s.member == seed} >= chosen
+    for number in (27, 30, 32):
+        stop = StopAfter(number)
+        loop, steps = make("b", stop=stop)
+        steps.evaluate = stop.counting(steps.evaluate)
+        steps.supernets.evaluate = stop.counting(steps.supernets.evaluate)
+        stop.count = len(steps.read_records())
+        loop.go()
+    loop, steps = make("b")
     assert loop.go() == Ending.FINISHED
     assert read(loop, steps) == expected
 
@@ -233,7 +279,7 @@ def test_a_further_supernet_scores_what_was_trained_or_chosen_and_earlier_ones_s
     loop, steps = make_run(budget=50, prefers="train")
     loop.go()
     (before,) = set(Counter(s.member for s in read(loop, steps)[2]).values())
-    chosen = tuple(one for one in SPACE if one not in loop.drawn)[-2:]
+    chosen = tuple(one for one in SPACE if one not in loop.offers.drawn)[-2:]
     loop, steps = make_run(budget=62, prefers="supernet", chosen=chosen)
     loop.go()
     scores = read(loop, steps)[2]
@@ -245,6 +291,46 @@ def test_a_further_supernet_scores_what_was_trained_or_chosen_and_earlier_ones_s
     for own in members.values():
         assert len(own) == len(set(own)) > before
         assert set(own) >= trained | {str(one) for one in chosen}
+
+
+def test_candidates_are_chosen_for_the_first_supernets_without_scores_and_later_with_them(make_run):
+    loop, steps = make_run(chosen=BEST_FIRST)
+    loop.go()
+    _, segments, _ = read(loop, steps)
+    first, *further = (chosen for kind, *_, chosen in segments if kind == "supernets")
+    assert steps.asked[0] == 0 < min(steps.asked[1:])
+    assert len(first) == MOST_CHOSEN
+    assert all(further)
+    texts = [text for chosen in (first, *further) for text in chosen]
+    assert len(texts) == len(set(texts))
+
+
+@pytest.mark.parametrize("budget", [40, 47, 60, 61])
+@pytest.mark.parametrize("prefers", ["supernet", "train"])
+def test_chosen_candidates_are_paid_for_by_every_supernet_that_scores_them(
+    make_run, budget, prefers
+):
+    loop, steps = make_run(budget=budget, prefers=prefers, chosen=BEST_FIRST)
+    loop.go()
+    _, _, scores = read(loop, steps)
+    supernets = read_supernets(loop.files)
+    for record in supernets.supernets:
+        own = sum(score.member == record.seed for score in scores)
+        assert record.worth == pytest.approx(TRAINING + own / 50)
+    assert budget - 1 < len(steps.read_records()) + supernets.worth <= budget
+
+
+def test_a_supernet_that_fails_when_it_scores_more_has_been_paid_for(make_run):
+    def fail_again(assignment):
+        again = assignment.seed in [seed for seed, _ in steps.supernets.made]
+        return DivergedError("no score is finite") if again else None
+
+    loop, steps = make_run(budget=45, chosen=BEST_FIRST, failing=fail_again)
+    loop.go()
+    failed = [one for one in read_supernets(loop.files).supernets if one.state == "FAIL"]
+    assert len(failed) == 2
+    assert min(one.worth for one in failed) > TRAINING + 1
+    assert len(steps.read_records()) + read_supernets(loop.files).worth <= 45
 
 
 def test_a_smaller_budget_starts_nothing(make_run):

@@ -9,6 +9,7 @@ from se_search.errors import RunError
 from se_search.score import supernet_seed
 from se_search.search.segments import (
     Gains,
+    Offer,
     Plan,
     ProbeCounts,
     Worth,
@@ -25,18 +26,20 @@ SUPERNET = Gains(train=0.001, supernet=0.002)
 class MadeUpRun:
     """Makes each segment at once: trainings end well, supernets score or fail as they are told."""
 
-    def __init__(self, plan, num_due=18, is_used=True, gains=(), failing=()):
-        self.plan, self.num_due, self.is_used = plan, num_due, is_used
+    def __init__(self, plan, num_due=18, is_used=True, gains=(), failing=(), worth=WORTH):
+        self.plan, self.num_due, self.is_used, self.worth = plan, num_due, is_used, worth
         self.gains, self.failing = list(gains), failing
         self.records, self.supernets = [], Supernets()
 
     def next_segment(self):
         due = max(0, self.num_due - len(self.records))
 
-        def weigh():
+        def weigh(offer):
             return self.gains.pop(0) if self.gains else None
 
-        return self.plan.next_segment(self.records, self.supernets, due, self.is_used, weigh)
+        return self.plan.next_segment(
+            *(self.records, self.supernets, due, self.is_used, Offer(self.worth)), weigh=weigh
+        )
 
     def make(self, segment):
         while len(self.records) < segment.until:
@@ -44,8 +47,8 @@ class MadeUpRun:
         for seed in segment.seeds:
             number = len(self.supernets.supernets)
             state = "FAIL" if number in self.failing else "SCORED"
-            worth = self.plan.worth
-            own = SupernetRecord(seed, segment.begun, state, worth.training, worth.scoring)
+            worths = self.worth.training, self.worth.scoring
+            own = SupernetRecord(seed, segment.begun, state, *worths)
             self.supernets = self.supernets.with_supernet(own)
         self.supernets = replace(self.supernets, segments=(*self.supernets.segments, segment))
 
@@ -59,8 +62,8 @@ class MadeUpRun:
         return len(self.records) + self.supernets.worth
 
 
-def make_plan(budget=100, evaluator="ladder", worth=WORTH):
-    return Plan(evaluator, budget, 0, worth)
+def make_plan(budget=100, evaluator="ladder"):
+    return Plan(evaluator, budget, 0)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_after_the_test_what_promises_more_comes_next():
 def test_a_ladder_never_spends_more_than_its_budget_and_wastes_less_than_a_training(
     budget, worth, gains
 ):
-    run = MadeUpRun(make_plan(budget, worth=worth), gains=gains)
+    run = MadeUpRun(make_plan(budget), gains=gains, worth=worth)
     run.go()
     assert budget - 1 < run.spent <= budget
 

@@ -26,10 +26,10 @@ def score(noise, num_members=2):
     return RungScores("supernet", CODES, TRUTH + error / np.sqrt(num_members), num_members, spread)
 
 
-def ask(history, scores, num_trainings=6):
+def ask(history, scores, num_trainings=6, joining=None):
     proposer = make_proposer(NOISY)
     proposer.take_scores(scores)
-    return weigh(proposer, history, num_trainings, [0, 1, 2])
+    return weigh(proposer, history, num_trainings, [0, 1, 2], joining)
 
 
 def test_both_are_expected_to_raise_the_front(history):
@@ -55,3 +55,13 @@ def test_a_further_supernet_brings_less_where_there_are_many(history):
 def test_nothing_is_weighed_without_scores_or_without_trainings(history):
     assert ask(history, []) is None
     assert ask(history_of([], 3), [score(1.0)]) is None
+
+
+def test_candidates_that_are_scored_for_the_first_time_add_to_what_a_supernet_brings(history):
+    whole = score(1.0)
+    half = RungScores("supernet", CODES[::2], whole.values[::2], 2, whole.spread)
+    without = ask(history, [half])
+    few, many = (ask(history, [half], joining=CODES[1:end:2]) for end in (16, 64))
+    assert without.supernet < few.supernet < many.supernet
+    assert without.train == few.train == many.train
+    assert ask(history, [half], joining=CODES[:0]) == without
