@@ -30,7 +30,7 @@ from se_search.commands.recorded_run import (
 from se_search.commands.run_identity import complete
 from se_search.commands.search import make_request
 from se_search.commands.settings import find_code, refuse_without_test
-from se_search.errors import SESearchError, UnwritableError
+from se_search.errors import RunError, SESearchError, UnwritableError
 from se_search.execution.environment import read_versions
 from se_search.execution.missing import EndedTraining, id_of, name_training, train_missing
 from se_search.execution.session import OpenSession, Session, open_session
@@ -44,7 +44,7 @@ from se_search.report.estimate import Estimate, foretell_trainings
 from se_search.report.format import count
 from se_search.report.hardware import count_all_grounds
 from se_search.report.page.write import write_pages
-from se_search.report.run_report import write_report
+from se_search.report.run_report import Findings, write_report
 from se_search.report.source import read_source
 from se_search.run_config import RunConfig
 from se_search.space.designs import Designs, collect_designs
@@ -120,6 +120,7 @@ def confirm(
         findings = write_report(folder)
         posterior = findings.credible
         records = read_records(find_trials(folder))
+        _refuse_untrained(findings)
         taken = findings.answer.candidate
         chosen = choose_candidates(
             *(options.candidates, run.backbone, posterior, taken),
@@ -250,6 +251,16 @@ def _note_look(
         f"{count(last.stated.plan.looks[number - 1], 'replicate')}, "
         f"{count(missing, 'training')} missing"
     )
+
+
+def _refuse_untrained(findings: Findings) -> None:
+    """Refuse a run of supernets alone, which has an order and nothing that could be confirmed."""
+    evidence, step = findings.evidence, findings.answer.next_step
+    if evidence is not None and evidence.is_alone:
+        raise RunError(
+            f"{findings.run} has scores of supernets alone, and no candidate that was trained: "
+            f"there is nothing to confirm. {step.text}\n  {step.command or ''}".rstrip()
+        )
 
 
 def _note_choice(rounds: Sequence[Round], backbone: Backbone, note: Note) -> None:

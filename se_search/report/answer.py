@@ -14,6 +14,7 @@ from se_search.analysis.confirmation import Chosen
 from se_search.analysis.pareto import CandidateSummary
 from se_search.candidate import Candidate
 from se_search.report.format import count, gain, round_up, significant
+from se_search.report.ladder import describe_resolution
 from se_search.report.next_step import NextStep, choose_next_step
 from se_search.report.placement_words import describe_placement, join_list
 from se_search.report.places import PlaceGain, choose_places
@@ -80,6 +81,8 @@ def make_answer(
     if front.effects is not None:
         places, cost = choose_places(front.effects.main), front.effects.cost
         without = None if places else "no place has been trained both with SE and without"
+    if facts.evidence is not None and facts.evidence.is_alone:
+        without = "no candidate was trained for itself"
     taken = front.recommended if front.decision.kind != "nothing" else None
     return Answer(
         kind=front.decision.kind,
@@ -213,7 +216,8 @@ def _describe_evidence(front: PosteriorFront, facts: RunFacts) -> str:
     """Return the second sentence: what the answer rests on, and whether it is settled."""
     if not front.candidates:
         if facts.evidence is not None and facts.evidence.order:
-            return "Whether the scores order candidates as trainings would is not tested."
+            untested = "Whether the scores order candidates as trainings would is not tested."
+            return f"{untested} {describe_resolution(facts.evidence)}"
         return "No full training has ended yet."
     counts = (
         f"This rests on {count(facts.num_trainings, 'training')} of "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from statistics import fmean
 from typing import Any
 
@@ -64,6 +66,10 @@ class Evidence:
         order: candidates that all supernets have scored, best first.
         budget: trainings' worth that the run was last asked for.
         num_trials: of the run that have ended.
+        num_images: validation images by which a supernet scores a candidate.
+        disagreement: by how much two supernets differ in what a candidate's score is above the
+            plain network's: root mean square over candidates and pairs of supernets, a share; None:
+            fewer than two have scored.
     """
 
     supernets: Supernets
@@ -71,6 +77,21 @@ class Evidence:
     order: tuple[Scored, ...]
     budget: int
     num_trials: int
+    num_images: int
+    disagreement: float | None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether supernets have scored and no trial has ended."""
+        return bool(self.order) and not self.num_trials
+
+    @property
+    def num_close(self) -> int:
+        """How many candidates are below the first by no more than two supernets differ."""
+        if self.disagreement is None or not self.order:
+            return 0
+        least = self.order[0].score - self.disagreement
+        return sum(one.score >= least for one in self.order[1:])
 
     @property
     def num_probes(self) -> int:
@@ -94,9 +115,20 @@ class Evidence:
 
 
 def read_evidence(
-    folder: RunFolder, records: Sequence[TrialRecord], space: BoundSpace, budget: int
+    folder: RunFolder,
+    records: Sequence[TrialRecord],
+    space: BoundSpace,
+    budget: int,
+    num_images: int,
 ) -> Evidence | None:
     """Return a run's evidence besides trainings; None: it was searched without supernets.
+
+    Args:
+        folder: of the run.
+        records: all of its trials.
+        space: that it searches.
+        budget: trainings' worth that it was last asked for.
+        num_images: validation images by which a supernet scores a candidate.
 
     Raises:
         RunError: a file of the run can't be read.
@@ -108,24 +140,44 @@ def read_evidence(
     scores = read_supernet_scores(files, supernets)
     tests = tuple(read_rung_tests(folder, records, space))
     num_ended = sum(record.state not in ("RUNNING", "WAITING") for record in records)
-    return Evidence(supernets, tests, _order(scores, space), budget, num_ended)
+    rises = _list_rises(scores, space)
+    order = _order(rises, space)
+    known = num_ended, num_images, _find_disagreement(rises, space)
+    return Evidence(supernets, tests, order, budget, *known)
 
 
-def _order(scores: Sequence[Score], space: BoundSpace) -> tuple[Scored, ...]:
+def _list_rises(scores: Sequence[Score], space: BoundSpace) -> dict[str, list[float]]:
+    """Return by how much each supernet scores a candidate above the plain network, by its text.
+
+    Candidates are those that all supernets have scored.
+    """
     members: dict[int, dict[str, float]] = {}
     for score in scores:
         members.setdefault(score.member, {})[score.candidate] = score.value
     plain = str(Candidate.plain(space.backbone))
     tables = [own for own in members.values() if plain in own]
-    if not tables:
-        return ()
-    shared = set.intersection(*map(set, tables))
+    shared = set.intersection(*map(set, tables)) if tables else set()
+    return {text: [table[text] - table[plain] for table in tables] for text in shared}
+
+
+def _order(rises: Mapping[str, Sequence[float]], space: BoundSpace) -> tuple[Scored, ...]:
     found = []
-    for text in shared:
-        own = [table[text] - table[plain] for table in tables]
+    for text, own in rises.items():
         placement = Candidate.parse(text, space.backbone).placement
         found.append(Scored(text, placement, fmean(own), min(own), max(own)))
     return tuple(sorted(found, key=lambda one: (-one.score, one.candidate)))
+
+
+def _find_disagreement(rises: Mapping[str, Sequence[float]], space: BoundSpace) -> float | None:
+    """Return the root mean square of what two supernets differ by; see ``Evidence``."""
+    plain = str(Candidate.plain(space.backbone))  # by all supernets it is 0 above itself
+    squares = [
+        (first - second) ** 2
+        for text, own in rises.items()
+        if text != plain
+        for first, second in combinations(own, 2)
+    ]
+    return math.sqrt(fmean(squares)) if squares else None
 
 
 def describe_ladder(evidence: Evidence) -> Iterator[str]:
@@ -141,6 +193,8 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
                     f"It scores SE in {bias.place.replace('stage', 'stage ')} {word}, by "
                     f"{size:.2f} points of accuracy ({interval(low, high, '.2f')})."
                 )
+    if evidence.is_untested:
+        yield describe_resolution(evidence)
     for one in evidence.supernets.supernets:
         if one.state == "FAIL":
             name = f"Supernet {evidence.supernets.number(one.seed)} (seed {one.seed})"
@@ -172,9 +226,10 @@ def describe_budget(evidence: Evidence) -> str:
             f"{count(evidence.num_probe_replicates, 'replicate')} of their own among them)"
         )
     return (
-        f"Of a budget of {count(evidence.budget, 'training')} the run has spent "
+        f"Of a budget of {evidence.budget:,} trainings' worth the run has spent "
         f"{evidence.spent:.1f}: {evidence.num_trials:,} on trainings{probes}, {training:.1f} on "
-        f"{count(len(ended), 'supernet')}, and {scoring:.1f} on scoring."
+        f"training {count(len(ended), 'supernet')}, and {scoring:.1f} on scoring candidates by "
+        f"{'it' if len(ended) == 1 else 'them'}."
     )
 
 
@@ -258,13 +313,28 @@ def ladder_fields(evidence: Evidence) -> dict[str, Any]:
         "order": [asdict(one) for one in evidence.order],
         "budget": evidence.budget,
         "spent": evidence.spent,
+        "num_images": evidence.num_images,
+        "disagreement": evidence.disagreement,
         "sentences": list(describe_ladder(evidence)),
     }
 
 
+def describe_resolution(evidence: Evidence) -> str:
+    """Say how far scores can be told apart: by the images, and by how supernets differ."""
+    images = f"{evidence.num_images:,} images"
+    one = f"One of the {images} that score is {100 / evidence.num_images:.2f} points"
+    if evidence.disagreement is None:
+        return f"{one}; by how much supernets differ is not known of a single one."
+    return (
+        f"{one}, and two supernets differ by {100 * evidence.disagreement:.2f} points (root mean "
+        f"square) in how far they put a candidate above the plain network: {evidence.num_close:,} "
+        f"of the {len(evidence.order) - 1:,} others are no further than that below the first."
+    )
+
+
 def print_ladder(console: Console, evidence: Evidence) -> None:
     """Print the self-test, the order if nothing tests it, and what the budget went for."""
-    if evidence.tests:
+    if evidence.tests and not evidence.is_untested:
         console.print(ladder_table(evidence))
     for test in evidence.tests:
         if test.biases:

@@ -128,6 +128,7 @@ def read_overview(folder: RunFolder) -> Overview:
     except SESearchError as error:
         return Overview(name, path, "broken", changed, problem=str(error))
     identity, search = config["identity"], config["search"]
+    evaluator = search.get("evaluator", "train")
     holder, front = find_holder(folder.lock_file), read_kept_front(folder)
     return Overview(
         name=name,
@@ -141,9 +142,9 @@ def read_overview(folder: RunFolder) -> Overview:
         epochs=identity["epochs"],
         trials=dict(Counter(trial.state for trial in trials)),
         num_wanted=search["trials"],
-        supernets_worth=None if search.get("evaluator", "train") == "train" else supernets.spent,
+        supernets_worth=None if evaluator == "train" else supernets.spent,
         is_outdated=front is None and is_kept_by_another_version(folder),
-        **({} if front is None else _list_answer(front)),
+        **_list_answer(front, is_alone=bool(supernets.scored) and not trials),
     )
 
 
@@ -154,7 +155,17 @@ def is_of_all(front: PosteriorFront | None, trials: Sequence[TrialTimes]) -> boo
     return front.num_trainings == sum(trial.state == "COMPLETE" for trial in trials)
 
 
-def _list_answer(front: PosteriorFront) -> dict[str, Any]:
+def _list_answer(front: PosteriorFront | None, *, is_alone: bool) -> dict[str, Any]:
+    """Return the fields of an answer; empty: there is none.
+
+    Args:
+        front: of the last report; None: there is none.
+        is_alone: whether supernets have scored, and there is no trial.
+    """
+    if is_alone:
+        return {"answer": "an order, no gains"}
+    if front is None:
+        return {}
     best = find_best(front)
     return {
         "answer": shorten_answer(front),

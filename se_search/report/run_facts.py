@@ -207,8 +207,17 @@ def read_facts(
         has_code=bool(search.get("code")),
         mixed=describe_mixed(*count_all_grounds(records, fresh)),
         latency=read_latency(RunFolder(run)),
-        evidence=read_evidence(RunFolder(run), records, space, search["trials"]),
+        evidence=_read_evidence(run, config, records, space),
     )
+
+
+def _read_evidence(
+    run: Path, config: Mapping[str, Any], records: Sequence[TrialRecord], space: BoundSpace
+) -> Evidence | None:
+    identity = config["identity"]
+    settings = identity.get("supernets", {})
+    num_images = min(identity["data"]["validation"], settings.get("num_scoring", math.inf))
+    return read_evidence(RunFolder(run), records, space, config["search"]["trials"], num_images)
 
 
 def _mean_seconds(records: Sequence[TrialRecord]) -> float | None:

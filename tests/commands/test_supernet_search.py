@@ -10,6 +10,7 @@ from support.sessions import MadeUpSessions
 from typer.testing import CliRunner
 
 from se_search.cli import app
+from se_search.commands.confirm import confirm
 from se_search.commands.options import ConfirmOptions, SearchOptions
 from se_search.commands.recorded_run import describe_recorded_run, read_recorded_options
 from se_search.commands.search import search
@@ -116,6 +117,12 @@ def test_a_run_of_supernets_is_read_back_as_one_so_that_it_can_be_confirmed(run_
     recorded = read_recorded_options(config, ConfirmOptions())
     run = describe_recorded_run(outcome.folder, config, recorded)
     assert run.supernets == config["identity"]["supernets"]
+
+
+def test_what_supernets_alone_have_ordered_is_not_confirmed_and_the_ladder_is_named(run_search):
+    outcome, _, _ = run_search(trials=12)
+    with pytest.raises(RunError, match=r"nothing to confirm.*(.|\n)*--evaluator ladder"):
+        confirm(outcome.folder, ConfirmOptions())
 
 
 def test_the_task_of_supernets_is_that_of_trainings_with_what_supernets_need(run_search):

@@ -1,35 +1,32 @@
 """What a report says of supernets: verdicts, biases, the budget, and an order that is no gain."""
 
 import json
+import math
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
-from support.made_up_evidence import CANDIDATES, make_evidence, make_supernets
+from support.made_up_evidence import CANDIDATES, NONE_TRAINED, make_evidence, make_supernets
 from support.made_up_fronts import make_facts, make_front
+from support.made_up_scores import SPACE
 
 from se_search.report.answer import make_answer
 from se_search.report.json_text import to_json
 from se_search.report.ladder import (
     describe_budget,
     describe_ladder,
+    describe_resolution,
     ladder_fields,
     ladder_table,
     order_table,
     print_ladder,
+    read_evidence,
 )
 from se_search.report.next_step import choose_next_step
-from se_search.surrogate.decision import Decision, Settled
-
-NONE_TRAINED = {
-    "candidates": (),
-    "reason": "fewer than 8 trainings have ended",
-    "decision": Decision("nothing", None, "fewer than 8 trainings have ended"),
-    "settled": Settled(None, None, 0.002, ("there is no model",)),
-    "recommended_key": None,
-    "noise": None,
-    "effects": None,
-}
+from se_search.score import Score
+from se_search.store.run_folder import RunFolder
+from se_search.store.supernets import SupernetFiles, store_scores
 
 
 def text_of(evidence, width=200):
@@ -68,8 +65,9 @@ def test_a_place_that_is_scored_too_well_is_named_in_points():
 
 def test_the_budget_is_told_by_trainings_supernets_and_scoring():
     assert describe_budget(make_evidence()) == (
-        "Of a budget of 100 trainings the run has spent 71.0: 60 on trainings (12 probes in "
-        "2 replicates of their own among them), 8.0 on 2 supernets, and 3.0 on scoring."
+        "Of a budget of 100 trainings' worth the run has spent 71.0: 60 on trainings (12 probes "
+        "in 2 replicates of their own among them), 8.0 on training 2 supernets, and 3.0 on scoring "
+        "candidates by them."
     )
 
 
@@ -88,7 +86,7 @@ def test_the_table_has_a_row_for_each_rung_and_each_baseline():
 def test_it_is_printed_in_terminals_of_any_width(width):
     text = text_of(make_evidence(bias=0.006), width)
     assert max(len(line) for line in text.splitlines() if line[0] in "│┃└├┏┡") <= width
-    assert "Of a budget of 100 trainings" in text
+    assert "Of a budget of 100 trainings' worth" in " ".join(text.split())
 
 
 def test_an_order_is_shown_where_no_probe_supports_it_and_said_to_be_no_gains():
@@ -117,8 +115,12 @@ def test_an_answer_of_supernets_alone_claims_no_gain_and_names_the_ladder():
     )
     assert answer.candidate is None
     assert answer.how_sure == (
-        "Whether the scores order candidates as trainings would is not tested."
+        "Whether the scores order candidates as trainings would is not tested. One of the 287 "
+        "images that score is 0.35 points, and two supernets differ by 1.42 points (root mean "
+        "square) in how far they put a candidate above the plain network: 1 of the 1 others are no "
+        "further than that below the first."
     )
+    assert answer.without_places == "no candidate was trained for itself"
     assert "--evaluator ladder" in answer.next_step.command
     assert answer.next_step.trials == 90
 
@@ -146,3 +148,34 @@ def test_supernets_that_have_not_ended_have_spent_nothing():
     assert evidence.spent == 60 + 5.5
     facts = make_facts(evidence=evidence, num_trials=60, num_wanted=80, has_ended=False)
     assert "14 trainings' worth to go" in choose_next_step(make_front(), facts).text
+
+
+def test_of_a_single_supernet_it_is_not_known_by_how_much_they_differ():
+    evidence = replace(make_evidence(has_probes=False), disagreement=None)
+    assert describe_resolution(evidence) == (
+        "One of the 287 images that score is 0.35 points; by how much supernets differ is not "
+        "known of a single one."
+    )
+
+
+def test_what_two_supernets_differ_by_is_the_root_mean_square_over_candidates(tmp_path):
+    """They differ by 3 points on one candidate and by 4 on another; the plain network is none."""
+    files = SupernetFiles(tmp_path)
+    texts = [str(one) for one in CANDIDATES[:3]]
+    supernets = make_supernets("DECIDED", "DECIDED")
+    for record, values in zip(
+        supernets.supernets, ((0.5, 0.53, 0.5), (0.6, 0.6, 0.64)), strict=True
+    ):
+        scores = [
+            Score("supernet", record.seed, text, text, value, 0.5, value, 0.1)
+            for text, value in zip(texts, values, strict=True)
+        ]
+        supernets = store_scores(files, supernets, record, scores)
+    evidence = read_evidence(RunFolder(tmp_path), [], SPACE, 20, 287)
+    assert evidence.disagreement == pytest.approx(math.sqrt((0.03**2 + 0.04**2) / 2))
+    assert evidence.num_close == 2
+    assert evidence.is_alone
+
+
+def test_nothing_is_laid_out_of_a_test_that_was_not_made():
+    assert "tau / ceiling" not in text_of(make_evidence(has_probes=False))

@@ -66,6 +66,13 @@ def test_a_run_with_supernets_tells_what_is_spent_of_its_budget(tmp_path):
     assert "13.0/13" in print_table([row], tmp_path)
 
 
+def test_a_run_of_supernets_alone_lacks_no_training(tmp_path):
+    folder = make_run(tmp_path / "one", trials=13, evaluator="supernet", ending="finished")
+    write_supernets(SupernetFiles(folder.path), make_supernets())
+    (row,) = read_overviews(tmp_path)
+    assert row.answer == "an order, no gains"
+
+
 def test_an_answer_of_fewer_trainings_than_there_are_now_says_so(tmp_path):
     front = make_front(candidates=(PLAIN, GOOD))  # of two trainings
     trials = [PLAIN_TRIAL, GOOD_TRIAL, make_trial("s2:4", 0.8, 1)]

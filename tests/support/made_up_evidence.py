@@ -12,9 +12,20 @@ from support.made_up_scores import (
 from se_search.analysis.rung_test import judge_scores
 from se_search.report.ladder import Evidence, Scored
 from se_search.store.supernets import Probe, Segment, SupernetRecord, Supernets
+from se_search.surrogate.decision import Decision, Settled
 
 CANDIDATES = draw_probes(12)
 SEEDS = (10**9, 10**9 + 1)
+# What a front has where supernets have scored and no candidate was trained.
+NONE_TRAINED = {
+    "candidates": (),
+    "reason": "fewer than 8 trainings have ended",
+    "decision": Decision("nothing", None, "fewer than 8 trainings have ended"),
+    "settled": Settled(None, None, 0.002, ("there is no model",)),
+    "recommended_key": None,
+    "noise": None,
+    "effects": None,
+}
 
 
 def make_supernets(*states, probes=CANDIDATES[1:]):
@@ -48,4 +59,5 @@ def make_evidence(is_true=True, has_probes=True, bias=0.0, supernets=None, budge
         Scored(str(CANDIDATES[0]), CANDIDATES[0].placement, 0.0, 0.0, 0.0),
     )
     tests = judge_scores(scores, records, SPACE, {"supernet": 240.0})
-    return Evidence(supernets or make_supernets(), tuple(tests), order, budget, trials)
+    known = budget, trials, 287, 0.0142
+    return Evidence(supernets or make_supernets(), tuple(tests), order, *known)

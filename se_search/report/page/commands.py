@@ -42,13 +42,19 @@ def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
     step = answer.next_step
     trials, more = step.trials, step.command
     if trials is None:
-        trials = max(2 * facts.num_trials, facts.num_wanted)
+        trials = max(2 * facts.num_spent, facts.num_wanted)
         more = located.continue_command(trials)
+    going_on = f"Continue the search to {facts.name_budget(trials)}."
+    if facts.evidence is not None and facts.evidence.is_alone and facts.has_ended:
+        going_on = (
+            "Go on as a ladder, which trains candidates, tests the scores by them, and has a "
+            f"budget of {facts.name_budget(trials)}."
+        )
     commands: list[tuple[str, str | None]] = [
-        (f"Continue the search to {trials:,} trials.", more),
+        (going_on, more),
         (
             "Confirm what is listed in fresh replicates, on the test images.",
-            located.confirm_command() if facts.has_test else None,
+            located.confirm_command() if facts.has_test and facts.num_trainings else None,
         ),
         (
             "Export a trained network: weights, model.py, torch.export, ONNX and a card.",
@@ -56,11 +62,11 @@ def list_commands(facts: RunFacts, answer: Answer) -> list[Command]:
         ),
         (
             "Effects of all places, widths and positions: tables and a figure for print.",
-            join_words(["se-search", "effects", run]),
+            join_words(["se-search", "effects", run]) if facts.num_trainings else None,
         ),
         (
             "Export tables for a paper (LaTeX, booktabs), and all files of the report anew.",
-            join_words(["se-search", "report", run, "--latex"]),
+            join_words(["se-search", "report", run, "--latex"]) if facts.num_trainings else None,
         ),
         (
             "Export everything as JSON, for a program.",

@@ -32,6 +32,7 @@ from se_search.report.rungs import rung_warnings, rungs_table
 from se_search.report.source import Source
 from se_search.report.table import ResultTable
 from se_search.run_config import name_data
+from se_search.store.supernets import Supernets
 from se_search.surrogate.history import History
 from se_search.surrogate.posterior_front import PosteriorCandidate, PosteriorFront
 
@@ -154,7 +155,7 @@ def prepare_page(source: Source) -> Page:
     return Page(
         name=facts.run.resolve().name,
         settings=_list_settings(source),
-        verdict=VERDICTS[answer.kind],
+        verdict=_tell_verdict(source),
         answer=answer,
         facts=_list_facts(source),
         network=network,
@@ -163,7 +164,7 @@ def prepare_page(source: Source) -> Page:
         front=prepare_front(front, facts.costs, ""),
         front_table=list_candidates(front, parsed, scale, only_listed=True),
         places=places,
-        without_places=None if places else (front.reason or answer.without_places),
+        without_places=None if places else (answer.without_places or front.reason),
         effects=None
         if effects is None
         else prepare_effects(shown_effects(effects), "", describe_figure(effects)),
@@ -187,6 +188,13 @@ def prepare_page(source: Source) -> Page:
     )
 
 
+def _tell_verdict(source: Source) -> str:
+    evidence = source.facts.evidence
+    if evidence is not None and evidence.is_alone:
+        return "An order by supernets, and no gains"
+    return VERDICTS[source.answer.kind]
+
+
 def _list_settings(source: Source) -> tuple[tuple[str, str], ...]:
     identity, search = source.config["identity"], source.config["search"]
     facts, front = source.facts, source.front
@@ -198,6 +206,7 @@ def _list_settings(source: Source) -> tuple[tuple[str, str], ...]:
         "network": identity["backbone"]["name"],
         "images": f"{name_data(source.config)} ({images})",
         "space": f"{Path(search['space']).name}, {facts.space.size:,} candidates",
+        "supernets": "" if facts.evidence is None else _tell_supernets(facts.evidence.supernets),
         "trainings": f"{facts.num_trainings:,} of {count(len(front.candidates), 'candidate')}",
         "replicates": f"{front.num_replicates:,}",
         "epochs": f"{facts.epochs:,}",
@@ -207,6 +216,10 @@ def _list_settings(source: Source) -> tuple[tuple[str, str], ...]:
         or "",
     }
     return tuple((name, value) for name, value in settings.items() if value)
+
+
+def _tell_supernets(supernets: Supernets) -> str:
+    return f"{supernets.num_ended:,}, worth {supernets.spent:.1f} trainings"
 
 
 def _list_facts(source: Source) -> tuple[Fact, ...]:

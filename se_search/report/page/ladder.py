@@ -32,7 +32,7 @@ def prepare_ladder_part(evidence: Evidence | None) -> LadderPart | None:
     """Return what a page shows of supernets; None: the run was searched without them."""
     if evidence is None:
         return None
-    tables = [ladder_table(evidence)] if evidence.tests else []
+    tables = [ladder_table(evidence)] if evidence.tests and not evidence.is_untested else []
     tables += [bias_table(test) for test in evidence.tests if test.biases]
     if evidence.is_untested:
         tables.append(order_table(evidence))
