@@ -218,6 +218,7 @@ def measure(
         drawn, probes = train_some(world, seed, count), []
         if is_tested:
             drawn, probes = train_tested(world, seed, count)
+        without: dict[str, Any] | None = None
         for name in kinds:
             kind = KINDS[name]
             given = [] if kind is None else score_all(world, kind, seed)
@@ -225,17 +226,19 @@ def measure(
             if is_tested:
                 is_used = any(test.is_used for test in judge_scores(given, probes, world.space))
                 given = given if is_used else []
-            trainings = search_some(world, seed, count, given) if searches else drawn
-            scores = code_scores(given, encode.factors, encode)
-            started = time.process_time()
-            model = FittedModel.fit(encode.factors, trainings, [1], num_kernels, scores=scores)
-            found = judge(world, model)
-            seconds = time.process_time() - started
+            if given or without is None:
+                trainings = search_some(world, seed, count, given) if searches else drawn
+                scores = code_scores(given, encode.factors, encode)
+                started = time.process_time()
+                model = FittedModel.fit(encode.factors, trainings, [1], num_kernels, scores=scores)
+                found = judge(world, model) | {"seconds": time.process_time() - started}
+                without = without if given else found
+            else:
+                found = without  # no kind has other trainings
             rows.append(
                 {"world": seed, "shape": world.shape, "trainings": count, "scores": name}
                 | {"used": is_used}
                 | found
-                | {"seconds": seconds}
             )
     return rows
 
