@@ -65,10 +65,12 @@ def print_latency(
     )
     from se_search.space.bound import BoundSpace
     from se_search.space.schema import read_space
+    from se_search.store.files import refuse_unwritable
     from se_search.training.array_cache import default_cache_dir
 
-    if figure is not None:
-        name_files(figure)  # another kind of picture is refused before anything is measured
+    # What can't be written is refused before anything is measured.
+    for file in [*([] if csv is None else [csv]), *([] if figure is None else name_files(figure))]:
+        refuse_unwritable(file)
     described = describe_network(backbone, image_size, classes, sites, allow_code)
     wanted = [Candidate.parse(text, described) for text in candidate or []]
     allowed = find_allowed(BoundSpace(read_space(space), described))

@@ -15,6 +15,7 @@ import re
 import resource
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +56,21 @@ def write_bytes(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a file that can't be written, before the work whose result it is to take.
+
+    Nothing is written and no folder is made.
+
+    Raises:
+        UnwritableError: the path is that of a folder, or nothing can be put where it leads.
+    """
+    if path.is_dir():
+        raise UnwritableError(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    folder = next(each for each in path.absolute().parents if each.exists())
+    with explaining_write(path), tempfile.NamedTemporaryFile(dir=folder, prefix="."):
+        pass
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,11 +232,15 @@ class RunFolder:
     def lock(self) -> AbstractContextManager[object]:
         """Make the folder and take it for this process, until the ``with`` block ends.
 
+        If the block fails before it has put anything into a folder that was not there before, the
+        folder is taken away again, with those parents that were made for it.
+
         Raises:
             RunBusyError: another process has taken the folder.
             RunError: the folder can't be made or written to.
         """
         correct, file = self.path / "correct", self.lock_file
+        made = [each for each in (self.path, *self.path.parents) if not each.exists()]
         holder = None
         try:
             correct.mkdir(parents=True, exist_ok=True)
@@ -254,7 +258,7 @@ class RunFolder:
             raise RunError(f"{self.path} can't be written to: {explain(cause)}") from cause
         for folder in (self.path, correct):
             remove_leftovers(folder)
-        return _Held(lock, file)
+        return _Held(lock, file, made)
 
     def read_config(self) -> dict[str, Any]:
         """Read ``config.yaml``; empty if the run has not started yet.
@@ -340,11 +344,20 @@ def list_runs(runs_dir: Path) -> list[str]:
 
 
 class _Held:
-    """A lock that this process has; its file names nobody once it is given back."""
+    """A lock that this process has; its file names nobody once it is given back.
 
-    def __init__(self, lock: AbstractContextManager[object], file: Path) -> None:
+    Args:
+        lock: on the file.
+        file: names this process.
+        made: folders that were made for it, that of the run first.
+    """
+
+    def __init__(
+        self, lock: AbstractContextManager[object], file: Path, made: Sequence[Path]
+    ) -> None:
         self._lock = lock
         self._file = file
+        self._made = made
 
     def __enter__(self) -> None:
         self._lock.__enter__()
@@ -352,4 +365,14 @@ class _Held:
     def __exit__(self, *error: Any) -> None:
         with suppress(OSError):
             self._file.write_text("")
+            if self._made and error[0] is not None:
+                self._take_away()
         self._lock.__exit__(*error)
+
+    def _take_away(self) -> None:
+        """Remove the folders that were made, if there is nothing in them."""
+        folder, correct = self._file.parent, self._file.parent / "correct"
+        if set(folder.iterdir()) == {self._file, correct} and not any(correct.iterdir()):
+            self._file.unlink()  # while it is held
+            for empty in (correct, *self._made):
+                empty.rmdir()

@@ -144,6 +144,34 @@ def test_a_lock_ends_with_a_failure_inside_its_block(folder):
         pass
 
 
+def test_a_block_that_fails_with_nothing_written_leaves_no_folder(tmp_path):
+    folder = RunFolder.named(tmp_path / "some" / "runs", "a")
+    with pytest.raises(ZeroDivisionError), folder.lock():
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_and_fail(file):
+    file.write_text("why")
+    raise ZeroDivisionError
+
+
+def test_a_block_that_fails_leaves_folders_that_were_there_and_what_was_written(tmp_path):
+    folder = RunFolder.named(tmp_path / "runs", "a")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ZeroDivisionError), folder.lock():
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs"]
+    folder.path.mkdir()
+    with pytest.raises(ZeroDivisionError), folder.lock():
+        raise ZeroDivisionError
+    assert folder.path.is_dir()
+    other = RunFolder.named(tmp_path / "runs", "b")
+    with pytest.raises(ZeroDivisionError), other.lock():
+        write_and_fail(other.worker_log)
+    assert other.worker_log.read_text() == "why"
+
+
 def test_another_run_can_be_locked_at_the_same_time(folder, tmp_path):
     with folder.lock(), RunFolder.named(tmp_path, "another").lock():
         pass
