@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from se_search.errors import InfrastructureError, UnwritableError
+from se_search.errors import InfrastructureError, UnwritableError, quote
 from se_search.execution.faults import explain_error
 from se_search.execution.posts import BEAT, BEAT_SECONDS, FolderBox, FolderPost, Kept
 from se_search.execution.remote import NodePlace
 from se_search.execution.supervise import NodeJob, Supervisor
 from se_search.record import Evaluation, Failure, Fault
-from se_search.store.files import write_bytes
+from se_search.store.files import explaining_write, write_bytes
 from se_search.terminal import one_line
 
 POLL_SECONDS = 0.1
+MOST_LINES = 3  # that are told of what an executor raised
 KILL_SECONDS = 10.0  # that a training has to be gone after it was killed
 
 
@@ -87,7 +88,8 @@ class FuturesEngine:
 
     def start(self, key: int, job: NodeJob, place: NodePlace, kept: Sequence[Kept]) -> None:
         """Have a job begin at the next ``collect``: jobs of one moment are submitted together."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with explaining_write(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         box = self._boxes[key] = FolderBox(self._folder / f"{key}-{os.urandom(4).hex()}")
         self._starting[key] = NodeCall(job, box.folder)
 
@@ -118,12 +120,13 @@ class FuturesEngine:
         for key, box in boxes.items():
             self._starting.pop(key, None)
             future = self._futures.pop(key, None)
-            if future is not None and not future.done():
+            if future is not None and not _has_ended(future):
                 box.order(-KILL_SECONDS)
-                future.cancel()
+                with suppress(Exception):  # of another library: the node ends it by the order
+                    future.cancel()
                 futures.append(future)
         end = time.monotonic() + KILL_SECONDS
-        while not all(future.done() for future in futures) and time.monotonic() < end:
+        while not all(map(_has_ended, futures)) and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
         for box in boxes.values():
             self._tidy(box)
@@ -143,7 +146,7 @@ class FuturesEngine:
     def _collect(self) -> list[tuple[int, Any]]:
         came: list[tuple[int, Any]] = []
         for key, future in list(self._futures.items()):
-            has_ended = future.done()
+            has_ended = _has_ended(future)
             box = self._boxes[key]
             came += [(key, message) for message in box.collect()]
             if has_ended:
@@ -169,8 +172,17 @@ def _call(call: Callable[[], Any]) -> Any:
     return call()
 
 
+def _has_ended(future: Future) -> bool:
+    """Tell whether a call has ended; one whose executor can't tell has, and has no result."""
+    try:
+        return future.done()
+    except Exception:  # of another library
+        return True
+
+
 def _read_outcome(future: Future) -> Evaluation | Failure:
     try:
+        future.done()  # what it raises says more than a result that is not there
         outcome: Evaluation | Failure = future.result()
         return outcome
     except CancelledError:
@@ -181,5 +193,16 @@ def _read_outcome(future: Future) -> Evaluation | Failure:
         if "OUT_OF_MEMORY" in str(error):  # Slurm's word for what it killed
             return Failure("out of memory: the batch system has ended the job", Fault.RESOURCE)
         failure = explain_error(error)
+        if failure.fault == Fault.RESOURCE:
+            return failure
         fault = Fault.INFRASTRUCTURE if failure.fault == Fault.CANDIDATE else failure.fault
-        return Failure(failure.reason, fault)
+        return Failure(f"the executor's job has no result: {_quote_short(error)}", fault)
+
+
+def _quote_short(error: Exception) -> str:
+    """Return in one line what another library raised, whose message may be a whole log."""
+    lines = [line for line in quote(error).splitlines() if line.strip(" -=")]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], "...", lines[-1]]
+    text = one_line(" ".join(" ".join(lines).split()))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,7 +11,7 @@ from support.node_tasks import MadeUpTask
 
 from se_search.candidate import Candidate
 from se_search.device import Device
-from se_search.errors import InfrastructureError
+from se_search.errors import InfrastructureError, UnwritableError
 from se_search.execution.child import warm_up
 from se_search.execution.futures_engine import FuturesEngine, submit_each
 from se_search.execution.node_pool import JobPool, NodePool, list_places
@@ -255,3 +255,63 @@ def test_jobs_of_a_batch_system_wait_for_no_other_and_are_never_put_aside():
     pool.reserve("pool")
     assert pool.take_alone("pool") == running
     pool.end_reservation("pool")
+
+
+class JobLostError(Exception):
+    """Stands for what another library raises of a job that did not start."""
+
+
+LOG = "Job 7 (task: 0) with path /x/7.pkl\nhas not produced any output (state: FAILED)\n"
+LOG += (
+    "Error stream produced:\n-----\n" + "srun: a line\n" * 50 + "srun: error: no such partition\n"
+)
+
+
+class LostJob(Future):
+    """A job whose state can't be told."""
+
+    def done(self):
+        raise JobLostError(LOG)
+
+    def cancel(self):
+        raise JobLostError("scancel is not there")
+
+
+def test_a_job_that_another_library_lost_is_told_in_a_line(tmp_path, make_task, assignment):
+    engine = FuturesEngine(lambda calls: [LostJob() for _ in calls], tmp_path / "messages")
+    executor = make_executor(engine, make_task(node_tasks.succeed), tmp_path)
+    executor.submit(0, assignment)
+    ((_, failure),) = wait_for(executor)
+    executor.kill()
+    assert failure.fault == Fault.INFRASTRUCTURE
+    assert (
+        "the executor's job has no result: JobLostError: Job 7 (task: 0) with path /x/7.pkl has "
+        "not produced any output (state: FAILED) ... srun: error: no such partition"
+    ) in failure.reason
+
+
+def test_a_job_that_can_not_be_cancelled_hides_no_other_error(tmp_path, make_task, assignment):
+    class Waiting(LostJob):
+        def done(self):
+            return self.cancelled_once
+
+        cancelled_once = False
+
+        def cancel(self):
+            self.cancelled_once = True
+            super().cancel()
+
+    engine = FuturesEngine(lambda calls: [Waiting() for _ in calls], tmp_path / "messages")
+    executor = make_executor(engine, make_task(node_tasks.succeed), tmp_path)
+    executor.submit(0, assignment)
+    executor.wait(0)
+    executor.kill()
+    assert not (tmp_path / "messages").exists()
+
+
+def test_a_folder_for_messages_that_can_not_be_made_is_named(tmp_path, make_task, assignment):
+    (tmp_path / "file").touch()
+    engine = FuturesEngine(lambda calls: [], tmp_path / "file" / "messages")
+    executor = make_executor(engine, make_task(node_tasks.succeed), tmp_path)
+    with pytest.raises(UnwritableError, match=r"messages can't be written: Not a directory"):
+        executor.submit(0, assignment)
