@@ -312,15 +312,15 @@ def _decide(
     tau: Measured | None, lead: Measured | None, agreement: float | None
 ) -> tuple[Verdict, str]:
     if tau is None or lead is None:
-        return "off", "its scores, or the trainings of the probes, do not differ"
+        return "off", "these scores, or the trainings of the probes, do not differ"
     if tau.low <= 0:
-        return "off", "its order of the probes may be one of chance, by the interval of tau"
+        return "off", "their order of the probes may be one of chance, by the interval of tau"
     if agreement is not None and agreement <= 0:
-        return "off", "its members do not agree with each other, so that its order is noise"
+        return "off", "the members do not agree with each other, so that their order is noise"
     if lead.value <= 0:
         return (
             "off",
             "what candidates cost orders the probes at least as well, and is known before any "
             "training",
         )
-    return "used", "it orders the probes better than chance, and better than their costs do"
+    return "used", "they order the probes better than chance, and better than costs do"

@@ -190,7 +190,7 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
                 size = abs(bias.points.value)
                 low, high = sorted((abs(bias.points.low), abs(bias.points.high)))
                 yield (
-                    f"It scores SE in {bias.place.replace('stage', 'stage ')} {word}, by "
+                    f"They score SE in {bias.place.replace('stage', 'stage ')} {word}, by "
                     f"{size:.2f} points of accuracy ({interval(low, high, '.2f')})."
                 )
     if evidence.is_untested:
@@ -204,13 +204,13 @@ def describe_ladder(evidence: Evidence) -> Iterator[str]:
 
 def describe_verdict(test: RungTest) -> str:
     """Say in a sentence whether a rung's scores are used, and why."""
-    head = f"{_name(test)}: {VERDICTS[test.verdict]}, as {test.why}"
+    head = f"Scores by {_name(test)} are {VERDICTS[test.verdict]}, as {test.why}"
     if test.tau is None:
         return f"{head}."
     best, beside = test.best_baseline, ""
     if best is not None and best.tau is not None:
         beside = f"; that of the best cost, {best.name}, is {abs(best.tau.value):.2f}"
-    return f"{head}. Its tau is {_measured(test.tau)}{beside}."
+    return f"{head}. Their tau is {_measured(test.tau)}{beside}."
 
 
 def describe_budget(evidence: Evidence) -> str:

@@ -41,26 +41,26 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
     (line, *_) = describe_ladder(evidence)
     tau, best = test.tau, test.best_baseline
     assert line == (
-        "2 supernets: used, as it orders the probes better than chance, and better than their "
-        f"costs do. Its tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of the best "
-        f"cost, {best.name}, is {abs(best.tau.value):.2f}."
+        "Scores by 2 supernets are used, as they order the probes better than chance, and better "
+        f"than costs do. Their tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of the "
+        f"best cost, {best.name}, is {abs(best.tau.value):.2f}."
     )
 
 
 def test_scores_that_do_not_tell_are_said_to_be_switched_off():
     (line, *_) = describe_ladder(make_evidence(is_true=False))
-    assert line.startswith("2 supernets: switched off, as its order of the probes may be one of")
+    assert line.startswith("Scores by 2 supernets are switched off, as their order of")
 
 
 def test_scores_that_no_probe_tests_are_said_to_be_untested():
     (line, *_) = describe_ladder(make_evidence(has_probes=False))
-    assert line == "2 supernets: not tested, as no probe was trained."
+    assert line == "Scores by 2 supernets are not tested, as no probe was trained."
 
 
 def test_a_place_that_is_scored_too_well_is_named_in_points():
     lines = [line for line in describe_ladder(make_evidence(bias=0.006)) if "too well" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("It scores SE in stage 3 too well, by 0.")
+    assert lines[0].startswith("They score SE in stage 3 too well, by 0.")
 
 
 def test_the_budget_is_told_by_trainings_supernets_and_scoring():
