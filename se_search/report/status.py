@@ -314,4 +314,5 @@ def _describe_trials(status: Status) -> str:
         return f"{spent}, on supernets alone: no candidate is trained for itself"
     trials = count(status.num_ended, "trial") + (f" ({', '.join(own)})" if own else "")
     supernets = count(status.supernets.num_ended, "supernet")
-    return "; ".join([f"{spent}, on {trials} and {supernets}", *parts[1:]])
+    rate = [part.replace("one in", "one trial in", 1) for part in parts[1:]]
+    return "; ".join([f"{spent}, on {trials} and {supernets}", *rate])

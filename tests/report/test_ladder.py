@@ -42,8 +42,8 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
     tau, best = test.tau, test.best_baseline
     assert line == (
         "Scores by 2 supernets are used, as they order the probes better than chance, and better "
-        f"than costs do. Their tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of the "
-        f"best cost, {best.name}, is {abs(best.tau.value):.2f}."
+        f"than costs do. Their tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of "
+        f"the best cost, {best.name}, is {abs(best.tau.value):.2f}."
     )
 
 
