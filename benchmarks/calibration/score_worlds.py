@@ -2,10 +2,10 @@
 
 Run as ``python benchmarks/calibration/score_worlds.py --worlds 40``. A world (``worlds``) has 625
 candidates, of which some are trained in rotating replicates, at random or as the default sampler
-asks for (``--search``), and scores of all of them by four supernets. The model is fitted with the
+asks for (``--search``), and scores of all of them by some supernets. The model is fitted with the
 scores and without, and its gains of all candidates are held against the truth. With ``--tested``
-the first trainings are a ladder's probes, and the model is given scores only if these pass the
-self-test, as in a run.
+the first trainings are a ladder's probes, and the model is given scores only if they pass the
+self-test by all trainings, as in a run.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ KINDS: dict[str, Kind | None] = {
 }
 
 
-def score_all(world: World, kind: Kind, seed: int) -> list[Score]:
-    """Return the scores of all candidates of a world by four supernets."""
+def score_all(world: World, kind: Kind, seed: int, num_members: int = NUM_MEMBERS) -> list[Score]:
+    """Return the scores of all candidates of a world by some supernets."""
     rng = np.random.default_rng(derive_seed("scores", world.shape, seed))
     bias = kind.slope * POINTS * world.gains + kind.bias(world, rng)
     members = [
@@ -101,7 +101,7 @@ def score_all(world: World, kind: Kind, seed: int) -> list[Score]:
         + rng.normal(0, 0.3)
         + MEMBER_SMOOTH * _standardise(sum_level_terms(draw_level_terms(rng)))
         + rng.normal(0, MEMBER_NOISE, world.space.size)
-        for _ in range(NUM_MEMBERS)
+        for _ in range(num_members)
     ]
     texts = [(str(candidate), candidate.key) for candidate in world.space]
     return [
@@ -124,7 +124,7 @@ def train_some(world: World, seed: int, count: int) -> Trainings:
 
 
 def train_tested(world: World, seed: int, count: int) -> tuple[Trainings, list[TrialRecord]]:
-    """Return trainings of which the first are a ladder's probes, and the records of the probes.
+    """Return trainings of which the first are a ladder's probes, and their records.
 
     Probes have replicates of their own, the plain network in each; the other trainings are those of
     ``train_some``.
@@ -148,7 +148,11 @@ def train_tested(world: World, seed: int, count: int) -> tuple[Trainings, list[T
         np.array([record.accuracy for record in records]),
     )
     both = zip(astuple(first), astuple(rest), strict=True)
-    return Trainings(*(np.concatenate(pair) for pair in both)), records
+    every = Trainings(*(np.concatenate(pair) for pair in both))
+    for at in range(len(records), count):
+        candidate, own = space.with_codes(every.codes[at]), int(every.replicates[at])
+        records.append(make_record(at, candidate, own, 1, float(every.accuracies[at])))
+    return every, records
 
 
 def search_some(world: World, seed: int, count: int, scores: Sequence[Score]) -> Trainings:
@@ -200,6 +204,7 @@ def measure(
     *,
     searches: bool = False,
     is_tested: bool = False,
+    num_members: int = NUM_MEMBERS,
 ) -> list[dict[str, Any]]:
     """Return a row for each number of trainings and kind of scores, in one world.
 
@@ -210,6 +215,7 @@ def measure(
         num_kernels: of a model; None: as many as usual.
         searches: whether the default sampler chooses what is trained, and not chance.
         is_tested: whether scores are given to the model only if they pass the self-test.
+        num_members: supernets that score.
     """
     world = simulate(SHAPES_IN_TURN[seed % len(SHAPES_IN_TURN)], AS_MEASURED, seed)
     encode = Encoder(world.space)
@@ -221,7 +227,7 @@ def measure(
         without: dict[str, Any] | None = None
         for name in kinds:
             kind = KINDS[name]
-            given = [] if kind is None else score_all(world, kind, seed)
+            given = [] if kind is None else score_all(world, kind, seed, num_members)
             is_used = bool(given)
             if is_tested:
                 is_used = any(test.is_used for test in judge_scores(given, probes, world.space))
@@ -251,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trainings", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--scores", choices=KINDS, nargs="*", default=[*KINDS])
     parser.add_argument("--kernels", type=int, help="kernels of a model (as many as usual)")
+    parser.add_argument("--members", type=int, default=NUM_MEMBERS, help="supernets that score (4)")
     parser.add_argument("--tested", action="store_true", help="give only scores that pass")
     parser.add_argument("--search", action="store_true", help="train what the sampler asks for")
     parser.add_argument("--output", type=Path, help="gets a line of JSON for each fit")
@@ -261,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *(seed, options.trainings, options.scores, options.kernels),
             searches=options.search,
             is_tested=options.tested,
+            num_members=options.members,
         )
         if options.output is not None:
             with options.output.open("a") as file:

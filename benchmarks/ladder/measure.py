@@ -72,7 +72,7 @@ def _describe(name: str, kind: str, measure: str, test: RungTest, found: KindSco
     baseline = "" if best is None or best.tau is None else f"{best.tau.value:+.2f} ({best.name})"
     cells = (
         *(name, f"{test.num_members} {kind}", measure),
-        f"{test.num_probes} x {test.num_replicates}",
+        f"{test.num_compared} x {test.num_replicates}",
         _with_interval(test.tau),
         "" if test.ceiling is None else f"{test.ceiling:.2f}",
         baseline,

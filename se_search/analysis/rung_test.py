@@ -1,8 +1,9 @@
 """The self-test of cheap scores: do they order candidates as trainings of their own do?
 
-Probes are candidates that were chosen without any result and trained in replicates apart from the
-search's. What a rung (a supernet, or a score without training) says of them is compared with the
-means of these trainings. All intervals are bootstrap intervals over candidates.
+What a rung (a supernet, or a score without training) says of candidates is compared with the means
+of their trainings, none of which it has had a part in choosing: probes, which were chosen without
+any result, and what was searched before the rung's scores were used. All intervals are bootstrap
+intervals over candidates.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ Verdict = Literal["used", "off", "untested"]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How well what a candidate costs orders the probes.
+    """How well what a candidate costs orders what was trained.
 
     Attributes:
         name: ``parameters``, ``MACs`` or ``SE blocks``.
-        tau: Kendall's tau-b between the cost and the means of the probes' trainings; None: all
-            probes cost the same.
+        tau: Kendall's tau-b between the cost and the means of the trainings; None: all
+            candidates cost the same.
     """
 
     name: str
@@ -72,17 +73,17 @@ class Bias:
 
 @dataclass(frozen=True, slots=True)
 class RungTest:
-    """What the probes say of a rung.
+    """What trainings say of a rung.
 
     Attributes:
         name: of the rung, as ``supernet``.
         num_members: how many score the candidates, as supernets of different seeds do.
         num_scored: candidates that all of them have scored.
-        num_probes: compared candidates, the plain network included.
+        num_compared: candidates with scores and trainings, the plain network included.
         num_replicates: in which these were trained.
         seconds_each: of scoring a candidate by one member, on average.
         seconds: of all trainings and scorings of the rung.
-        verdict: whether its scores are used: they must order the probes better than chance and
+        verdict: whether its scores are used: they must order candidates better than chance and
             better than each baseline, and members must agree with each other.
         why: of the verdict, in a clause.
         tau: Kendall's tau-b between the members' mean score and the mean of the trainings, less
@@ -90,7 +91,7 @@ class RungTest:
         ceiling: the tau to be expected if the true orders were one, given the noise of both sides;
             None: not known, as of a rung of one member.
         slope: what a difference of 1 in true accuracy (a share) makes in the scores, corrected for
-            the noise of the trainings' means; None: the probes do not differ beyond noise.
+            the noise of the trainings' means; None: candidates do not differ beyond noise.
         biases: by place; none where the slope may be 0.
         agreement: median of tau-b between two members; None: there is one.
         baselines: what costs nothing to know.
@@ -100,7 +101,7 @@ class RungTest:
     name: str
     num_members: int
     num_scored: int
-    num_probes: int
+    num_compared: int
     num_replicates: int
     seconds_each: float
     seconds: float
@@ -126,7 +127,7 @@ class RungTest:
 
     @property
     def best_baseline(self) -> Baseline | None:
-        """The baseline of the greatest absolute tau; None: all baselines are equal over probes."""
+        """The baseline of the greatest absolute tau; None: all are equal."""
         known = [one for one in self.baselines if one.tau is not None]
         return max(known, key=lambda one: abs(one.tau.value) if one.tau else 0.0, default=None)
 
@@ -137,12 +138,12 @@ def judge_scores(
     space: BoundSpace,
     train_seconds: Mapping[str, float] | None = None,
 ) -> list[RungTest]:
-    """Judge each rung of a run by its probes, in the order of the rungs' first scores.
+    """Judge each rung of a run by trainings, in the order of the rungs' first scores.
 
     Args:
         scores: of all rungs and members.
-        records: trials of the run in any state; those of role ``probe``, and controls in their
-            replicates, are the probes' trainings.
+        records: full trainings in any state, none of which was chosen by a score: so the scores
+            owe nothing to the trainings, nor the trainings to the scores.
         space: that the candidates are of.
         train_seconds: by rung: what the trainings of its members took.
     """
@@ -159,7 +160,7 @@ def judge_scores(
 
 @dataclass(frozen=True)
 class _Trained:
-    """The trainings of probes, by the keys of their candidates.
+    """Trainings, by the keys of their candidates.
 
     Attributes:
         accuracies: less the levels of their replicates.
@@ -173,14 +174,10 @@ class _Trained:
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord]) -> _Trained:
-        seeds = {record.seed for record in records if record.role == "probe"}
         own = [
             (record, record.accuracy)
             for record in sorted(records, key=lambda record: record.number)
-            if record.seed in seeds
-            and record.role in ("probe", "control")
-            and record.state == "COMPLETE"
-            and record.accuracy is not None
+            if record.state == "COMPLETE" and record.accuracy is not None
         ]
         levelled = subtract_levels(
             [accuracy for _, accuracy in own],
@@ -201,7 +198,7 @@ class _Judge:
     Attributes:
         name: of the rung.
         members: scores by member and by key of the candidate.
-        trained: the trainings of the probes.
+        trained: the trainings.
         space: of the candidates.
     """
 
@@ -219,17 +216,17 @@ class _Judge:
             name=self.name,
             num_members=len(self.members),
             num_scored=len(shared),
-            num_probes=len(keys),
+            num_compared=len(keys),
             num_replicates=self.trained.num_replicates,
             seconds_each=scoring / len(every),
             seconds=scoring + train_seconds,
             verdict="untested",
-            why="no probe was trained",
+            why="no scored candidate was trained",
         )
         if not keys:
             return test
         if len(keys) < MIN_COMPARED:
-            few = f"of {len(keys)} scored candidates there are trainings of probes"
+            few = f"of {len(keys)} scored candidates there are trainings"
             return replace(test, why=f"{few}, and {MIN_COMPARED} are the fewest that can tell")
         return self._compare(test, keys)
 
@@ -312,15 +309,14 @@ def _decide(
     tau: Measured | None, lead: Measured | None, agreement: float | None
 ) -> tuple[Verdict, str]:
     if tau is None or lead is None:
-        return "off", "these scores, or the trainings of the probes, do not differ"
+        return "off", "these scores, or the trainings, do not differ"
     if tau.low <= 0:
-        return "off", "their order of the probes may be one of chance, by the interval of tau"
+        return "off", "their order may be one of chance, by the interval of tau"
     if agreement is not None and agreement <= 0:
         return "off", "the members do not agree with each other, so that their order is noise"
     if lead.value <= 0:
         return (
             "off",
-            "what candidates cost orders the probes at least as well, and is known before any "
-            "training",
+            "what candidates cost orders them at least as well, and is known before any training",
         )
-    return "used", "they order the probes better than chance, and better than costs do"
+    return "used", "they order candidates better than chance, and better than costs do"

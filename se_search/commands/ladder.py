@@ -1,4 +1,4 @@
-"""The command ``ladder``: what the supernets of a run are worth, by the run's own probes."""
+"""The command ``ladder``: what the supernets of a run are worth, by the run's own trainings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show_ladder(
     run: RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
-    """Print how well a run's cheap scores order candidates, by its own probes, and what they cost.
+    """Print how well a run's cheap scores order candidates, by its trainings, and what they cost.
 
     For each rung of a run with --evaluator supernet or ladder: tau with its interval, the noise
     ceiling, slope, biases, seconds, and whether its scores are used. Nothing is trained.
@@ -36,7 +36,7 @@ def show_ladder(
     if evidence is None:
         raise RunError(
             f"{folder.path} has no supernets: it was searched with --evaluator train. A run with "
-            "--evaluator ladder has them, and probes that test their scores"
+            "--evaluator ladder has them, and trainings that test their scores"
         )
     if as_json:
         event = {"event": "ladder", "run": str(folder.path), **ladder_fields(evidence)}

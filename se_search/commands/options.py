@@ -135,7 +135,7 @@ class SearchOptions:
         str,
         typer.Option(
             help="train: candidates are trained for themselves; supernet: they are scored by "
-            "networks that hold all of them; ladder: both, and probes test the scores"
+            "networks that hold all of them; ladder: both, and trainings test the scores"
         ),
         OneOf(EVALUATORS),
     ] = "train"

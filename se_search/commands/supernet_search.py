@@ -150,8 +150,9 @@ class SupernetSteps:
         return work.supernets, stop
 
     def judge(self, scores: Sequence[Score], supernets: Supernets) -> Sequence[Score]:
-        """Return the scores of the rungs that the probes say are worth having."""
-        tests = judge_scores(scores, self.read_records(), self.allowed.space)
+        """Return the scores of the rungs that trainings say are worth having."""
+        untouched = supernets.list_untouched(self.read_records())
+        tests = judge_scores(scores, untouched, self.allowed.space)
         used = {test.name for test in tests if test.is_used}
         return [score for score in scores if score.rung in used]
 
@@ -284,6 +285,11 @@ def describe_segment(segment: Segment, supernets: Supernets) -> str:
         is_first = len(supernets.segments) == 1 and bool(supernets.probes)
         what = f"{count(number, 'training')}{' of probes' if is_first else ''}"
         return f"Next: {what}{why}"
+    if not segment.seeds:
+        number = len(supernets.scored)
+        return (
+            f"Next: scores of what was trained by {count(number, 'supernet')}, to test them again"
+        )
     known = len(supernets.supernets) - len(segment.seeds)
     more = "further " if known else ""
     what = count(len(segment.seeds), more + "supernet")

@@ -156,10 +156,7 @@ def _describe_supernets(facts: RunFacts) -> str:
     scores = f" Scores by {number}, worth {evidence.supernets.spent:.1f} trainings,"
     if any(test.is_used for test in evidence.tests):
         return f"{scores} count as far as trainings agree with them."
-    return (
-        f"{scores} count for nothing: the probes do not show that they order candidates as "
-        "trainings do."
-    )
+    return f"{scores} count for nothing: the run's trainings do not bear out their order."
 
 
 def find_cheaper(front: PosteriorFront, cost: str) -> PosteriorCandidate | None:

@@ -62,7 +62,7 @@ class Evidence:
 
     Attributes:
         supernets: of the run, with its probes and segments.
-        tests: of each rung by the probes.
+        tests: of each rung by trainings that no score has had a part in choosing.
         order: candidates that all supernets have scored, best first.
         budget: trainings' worth that the run was last asked for.
         num_trials: of the run that have ended.
@@ -105,7 +105,7 @@ class Evidence:
 
     @property
     def is_untested(self) -> bool:
-        """Whether there is an order by scores that no probe has tested."""
+        """Whether there is an order by scores that no training has tested."""
         return bool(self.order) and all(test.verdict == "untested" for test in self.tests)
 
     @property
@@ -234,10 +234,11 @@ def describe_budget(evidence: Evidence) -> str:
 
 
 def ladder_table(evidence: Evidence) -> ResultTable:
-    """Lay out how well each rung, and what costs nothing, orders the probes."""
+    """Lay out how well each rung, and what costs nothing, orders what was trained."""
     table = ResultTable(
         [
             Column("by", is_number=False, is_name=True),
+            Column("compared", rank=1),
             Column("tau (95 %)"),
             Column("ceiling", rank=3),
             Column("tau / ceiling", rank=2),
@@ -247,12 +248,14 @@ def ladder_table(evidence: Evidence) -> ResultTable:
             Column("time in all", rank=1),
             Column("scores", is_number=False),
         ],
-        title="Do cheap scores order the probes as trainings of their own do?",
-        caption="agreement: median tau between two supernets",
+        title="Do cheap scores order candidates as trainings of their own do?",
+        caption="compared: candidates that were scored, and trained without a score's part in it; "
+        "agreement: median tau between two supernets",
     )
     for test in evidence.tests:
         table.add_row(
             _name(test),
+            f"{test.num_compared:,}",
             _measured(test.tau),
             number(test.ceiling),
             number(test.tau_star),
@@ -266,7 +269,8 @@ def ladder_table(evidence: Evidence) -> ResultTable:
     if shown is not None:
         table.add_section()
         for baseline in shown.baselines:
-            table.add_row(baseline.name, _measured(baseline.tau), "", "", "", "", "0", "0", "known")
+            known = "", "", "", "", "0", "0", "known"
+            table.add_row(baseline.name, "", _measured(baseline.tau), *known)
     return table
 
 

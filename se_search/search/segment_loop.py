@@ -42,7 +42,7 @@ class Steps(Protocol):
         """Train supernets and score what they miss; return what has become of all."""
 
     def judge(self, scores: Sequence[Score], supernets: Supernets) -> Sequence[Score]:
-        """Return the scores that the probes say are worth having."""
+        """Return the scores that trainings say are worth having."""
 
     def weigh(self, scores: Sequence[Score], offer: Offer) -> Gains | None:
         """Return what a further supernet and trainings of its worth are expected to bring."""
@@ -111,7 +111,7 @@ class SegmentLoop:
             self.read_records(),
             supernets,
             self._count_due(),
-            bool(used),
+            tuple(dict.fromkeys(score.rung for score in used)),
             self.offers.make(*known),
             lambda number, left: self.offers.extend(*known, number, left, choose),
             lambda offer: self.steps.weigh(used, offer),
@@ -130,7 +130,8 @@ class SegmentLoop:
     def _carry_out(self, segment: Segment) -> Ending:
         supernets = read_supernets(self.files)
         if segment.kind == "train":
-            used = self.steps.judge(read_supernet_scores(self.files, supernets), supernets)
+            scores = read_supernet_scores(self.files, supernets)
+            used = [score for score in scores if score.rung in segment.rungs]
             return self.steps.train(self._clip(segment, supernets), used)
         _, stop = self.steps.make_supernets(supernets, self._list_missing(supernets))
         return Ending.FINISHED if stop == Stop.NO else Ending.STOPPED

@@ -1,7 +1,7 @@
 """What a search with supernets spends its budget on: trainings, or supernets, segment by segment.
 
-A plan is a function of the budget and of what the run has: its trials, its supernets, and what the
-probes say of their scores. So a run that was killed goes on as an undisturbed one.
+A plan is a function of the budget and of what the run has: its trials, its supernets, and what
+trainings say of their scores. So a run that was killed goes on as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PROBES_SHARE = 5  # probes and their controls have at most a fifth of a budget
 FEWEST_PROBES = {4: 24, 3: 12, 2: 8}
 MOST_PROBES = 24
 FIRST_SUPERNETS = 2  # the fewest that tell by how much supernets differ
+TESTED_AGAIN = 4  # scores that failed their test are tested again with a quarter more trainings
 MOST_FAILURES = 2  # of supernets: then the run goes on without more of them
 
 
@@ -168,7 +169,7 @@ class Plan:
         records: Sequence[TrialRecord],
         supernets: Supernets,
         num_due: int,
-        is_used: bool,
+        used: tuple[str, ...],
         offer: Offer,
         extend: Extend | None = None,
         weigh: Weigh = lambda _: None,
@@ -179,7 +180,7 @@ class Plan:
             records: all trials, none of which runs or waits.
             supernets: what the run has of them.
             num_due: trainings of probes, controls included, that have not begun.
-            is_used: whether the probes say that the supernets' scores are worth having.
+            used: names of the rungs whose scores are worth having, as trainings say.
             offer: further supernets that score no chosen candidate.
             extend: asked in a ladder for chosen candidates, which cost no more than is left; None:
                 supernets score none.
@@ -201,15 +202,34 @@ class Plan:
         if not most:
             return None
         num_failed = sum(one.state == "FAIL" for one in supernets.supernets)
-        if not is_used or not num_more or num_failed >= MOST_FAILURES:
-            return Segment("train", begun, begun + most)
+        if not used:
+            return self._test_again(begun, supernets, offer, left)
+        if not num_more or num_failed >= MOST_FAILURES:
+            return Segment("train", begun, begun + most, rungs=used)
         offer = offer if extend is None else extend(1, left)
         gains = weigh(offer)
         known = {} if gains is None else _describe(gains)
         if gains is not None and gains.supernet > gains.train:
             return self._supernets(begun, supernets, 1, offer, **known)
         until = begun + min(most, max(1, round(offer.total())))
-        return Segment("train", begun, until, **known)
+        return Segment("train", begun, until, rungs=used, **known)
+
+    def _test_again(
+        self, begun: int, supernets: Supernets, offer: Offer, left: float
+    ) -> Segment | None:
+        """Return trainings without scores, or the scores of what was trained, which test the rung.
+
+        A test follows when trainings have grown by a quarter, and by what a supernet is worth: few
+        tests, so that few pass by chance.
+        """
+        most = int(left + 1e-9)
+        if not supernets.scored:
+            return Segment("train", begun, begun + most)
+        tested = max(one.begun for one in supernets.segments if one.kind == "supernets")
+        if begun > tested and offer.catching_up and offer.total(0) + 1 <= left:
+            return self._supernets(begun, supernets, 0, offer)
+        wait = max(round(offer.each.total), begun // TESTED_AGAIN)
+        return Segment("train", begun, begun + min(most, wait))
 
     def _supernets(
         self, begun: int, supernets: Supernets, number: int, offer: Offer, **known: Any

@@ -1,4 +1,4 @@
-"""What the probes of a run say of its cheap scores, and the scores that are in use by it."""
+"""What the trainings of a run say of its cheap scores, and the scores that are in use by it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ def read_rung_tests(
 ) -> list[RungTest]:
     """Return the tests of a run's rungs; none without scores.
 
+    Trainings that scores have had a part in choosing test none.
+
     Raises:
         RunError: a file of the run can't be read.
     """
     files = SupernetFiles(folder.path)
     supernets = read_supernets(files)
     scores = read_supernet_scores(files, supernets)
-    return judge_scores(scores, records, space, {"supernet": supernets.train_seconds})
+    untouched = supernets.list_untouched(records)
+    return judge_scores(scores, untouched, space, {"supernet": supernets.train_seconds})
 
 
 def read_used_scores(folder: RunFolder, records: Sequence[TrialRecord]) -> tuple[Score, ...]:
-    """Return the scores of the rungs that the probes among some trials say are worth having.
+    """Return the scores of the rungs that some trials say are worth having.
 
     Raises:
         RunError: a file of the run can't be read.
@@ -38,6 +41,6 @@ def read_used_scores(folder: RunFolder, records: Sequence[TrialRecord]) -> tuple
     if not supernets.probes or not supernets.scored:
         return ()
     scores = read_supernet_scores(files, supernets)
-    tests = judge_scores(scores, records, read_space(folder))
+    tests = judge_scores(scores, supernets.list_untouched(records), read_space(folder))
     used = {test.name for test in tests if test.is_used}
     return tuple(score for score in scores if score.rung in used)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from se_search.errors import RunError
-from se_search.record import RanOn
+from se_search.record import RanOn, TrialRecord
 from se_search.score import Score
 from se_search.store.files import read_json, write_text
 from se_search.store.scores import digest_scores, read_scores, write_scores
@@ -52,6 +53,7 @@ class Segment:
         train_gain: expected rise of the front, in accuracy, by trainings of a supernet's worth;
             None: the segment was prescribed.
         supernet_gain: expected rise of the front by a supernet; None likewise.
+        rungs: names of the rungs by whose scores trainings are chosen; empty: by none.
     """
 
     kind: SegmentKind
@@ -61,6 +63,7 @@ class Segment:
     chosen: tuple[str, ...] = ()
     train_gain: float | None = None
     supernet_gain: float | None = None
+    rungs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class Supernets:
     def train_seconds(self) -> float:
         """Wall time of the trainings of those that have scored."""
         return sum(one.train_seconds or 0.0 for one in self.scored)
+
+    def list_untouched(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials that no score has had a part in choosing: those can test scores."""
+        first = min((one.begun for one in self.segments if one.rungs), default=math.inf)
+        return [record for record in records if record.number < first]
 
     def find(self, seed: int) -> SupernetRecord:
         """Return the supernet of a seed, which must be there."""
@@ -275,7 +283,9 @@ def _from_plain(content: dict[str, Any]) -> Supernets:
     return Supernets(
         tuple(Probe(**each) for each in content["probes"]),
         tuple(
-            Segment(**each | {name: tuple(each[name]) for name in ("seeds", "chosen")})
+            Segment(
+                **each | {name: tuple(each.get(name, ())) for name in ("seeds", "chosen", "rungs")}
+            )
             for each in content["segments"]
         ),
         tuple(

@@ -158,7 +158,7 @@ def test_scores_that_order_as_a_cost_does_are_switched_off_whatever_the_sign(sig
     test = judge(make_probe_trials(candidates, truth), make_scores(candidates, truth))
     assert test.tau.value == 1
     assert test.verdict == "off"
-    assert "what candidates cost orders the probes at least as well" in test.why
+    assert "what candidates cost orders them at least as well" in test.why
     assert test.best_baseline.name == "parameters"
 
 
@@ -170,15 +170,13 @@ def test_scores_are_untested_without_probes_or_with_too_few():
     assert judge(few, scores).tau is None
 
 
-def test_only_probes_and_the_controls_of_their_replicates_count():
-    candidates, truth, scores = simulate(12)
+def test_trainings_of_every_role_and_replicate_count_and_failed_ones_do_not():
+    candidates, truth, scores = simulate(24)
     records = make_probe_trials(candidates, truth, 0.001)
-    others = [
-        replace(record, role="proposal", seed=0, accuracy=1 - record.accuracy, number=900 + k)
-        for k, record in enumerate(records)
-    ]
+    first, others = records[:30], [replace(one, role="proposal") for one in records[30:]]
     failed = [replace(records[1], state="FAIL", accuracy=None, number=999)]
-    assert judge([*others, *records, *failed], scores) == judge(records, scores)
+    assert judge([*first, *others, *failed], scores) == judge(records, scores)
+    assert judge(first, scores).tau != judge(records, scores).tau
 
 
 def test_each_rung_is_judged_for_itself_with_its_own_seconds():
@@ -195,4 +193,4 @@ def test_each_rung_is_judged_for_itself_with_its_own_seconds():
 def test_candidates_that_only_some_members_scored_are_left_out():
     candidates, truth, scores = simulate(12)
     test = judge(make_probe_trials(candidates, truth, 0.001), scores[:-3])
-    assert (test.num_scored, test.num_probes) == (10, 10)
+    assert (test.num_scored, test.num_compared) == (10, 10)

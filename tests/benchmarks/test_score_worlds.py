@@ -50,11 +50,11 @@ def test_trainings_are_the_worlds_own_with_one_control_in_each_replicate():
 
 
 def test_probes_come_first_in_replicates_of_their_own_and_have_the_worlds_accuracies():
-    trainings, probes = train_tested(WORLD, 0, 100)
-    assert len(trainings.accuracies) == 100
-    assert len(probes) == 20  # a fifth
-    assert {record.seed for record in probes}.isdisjoint(trainings.replicates[20:].tolist())
-    for at, record in enumerate(probes):
+    trainings, records = train_tested(WORLD, 0, 100)
+    assert len(trainings.accuracies) == len(records) == 100
+    assert [record.role for record in records[:20]] == ["probe"] * 20  # a fifth
+    assert {record.seed for record in records[:20]}.isdisjoint(trainings.replicates[20:].tolist())
+    for at, record in enumerate(records):
         row = WORLD.space.codes().tolist().index(trainings.codes[at].tolist())
         assert record.accuracy == trainings.accuracies[at] == WORLD.accuracy(row, record.seed)
 

@@ -154,7 +154,7 @@ def test_a_run_of_supernets_goes_on_as_a_ladder_with_the_supernets_that_it_has(
     assert (spent[0], spent[-1]) == (before[0].worth, len(records) + supernets.worth)
     assert spent == sorted(spent)
     (test,) = CliRunner().invoke(app, ["ladder", str(tmp_path / "made")]).stdout.splitlines()[:1]
-    assert "Do cheap scores order the probes" in test
+    assert "Do cheap scores order candidates" in test
 
 
 def test_a_ladder_over_a_large_space_scores_and_pays_for_what_the_accuracy_model_chose(

@@ -41,7 +41,7 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
     (line, *_) = describe_ladder(evidence)
     tau, best = test.tau, test.best_baseline
     assert line == (
-        "Scores by 2 supernets are used, as they order the probes better than chance, and better "
+        "Scores by 2 supernets are used, as they order candidates better than chance, and better "
         f"than costs do. Their tau is {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f}); that of "
         f"the best cost, {best.name}, is {abs(best.tau.value):.2f}."
     )
@@ -49,12 +49,12 @@ def test_a_verdict_has_tau_its_interval_and_the_best_of_what_is_known_before():
 
 def test_scores_that_do_not_tell_are_said_to_be_switched_off():
     (line, *_) = describe_ladder(make_evidence(is_true=False))
-    assert line.startswith("Scores by 2 supernets are switched off, as their order of")
+    assert line.startswith("Scores by 2 supernets are switched off, as their order may be")
 
 
-def test_scores_that_no_probe_tests_are_said_to_be_untested():
+def test_scores_that_no_training_tests_are_said_to_be_untested():
     (line, *_) = describe_ladder(make_evidence(has_probes=False))
-    assert line == "Scores by 2 supernets are not tested, as no probe was trained."
+    assert line == "Scores by 2 supernets are not tested, as no scored candidate was trained."
 
 
 def test_a_place_that_is_scored_too_well_is_named_in_points():
@@ -129,7 +129,7 @@ def test_an_answer_of_supernets_alone_claims_no_gain_and_names_the_ladder():
     ("is_true", "told"),
     [
         (True, "Scores by 2 supernets, worth 11.0 trainings, count as far as trainings agree"),
-        (False, "Scores by 2 supernets, worth 11.0 trainings, count for nothing: the probes"),
+        (False, "Scores by 2 supernets, worth 11.0 trainings, count for nothing: the run's"),
     ],
 )
 def test_an_answer_says_which_part_scores_have_in_it(is_true, told):

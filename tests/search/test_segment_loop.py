@@ -71,6 +71,7 @@ class MadeUpSteps:
     stop: object = lambda: Stop.NO
     evaluate: object = train
     chosen: tuple = ()
+    tested_from: int = 0
     advice: SupernetAdvice | None = None
     used: list = field(default_factory=list)
     asked: list = field(default_factory=list)
@@ -101,7 +102,10 @@ class MadeUpSteps:
         return self.store.records
 
     def judge(self, scores, supernets):
-        tests = judge_scores(scores, self.read_records(), SPACE)
+        untouched = supernets.list_untouched(self.read_records())
+        if len(untouched) < self.tested_from:
+            return []
+        tests = judge_scores(scores, untouched, SPACE)
         used = {test.name for test in tests if test.is_used}
         return [score for score in scores if score.rung in used]
 
@@ -178,11 +182,28 @@ def test_scores_that_pass_the_test_are_handed_to_the_search_and_none_before(make
 
 def test_scores_that_fail_the_test_are_not_used_and_no_supernet_follows(make_run):
     loop, steps = make_run()
-    steps.supernets = MadeUpSupernets(lambda candidate: count_cost(candidate).params / 1e6)
+    steps.supernets = MadeUpSupernets(lambda candidate: -truth(candidate))
     loop.go()
     _, segments, _ = read(loop, steps)
-    assert [kind for kind, *_ in segments] == ["train", "supernets", "train"]
-    assert steps.used == [0, 0]
+    assert [len(seeds) for *_, seeds, _ in segments if seeds] == [2]
+    assert set(steps.used) == {0}
+
+
+def test_scores_that_fail_are_tested_again_by_what_was_trained_since_and_then_used(make_run):
+    loop, steps = make_run(prefers="train", budget=60, tested_from=35)
+    loop.go()
+    segments = read_supernets(loop.files).segments
+    assert [one.kind for one in segments[:4]] == ["train", "supernets", "train", "supernets"]
+    assert not any(one.rungs for one in segments[:5])
+    assert all(one.rungs for one in segments[5:])
+    assert steps.used[:3] == [0, 0, 0]
+    assert all(steps.used[3:])
+    until = segments[3].begun  # what was trained by then
+    trained = {one.candidate for one in steps.read_records() if one.number < until}
+    members: dict = {}
+    for score in read(loop, steps)[2]:
+        members.setdefault(score.member, set()).add(score.candidate)
+    assert all(trained <= own for own in members.values())
 
 
 def test_supernets_alone_train_no_candidate(make_run):

@@ -30,6 +30,7 @@ class MadeUpRun:
         self.plan, self.num_due, self.is_used, self.worth = plan, num_due, is_used, worth
         self.gains, self.failing = list(gains), failing
         self.records, self.supernets = [], Supernets()
+        self.catching_up = {}
 
     def next_segment(self):
         due = max(0, self.num_due - len(self.records))
@@ -38,7 +39,12 @@ class MadeUpRun:
             return self.gains.pop(0) if self.gains else None
 
         return self.plan.next_segment(
-            *(self.records, self.supernets, due, self.is_used, Offer(self.worth)), weigh=weigh
+            self.records,
+            self.supernets,
+            due,
+            ("supernet",) if self.is_used else (),
+            Offer(self.worth, self.catching_up),
+            weigh=weigh,
         )
 
     def make(self, segment):
@@ -133,8 +139,42 @@ def test_a_ladder_begins_with_its_probes_and_two_supernets():
 
 def test_scores_that_fail_the_test_leave_the_rest_to_trainings():
     run = MadeUpRun(make_plan(), is_used=False, gains=[SUPERNET] * 9)
-    assert run.go()[2:] == [("train", 18, 89, 0)]
+    rest = run.go()[2:]
+    assert {kind for kind, *_ in rest} == {"train"}
+    assert (rest[0][1], rest[-1][2]) == (18, 89)
     assert run.spent == 100
+
+
+def test_scores_that_fail_the_test_are_tested_again_when_trainings_have_grown_by_a_quarter():
+    run = MadeUpRun(make_plan(200), is_used=False)
+    ends = [until for _, _, until, _ in run.go()[2:]]
+    assert ends == [24, 30, 37, 46, 57, 71, 88, 110, 137, 171, 189]
+
+
+def test_before_they_are_tested_again_supernets_score_what_was_trained_if_that_can_be_paid():
+    run = MadeUpRun(make_plan(40), is_used=False)
+    run.catching_up = {1: 0.75, 2: 0.75}
+    rest = run.go()[2:]
+    assert rest[:3] == [("train", 18, 24, 0), ("supernets", 24, 24, 0), ("train", 24, 29, 0)]
+    assert run.spent == 40
+
+
+def test_scores_that_pass_a_later_test_are_used_from_then_on():
+    run = MadeUpRun(make_plan(), is_used=False, gains=[TRAIN] * 9)
+    for _ in range(4):
+        run.make(run.next_segment())
+    run.is_used = True
+    run.go()
+    rungs = [one.rungs for one in run.supernets.segments]
+    assert rungs[:4] == [()] * 4
+    assert set(rungs[4:]) == {("supernet",)}
+
+
+def test_trials_of_which_a_score_has_had_a_part_in_the_choice_test_none():
+    run = MadeUpRun(make_plan(60), gains=[TRAIN] * 9)
+    run.go()
+    untouched = run.supernets.list_untouched(run.records)
+    assert [record.number for record in untouched] == list(range(18))
 
 
 def test_after_the_test_what_promises_more_comes_next():

@@ -1,4 +1,4 @@
-"""The part of a run's page about its supernets: what they cost, and what probes say of them."""
+"""The part of a run's page about its supernets: what they cost, and what trainings say of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LadderPart:
     Attributes:
         sentences: verdicts, biases, and what the budget went for.
         tables: a row for each rung and for what is known before; biases by place; the order by
-            scores, if no probe tests them.
+            scores, if no training tests them.
     """
 
     sentences: tuple[str, ...]
