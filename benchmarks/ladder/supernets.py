@@ -2,7 +2,7 @@
 
     python benchmarks/ladder/supernets.py --problem default              # goes on where it stopped
     python benchmarks/ladder/supernets.py --problem own --processes 16 --supernets 8
-    python benchmarks/ladder/supernets.py --problem own --kind split     # one for each position
+    python benchmarks/ladder/supernets.py --problem desk_positions --kind split
 
 Supernets of a kind differ in their seeds alone. RAW/PROBLEM-supernets.jsonl gets a line for each
 one as it ends: settings, seconds, and accuracy and loss of each probe.
@@ -31,6 +31,7 @@ from se_search.score import SupernetSettings, supernet_seed
 from se_search.space.subspace import Subspace
 
 NICENESS = 19
+TRUNK = frozenset(("post", "identity"))  # their gates multiply the sum of branch and shortcut, too
 DEFAULT = SupernetSettings()
 
 
@@ -40,8 +41,8 @@ class Kind:
 
     Attributes:
         settings: see there.
-        is_split: whether SE blocks of each position have a supernet of their own, which scores the
-            probes that it holds.
+        is_split: whether SE blocks that gate the trunk (post, identity) have supernets of their
+            own, and so have those within the branch; each scores the probes that it holds.
         epochs: times the recipe's.
     """
 
@@ -141,10 +142,12 @@ def read_supernets(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, path.read_text().splitlines())
 
 
-def list_positions(probes: Sequence[Candidate]) -> list[str]:
-    """Return the positions of the probes' SE blocks, sorted."""
+def group_positions(probes: Sequence[Candidate]) -> list[tuple[str, ...]]:
+    """Return the positions of the probes' SE blocks: those within the branch, and the others."""
     blocks = (block for probe in probes for block in probe.blocks if block is not None)
-    return sorted({block.integration for block in blocks})
+    positions = {block.integration for block in blocks}
+    groups = [tuple(sorted(own)) for own in (positions - TRUNK, positions & TRUNK)]
+    return [group for group in groups if group]
 
 
 def _list_jobs(options: argparse.Namespace) -> list[Job]:
@@ -154,7 +157,7 @@ def _list_jobs(options: argparse.Namespace) -> list[Job]:
     assert is_cuda or device.threads == 1
     groups: list[tuple[str, ...]] = [()]
     if KINDS[options.kind].is_split:
-        groups = [(position,) for position in list_positions(problem.probes)]
+        groups = group_positions(problem.probes)
     return [
         Job(options.problem, options.kind, number, group, device, options.data_dir)
         for number in range(options.supernets)

@@ -45,7 +45,7 @@ def read_probes(name: str, images: str) -> list[TrialRecord]:
         images: ``validation`` or ``test``: whose accuracies the records have.
     """
     problem = PROBLEMS[name]
-    rows = _read_crossed(problem, images) if not problem.num_replicates else []
+    rows = _read_crossed(problem, images) if problem.is_crossed else _read_study(problem, images)
     if problem.num_replicates:
         frame = pd.read_csv(PROBES)
         own = frame[frame["problem"] == name]
@@ -91,6 +91,8 @@ def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores |
     own = frame[(frame["problem"] == name) & (frame["kind"] == kind)]
     if own.empty:
         return None
+    own = own.assign(value=own["accuracy"] if measure == "accuracy" else -own["loss"])
+    own = _level(own, PROBLEMS[name].probes[0].key)
     texts = {candidate.key: str(candidate) for candidate in PROBLEMS[name].probes}
     scores = tuple(
         Score(
@@ -100,10 +102,10 @@ def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores |
             row.key,
             row.accuracy,
             row.loss,
-            row.accuracy if measure == "accuracy" else -row.loss,
+            row.value,
             row.score_seconds,
         )
-        for row in own.itertuples()
+        for row in own.drop_duplicates(["supernet", "key"]).itertuples()
     )
     first = own.drop_duplicates(["supernet", "positions"])
     return KindScores(
@@ -112,6 +114,18 @@ def read_scores(name: str, kind: str, measure: str = "accuracy") -> KindScores |
         float(first["score_seconds"].mean()),
         " and ".join(sorted(set(own["device"]))),
     )
+
+
+def _level(scores: pd.DataFrame, plain: str) -> pd.DataFrame:
+    """Return scores in which all supernets of a number give the plain network one value.
+
+    Where a number has a supernet for each group of positions, their levels differ.
+    """
+    is_plain = scores["key"] == plain
+    known = scores[is_plain].set_index(["supernet", "positions"])["value"]
+    own = known.loc[list(zip(scores["supernet"], scores["positions"], strict=True))].to_numpy()
+    middle = known.groupby("supernet").mean().loc[scores["supernet"]].to_numpy()
+    return scores.assign(value=scores["value"] + (middle - own))
 
 
 def read_zero_cost(name: str, rung: str) -> KindScores | None:
@@ -141,6 +155,11 @@ def read_zero_cost(name: str, rung: str) -> KindScores | None:
     )
     devices = " and ".join(sorted(set(own["device"])))
     return KindScores(scores, 0.0, float(own["seconds"].mean()), devices)
+
+
+def _read_study(problem: Problem, images: str) -> list[tuple[str, int, float]]:
+    name = "accuracy" if images == "validation" else f"{images}_accuracy"
+    return [(one.key, one.seed, one.history[-1][name]) for one in problem.study_trainings]
 
 
 def _read_crossed(problem: Problem, images: str) -> Sequence[tuple[str, int, float]]:

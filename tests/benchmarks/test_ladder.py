@@ -35,11 +35,25 @@ def test_probes_are_different_candidates_of_their_space_and_the_plain_network_is
 def test_every_supernet_scores_every_probe_once(name):
     with SCORES.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["problem"] == name]
+    plain, *others = (probe.key for probe in PROBLEMS[name].probes)
     counts = Counter((row["kind"], row["supernet"], row["key"]) for row in rows)
-    keys = {probe.key for probe in PROBLEMS[name].probes}
-    assert set(counts.values()) == {1}
-    assert {key for _, _, key in counts} == keys
-    assert len(counts) == len(keys) * len({(kind, number) for kind, number, _ in counts})
+    numbers = {(kind, number) for kind, number, _ in counts}
+    assert {(*number, key) for number in numbers for key in (plain, *others)} == set(counts)
+    assert {counts[(*number, key)] for number in numbers for key in others} == {1}
+
+
+def test_supernets_of_groups_of_positions_give_the_plain_network_one_value():
+    scores = read_scores("desk_positions", "split").scores
+    plain = PROBLEMS["desk_positions"].probes[0].key
+    assert Counter(score.member for score in scores) == {one.member: 11 for one in scores}
+    with SCORES.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "split"]
+    first = [row for row in rows if row["supernet"] == "0"]
+    own = {(row["positions"], row["key"]): float(row["accuracy"]) for row in first}
+    values = {s.key: s.value for s in scores if s.member == scores[0].member}
+    for (positions, key), accuracy in own.items():
+        rise = accuracy - own[positions, plain]
+        assert values[key] - values[plain] == pytest.approx(rise, abs=1e-9)
 
 
 def test_a_problems_table_has_the_accuracies_of_the_published_file():
