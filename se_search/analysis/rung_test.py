@@ -310,13 +310,15 @@ def _decide(
 ) -> tuple[Verdict, str]:
     if tau is None or lead is None:
         return "off", "these scores, or the trainings, do not differ"
+    reasons = []
     if tau.low <= 0:
-        return "off", "their order may be one of chance, by the interval of tau"
+        reasons.append("their order may be one of chance, by the interval of tau")
     if agreement is not None and agreement <= 0:
-        return "off", "the members do not agree with each other, so that their order is noise"
+        reasons.append("the members do not agree with each other, so that their order is noise")
     if lead.value <= 0:
-        return (
-            "off",
-            "what candidates cost orders them at least as well, and is known before any training",
+        reasons.append(
+            "what candidates cost orders them at least as well, and is known before any training"
         )
+    if reasons:
+        return "off", "; and ".join(reasons)
     return "used", "they order candidates better than chance, and better than costs do"

@@ -284,6 +284,10 @@ def describe_segment(segment: Segment, supernets: Supernets) -> str:
         number = segment.until - segment.begun
         is_first = len(supernets.segments) == 1 and bool(supernets.probes)
         what = f"{count(number, 'training')}{' of probes' if is_first else ''}"
+        if segment.rungs:
+            what += " by scores, which have passed their test"
+        elif supernets.scored:
+            what += " without scores, which have not passed their test and are tested again then"
         return f"Next: {what}{why}"
     if not segment.seeds:
         number = len(supernets.scored)

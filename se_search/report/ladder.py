@@ -66,6 +66,7 @@ class Evidence:
         order: candidates that all supernets have scored, best first.
         budget: trainings' worth that the run was last asked for.
         num_trials: of the run that have ended.
+        num_probed: trainings of probes among these.
         num_images: validation images by which a supernet scores a candidate.
         disagreement: by how much two supernets differ in what a candidate's score is above the
             plain network's: root mean square over candidates and pairs of supernets, a share; None:
@@ -77,6 +78,7 @@ class Evidence:
     order: tuple[Scored, ...]
     budget: int
     num_trials: int
+    num_probed: int
     num_images: int
     disagreement: float | None
 
@@ -92,16 +94,6 @@ class Evidence:
             return 0
         least = self.order[0].score - self.disagreement
         return sum(one.score >= least for one in self.order[1:])
-
-    @property
-    def num_probes(self) -> int:
-        """How many candidates are probes."""
-        return len({probe.candidate for probe in self.supernets.probes})
-
-    @property
-    def num_probe_replicates(self) -> int:
-        """In how many replicates each probe is trained."""
-        return len({probe.seed for probe in self.supernets.probes})
 
     @property
     def is_untested(self) -> bool:
@@ -139,10 +131,11 @@ def read_evidence(
     supernets = read_supernets(files)
     scores = read_supernet_scores(files, supernets)
     tests = tuple(read_rung_tests(folder, records, space))
-    num_ended = sum(record.state not in ("RUNNING", "WAITING") for record in records)
+    ended = [record for record in records if record.state not in ("RUNNING", "WAITING")]
+    num_probed = sum(record.role == "probe" for record in ended)
     rises = _list_rises(scores, space)
     order = _order(rises, space)
-    known = num_ended, num_images, _find_disagreement(rises, space)
+    known = len(ended), num_probed, num_images, _find_disagreement(rises, space)
     return Evidence(supernets, tests, order, budget, *known)
 
 
@@ -221,10 +214,7 @@ def describe_budget(evidence: Evidence) -> str:
     scoring = supernets.spent - training
     probes = ""
     if supernets.probes:
-        probes = (
-            f" ({count(evidence.num_probes, 'probe')} in "
-            f"{count(evidence.num_probe_replicates, 'replicate')} of their own among them)"
-        )
+        probes = f" ({count(evidence.num_probed, 'training')} of probes among them)"
     return (
         f"Of a budget of {evidence.budget:,} trainings' worth the run has spent "
         f"{evidence.spent:.1f}: {evidence.num_trials:,} on trainings{probes}, {training:.1f} on "

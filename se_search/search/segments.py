@@ -228,7 +228,7 @@ class Plan:
         tested = max(one.begun for one in supernets.segments if one.kind == "supernets")
         if begun > tested and offer.catching_up and offer.total(0) + 1 <= left:
             return self._supernets(begun, supernets, 0, offer)
-        wait = max(round(offer.each.total), begun // TESTED_AGAIN)
+        wait = math.ceil(max(offer.each.total, begun / TESTED_AGAIN))
         return Segment("train", begun, begun + min(most, wait))
 
     def _supernets(

@@ -142,6 +142,15 @@ def test_members_that_contradict_each_other_are_switched_off_however_well_their_
     assert "do not agree with each other" in test.why
 
 
+def test_every_reason_to_switch_scores_off_is_named():
+    candidates, truth, _ = simulate(24)
+    apart = np.random.default_rng(3).permutation(np.linspace(-0.1, 0.1, len(candidates)))
+    one, other = (make_scores(candidates, sign * apart - truth) for sign in (1, -1))
+    half = len(candidates)  # the scores of the first member come first
+    why = judge(make_probe_trials(candidates, truth, 0.001), [*one[:half], *other[half:]]).why
+    assert [word in why for word in ("chance", "do not agree", "cost orders")] == [True] * 3
+
+
 def test_scores_that_do_not_follow_the_truth_are_switched_off_by_the_interval_of_tau():
     candidates, truth, _ = simulate(24)
     scores = make_scores(candidates, np.random.default_rng(9).normal(0, 1, len(candidates)))

@@ -65,8 +65,8 @@ def test_a_place_that_is_scored_too_well_is_named_in_points():
 
 def test_the_budget_is_told_by_trainings_supernets_and_scoring():
     assert describe_budget(make_evidence()) == (
-        "Of a budget of 100 trainings' worth the run has spent 71.0: 60 on trainings (12 probes "
-        "in 2 replicates of their own among them), 8.0 on training 2 supernets, and 3.0 on scoring "
+        "Of a budget of 100 trainings' worth the run has spent 71.0: 60 on trainings (26 "
+        "trainings of probes among them), 8.0 on training 2 supernets, and 3.0 on scoring "
         "candidates by them."
     )
 

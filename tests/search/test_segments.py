@@ -148,7 +148,7 @@ def test_scores_that_fail_the_test_leave_the_rest_to_trainings():
 def test_scores_that_fail_the_test_are_tested_again_when_trainings_have_grown_by_a_quarter():
     run = MadeUpRun(make_plan(200), is_used=False)
     ends = [until for _, _, until, _ in run.go()[2:]]
-    assert ends == [24, 30, 37, 46, 57, 71, 88, 110, 137, 171, 189]
+    assert ends == [24, 30, 38, 48, 60, 75, 94, 118, 148, 185, 189]
 
 
 def test_before_they_are_tested_again_supernets_score_what_was_trained_if_that_can_be_paid():

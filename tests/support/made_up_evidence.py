@@ -59,5 +59,5 @@ def make_evidence(is_true=True, has_probes=True, bias=0.0, supernets=None, budge
         Scored(str(CANDIDATES[0]), CANDIDATES[0].placement, 0.0, 0.0, 0.0),
     )
     tests = judge_scores(scores, records, SPACE, {"supernet": 240.0})
-    known = budget, trials, 287, 0.0142
+    known = budget, trials, len(records), 287, 0.0142
     return Evidence(supernets or make_supernets(), tuple(tests), order, *known)
