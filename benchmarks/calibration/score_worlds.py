@@ -221,16 +221,16 @@ def measure(
     encode = Encoder(world.space)
     rows = []
     for count in counts:
-        drawn, probes = train_some(world, seed, count), []
+        drawn, records = train_some(world, seed, count), []
         if is_tested:
-            drawn, probes = train_tested(world, seed, count)
+            drawn, records = train_tested(world, seed, count)
         without: dict[str, Any] | None = None
         for name in kinds:
             kind = KINDS[name]
             given = [] if kind is None else score_all(world, kind, seed, num_members)
             is_used = bool(given)
             if is_tested:
-                is_used = any(test.is_used for test in judge_scores(given, probes, world.space))
+                is_used = any(test.is_used for test in judge_scores(given, records, world.space))
                 given = given if is_used else []
             if given or without is None:
                 trainings = search_some(world, seed, count, given) if searches else drawn

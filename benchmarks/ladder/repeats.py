@@ -28,7 +28,6 @@ from se_search.store.training_log import read_log
 
 BEGIN, END = "<!-- repeats: begin -->", "<!-- repeats: end -->"
 FIRST_LOG = STUDIES / "protocol_1/resnet20_bottleneck-fashion_mnist-6305df1c1025.jsonl"
-PLAIN = "resnet20_bottleneck"
 POINTS = 100.0
 
 Values = NDArray[np.float64]
